@@ -1,0 +1,98 @@
+#include "sim/base/data_path.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <numeric>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+
+namespace meshstep {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Levenshtein distance of two short names.
+std::size_t EditDistance(const std::string& a, const std::string& b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), 0u);
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    std::size_t diagonal = row[0];
+    row[0] = i;
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      const std::size_t substituted = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
+      diagonal = row[j];
+      row[j] = std::min({substituted, row[j] + 1, row[j - 1] + 1});
+    }
+  }
+  return row[b.size()];
+}
+
+std::string FindDataRoot() {
+  std::error_code ignored;
+  // The program's own prefix first, so that an installed copy can be moved.
+  const fs::path program = fs::read_symlink("/proc/self/exe", ignored);
+  if (!program.empty()) {
+    const fs::path beside = program.parent_path().parent_path() / "share/meshstep";
+    if (fs::exists(beside / "topologies/chips", ignored)) return beside.string();
+  }
+  for (const char* root : {MESHSTEP_SOURCE_DIR, MESHSTEP_DATA_DIR}) {
+    if (fs::exists(fs::path(root) / "topologies/chips", ignored)) return root;
+  }
+  return MESHSTEP_DATA_DIR;
+}
+
+}  // namespace
+
+const std::string& DataRoot() {
+  static const std::string root = FindDataRoot();
+  return root;
+}
+
+std::vector<std::string> ListPresets(const std::string& folder) {
+  std::vector<std::string> names;
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(fs::path(DataRoot()) / folder, ignored)) {
+    if (entry.path().extension() == ".textproto") names.push_back(entry.path().stem().string());
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+StatusOr<std::string> PresetPath(const std::string& folder, const std::string& name) {
+  std::vector<std::string> names = ListPresets(folder);
+  if (std::binary_search(names.begin(), names.end(), name)) {
+    return (fs::path(DataRoot()) / folder / (name + ".textproto")).string();
+  }
+  const std::string shown = name.substr(0, 64);
+  std::stable_sort(names.begin(), names.end(), [&](const std::string& a, const std::string& b) {
+    return EditDistance(a, shown) < EditDistance(b, shown);
+  });
+  const std::size_t count = std::min<std::size_t>(names.size(), 5);
+  names.resize(count);
+  return InvalidInput(absl::StrCat("is \"", shown, "\", which is not a file in ", folder,
+                                   "; nearest: ", absl::StrJoin(names, ", ")));
+}
+
+StatusOr<std::string> ReadFile(const std::string& path, std::size_t max_bytes) {
+  std::error_code error;
+  if (fs::is_directory(path, error)) return InvalidInput(path + ": is a folder, expected a file");
+  std::ifstream in(path, std::ios::binary);
+  if (!in) return InvalidInput(path + ": cannot be read: " + std::strerror(errno));
+  std::string content;
+  std::vector<char> buffer(1 << 16);
+  while (in) {
+    in.read(buffer.data(), static_cast<std::streamsize>(buffer.size()));
+    content.append(buffer.data(), static_cast<std::size_t>(in.gcount()));
+    if (content.size() > max_bytes) {
+      return InvalidInput(absl::StrCat(path, ": is longer than ", max_bytes, " bytes"));
+    }
+  }
+  if (in.bad()) return InvalidInput(path + ": cannot be read to its end");
+  return content;
+}
+
+}  // namespace meshstep

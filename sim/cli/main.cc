@@ -1,0 +1,80 @@
+// The command line: meshstep COMMAND ...
+
+#include <csignal>
+#include <cstdio>
+#include <exception>
+#include <iostream>
+#include <string>
+
+#include "CLI/CLI.hpp"
+#include "sim/cli/commands.h"
+
+namespace meshstep {
+namespace {
+
+// Thrown by Fail() and caught in main(): a command can stop anywhere below its callback.
+struct CommandFailed {
+  int code;
+};
+
+int exit_code = kExitDone;
+
+}  // namespace
+
+void AddFormatOption(CLI::App* command, OutputFormat* format) {
+  command
+      ->add_option_function<std::string>(
+          "--format",
+          [format](const std::string& name) {
+            *format = name == "json"        ? OutputFormat::kJson
+                      : name == "textproto" ? OutputFormat::kTextproto
+                      : name == "binary"    ? OutputFormat::kBinary
+                                            : OutputFormat::kText;
+          },
+          "text (default), json, textproto or binary")
+      ->check(CLI::IsMember({"text", "json", "textproto", "binary"}));
+}
+
+void Print(const std::string& text) {
+  std::cout.write(text.data(), static_cast<std::streamsize>(text.size()));
+  std::cout.flush();
+  if (!std::cout) {
+    std::cerr << "standard output: cannot be written\n";
+    throw CommandFailed{kExitInput};
+  }
+}
+
+void Fail(const Status& status) {
+  std::cerr << status.message() << "\n";
+  throw CommandFailed{status.code() == absl::StatusCode::kInternal ? kExitInternal : kExitInput};
+}
+
+void SetExitCode(int code) { exit_code = code; }
+
+int Main(int argc, char** argv) {
+  CLI::App app("meshstep: how long one training step takes, where the time goes, and whether it fits");
+  app.require_subcommand(1);
+  app.set_version_flag("--version", "meshstep 0.1.0");
+  AddSimulateCommand(&app);
+  AddCompareCommand(&app);
+  AddListCommand(&app);
+  AddShowCommand(&app);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& e) {  // --help, --version
+    return app.exit(e);
+  } catch (const CLI::ParseError& e) {
+    app.exit(e, std::cerr, std::cerr);
+    return kExitInput;
+  } catch (const CommandFailed& failed) {
+    return failed.code;
+  } catch (const std::exception& e) {
+    std::cerr << "internal error: " << e.what() << "\n";
+    return kExitInternal;
+  }
+  return exit_code;
+}
+
+}  // namespace meshstep
+
+int main(int argc, char** argv) { return meshstep::Main(argc, argv); }

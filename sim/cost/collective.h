@@ -1,0 +1,121 @@
+// Collectives as algorithms on a group of a fabric.
+//
+// One algorithm is one file in sim/cost/collectives/. It says, for p ranks and `bytes` (the nccl-tests
+// size: full vector for all-reduce, full gathered or unreduced vector for all-gather and
+// reduce-scatter, per-rank send buffer for all-to-all, the message for broadcast, reduce, permute):
+//   Traffic   what each ordered pair of ranks sends in total, by phase, and the fixed latency;
+//   Messages  every message with its chunks, for proofs and for --stepwise;
+//   ClosedForm its alpha-beta cost on an idle fabric.
+// Traffic must equal the sum of Messages; the registry tests check it.
+
+#ifndef MESHSTEP_SIM_COST_COLLECTIVE_H_
+#define MESHSTEP_SIM_COST_COLLECTIVE_H_
+
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "sim/base/status.h"
+#include "sim/base/units.h"
+#include "topologies/mesh.h"
+
+namespace meshstep {
+
+enum class Collective {
+  kAllGather,
+  kReduceScatter,
+  kAllReduce,
+  kAllToAll,
+  kBroadcast,
+  kReduce,
+  kPermute,  // rank i sends `bytes` to rank i + 1; the last to none
+};
+
+// "all-gather", ... as in `meshstep list collectives`.
+std::string_view NameOf(Collective collective);
+StatusOr<Collective> ParseCollective(std::string_view name);
+
+struct RankFlow {
+  int src, dst;   // ranks
+  double bytes;
+};
+
+// A phase starts when all members are there, waits `latency`, then drains its flows together.
+struct TrafficPhase {
+  Seconds latency;
+  std::vector<RankFlow> flows;
+  // True: `flows` are those sent by rank 0 only, and every rank r sends the same pattern shifted
+  // along each dim of the group (all dims rings or switches).
+  bool shifted = false;
+};
+
+// One message of one step. Chunks are numbered so that a test can follow them: for all-gather and
+// broadcast chunk c is the data of rank c (root 0); for reduce-scatter, all-reduce and reduce it is
+// the c-th of p equal parts of the vector; for all-to-all chunk c = src * p + dst. An algorithm may
+// split each into `splits` equal pieces (chunk = c * splits + piece).
+struct Message {
+  int step;        // messages of step s may use what arrived in steps < s
+  int src, dst;
+  std::vector<int> chunks;
+  bool reduce;     // the receiver adds, rather than stores
+};
+
+struct MessageSchedule {
+  int splits = 1;
+  std::vector<Message> messages;  // by step
+};
+
+class CollectiveAlgorithm {
+ public:
+  virtual ~CollectiveAlgorithm() = default;
+  virtual std::string_view name() const = 0;
+  virtual bool Supports(Collective collective, const Group& group) const = 0;
+  virtual std::vector<TrafficPhase> Traffic(Collective collective, Bytes bytes,
+                                            const Group& group) const = 0;
+  virtual MessageSchedule Messages(Collective collective, const Group& group) const = 0;
+  virtual Seconds ClosedForm(Collective collective, Bytes bytes, const Group& group) const = 0;
+};
+
+// All algorithms, ordered by name.
+std::span<const CollectiveAlgorithm* const> CollectiveAlgorithms();
+const CollectiveAlgorithm* FindAlgorithm(std::string_view name);  // nullptr if unknown
+
+// What the engine runs: a latency, then bytes on each link class (or link), drained at one rate.
+struct LinkDemand {
+  int link;       // link class, or LinkId when unfolded
+  double bytes;
+};
+struct CostPhase {
+  Time latency;
+  std::vector<LinkDemand> demands;
+};
+struct CollectiveCost {
+  const CollectiveAlgorithm* algorithm = nullptr;
+  std::vector<CostPhase> phases;
+  Bytes sent_per_device;        // the most that one member sends
+  Seconds idle_time;            // phases on an idle fabric
+};
+
+// Chooses and prices collectives on one mesh. Results are cached by (collective, bytes, axes).
+class CollectiveModel {
+ public:
+  // `classes` may be null: then demands name explicit links and Cost takes the group of `device`.
+  CollectiveModel(const Mesh& mesh, const LinkClasses* classes, Fidelity fidelity);
+  ~CollectiveModel();
+
+  // Over `axes` (major first) for every group of the mesh whose devices agree with `device` on the
+  // distinguished axes. algorithm: a name, or "auto" for the quickest on an idle fabric. Error: the
+  // named algorithm is unknown or does not run on this group. A group of one costs nothing.
+  StatusOr<CollectiveCost> Cost(Collective collective, Bytes bytes, std::span<const AxisId> axes,
+                                DeviceId device, std::string_view algorithm = "auto") const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace meshstep
+
+#endif  // MESHSTEP_SIM_COST_COLLECTIVE_H_

@@ -1,0 +1,84 @@
+// One accelerator as a value: what topologies/chips/*.textproto says, checked.
+// Source of the numbers: the `sources` field of each file.
+
+#ifndef MESHSTEP_TOPOLOGIES_CHIP_H_
+#define MESHSTEP_TOPOLOGIES_CHIP_H_
+
+#include <array>
+#include <string>
+#include <vector>
+
+#include "sim/base/dtype.h"
+#include "sim/base/units.h"
+
+namespace meshstep {
+
+// Which of the two rate sets of a chip file is meant.
+enum class RateSet { kDatasheet, kBook };
+
+// kIdeal: data-sheet rates and link latency. kCalibrated: measured efficiencies as well.
+enum class Fidelity { kIdeal, kCalibrated };
+
+// Peak rates of one chip. Unknown rates are 0.
+struct Rates {
+  std::array<FlopsPerSecond, kDtypes> matmul;  // by Dtype; 0: the chip has no such format
+  FlopsPerSecond vector;
+  Bytes hbm;                  // capacity
+  BytesPerSecond hbm_rate;    // reads and writes together
+  BytesPerSecond link;        // torus, full mesh: one link, one way; switch: all links of a chip
+  BytesPerSecond host;        // one way
+  BytesPerSecond scale_out;   // one way, per chip
+
+  FlopsPerSecond peak(Dtype dtype) const { return matmul[static_cast<std::size_t>(dtype)]; }
+};
+
+struct Interconnect {
+  enum class Kind { kNone, kTorus, kSwitch, kFullMesh };
+  enum class Wraparound { kNever, kFullAxis, kWholeCubes, kAlways };
+  Kind kind = Kind::kNone;
+  int dimensions = 0;
+  Wraparound wraparound = Wraparound::kNever;
+  int full_axis = 0;
+  double usable_fraction = 1;
+  Seconds latency{1e-6};          // one message, one hop
+  int domain_chips = 1;
+  std::vector<int> pod, host;     // chips per dimension
+  bool in_network_reduction = false;
+  BytesPerSecond die_to_die;
+};
+
+struct MatmulCalibration {
+  Seconds launch;
+  double peak_fraction = 1, hbm_fraction = 1;
+  int tile_m = 1, tile_n = 1;
+};
+
+struct AttentionCalibration {
+  int head_dim = 0;
+  bool causal = false, backward = false;
+  int sequence_length = 0;
+  double peak_fraction = 0;
+};
+
+struct ComputeCalibration {
+  std::array<MatmulCalibration, kDtypes> matmul;  // every format the chip has is filled
+  std::vector<AttentionCalibration> attention;
+  double hbm_fraction = 0.85;
+  Seconds elementwise_launch{4.5e-6};
+};
+
+struct Chip {
+  std::string name, vendor;
+  int year = 0;
+  int devices_per_chip = 1;
+  int compute_units = 1;
+  Rates datasheet, book;
+  Interconnect interconnect;
+  ComputeCalibration calibration;
+
+  const Rates& rates(RateSet set) const { return set == RateSet::kBook ? book : datasheet; }
+};
+
+}  // namespace meshstep
+
+#endif  // MESHSTEP_TOPOLOGIES_CHIP_H_

@@ -1,0 +1,89 @@
+// A fabric: devices, directed links with a capacity, and routes between devices.
+//
+// Devices are numbered in mixed radix over the fabric's levels, innermost first:
+//   device = c_0 + e_0 (c_1 + e_1 (c_2 + ...)),  c_l in [0, e_l), e_l = levels()[l].extent.
+// A torus 8x8x16 has levels of extent 8, 8, 16; 64 nodes of 8 under leaves of 32 nodes have 8, 32, 2;
+// a chip of two dies has a level of extent 2 below the others.
+//
+// Links are computed, not stored: a LinkId encodes what it is, so a fabric of 10^5 chips costs
+// nothing to make. ExplicitGraph() (topologies/graph.h) lists every link as a Boost.Graph graph.
+
+#ifndef MESHSTEP_TOPOLOGIES_FABRIC_H_
+#define MESHSTEP_TOPOLOGIES_FABRIC_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "sim/base/ids.h"
+#include "sim/base/status.h"
+#include "sim/base/units.h"
+#include "topologies/cluster.h"
+
+namespace meshstep {
+
+// A part of a route: `fraction` of the message's bytes cross `link`. Routes split evenly over equal
+// shortest ways (both directions of a ring at distance n/2, parallel links), so fractions may be
+// below 1 and sum to 1 per hop.
+struct Hop {
+  LinkId link;
+  double fraction;
+};
+
+struct Level {
+  enum class Kind {
+    kTorus,     // neighbours along one dimension; wraps or is a line
+    kSwitch,    // one hop up, one hop down (NVSwitch, dies of one chip)
+    kFullMesh,  // a link for every pair
+    kNetwork,   // NICs and a tier of leaf, spine or core switches
+  };
+  Kind kind;
+  std::string name;          // "x", "node", "leaf"
+  int extent;                // units of the level below that one unit of this level joins
+  bool wraps = false;        // kTorus
+  BytesPerSecond bandwidth;  // one way, per device: what one device can send into this level alone.
+                             // kTorus: one link. kNetwork: its share of the NIC or tapered uplink.
+  Seconds latency;           // alpha of one message between neighbours at this level
+  bool in_network_reduction = false;
+};
+
+class Fabric {
+ public:
+  virtual ~Fabric() = default;
+
+  const std::vector<Level>& levels() const { return levels_; }
+  DeviceId devices() const { return devices_; }
+  LinkId links() const { return links_; }
+
+  virtual BytesPerSecond capacity(LinkId link) const = 0;
+  // For people: "x+ (3,0,1)", "nic up 17".
+  virtual std::string LinkName(LinkId link) const = 0;
+  // Appends the hops from src to dst. src == dst appends nothing.
+  virtual void Route(DeviceId src, DeviceId dst, std::vector<Hop>* hops) const = 0;
+  // alpha of one message from src to dst, software included; 0 if src == dst.
+  virtual Seconds Latency(DeviceId src, DeviceId dst) const = 0;
+
+  // What a link is under the symmetry of the fabric that keeps every coordinate of the levels in
+  // `fixed` (one bool per level) and of nothing else: links with equal keys are images of each
+  // other. A key is small and dense in [0, SymmetryKeys(fixed)).
+  virtual int SymmetryKeys(const std::vector<bool>& fixed) const = 0;
+  virtual int SymmetryKey(LinkId link, const std::vector<bool>& fixed) const = 0;
+  // Number of links with that key, and one of them.
+  virtual std::int64_t KeyCount(int key, const std::vector<bool>& fixed) const = 0;
+  virtual LinkId KeyExample(int key, const std::vector<bool>& fixed) const = 0;
+
+  int Coordinate(DeviceId device, int level) const;
+
+ protected:
+  std::vector<Level> levels_;
+  DeviceId devices_ = 0;
+  LinkId links_ = 0;
+};
+
+// kCalibrated multiplies link rates by the usable fractions of the chip and cluster files.
+std::unique_ptr<Fabric> BuildFabric(const Cluster& cluster, RateSet rates, Fidelity fidelity);
+
+}  // namespace meshstep
+
+#endif  // MESHSTEP_TOPOLOGIES_FABRIC_H_

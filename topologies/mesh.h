@@ -1,0 +1,106 @@
+// A mesh of named axes placed on a fabric, and the groups (communicators) its axes form.
+//
+// Placement rule: axes are placed innermost first. On a torus an axis takes whole physical
+// dimensions whose product is its size if it can (in the order of the dimensions), else a
+// contiguous part of one dimension (then a line without wraparound). On a cluster of nodes axes
+// fill levels in rank order. `physical` overrides it on a torus.
+
+#ifndef MESHSTEP_TOPOLOGIES_MESH_H_
+#define MESHSTEP_TOPOLOGIES_MESH_H_
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "sim/base/ids.h"
+#include "sim/base/status.h"
+#include "topologies/fabric.h"
+
+namespace meshstep {
+
+// Part of one level that an axis takes: coordinates offset + stride * i for i in [0, size).
+struct AxisPart {
+  int level;
+  int size;
+  int stride;  // in coordinates of the level: 1 for the innermost part
+  bool operator==(const AxisPart&) const = default;
+};
+
+struct AxisRequest {
+  std::string name;
+  int size;
+  std::string physical;  // "" or names of fabric levels, as "x,z"
+};
+
+struct MeshAxis {
+  std::string name;
+  int size = 1;
+  std::vector<AxisPart> parts;  // minor first; the product of their sizes is `size`
+};
+
+// Communicator: its members in rank order, and the shape that algorithms use.
+struct Group {
+  // One factor of the group's size: a ring or line of a torus, the chips of a switch, one tier.
+  struct Dim {
+    Level::Kind kind;
+    int level;                 // of the fabric
+    int size;
+    int stride;                // devices of the same level between neighbours (torus)
+    bool ring;                 // kTorus: the part covers a dimension that wraps
+    BytesPerSecond bandwidth;  // Level::bandwidth
+    Seconds latency;           // alpha between neighbours of the group in this dim
+    bool in_network_reduction;
+  };
+  std::vector<Dim> dims;           // minor first; sizes multiply to members.size(); no size 1
+  std::vector<DeviceId> members;   // rank r has mixed-radix digits over dims, minor first
+  int size() const { return static_cast<int>(members.size()); }
+};
+
+class Mesh {
+ public:
+  // Requests are innermost first. Errors name the axis and what would fit.
+  static StatusOr<Mesh> Place(const Fabric& fabric, std::span<const AxisRequest> requests);
+
+  const Fabric& fabric() const { return *fabric_; }
+  const std::vector<MeshAxis>& axes() const { return axes_; }
+  // -1 if there is none of that name.
+  AxisId Find(std::string_view name) const;
+  int size(AxisId axis) const { return axes_[static_cast<std::size_t>(axis)].size; }
+
+  int Coordinate(DeviceId device, AxisId axis) const;
+  DeviceId Device(std::span<const int> coordinates) const;  // one per axis
+
+  // The group of `device` along `axes` (major first, as in A[I_XY]: X major). Ranks count with the
+  // last axis fastest. Parts of one level that follow each other are joined into one dim; dims are
+  // those of size > 1, merged so that a torus dimension taken whole is one ring.
+  Group GroupOf(std::span<const AxisId> axes, DeviceId device) const;
+
+ private:
+  const Fabric* fabric_ = nullptr;
+  std::vector<MeshAxis> axes_;
+};
+
+// Link classes under a mesh: links that every plan on this mesh loads alike. `distinguished` axes
+// are those along which devices differ (pipeline): links that serve different coordinates of them
+// are different classes, as are links at different places of a line or of a part of a dimension.
+class LinkClasses {
+ public:
+  LinkClasses(const Mesh& mesh, std::span<const AxisId> distinguished);
+
+  int size() const { return static_cast<int>(capacity_.size()); }
+  BytesPerSecond capacity(int link_class) const { return capacity_[static_cast<std::size_t>(link_class)]; }
+  // Number of explicit links in the class.
+  std::int64_t count(int link_class) const { return count_[static_cast<std::size_t>(link_class)]; }
+  int ClassOf(LinkId link) const;
+  std::string Name(int link_class) const;
+
+ private:
+  const Fabric* fabric_;
+  std::vector<bool> fixed_;   // levels whose coordinates distinguish links
+  std::vector<BytesPerSecond> capacity_;
+  std::vector<std::int64_t> count_;
+};
+
+}  // namespace meshstep
+
+#endif  // MESHSTEP_TOPOLOGIES_MESH_H_
