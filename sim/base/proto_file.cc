@@ -54,8 +54,7 @@ void Collect(const std::string& name, const std::string& prefix, const pb::Messa
   std::vector<const pb::FieldDescriptor*> fields;
   message.GetReflection()->ListFields(message, &fields);
   for (const pb::FieldDescriptor* field : fields) {
-    const int count =
-        field->is_repeated() ? message.GetReflection()->FieldSize(message, field) : 1;
+    const int count = field->is_repeated() ? message.GetReflection()->FieldSize(message, field) : 1;
     for (int i = 0; i < count; ++i) {
       const int index = field->is_repeated() ? i : -1;
       std::string path = prefix + (prefix.empty() ? "" : ".") + field->name();
@@ -156,10 +155,9 @@ void Overlay(const pb::Message& from, pb::Message* to) {
 StatusOr<InputFormat> FormatOfFile(const std::string& path) {
   const std::size_t slash = path.find_last_of('/');
   const std::size_t dot = path.find_last_of('.');
-  const std::string ending =
-      dot == std::string::npos || (slash != std::string::npos && dot < slash)
-          ? ""
-          : path.substr(dot + 1);
+  const std::string ending = dot == std::string::npos || (slash != std::string::npos && dot < slash)
+                                 ? ""
+                                 : path.substr(dot + 1);
   if (ending == "textproto" || ending == "txtpb" || ending == "pbtxt") {
     return InputFormat::kTextproto;
   }
