@@ -30,13 +30,13 @@ class CheckFailure {
 
 }  // namespace meshstep::internal
 
-#define CHECK(condition)                                                             \
-  switch (0)                                                                         \
-  case 0:                                                                            \
-  default:                                                                           \
-    if (condition)                                                                   \
-      ;                                                                              \
-    else                                                                             \
+#define CHECK(condition) \
+  switch (0)             \
+  case 0:                \
+  default:               \
+    if (condition)       \
+      ;                  \
+    else                 \
       ::meshstep::internal::CheckFailure(__FILE__, __LINE__, #condition).stream()
 
 #define MESHSTEP_CHECK_OP(op, a, b) CHECK((a)op(b)) << "(" << (a) << " vs " << (b) << ") "

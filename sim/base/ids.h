@@ -7,9 +7,9 @@
 
 namespace meshstep {
 
-using AxisId = int;               // index into the axes of a mesh
-using DeviceId = std::int32_t;    // what a framework sees as one device
-using LinkId = std::int32_t;      // one direction of one link of a fabric
+using AxisId = int;             // index into the axes of a mesh
+using DeviceId = std::int32_t;  // what a framework sees as one device
+using LinkId = std::int32_t;    // one direction of one link of a fabric
 
 }  // namespace meshstep
 

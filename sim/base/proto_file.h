@@ -21,10 +21,10 @@ enum class InputFormat { kTextproto, kJson, kBinary };
 StatusOr<InputFormat> FormatOfFile(const std::string& path);
 StatusOr<InputFormat> ParseInputFormat(const std::string& name);
 
-// Parses `content` into `message` (cleared first). `name` is what errors call the file. The locator,
-// if asked for, gives "file:line:column" of a dotted field path ("plan.mesh.axes[1].size"); a path
-// that was not written gives the nearest enclosing field that was. Error: every syntax error and
-// unknown field, one line each.
+// Parses `content` into `message` (cleared first). `name` is what errors call the file. The
+// locator, if asked for, gives "file:line:column" of a dotted field path
+// ("plan.mesh.axes[1].size"); a path that was not written gives the nearest enclosing field that
+// was. Error: every syntax error and unknown field, one line each.
 Status ParseMessage(const std::string& name, const std::string& content, InputFormat format,
                     google::protobuf::Message* message, Locator* locator = nullptr);
 
@@ -32,9 +32,9 @@ Status ParseMessage(const std::string& name, const std::string& content, InputFo
 // program is broken, so errors are reported as they are.
 Status ReadDataFile(const std::string& path, google::protobuf::Message* message);
 
-// If `message` has a non-empty string field `preset`, replaces it by the preset's file from `folder`
-// with the fields of `message` written over it: singular fields replace, sub-messages merge, repeated
-// fields replace when not empty. `field` names the message in errors ("model").
+// If `message` has a non-empty string field `preset`, replaces it by the preset's file from
+// `folder` with the fields of `message` written over it: singular fields replace, sub-messages
+// merge, repeated fields replace when not empty. `field` names the message in errors ("model").
 void ResolvePreset(const std::string& folder, const std::string& field,
                    google::protobuf::Message* message, Diagnostics* diagnostics);
 

@@ -27,8 +27,8 @@ inline Status InvalidInput(const std::string& message) {
 #define MESHSTEP_CONCAT_INNER(a, b) a##b
 #define MESHSTEP_CONCAT(a, b) MESHSTEP_CONCAT_INNER(a, b)
 
-#define RETURN_IF_ERROR(expression)                                     \
-  do {                                                                  \
+#define RETURN_IF_ERROR(expression)                                               \
+  do {                                                                            \
     if (::meshstep::Status status_ = (expression); !status_.ok()) return status_; \
   } while (false)
 

@@ -52,7 +52,8 @@ void Fail(const Status& status) {
 void SetExitCode(int code) { exit_code = code; }
 
 int Main(int argc, char** argv) {
-  CLI::App app("meshstep: how long one training step takes, where the time goes, and whether it fits");
+  CLI::App app(
+      "meshstep: how long one training step takes, where the time goes, and whether it fits");
   app.require_subcommand(1);
   app.set_version_flag("--version", "meshstep 0.1.0");
   AddSimulateCommand(&app);

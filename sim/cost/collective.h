@@ -1,7 +1,7 @@
 // Collectives as algorithms on a group of a fabric.
 //
-// One algorithm is one file in sim/cost/collectives/. It says, for p ranks and `bytes` (the nccl-tests
-// size: full vector for all-reduce, full gathered or unreduced vector for all-gather and
+// One algorithm is one file in sim/cost/collectives/. It says, for p ranks and `bytes` (the
+// nccl-tests size: full vector for all-reduce, full gathered or unreduced vector for all-gather and
 // reduce-scatter, per-rank send buffer for all-to-all, the message for broadcast, reduce, permute):
 //   Traffic   what each ordered pair of ranks sends in total, by phase, and the fixed latency;
 //   Messages  every message with its chunks, for proofs and for --stepwise;
@@ -38,7 +38,7 @@ std::string_view NameOf(Collective collective);
 StatusOr<Collective> ParseCollective(std::string_view name);
 
 struct RankFlow {
-  int src, dst;   // ranks
+  int src, dst;  // ranks
   double bytes;
 };
 
@@ -56,10 +56,10 @@ struct TrafficPhase {
 // the c-th of p equal parts of the vector; for all-to-all chunk c = src * p + dst. An algorithm may
 // split each into `splits` equal pieces (chunk = c * splits + piece).
 struct Message {
-  int step;        // messages of step s may use what arrived in steps < s
+  int step;  // messages of step s may use what arrived in steps < s
   int src, dst;
   std::vector<int> chunks;
-  bool reduce;     // the receiver adds, rather than stores
+  bool reduce;  // the receiver adds, rather than stores
 };
 
 struct MessageSchedule {
@@ -84,7 +84,7 @@ const CollectiveAlgorithm* FindAlgorithm(std::string_view name);  // nullptr if 
 
 // What the engine runs: a latency, then bytes on each link class (or link), drained at one rate.
 struct LinkDemand {
-  int link;       // link class, or LinkId when unfolded
+  int link;  // link class, or LinkId when unfolded
   double bytes;
 };
 struct CostPhase {
@@ -94,8 +94,8 @@ struct CostPhase {
 struct CollectiveCost {
   const CollectiveAlgorithm* algorithm = nullptr;
   std::vector<CostPhase> phases;
-  Bytes sent_per_device;        // the most that one member sends
-  Seconds idle_time;            // phases on an idle fabric
+  Bytes sent_per_device;  // the most that one member sends
+  Seconds idle_time;      // phases on an idle fabric
 };
 
 // Chooses and prices collectives on one mesh. Results are cached by (collective, bytes, axes).

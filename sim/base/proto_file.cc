@@ -1,0 +1,217 @@
+#include "sim/base/proto_file.h"
+
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "google/protobuf/descriptor.h"
+#include "google/protobuf/io/tokenizer.h"
+#include "google/protobuf/io/zero_copy_stream_impl_lite.h"
+#include "google/protobuf/message.h"
+#include "google/protobuf/text_format.h"
+#include "google/protobuf/util/json_util.h"
+#include "sim/base/check.h"
+#include "sim/base/data_path.h"
+
+namespace meshstep {
+namespace {
+
+namespace pb = google::protobuf;
+
+// A message nested deeper than this is not a scenario; the parsers stop there.
+constexpr int kMaxDepth = 64;
+constexpr std::size_t kMaxReportedErrors = 20;
+
+class ErrorLines : public pb::io::ErrorCollector {
+ public:
+  explicit ErrorLines(std::string name) : name_(std::move(name)) {}
+  void AddError(int line, pb::io::ColumnNumber column, const std::string& message) override {
+    if (++count_ > kMaxReportedErrors) return;
+    std::string problem = message.substr(0, 400);
+    std::replace(problem.begin(), problem.end(), '\n', ' ');
+    if (line < 0) {
+      absl::StrAppend(&lines_, lines_.empty() ? "" : "\n", name_, ": ", problem);
+    } else {
+      absl::StrAppend(&lines_, lines_.empty() ? "" : "\n", name_, ":", line + 1, ":", column + 1,
+                      ": ", problem);
+    }
+  }
+  void AddWarning(int, pb::io::ColumnNumber, const std::string&) override {}
+  const std::string& lines() const { return lines_; }
+
+ private:
+  std::string name_, lines_;
+  std::size_t count_ = 0;
+};
+
+using Locations = std::map<std::string, std::string>;
+
+// Records where every field that was written stands.
+void Collect(const std::string& name, const std::string& prefix, const pb::Message& message,
+             const pb::TextFormat::ParseInfoTree& tree, Locations* locations) {
+  std::vector<const pb::FieldDescriptor*> fields;
+  message.GetReflection()->ListFields(message, &fields);
+  for (const pb::FieldDescriptor* field : fields) {
+    const int count = field->is_repeated() ? message.GetReflection()->FieldSize(message, field) : 1;
+    for (int i = 0; i < count; ++i) {
+      const int index = field->is_repeated() ? i : -1;
+      std::string path = prefix + (prefix.empty() ? "" : ".") + field->name();
+      if (index >= 0) absl::StrAppend(&path, "[", index, "]");
+      const pb::TextFormat::ParseLocation at = tree.GetLocation(field, index);
+      if (at.line >= 0) {
+        (*locations)[path] = absl::StrCat(name, ":", at.line + 1, ":", at.column + 1);
+      }
+      if (field->cpp_type() != pb::FieldDescriptor::CPPTYPE_MESSAGE) continue;
+      const pb::TextFormat::ParseInfoTree* nested = tree.GetTreeForNested(field, index);
+      if (nested == nullptr) continue;
+      const pb::Message& child =
+          index < 0 ? message.GetReflection()->GetMessage(message, field)
+                    : message.GetReflection()->GetRepeatedMessage(message, field, index);
+      Collect(name, path, child, *nested, locations);
+    }
+  }
+}
+
+// The nearest enclosing field that was written.
+std::string Locate(const std::string& name, const Locations& locations, std::string path) {
+  while (!path.empty()) {
+    if (const auto it = locations.find(path); it != locations.end()) return it->second;
+    if (const auto it = locations.find(path + "[0]"); it != locations.end()) return it->second;
+    const std::size_t cut = path.find_last_of(".[");
+    if (cut == std::string::npos) break;
+    path.resize(cut);
+  }
+  return name;
+}
+
+Status ParseText(const std::string& name, const std::string& content, pb::Message* message,
+                 Locator* locator) {
+  ErrorLines errors(name);
+  pb::TextFormat::ParseInfoTree tree;
+  pb::TextFormat::Parser parser;
+  parser.RecordErrorsTo(&errors);
+  parser.WriteLocationsTo(&tree);
+  parser.SetRecursionLimit(kMaxDepth);
+  pb::io::ArrayInputStream in(content.data(), static_cast<int>(content.size()));
+  const bool ok = parser.Parse(&in, message);
+  if (!errors.lines().empty()) return InvalidInput(errors.lines());
+  if (!ok) return InvalidInput(name + ": is not a text proto of " + message->GetTypeName());
+  if (locator != nullptr) {
+    auto locations = std::make_shared<Locations>();
+    Collect(name, "", *message, tree, locations.get());
+    *locator = [name, locations](const std::string& path) {
+      return Locate(name, *locations, path);
+    };
+  }
+  return absl::OkStatus();
+}
+
+Status ParseJson(const std::string& name, const std::string& content, pb::Message* message) {
+  pb::util::JsonParseOptions options;
+  options.ignore_unknown_fields = false;
+  const auto status = pb::util::JsonStringToMessage(content, message, options);
+  if (status.ok()) return absl::OkStatus();
+  std::string problem = std::string(status.message()).substr(0, 400);
+  std::replace(problem.begin(), problem.end(), '\n', ' ');
+  return InvalidInput(name + ": is not JSON of " + message->GetTypeName() + ": " + problem);
+}
+
+Status ParseBinary(const std::string& name, const std::string& content, pb::Message* message) {
+  if (!message->ParseFromString(content)) {
+    return InvalidInput(name + ": is not a binary " + message->GetTypeName());
+  }
+  if (!message->GetReflection()->GetUnknownFields(*message).empty()) {
+    return InvalidInput(name + ": has fields that " + message->GetTypeName() +
+                        " does not know; is it another message or a newer version?");
+  }
+  return absl::OkStatus();
+}
+
+// Writes the fields of `from` over `to`.
+void Overlay(const pb::Message& from, pb::Message* to) {
+  std::vector<const pb::FieldDescriptor*> fields;
+  const pb::Reflection* reflection = from.GetReflection();
+  reflection->ListFields(from, &fields);
+  for (const pb::FieldDescriptor* field : fields) {
+    if (!field->is_repeated() && field->cpp_type() == pb::FieldDescriptor::CPPTYPE_MESSAGE) {
+      Overlay(reflection->GetMessage(from, field), reflection->MutableMessage(to, field));
+      continue;
+    }
+    // Only this field travels: copy the message, keep the field, merge.
+    std::unique_ptr<pb::Message> one(from.New());
+    one->CopyFrom(from);
+    for (const pb::FieldDescriptor* other : fields) {
+      if (other != field) one->GetReflection()->ClearField(one.get(), other);
+    }
+    reflection->ClearField(to, field);
+    to->MergeFrom(*one);
+  }
+}
+
+}  // namespace
+
+StatusOr<InputFormat> FormatOfFile(const std::string& path) {
+  const std::size_t slash = path.find_last_of('/');
+  const std::size_t dot = path.find_last_of('.');
+  const std::string ending = dot == std::string::npos || (slash != std::string::npos && dot < slash)
+                                 ? ""
+                                 : path.substr(dot + 1);
+  if (ending == "textproto" || ending == "txtpb" || ending == "pbtxt") {
+    return InputFormat::kTextproto;
+  }
+  if (ending == "json") return InputFormat::kJson;
+  if (ending == "binpb" || ending == "pb") return InputFormat::kBinary;
+  return InvalidInput(path + ": its ending is \"" + ending +
+                      "\", expected .textproto, .txtpb, .pbtxt, .json, .binpb or .pb");
+}
+
+StatusOr<InputFormat> ParseInputFormat(const std::string& name) {
+  if (name == "textproto") return InputFormat::kTextproto;
+  if (name == "json") return InputFormat::kJson;
+  if (name == "binary") return InputFormat::kBinary;
+  return InvalidInput("--input-format is \"" + name + "\", expected textproto, json or binary");
+}
+
+Status ParseMessage(const std::string& name, const std::string& content, InputFormat format,
+                    pb::Message* message, Locator* locator) {
+  message->Clear();
+  if (locator != nullptr) *locator = [name](const std::string&) { return name; };
+  switch (format) {
+    case InputFormat::kTextproto:
+      return ParseText(name, content, message, locator);
+    case InputFormat::kJson:
+      return ParseJson(name, content, message);
+    case InputFormat::kBinary:
+      return ParseBinary(name, content, message);
+  }
+  return absl::InternalError("unknown input format");
+}
+
+Status ReadDataFile(const std::string& path, pb::Message* message) {
+  ASSIGN_OR_RETURN(const std::string content, ReadFile(path));
+  return ParseMessage(path, content, InputFormat::kTextproto, message);
+}
+
+void ResolvePreset(const std::string& folder, const std::string& field, pb::Message* message,
+                   Diagnostics* diagnostics) {
+  const pb::FieldDescriptor* preset = message->GetDescriptor()->FindFieldByName("preset");
+  CHECK(preset != nullptr) << message->GetTypeName();
+  const std::string name = message->GetReflection()->GetString(*message, preset);
+  if (name.empty()) return;
+  const StatusOr<std::string> path = PresetPath(folder, name);
+  if (!path.ok()) {
+    diagnostics->Error(field + ".preset", std::string(path.status().message()));
+    return;
+  }
+  std::unique_ptr<pb::Message> merged(message->New());
+  if (const Status status = ReadDataFile(*path, merged.get()); !status.ok()) {
+    diagnostics->Error(field + ".preset", std::string(status.message()));
+    return;
+  }
+  Overlay(*message, merged.get());
+  message->GetReflection()->Swap(message, merged.get());
+}
+
+}  // namespace meshstep

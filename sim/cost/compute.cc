@@ -1,0 +1,113 @@
+#include "sim/cost/compute.h"
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+
+namespace meshstep {
+namespace {
+
+Rates PerDevice(Rates rates, int devices_per_chip) {
+  const double share = 1.0 / devices_per_chip;
+  for (FlopsPerSecond& peak : rates.matmul) peak = peak * share;
+  rates.vector = rates.vector * share;
+  rates.hbm = rates.hbm * share;
+  rates.hbm_rate = rates.hbm_rate * share;
+  return rates;
+}
+
+}  // namespace
+
+ComputeModel::ComputeModel(const Chip& chip, RateSet rates, Fidelity fidelity)
+    : chip_(chip),
+      rates_(PerDevice(chip.rates(rates), chip.devices_per_chip)),
+      calibrated_(fidelity == Fidelity::kCalibrated) {
+  CHECK_GT(rates_.hbm_rate.value(), 0);
+}
+
+Status ComputeModel::Supports(Dtype dtype) const {
+  if (rates_.peak(dtype).value() > 0) return absl::OkStatus();
+  std::string known;
+  for (int d = 0; d < kDtypes; ++d) {
+    if (rates_.peak(static_cast<Dtype>(d)).value() <= 0) continue;
+    known += (known.empty() ? "" : ", ") + std::string(NameOf(static_cast<Dtype>(d)));
+  }
+  return InvalidInput("is \"" + std::string(NameOf(dtype)) + "\", which " + chip_.name +
+                      " has no matrix rate for; it has " + known);
+}
+
+Time ComputeModel::Matmul(const MatmulShape& shape, Dtype dtype) const {
+  const Bytes bytes =
+      shape.batch * (shape.m * shape.k + shape.k * shape.n + shape.m * shape.n) * SizeOf(dtype);
+  const FlopsPerSecond peak = rates_.peak(dtype);
+  CHECK_GT(peak.value(), 0);
+  if (!calibrated_) {
+    return Time::RoundUp(std::max(shape.flops() / peak, bytes / rates_.hbm_rate));
+  }
+  const MatmulCalibration& c = chip_.calibration.matmul[static_cast<std::size_t>(dtype)];
+  const double units = std::max(1, chip_.compute_units / chip_.devices_per_chip);
+  const double tiles = shape.batch * std::ceil(shape.m / c.tile_m) * std::ceil(shape.n / c.tile_n);
+  const double quantisation = std::ceil(tiles / units) * units / tiles;
+  return Time::RoundUp(c.launch + std::max(shape.flops() * quantisation / (c.peak_fraction * peak),
+                                           bytes / (c.hbm_fraction * rates_.hbm_rate)));
+}
+
+Flops ComputeModel::AttentionFlops(const AttentionShape& s) {
+  return Flops((s.backward ? 8 : 4) * s.batch * s.heads * s.queries * s.keys * s.head_dim *
+               s.visible);
+}
+
+// Nearest measured head size; between measured lengths linear in log2 of the length.
+double ComputeModel::AttentionFraction(const AttentionShape& shape) const {
+  const auto& points = chip_.calibration.attention;
+  const bool causal = shape.visible < 0.75;
+  double best_score = 1e300;
+  for (const AttentionCalibration& p : points) {
+    best_score = std::min(best_score, std::abs(std::log2(p.head_dim / shape.head_dim)) +
+                                          (p.causal != causal ? 0.25 : 0) +
+                                          (p.backward != shape.backward ? 10 : 0));
+  }
+  const AttentionCalibration *below = nullptr, *above = nullptr;
+  for (const AttentionCalibration& p : points) {
+    const double score = std::abs(std::log2(p.head_dim / shape.head_dim)) +
+                         (p.causal != causal ? 0.25 : 0) + (p.backward != shape.backward ? 10 : 0);
+    if (score > best_score) continue;
+    if (p.sequence_length <= shape.keys && (!below || p.sequence_length > below->sequence_length)) {
+      below = &p;
+    }
+    if (p.sequence_length >= shape.keys && (!above || p.sequence_length < above->sequence_length)) {
+      above = &p;
+    }
+  }
+  if (below == nullptr && above == nullptr) return 0;
+  if (below == nullptr) return above->peak_fraction * shape.keys / above->sequence_length;
+  if (above == nullptr || above == below) return below->peak_fraction;
+  const double x = std::log2(shape.keys / below->sequence_length) /
+                   std::log2(static_cast<double>(above->sequence_length) / below->sequence_length);
+  return below->peak_fraction + x * (above->peak_fraction - below->peak_fraction);
+}
+
+Time ComputeModel::Attention(const AttentionShape& s, Dtype dtype) const {
+  // Forward reads q, k, v and writes the output; backward reads those and the output's gradient and
+  // writes three gradients: Dao, arXiv 2307.08691, algorithms 1 and 2.
+  const double q = s.batch * s.queries * s.heads * s.head_dim;
+  const double kv = s.batch * s.keys * s.kv_heads * s.head_dim;
+  const Bytes bytes = (s.backward ? 4 * q + 4 * kv : 2 * q + 2 * kv) * SizeOf(dtype);
+  const FlopsPerSecond peak = rates_.peak(dtype);
+  const Flops flops = AttentionFlops(s);
+  if (!calibrated_) return Time::RoundUp(std::max(flops / peak, bytes / rates_.hbm_rate));
+  const ComputeCalibration& c = chip_.calibration;
+  double fraction = AttentionFraction(s);
+  if (fraction <= 0) fraction = c.matmul[static_cast<std::size_t>(dtype)].peak_fraction / 2;
+  return Time::RoundUp(
+      c.matmul[static_cast<std::size_t>(dtype)].launch +
+      std::max(flops / (fraction * peak), bytes / (c.hbm_fraction * rates_.hbm_rate)));
+}
+
+Time ComputeModel::Elementwise(Bytes bytes) const {
+  if (!calibrated_) return Time::RoundUp(bytes / rates_.hbm_rate);
+  const ComputeCalibration& c = chip_.calibration;
+  return Time::RoundUp(c.elementwise_launch + bytes / (c.hbm_fraction * rates_.hbm_rate));
+}
+
+}  // namespace meshstep

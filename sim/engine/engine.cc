@@ -1,0 +1,225 @@
+#include "sim/engine/engine.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+namespace meshstep {
+namespace {
+
+constexpr std::size_t kMaxStuckStreams = 8;
+
+std::size_t Index(std::int32_t i) { return static_cast<std::size_t>(i); }
+
+// Min-heap of (time, task). Few entries: at most one per stream.
+class EventQueue {
+ public:
+  void Push(Time time, TaskId task) {
+    heap_.emplace_back(time, task);
+    std::push_heap(heap_.begin(), heap_.end(), std::greater<>());
+  }
+  bool empty() const { return heap_.empty(); }
+  Time next() const { return heap_.empty() ? Time::Max() : heap_.front().first; }
+  TaskId Pop() {
+    std::pop_heap(heap_.begin(), heap_.end(), std::greater<>());
+    const TaskId task = heap_.back().second;
+    heap_.pop_back();
+    return task;
+  }
+
+ private:
+  std::vector<std::pair<Time, TaskId>> heap_;
+};
+
+class Engine {
+ public:
+  explicit Engine(const TaskGraph& graph);
+  StatusOr<Run> Execute(const GraphNames& names);
+
+ private:
+  void AddEdges();
+  void Start(TaskId task, Time now);
+  void StartPhase(TaskId task, Time now);
+  void BeginDrain(TaskId task, Time now);
+  void End(TaskId task, Time now);
+  Status Deadlock(const GraphNames& names) const;
+
+  const TaskGraph& graph_;
+  FlowNetwork network_;
+  EventQueue events_;
+  Run run_;
+  std::vector<std::int32_t> pending_;           // unfinished predecessors
+  std::vector<std::uint32_t> successor_begin_;  // CSR of dependencies and stream order
+  std::vector<TaskId> successor_;
+  std::vector<std::int16_t> phase_;  // per task: next phase to drain
+  std::vector<TaskId> flow_task_;    // per flow id
+  std::vector<FlowNetwork::FlowId> drained_;
+  TaskId unfinished_ = 0;
+};
+
+Engine::Engine(const TaskGraph& graph) : graph_(graph), network_(graph.links()) {
+  const std::size_t n = Index(graph.tasks());
+  run_.start.assign(n, Time(-1));
+  run_.end.assign(n, Time(-1));
+  pending_.assign(n, 0);
+  phase_.assign(n, 0);
+  unfinished_ = graph.tasks();
+  AddEdges();
+}
+
+// Calls edge(before, after) for every dependency and every pair of neighbours on a stream.
+template <class Edge>
+void ForEachEdge(const TaskGraph& graph, Edge edge) {
+  std::vector<TaskId> last(Index(graph.streams()), -1);
+  for (TaskId t = 0; t < graph.tasks(); ++t) {
+    for (const TaskId d : graph.dependencies(t)) edge(d, t);
+    for (const StreamId s : graph.members(t)) {
+      if (last[Index(s)] >= 0) edge(last[Index(s)], t);
+      last[Index(s)] = t;
+    }
+  }
+  for (const TaskGraph::Edge& e : graph.late_dependencies()) edge(e.on, e.task);
+}
+
+void Engine::AddEdges() {
+  successor_begin_.assign(Index(graph_.tasks()) + 2, 0);
+  ForEachEdge(graph_, [this](TaskId before, TaskId after) {
+    ++successor_begin_[Index(before) + 2];
+    ++pending_[Index(after)];
+  });
+  for (std::size_t i = 2; i < successor_begin_.size(); ++i) {
+    successor_begin_[i] += successor_begin_[i - 1];
+  }
+  successor_.resize(successor_begin_.back());
+  ForEachEdge(graph_, [this](TaskId before, TaskId after) {
+    successor_[successor_begin_[Index(before) + 1]++] = after;
+  });
+}
+
+void Engine::Start(TaskId task, Time now) {
+  run_.start[Index(task)] = now;
+  if (graph_.pattern(task) == kTimed) {
+    events_.Push(now + graph_.duration(task), task);
+  } else {
+    StartPhase(task, now);
+  }
+}
+
+void Engine::StartPhase(TaskId task, Time now) {
+  const std::vector<Phase>& phases = graph_.phases(graph_.pattern(task));
+  if (phases.empty()) {
+    events_.Push(now, task);
+  } else {
+    events_.Push(now + phases[static_cast<std::size_t>(phase_[Index(task)])].latency, task);
+  }
+}
+
+// The latency of the task's phase is over.
+void Engine::BeginDrain(TaskId task, Time now) {
+  const std::vector<Phase>& phases = graph_.phases(graph_.pattern(task));
+  while (static_cast<std::size_t>(phase_[Index(task)]) < phases.size()) {
+    const Phase& phase = phases[static_cast<std::size_t>(phase_[Index(task)])];
+    if (!phase.demands.empty()) {
+      const FlowNetwork::FlowId flow = network_.Add(phase.demands, phase.weight, now);
+      if (flow_task_.size() <= Index(flow)) flow_task_.resize(Index(flow) + 1);
+      flow_task_[Index(flow)] = task;
+      return;
+    }
+    if (static_cast<std::size_t>(++phase_[Index(task)]) < phases.size()) {
+      StartPhase(task, now);
+      return;
+    }
+  }
+  End(task, now);
+}
+
+void Engine::End(TaskId task, Time now) {
+  run_.end[Index(task)] = now;
+  run_.makespan = std::max(run_.makespan, now);
+  --unfinished_;
+  // After AddEdges, begin[t + 1] is the end of t's successors and begin[t] their start.
+  for (std::uint32_t i = successor_begin_[Index(task)]; i < successor_begin_[Index(task) + 1];
+       ++i) {
+    const TaskId next = successor_[i];
+    if (--pending_[Index(next)] == 0) Start(next, now);
+  }
+}
+
+StatusOr<Run> Engine::Execute(const GraphNames& names) {
+  for (TaskId t = 0; t < graph_.tasks(); ++t) {
+    if (pending_[Index(t)] == 0 && run_.start[Index(t)] < Time(0)) Start(t, Time(0));
+  }
+  while (true) {
+    const Time now = std::min(events_.next(), network_.NextCompletion());
+    if (now == Time::Max()) break;
+    while (events_.next() == now) {
+      const TaskId task = events_.Pop();
+      ++run_.events;
+      if (graph_.pattern(task) == kTimed) {
+        End(task, now);
+      } else {
+        BeginDrain(task, now);
+      }
+    }
+    if (network_.NextCompletion() <= now) {
+      drained_.clear();
+      network_.Drained(now, &drained_);
+      for (const FlowNetwork::FlowId flow : drained_) network_.Remove(flow);
+      for (const FlowNetwork::FlowId flow : drained_) {
+        ++run_.events;
+        ++run_.flows;
+        const TaskId task = flow_task_[Index(flow)];
+        const auto phases = graph_.phases(graph_.pattern(task)).size();
+        if (static_cast<std::size_t>(++phase_[Index(task)]) < phases) {
+          StartPhase(task, now);
+        } else {
+          End(task, now);
+        }
+      }
+    }
+    if (events_.next() > now) network_.Update(now);
+  }
+  run_.network_solves = network_.solves();
+  if (unfinished_ > 0) return Deadlock(names);
+  return std::move(run_);
+}
+
+// For each stream with unfinished tasks: the first of them, and an unfinished one it waits for.
+Status Engine::Deadlock(const GraphNames& names) const {
+  const auto task_name = [&](TaskId t) {
+    return names.task ? names.task(t) : absl::StrCat("task ", t);
+  };
+  const auto stream_name = [&](StreamId s) {
+    return names.stream ? names.stream(s) : absl::StrCat("stream ", s);
+  };
+  std::vector<TaskId> waits_for(Index(graph_.tasks()), -1);
+  ForEachEdge(graph_, [&](TaskId before, TaskId after) {
+    if (run_.end[Index(before)] < Time(0)) waits_for[Index(after)] = before;
+  });
+  std::vector<bool> seen(Index(graph_.streams()), false);
+  std::string lines =
+      absl::StrCat("deadlock: ", unfinished_, " of ", graph_.tasks(), " tasks can never start");
+  std::size_t shown = 0;
+  for (TaskId t = 0; t < graph_.tasks() && shown < kMaxStuckStreams; ++t) {
+    if (run_.end[Index(t)] >= Time(0)) continue;
+    for (const StreamId s : graph_.members(t)) {
+      if (seen[Index(s)]) continue;
+      seen[Index(s)] = true;
+      ++shown;
+      const TaskId cause = waits_for[Index(t)];
+      absl::StrAppend(&lines, "\n", stream_name(s), ": \"", task_name(t), "\" waits for \"",
+                      cause < 0 ? "nothing" : task_name(cause), "\" on ",
+                      cause < 0 ? "-" : stream_name(graph_.members(cause).front()));
+    }
+  }
+  return InvalidInput(lines);
+}
+
+}  // namespace
+
+StatusOr<Run> Simulate(const TaskGraph& graph, const GraphNames& names) {
+  return Engine(graph).Execute(names);
+}
+
+}  // namespace meshstep

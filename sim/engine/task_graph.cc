@@ -1,0 +1,68 @@
+#include "sim/engine/task_graph.h"
+
+#include <utility>
+
+namespace meshstep {
+namespace {
+
+std::size_t Index(std::int32_t i) { return static_cast<std::size_t>(i); }
+
+}  // namespace
+
+std::int32_t TaskGraph::AddLink(BytesPerSecond capacity) {
+  links_.push_back(capacity);
+  return static_cast<std::int32_t>(links_.size()) - 1;
+}
+
+PatternId TaskGraph::AddPattern(std::vector<Phase> phases) {
+  for (const Phase& phase : phases) {
+    for (const FlowDemand& d : phase.demands) CHECK_LT(Index(d.link), links_.size());
+  }
+  patterns_.push_back(std::move(phases));
+  return static_cast<PatternId>(patterns_.size()) - 1;
+}
+
+TaskId TaskGraph::AddTimed(StreamId stream, Time duration, std::span<const TaskId> dependencies) {
+  CHECK_GE(duration.ps(), 0);
+  return AddTask(kTimed, duration, {&stream, 1}, dependencies);
+}
+
+TaskId TaskGraph::AddTransfer(std::span<const StreamId> members, PatternId pattern,
+                              std::span<const TaskId> dependencies) {
+  CHECK(pattern >= 0 && Index(pattern) < patterns_.size()) << "pattern " << pattern << " ";
+  return AddTask(pattern, Time(), members, dependencies);
+}
+
+TaskId TaskGraph::AddTask(PatternId pattern, Time duration, std::span<const StreamId> members,
+                          std::span<const TaskId> dependencies) {
+  const TaskId id = tasks();
+  pattern_.push_back(pattern);
+  duration_.push_back(duration);
+  for (const StreamId s : members) CHECK_LT(s, streams_);
+  member_.insert(member_.end(), members.begin(), members.end());
+  dependency_.insert(dependency_.end(), dependencies.begin(), dependencies.end());
+  member_begin_.push_back(static_cast<std::uint32_t>(member_.size()));
+  dependency_begin_.push_back(static_cast<std::uint32_t>(dependency_.size()));
+  return id;
+}
+
+void TaskGraph::Reserve(std::size_t tasks) {
+  pattern_.reserve(tasks);
+  duration_.reserve(tasks);
+  member_begin_.reserve(tasks + 1);
+  dependency_begin_.reserve(tasks + 1);
+  member_.reserve(tasks);
+  dependency_.reserve(2 * tasks);
+}
+
+std::span<const TaskId> TaskGraph::dependencies(TaskId task) const {
+  const std::uint32_t begin = dependency_begin_[Index(task)];
+  return {dependency_.data() + begin, dependency_begin_[Index(task) + 1] - begin};
+}
+
+std::span<const StreamId> TaskGraph::members(TaskId task) const {
+  const std::uint32_t begin = member_begin_[Index(task)];
+  return {member_.data() + begin, member_begin_[Index(task) + 1] - begin};
+}
+
+}  // namespace meshstep

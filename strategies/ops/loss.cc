@@ -1,0 +1,41 @@
+#include "strategies/ops/composite.h"
+
+namespace meshstep {
+namespace {
+
+constexpr double kFp32Bytes = 4;
+
+}  // namespace
+
+Status LossForward(const Op& op, PassBuilder* pass) {
+  const ArrayId logits = op.inputs[0];
+  const Sharding used = pass->Used(logits);
+  ASSIGN_OR_RETURN(int step, pass->Bring({logits, false}, used));
+  const Bytes bytes(pass->LocalBytes(logits, used));
+  step = pass->Compute(op.name, pass->context().compute->Elementwise(2 * bytes), Flops(), {step},
+                       false);
+  const int v = used.Find("V");
+  CHECK_GE(v, 0) << "logits without a vocabulary ";
+  const std::vector<AxisId>& axes = used.dims[static_cast<std::size_t>(v)].axes;
+  if (axes.empty()) return absl::OkStatus();
+  Sharding rows = used;
+  rows.dims.erase(rows.dims.begin() + v);
+  const double row_bytes = pass->context().LocalElements(rows) * kFp32Bytes;
+  for (const char* what : {"row maximum", "row sum", "target logit"}) {
+    step = pass->Transfer(what, Collective::kAllReduce, axes, row_bytes, {step});
+  }
+  // The gradient needs the sums: it is made from them in place of the logits.
+  pass->Compute("softmax", pass->context().compute->Elementwise(2 * bytes), Flops(), {step}, false);
+  return absl::OkStatus();
+}
+
+Status LossBackward(const Op& op, PassBuilder* pass) {
+  const ArrayId logits = op.inputs[0];
+  const Sharding used = pass->Used(logits);
+  const Bytes bytes(2 * pass->LocalBytes(logits, used));
+  const int step = pass->Compute(op.name + " backward", pass->context().compute->Elementwise(bytes),
+                                 Flops(), {PassBuilder::kInput}, false);
+  return pass->Finish({logits, true}, used, step);
+}
+
+}  // namespace meshstep

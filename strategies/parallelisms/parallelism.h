@@ -1,0 +1,30 @@
+// Named sets of sharding rules. Each file beside this one turns one degree of a plan into rules over
+// the algebra of strategies/sharding.h; the lowering never asks for a parallelism by name.
+//
+//   FSDP over axis X: B is computed over X, parameters are stored over X along D
+//     => In[B_X, D] · W[D_X, F]: the algebra gathers W before use and reduce-scatters dW.
+
+#ifndef MESHSTEP_STRATEGIES_PARALLELISMS_PARALLELISM_H_
+#define MESHSTEP_STRATEGIES_PARALLELISMS_PARALLELISM_H_
+
+#include "strategies/plan.h"
+
+namespace meshstep {
+
+// Replicas: the batch over `axis`; parameters whole on each. zero_stage 1 and 2 store the optimizer
+// state over it (ZeRO, arXiv 1910.02054 §5).
+void AddDataRules(AxisId axis, int zero_stage, Rules* rules);
+
+// ZeRO-3 / FSDP: the batch over `axis`, parameters and all that follows them stored over it.
+void AddFsdpRules(AxisId axis, Rules* rules);
+
+// Megatron tensor parallelism (arXiv 1909.08053 §3): heads, MLP width and vocabulary over `axis`.
+// sequence_parallel (arXiv 2205.05198 §4.2.2): the residual stream over it along the sequence.
+void AddTensorRules(AxisId axis, bool sequence_parallel, Rules* rules);
+
+// Storage of parameters over `axis` along the first dimension that is there: D, else any.
+void AddStorageRules(AxisId axis, std::vector<Rule>* rules);
+
+}  // namespace meshstep
+
+#endif  // MESHSTEP_STRATEGIES_PARALLELISMS_PARALLELISM_H_

@@ -1,0 +1,76 @@
+// Builds one pass (forward, backward or recomputation) of a block: remembers which step makes each
+// array in which sharding, and emits the collectives between.
+
+#ifndef MESHSTEP_STRATEGIES_PASS_BUILDER_H_
+#define MESHSTEP_STRATEGIES_PASS_BUILDER_H_
+
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "strategies/block_plan.h"
+
+namespace meshstep {
+
+// An array is an activation or, in backward, the gradient of one.
+struct ArrayKey {
+  ArrayId array;
+  bool gradient;
+  auto operator<=>(const ArrayKey&) const = default;
+};
+
+class PassBuilder {
+ public:
+  static constexpr int kReady = -1;   // there before the pass (kept activations)
+  static constexpr int kInput = -2;   // the pass's input
+
+  PassBuilder(const Block& block, const BlockContext& context) : block_(block), context_(context) {}
+
+  const Block& block() const { return block_; }
+  const BlockContext& context() const { return context_; }
+
+  // Sharding in which an array is kept between ops, and in which einsums use it.
+  Sharding Stored(ArrayId array) const;
+  Sharding Used(ArrayId array) const;
+  const std::vector<std::string>& DimsOf(ArrayId array) const;
+  double StoredBytes(ArrayId array) const;
+  double ElementBytes(ArrayId array) const;
+  double LocalBytes(ArrayId array, const Sharding& sharding) const;
+
+  // Says that `key` exists in `sharding`, made by `step`.
+  void Define(ArrayKey key, const Sharding& sharding, int step);
+  bool IsDefined(ArrayKey key) const { return values_.contains(key); }
+  // Brings `key` to `sharding` and returns the step after which it is there.
+  StatusOr<int> Bring(ArrayKey key, const Sharding& sharding);
+  // A result in `natural` sharding (with partial sums), brought to the array's stored sharding.
+  Status Finish(ArrayKey key, const Sharding& natural, int step);
+
+  // Emit a step; `after` may hold kReady and kInput.
+  int Compute(const std::string& name, Time duration, Flops flops, const std::vector<int>& after,
+              bool needs_parameters);
+  int Transfer(const std::string& name, Collective collective, const std::vector<AxisId>& axes,
+               double bytes, const std::vector<int>& after);
+
+  // The step that made `key` in its stored sharding.
+  int StepOf(ArrayKey key) const;
+  BlockPass Take(int output);
+
+ private:
+  int AddPart(ArrayKey key, int before, int part);
+  StatusOr<int> Emit(ArrayKey key, const Sharding& from, const Sharding& to, int step);
+
+  const Block& block_;
+  const BlockContext& context_;
+  BlockPass pass_;
+  std::map<ArrayKey, std::vector<std::pair<Sharding, int>>> values_;  // first: the stored one
+};
+
+// Bytes that a reshard step moves, as sim/cost/collective.h counts them for its collective; slices
+// are free and must not be asked.
+Collective CollectiveOf(ReshardStep::Op op);
+double TransferBytes(const ReshardStep& step, const BlockContext& context, double element_bytes);
+
+}  // namespace meshstep
+
+#endif  // MESHSTEP_STRATEGIES_PASS_BUILDER_H_
