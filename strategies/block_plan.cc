@@ -69,8 +69,8 @@ Status BlockLowering::MatmulForward(const Op& op, PassBuilder* pass) {
     shape.n += Elements(weight, used, false, context_);
   }
   const Dtype dtype = context_.plan->precision.compute;
-  const int step = pass->Compute(op.name, context_.compute->Matmul(shape, dtype), shape.flops(),
-                                 {ready}, true);
+  const int step =
+      pass->Compute(op.name, context_.compute->Matmul(shape, dtype), shape.flops(), {ready}, true);
   for (std::size_t i = 0; i < op.outputs.size(); ++i) {
     RETURN_IF_ERROR(pass->Finish({op.outputs[i], false}, natural[i], step));
   }
@@ -152,8 +152,8 @@ Status BlockLowering::MatmulBackward(const Op& op, PassBuilder* pass) {
   }
   const Dtype dtype = context_.plan->precision.compute;
   const MatmulShape dx{.m = shape.m, .n = shape.k, .k = shape.n};
-  const int step = pass->Compute(op.name + " dx", context_.compute->Matmul(dx, dtype), dx.flops(),
-                                 after, true);
+  const int step =
+      pass->Compute(op.name + " dx", context_.compute->Matmul(dx, dtype), dx.flops(), after, true);
   // x is asked for before dx leaves, so that its gather does not queue behind dx's reduction.
   ASSIGN_OR_RETURN(const int x_there, pass->Bring({x, false}, used));
   RETURN_IF_ERROR(pass->Finish({x, true}, natural, step));
@@ -225,10 +225,10 @@ Sharding BlockLowering::GradientOf(ArrayId parameter) const {
   Sharding gradient = pass.Used(parameter);
   for (const Op& op : block_.ops) {
     if (std::find(op.weights.begin(), op.weights.end(), parameter) == op.weights.end()) continue;
-    // Elementwise ops work on the stored layout of their result, others on the used one of the input.
+    // Elementwise ops work on the stored layout of their result, others on the used one of the
+    // input.
     const ArrayId data = op.inputs.empty() ? op.outputs[0] : op.inputs[0];
-    const Sharding where =
-        op.kind == Op::Kind::kElementwise ? pass.Stored(data) : pass.Used(data);
+    const Sharding where = op.kind == Op::Kind::kElementwise ? pass.Stored(data) : pass.Used(data);
     for (const ShardedDim& dim : where.dims) {
       if (gradient.Find(dim.name) >= 0) continue;
       for (const AxisId axis : dim.axes) {
@@ -277,10 +277,11 @@ Status BlockLowering::LowerParameters(BlockPlan* plan) {
     ASSIGN_OR_RETURN(const std::vector<ReshardStep> reduce, Reshard(GradientOf(id), updated));
     for (const ReshardStep& s : reduce) {
       if (s.op == ReshardStep::Op::kSlice) continue;
-      // Sums over the axes that store the parameters leave at once: the whole gradient would not fit.
-      const bool at_once = !p.accumulate_unsharded && s.op == ReshardStep::Op::kReduceScatter &&
-                           std::all_of(s.axes.begin(), s.axes.end(),
-                                       [&](AxisId axis) { return stored.Uses(axis); });
+      // Sums over the axes that store the parameters leave at once: the whole gradient would not
+      // fit.
+      const bool at_once =
+          !p.accumulate_unsharded && s.op == ReshardStep::Op::kReduceScatter &&
+          std::all_of(s.axes.begin(), s.axes.end(), [&](AxisId axis) { return stored.Uses(axis); });
       Coalesce({CollectiveOf(s.op), s.axes, Role::kGradients,
                 TransferBytes(s, context_, SizeOf(p.precision.reduce).value())},
                at_once ? &reduces : &last_reduces);
@@ -296,8 +297,8 @@ Status BlockLowering::LowerParameters(BlockPlan* plan) {
     plan->gathered_parameters += context_.LocalElements(used);
     plan->optimizer += context_.LocalElements(updated);
     plan->gradients += context_.LocalElements(p.accumulate_unsharded ? used
-                                              : p.zero_stage >= 2     ? updated
-                                                                      : stored);
+                                              : p.zero_stage >= 2    ? updated
+                                                                     : stored);
   }
   if (!gathered) plan->gathered_parameters = 0;
   plan->gathers = InternAll(gathers, context_.transfers);
@@ -307,8 +308,9 @@ Status BlockLowering::LowerParameters(BlockPlan* plan) {
   return absl::OkStatus();
 }
 
-// Which ops run again in backward, and what is kept. An array is kept if backward needs it and no op
-// that runs again makes it; the block's input is kept unless the block before keeps it as its output.
+// Which ops run again in backward, and what is kept. An array is kept if backward needs it and no
+// op that runs again makes it; the block's input is kept unless the block before keeps it as its
+// output.
 Status BlockLowering::LowerActivations(BlockPlan* plan, std::set<std::size_t>* recomputed) {
   const PassBuilder pass(block_, context_);
   const Recompute policy = context_.plan->recompute;
@@ -382,8 +384,7 @@ int TransferTable::Intern(const TransferSpec& spec) {
 }
 
 double BlockContext::DimSize(const std::string& dim) const {
-  const double size = static_cast<double>(
-      meshstep::DimSize(*model, dim, 1, workload->sequence));
+  const double size = static_cast<double>(meshstep::DimSize(*model, dim, 1, workload->sequence));
   if (dim == "B") return plan->micro_batch_sequences * plan->replicas;
   if (dim != "K" && dim != "V") return size;
   double shards = 1;

@@ -48,8 +48,8 @@ struct Model {
 using ArrayId = int;
 
 struct Array {
-  std::string name;                 // "x", "W_q"
-  std::vector<std::string> dims;    // of the list above
+  std::string name;               // "x", "W_q"
+  std::vector<std::string> dims;  // of the list above
   bool parameter = false;
   // Bytes per element if not the compute type's (dropout masks 1); 0 means the compute type's.
   double element_bytes = 0;
@@ -65,11 +65,12 @@ struct Op {
     kLoss,         // inputs[0] logits -> scalar; cross-entropy over V
   };
   Kind kind;
-  std::string name;                 // "qkv", "attention", "mlp_in"
+  std::string name;  // "qkv", "attention", "mlp_in"
   std::vector<ArrayId> inputs, weights, outputs;
   // Inputs and outputs that backward needs; stored unless recomputed.
   std::vector<ArrayId> saved;
-  // kElementwise: arithmetic per output element (norms, activations); HBM traffic is inputs + outputs.
+  // kElementwise: arithmetic per output element (norms, activations); HBM traffic is inputs +
+  // outputs.
   double flops_per_element = 0;
   // Recompute class: outputs of the seven big matmuls are kept under "matmuls".
   bool big_matmul = false;
@@ -90,7 +91,7 @@ struct Block {
 struct Transformer {
   Block embedding;
   std::vector<Block> kinds;
-  std::vector<int> layer_kind;      // per layer: index into kinds
+  std::vector<int> layer_kind;  // per layer: index into kinds
   Block head;
 };
 

@@ -90,6 +90,8 @@ struct LinkDemand {
 struct CostPhase {
   Time latency;
   std::vector<LinkDemand> demands;
+  // What one group moves over its busiest link: the weight of sim/engine/flow_network.h.
+  double weight = 0;
 };
 struct CollectiveCost {
   const CollectiveAlgorithm* algorithm = nullptr;
@@ -110,6 +112,10 @@ class CollectiveModel {
   // named algorithm is unknown or does not run on this group. A group of one costs nothing.
   StatusOr<CollectiveCost> Cost(Collective collective, Bytes bytes, std::span<const AxisId> axes,
                                 DeviceId device, std::string_view algorithm = "auto") const;
+
+  // `bytes` from `src` to `dst`. Folded: every device that agrees with `src` on the distinguished axes
+  // sends to its image of `dst` (same coordinates on all other axes). src == dst costs nothing.
+  CollectiveCost PointToPoint(Bytes bytes, DeviceId src, DeviceId dst) const;
 
  private:
   struct Impl;
