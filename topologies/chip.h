@@ -23,11 +23,11 @@ enum class Fidelity { kIdeal, kCalibrated };
 struct Rates {
   std::array<FlopsPerSecond, kDtypes> matmul;  // by Dtype; 0: the chip has no such format
   FlopsPerSecond vector;
-  Bytes hbm;                  // capacity
-  BytesPerSecond hbm_rate;    // reads and writes together
-  BytesPerSecond link;        // torus, full mesh: one link, one way; switch: all links of a chip
-  BytesPerSecond host;        // one way
-  BytesPerSecond scale_out;   // one way, per chip
+  Bytes hbm;                 // capacity
+  BytesPerSecond hbm_rate;   // reads and writes together
+  BytesPerSecond link;       // torus, full mesh: one link, one way; switch: all links of a chip
+  BytesPerSecond host;       // one way
+  BytesPerSecond scale_out;  // one way, per chip
 
   FlopsPerSecond peak(Dtype dtype) const { return matmul[static_cast<std::size_t>(dtype)]; }
 };
@@ -40,9 +40,9 @@ struct Interconnect {
   Wraparound wraparound = Wraparound::kNever;
   int full_axis = 0;
   double usable_fraction = 1;
-  Seconds latency{1e-6};          // one message, one hop
+  Seconds latency{1e-6};  // one message, one hop
   int domain_chips = 1;
-  std::vector<int> pod, host;     // chips per dimension
+  std::vector<int> pod, host;  // chips per dimension
   bool in_network_reduction = false;
   BytesPerSecond die_to_die;
 };

@@ -22,20 +22,20 @@ struct Tier {
 struct Nodes {
   int chips_per_node = 1;
   int nics_per_node = 1;
-  BytesPerSecond nic;         // one NIC, one way
+  BytesPerSecond nic;  // one NIC, one way
   double nic_usable_fraction = 1;
   Seconds nic_latency;
-  std::vector<Tier> tiers;    // lowest first
+  std::vector<Tier> tiers;  // lowest first
 };
 
 struct Cluster {
   std::string name;
   Chip chip;
   int chips = 1;
-  std::vector<int> slice;     // torus: chips per dimension; empty: a cluster of nodes
-  std::vector<bool> wraps;    // torus: per dimension, by the chip's rule
+  std::vector<int> slice;   // torus: chips per dimension; empty: a cluster of nodes
+  std::vector<bool> wraps;  // torus: per dimension, by the chip's rule
   bool twisted = false;
-  Nodes nodes;                // used if slice is empty
+  Nodes nodes;  // used if slice is empty
 
   bool is_torus() const { return !slice.empty(); }
   int devices() const { return chips * chip.devices_per_chip; }

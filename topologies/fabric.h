@@ -2,11 +2,11 @@
 //
 // Devices are numbered in mixed radix over the fabric's levels, innermost first:
 //   device = c_0 + e_0 (c_1 + e_1 (c_2 + ...)),  c_l in [0, e_l), e_l = levels()[l].extent.
-// A torus 8x8x16 has levels of extent 8, 8, 16; 64 nodes of 8 under leaves of 32 nodes have 8, 32, 2;
-// a chip of two dies has a level of extent 2 below the others.
+// A torus 8x8x16 has levels of extent 8, 8, 16; 64 nodes of 8 under leaves of 32 nodes have 8, 32,
+// 2; a chip of two dies has a level of extent 2 below the others.
 //
 // Links are computed, not stored: a LinkId encodes what it is, so a fabric of 10^5 chips costs
-// nothing to make. ExplicitGraph() (topologies/graph.h) lists every link as a Boost.Graph graph.
+// nothing to make. Explicit() lists every link; topologies/graph.h asks Boost.Graph about them.
 
 #ifndef MESHSTEP_TOPOLOGIES_FABRIC_H_
 #define MESHSTEP_TOPOLOGIES_FABRIC_H_
@@ -48,6 +48,19 @@ struct Level {
   bool in_network_reduction = false;
 };
 
+// The fabric as an explicit directed graph. Nodes 0 .. devices-1 are the devices; further nodes are
+// switches and ports. An edge with link kNoLink attaches a device to a port: it has no length and
+// no limit. Ports are one-way, so that no path turns around inside a port.
+inline constexpr LinkId kNoLink = -1;
+struct FabricEdge {
+  int from, to;
+  LinkId link;
+};
+struct FabricGraph {
+  int nodes = 0;
+  std::vector<FabricEdge> edges;
+};
+
 class Fabric {
  public:
   virtual ~Fabric() = default;
@@ -72,6 +85,9 @@ class Fabric {
   // Number of links with that key, and one of them.
   virtual std::int64_t KeyCount(int key, const std::vector<bool>& fixed) const = 0;
   virtual LinkId KeyExample(int key, const std::vector<bool>& fixed) const = 0;
+
+  // Every link and attachment; O(links). topologies/graph.h answers questions about it.
+  virtual FabricGraph Explicit() const = 0;
 
   int Coordinate(DeviceId device, int level) const;
 

@@ -43,7 +43,7 @@ struct Group {
   // One factor of the group's size: a ring or line of a torus, the chips of a switch, one tier.
   struct Dim {
     Level::Kind kind;
-    int level;                 // of the fabric
+    int level;  // of the fabric
     int size;
     int stride;                // devices of the same level between neighbours (torus)
     bool ring;                 // kTorus: the part covers a dimension that wraps
@@ -51,8 +51,8 @@ struct Group {
     Seconds latency;           // alpha between neighbours of the group in this dim
     bool in_network_reduction;
   };
-  std::vector<Dim> dims;           // minor first; sizes multiply to members.size(); no size 1
-  std::vector<DeviceId> members;   // rank r has mixed-radix digits over dims, minor first
+  std::vector<Dim> dims;          // minor first; sizes multiply to members.size(); no size 1
+  std::vector<DeviceId> members;  // rank r has mixed-radix digits over dims, minor first
   int size() const { return static_cast<int>(members.size()); }
 };
 
@@ -88,7 +88,9 @@ class LinkClasses {
   LinkClasses(const Mesh& mesh, std::span<const AxisId> distinguished);
 
   int size() const { return static_cast<int>(capacity_.size()); }
-  BytesPerSecond capacity(int link_class) const { return capacity_[static_cast<std::size_t>(link_class)]; }
+  BytesPerSecond capacity(int link_class) const {
+    return capacity_[static_cast<std::size_t>(link_class)];
+  }
   // Number of explicit links in the class.
   std::int64_t count(int link_class) const { return count_[static_cast<std::size_t>(link_class)]; }
   int ClassOf(LinkId link) const;
@@ -96,7 +98,7 @@ class LinkClasses {
 
  private:
   const Fabric* fabric_;
-  std::vector<bool> fixed_;   // levels whose coordinates distinguish links
+  std::vector<bool> fixed_;  // levels whose coordinates distinguish links
   std::vector<BytesPerSecond> capacity_;
   std::vector<std::int64_t> count_;
 };

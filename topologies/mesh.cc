@@ -1,0 +1,139 @@
+#include "topologies/mesh.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "sim/base/check.h"
+#include "topologies/placement.h"
+
+namespace meshstep {
+namespace {
+
+// Devices between neighbours in each level.
+std::vector<DeviceId> DeviceStrides(const Fabric& fabric) {
+  std::vector<DeviceId> strides;
+  DeviceId stride = 1;
+  for (const Level& level : fabric.levels()) {
+    strides.push_back(stride);
+    stride *= level.extent;
+  }
+  return strides;
+}
+
+}  // namespace
+
+StatusOr<Mesh> Mesh::Place(const Fabric& fabric, std::span<const AxisRequest> requests) {
+  Mesh mesh;
+  mesh.fabric_ = &fabric;
+  ASSIGN_OR_RETURN(mesh.axes_, PlaceAxes(fabric, requests));
+  return mesh;
+}
+
+AxisId Mesh::Find(std::string_view name) const {
+  for (std::size_t a = 0; a < axes_.size(); ++a) {
+    if (axes_[a].name == name) return static_cast<AxisId>(a);
+  }
+  return -1;
+}
+
+int Mesh::Coordinate(DeviceId device, AxisId axis) const {
+  int coordinate = 0, radix = 1;
+  for (const AxisPart& part : axes_[static_cast<std::size_t>(axis)].parts) {
+    coordinate += fabric_->Coordinate(device, part.level) / part.stride % part.size * radix;
+    radix *= part.size;
+  }
+  return coordinate;
+}
+
+DeviceId Mesh::Device(std::span<const int> coordinates) const {
+  CHECK_EQ(coordinates.size(), axes_.size());
+  const std::vector<DeviceId> strides = DeviceStrides(*fabric_);
+  DeviceId device = 0;
+  for (std::size_t a = 0; a < axes_.size(); ++a) {
+    int rest = coordinates[a];
+    CHECK(rest >= 0 && rest < axes_[a].size) << "no such coordinate ";
+    for (const AxisPart& part : axes_[a].parts) {
+      device += rest % part.size * part.stride * strides[static_cast<std::size_t>(part.level)];
+      rest /= part.size;
+    }
+  }
+  return device;
+}
+
+Group Mesh::GroupOf(std::span<const AxisId> axes, DeviceId device) const {
+  // Minor first: the last axis counts fastest, and so do the first parts of each.
+  std::vector<AxisPart> parts;
+  for (auto axis = axes.rbegin(); axis != axes.rend(); ++axis) {
+    for (const AxisPart& part : axes_[static_cast<std::size_t>(*axis)].parts) {
+      if (!parts.empty() && parts.back().level == part.level &&
+          parts.back().stride * parts.back().size == part.stride) {
+        parts.back().size *= part.size;
+      } else {
+        parts.push_back(part);
+      }
+    }
+  }
+  const std::vector<DeviceId> strides = DeviceStrides(*fabric_);
+  Group group;
+  std::size_t size = 1;
+  for (const AxisPart& part : parts) size *= static_cast<std::size_t>(part.size);
+  group.members.reserve(size);
+  DeviceId first = device;
+  for (const AxisPart& part : parts) {
+    const int digit = fabric_->Coordinate(device, part.level) / part.stride % part.size;
+    first -= digit * part.stride * strides[static_cast<std::size_t>(part.level)];
+  }
+  group.members.push_back(first);
+  for (const AxisPart& part : parts) {
+    const Level& level = fabric_->levels()[static_cast<std::size_t>(part.level)];
+    const bool torus = level.kind == Level::Kind::kTorus;
+    group.dims.push_back({level.kind, part.level, part.size, part.stride,
+                          torus && level.wraps && part.size == level.extent, level.bandwidth,
+                          torus ? part.stride * level.latency : level.latency,
+                          level.in_network_reduction});
+    const DeviceId step = part.stride * strides[static_cast<std::size_t>(part.level)];
+    const std::size_t block = group.members.size();
+    for (std::size_t i = block; i < block * static_cast<std::size_t>(part.size); ++i) {
+      group.members.push_back(group.members[i - block] + step);
+    }
+  }
+  return group;
+}
+
+LinkClasses::LinkClasses(const Mesh& mesh, std::span<const AxisId> distinguished)
+    : fabric_(&mesh.fabric()), fixed_(mesh.fabric().levels().size(), false) {
+  const std::vector<Level>& levels = fabric_->levels();
+  std::vector<int> parts_of(levels.size(), 0);
+  for (const MeshAxis& axis : mesh.axes()) {
+    for (const AxisPart& part : axis.parts) ++parts_of[static_cast<std::size_t>(part.level)];
+  }
+  for (std::size_t l = 0; l < levels.size(); ++l) {
+    const Level& level = levels[l];
+    const bool torus = level.kind == Level::Kind::kTorus;
+    // A line of two is as symmetric as a ring of two. In a full mesh that several axes share, the
+    // links within a group are loaded and those between groups are not.
+    const bool shared = parts_of[l] > 1;
+    fixed_[l] = (torus && (shared || (!level.wraps && level.extent > 2))) ||
+                (level.kind == Level::Kind::kFullMesh && shared);
+  }
+  for (const AxisId axis : distinguished) {
+    for (const AxisPart& part : mesh.axes()[static_cast<std::size_t>(axis)].parts) {
+      fixed_[static_cast<std::size_t>(part.level)] = true;
+    }
+  }
+  const int keys = fabric_->SymmetryKeys(fixed_);
+  for (int key = 0; key < keys; ++key) {
+    capacity_.push_back(fabric_->capacity(fabric_->KeyExample(key, fixed_)));
+    count_.push_back(fabric_->KeyCount(key, fixed_));
+  }
+}
+
+int LinkClasses::ClassOf(LinkId link) const { return fabric_->SymmetryKey(link, fixed_); }
+
+std::string LinkClasses::Name(int link_class) const {
+  const std::string example = fabric_->LinkName(fabric_->KeyExample(link_class, fixed_));
+  const std::int64_t others = count(link_class) - 1;
+  return others == 0 ? example : absl::StrCat(example, " and ", others, " like it");
+}
+
+}  // namespace meshstep

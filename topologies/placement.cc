@@ -1,0 +1,227 @@
+#include "topologies/placement.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <numeric>
+#include <set>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+
+namespace meshstep {
+namespace {
+
+class Placer {
+ public:
+  explicit Placer(const Fabric& fabric) : levels_(fabric.levels()) {
+    for (const Level& level : levels_) {
+      left_.push_back(level.extent);
+      torus_ |= level.kind == Level::Kind::kTorus;
+    }
+  }
+
+  StatusOr<std::vector<AxisPart>> Place(const AxisRequest& request) {
+    if (!request.physical.empty()) return PlacePhysical(request);
+    return torus_ ? PlaceOnTorus(request) : PlaceInOrder(request);
+  }
+
+ private:
+  int taken(std::size_t level) const { return levels_[level].extent / left_[level]; }
+
+  void Take(std::size_t level, int size, std::vector<AxisPart>* parts) {
+    if (size == 1) return;
+    parts->push_back({static_cast<int>(level), size, taken(level)});
+    left_[level] /= size;
+  }
+
+  // "x 4, y 4": what is left of every level.
+  std::string Left() const {
+    std::string text;
+    for (std::size_t l = 0; l < levels_.size(); ++l) {
+      if (left_[l] > 1) {
+        absl::StrAppend(&text, text.empty() ? "" : ", ", levels_[l].name, " ", left_[l]);
+      }
+    }
+    return text.empty() ? "nothing" : text;
+  }
+
+  Status DoesNotFit(const AxisRequest& request, const std::set<std::int64_t>& fitting) const {
+    std::string sizes;
+    int listed = 0;
+    for (const std::int64_t size : fitting) {
+      if (++listed > 24) {
+        absl::StrAppend(&sizes, ", ...");
+        break;
+      }
+      absl::StrAppend(&sizes, sizes.empty() ? "" : ", ", size);
+    }
+    return InvalidInput(absl::StrCat("axis \"", request.name, "\" has size ", request.size,
+                                     ", which does not fit what inner axes leave (", Left(),
+                                     "); sizes that fit: ", sizes));
+  }
+
+  StatusOr<std::vector<AxisPart>> PlacePhysical(const AxisRequest& request) {
+    std::vector<AxisPart> parts;
+    int need = request.size;
+    const std::vector<std::string> names = absl::StrSplit(request.physical, ',');
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      const auto level = std::find_if(levels_.begin(), levels_.end(),
+                                      [&](const Level& l) { return l.name == names[i]; });
+      if (level == levels_.end()) return UnknownLevel(request, names[i]);
+      const auto l = static_cast<std::size_t>(level - levels_.begin());
+      const int left = left_[l];
+      // All of it, or for the last one a part.
+      const int size = i + 1 == names.size() ? need : left;
+      if (need % size != 0 || left % size != 0) {
+        return InvalidInput(absl::StrCat(
+            "axis \"", request.name, "\" has size ", request.size, ", which its physical \"",
+            request.physical, "\" does not hold: ", left, " of ", names[i], " is left for ", need));
+      }
+      Take(l, size, &parts);
+      need /= size;
+    }
+    return parts;
+  }
+
+  Status UnknownLevel(const AxisRequest& request, const std::string& name) const {
+    std::string known;
+    for (const Level& level : levels_) {
+      absl::StrAppend(&known, known.empty() ? "" : ", ", level.name);
+    }
+    return InvalidInput(absl::StrCat("axis \"", request.name, "\" has physical \"",
+                                     request.physical, "\", but the fabric has no \"", name,
+                                     "\"; expected some of ", known));
+  }
+
+  // Ranks fill the levels in order.
+  StatusOr<std::vector<AxisPart>> PlaceInOrder(const AxisRequest& request) {
+    std::vector<AxisPart> parts;
+    const std::vector<int> before = left_;
+    int need = request.size;
+    for (std::size_t l = 0; l < levels_.size() && need > 1; ++l) {
+      const int size = std::min(need, left_[l]);
+      if (need % size != 0 || left_[l] % size != 0) break;
+      Take(l, size, &parts);
+      need /= size;
+    }
+    if (need == 1) return parts;
+    left_ = before;
+    std::set<std::int64_t> fitting;
+    std::int64_t below = 1;
+    for (const int left : left_) {
+      for (int part = 1; part <= left; ++part) {
+        if (left % part == 0) fitting.insert(below * part);
+      }
+      below *= left;
+    }
+    return DoesNotFit(request, fitting);
+  }
+
+  StatusOr<std::vector<AxisPart>> PlaceOnTorus(const AxisRequest& request) {
+    std::vector<AxisPart> parts;
+    std::vector<int> sizes(levels_.size(), 1);
+    if (TakeWhole(request.size, 0, &sizes) || TakePart(request.size, &sizes) ||
+        TakeAny(request.size, 0, &sizes)) {
+      for (std::size_t l = 0; l < levels_.size(); ++l) Take(l, sizes[l], &parts);
+      return parts;
+    }
+    std::set<std::int64_t> fitting{1};
+    for (const int left : left_) {
+      std::set<std::int64_t> more;
+      for (int part = 1; part <= left; ++part) {
+        if (left % part != 0) continue;
+        for (const std::int64_t size : fitting) more.insert(size * part);
+      }
+      fitting.swap(more);
+    }
+    return DoesNotFit(request, fitting);
+  }
+
+  // Whole untouched dimensions, the first ones that multiply to `need`.
+  bool TakeWhole(int need, std::size_t level, std::vector<int>* sizes) const {
+    if (need == 1) return true;
+    if (level == levels_.size()) return false;
+    const int extent = levels_[level].extent;
+    if (extent > 1 && left_[level] == extent && need % extent == 0) {
+      (*sizes)[level] = extent;
+      if (TakeWhole(need / extent, level + 1, sizes)) return true;
+      (*sizes)[level] = 1;
+    }
+    return TakeWhole(need, level + 1, sizes);
+  }
+
+  // A part of the first dimension that has room.
+  bool TakePart(int need, std::vector<int>* sizes) const {
+    for (std::size_t l = 0; l < levels_.size(); ++l) {
+      if (left_[l] % need != 0) continue;
+      (*sizes)[l] = need;
+      return true;
+    }
+    return false;
+  }
+
+  // Parts of several dimensions, as much of the first ones as possible.
+  bool TakeAny(int need, std::size_t level, std::vector<int>* sizes) const {
+    if (need == 1) return true;
+    if (level == levels_.size()) return false;
+    for (int part = std::gcd(need, left_[level]); part >= 1; --part) {
+      if (left_[level] % part != 0 || need % part != 0) continue;
+      (*sizes)[level] = part;
+      if (TakeAny(need / part, level + 1, sizes)) return true;
+    }
+    (*sizes)[level] = 1;
+    return false;
+  }
+
+  const std::vector<Level>& levels_;
+  std::vector<int> left_;  // r_l
+  bool torus_ = false;
+};
+
+Status CheckRequests(const Fabric& fabric, std::span<const AxisRequest> requests) {
+  std::int64_t product = 1;
+  std::string sizes;
+  std::set<std::string> names;
+  for (const AxisRequest& request : requests) {
+    if (request.size < 1) {
+      return InvalidInput(absl::StrCat("axis \"", request.name, "\" has size ", request.size,
+                                       ", expected at least 1"));
+    }
+    if (!names.insert(request.name).second) {
+      return InvalidInput(absl::StrCat("axis \"", request.name, "\" is given twice"));
+    }
+    // Saturates, so that absurd sizes cannot wrap around to the right product.
+    if (product <= fabric.devices()) product *= request.size;
+    if (request.size > 1) {
+      absl::StrAppend(&sizes, sizes.empty() ? "" : " x ", request.name, " ", request.size);
+    }
+  }
+  if (product == fabric.devices()) return absl::OkStatus();
+  return InvalidInput(
+      absl::StrCat("the mesh (", sizes.empty() ? "all axes 1" : sizes, ") has ",
+                   product > fabric.devices() ? "more than" : "only",
+                   product > fabric.devices() ? "" : absl::StrCat(" ", product),
+                   product > fabric.devices() ? " the cluster's " : " of the cluster's ",
+                   fabric.devices(), " devices; the sizes must multiply to them"));
+}
+
+}  // namespace
+
+StatusOr<std::vector<MeshAxis>> PlaceAxes(const Fabric& fabric,
+                                          std::span<const AxisRequest> requests) {
+  RETURN_IF_ERROR(CheckRequests(fabric, requests));
+  Placer placer(fabric);
+  std::vector<MeshAxis> axes(requests.size());
+  for (const bool physical : {true, false}) {
+    for (std::size_t i = 0; i < requests.size(); ++i) {
+      if (requests[i].physical.empty() == physical) continue;
+      ASSIGN_OR_RETURN(axes[i].parts, placer.Place(requests[i]));
+      axes[i].name = requests[i].name;
+      axes[i].size = requests[i].size;
+    }
+  }
+  return axes;
+}
+
+}  // namespace meshstep

@@ -1,0 +1,65 @@
+#include "topologies/tiers.h"
+
+#include <algorithm>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+
+namespace meshstep {
+namespace {
+
+std::string Described(const Tier& tier, std::size_t index) {
+  return absl::StrCat("tiers[", index, "]", tier.name.empty() ? "" : " (" + tier.name + ")");
+}
+
+// Whether the tier is kept, or joined with the next one; an error if it can be neither.
+StatusOr<bool> IsKept(const std::vector<Tier>& tiers, std::size_t i, int below, int nodes) {
+  const int unit = tiers[i].nodes;
+  const std::string name = Described(tiers[i], i);
+  if (nodes % unit != 0) {
+    if (tiers[i].oversubscription > 1) {
+      return InvalidInput(absl::StrCat(name, " joins ", unit, " nodes with oversubscription ",
+                                       tiers[i].oversubscription, ", but the cluster's ", nodes,
+                                       " nodes do not fill such units evenly; expected a multiple ",
+                                       "of ", unit, " nodes or oversubscription 1"));
+    }
+    if (i + 1 < tiers.size()) return false;
+    return InvalidInput(absl::StrCat(name, " is the last tier and joins ", unit,
+                                     " nodes, but the cluster has ", nodes));
+  }
+  if (unit % below != 0) {
+    return InvalidInput(absl::StrCat(name, " joins ", unit,
+                                     " nodes, which is not a multiple of the ", below,
+                                     " nodes of the tier below it"));
+  }
+  return true;
+}
+
+}  // namespace
+
+StatusOr<std::vector<Tier>> UsedTiers(const std::vector<Tier>& declared, int nodes) {
+  std::vector<Tier> tiers = declared;
+  if (tiers.empty()) tiers.push_back({"network", 0, 1, Seconds(0), false});
+  for (Tier& tier : tiers) tier.nodes = tier.nodes == 0 ? nodes : std::min(tier.nodes, nodes);
+  std::vector<Tier> used;
+  for (std::size_t i = 0; i < tiers.size(); ++i) {
+    if (i > 0 && tiers[i].rails && !tiers[i - 1].rails) {
+      return InvalidInput(Described(tiers[i], i) +
+                          " has rails above a tier that has none; expected rails below as well");
+    }
+    const int below = used.empty() ? 1 : used.back().nodes;
+    ASSIGN_OR_RETURN(const bool kept, IsKept(tiers, i, below, nodes));
+    if (!kept) continue;
+    const bool adds_nodes = tiers[i].nodes > below || used.empty();
+    const bool joins_rails = !used.empty() && used.back().rails && !tiers[i].rails;
+    if (adds_nodes || joins_rails) used.push_back(tiers[i]);
+    if (tiers[i].nodes == nodes && !tiers[i].rails) break;
+  }
+  if (used.back().nodes != nodes) {
+    return InvalidInput(absl::StrCat("the last tier joins ", used.back().nodes,
+                                     " nodes, but the cluster has ", nodes));
+  }
+  return used;
+}
+
+}  // namespace meshstep

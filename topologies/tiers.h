@@ -1,0 +1,26 @@
+// The switch tiers of a cluster of nodes, reduced to those that its nodes need.
+
+#ifndef MESHSTEP_TOPOLOGIES_TIERS_H_
+#define MESHSTEP_TOPOLOGIES_TIERS_H_
+
+#include <vector>
+
+#include "sim/base/status.h"
+#include "topologies/cluster.h"
+
+namespace meshstep {
+
+// Tiers, lowest first, in which every unit is whole: `nodes` of each divides that of the next and
+// the last holds all `nodes`.
+//  - None declared: one tier without oversubscription.
+//  - A tier whose units the nodes do not fill evenly joins the next one if it is not
+//  oversubscribed.
+//  - Tiers above the first that holds all nodes are left out, except one above a tier of rails, in
+//    which traffic between rails turns around (its unit then holds one unit of the tier below).
+// Example: 48 nodes under leaves of 32 and spines of 128 are one tier of 48.
+// Error: one sentence "tiers[i]... " for each tier that does not fit.
+StatusOr<std::vector<Tier>> UsedTiers(const std::vector<Tier>& tiers, int nodes);
+
+}  // namespace meshstep
+
+#endif  // MESHSTEP_TOPOLOGIES_TIERS_H_
