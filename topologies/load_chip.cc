@@ -1,0 +1,271 @@
+#include "topologies/load_chip.h"
+
+#include <algorithm>
+#include <array>
+#include <limits>
+
+#include "meshstep/v1/chip.pb.h"
+#include "topologies/field_checks.h"
+
+namespace meshstep {
+namespace {
+
+// Estimates for chips without measurements of their own. Launch: a kernel of one CPU launch takes 4
+// to 6 us. Fractions: the best matmul of most chips is 73 to 87 % of the peak, and fits of H100 and
+// B200 stream operands at 0.5 to 0.7 of HBM (hardware.md section 5.1; the maximum achievable FLOPs
+// of stas00/ml-engineering and the matmul table of openxla/xla). Tiles: 128 x 128, as both.
+constexpr MatmulCalibration kMatmulEstimate{Seconds(4.5e-6), 0.75, 0.6, 128, 128};
+
+double Giga(double value) { return value * 1e9; }
+
+std::string Item(const std::string& field, const char* name, int index) {
+  return absl::StrCat(field, ".", name, "[", index, "]");
+}
+
+void LoadMatmulPeaks(const v1::Rates& proto, const std::string& field, Diagnostics* diagnostics,
+                     Rates* rates) {
+  std::array<bool, kDtypes> seen{};
+  for (int i = 0; i < proto.matmul_size(); ++i) {
+    const v1::MatmulPeak& peak = proto.matmul(i);
+    const std::string item = Item(field, "matmul", i);
+    const StatusOr<Dtype> dtype = ParseDtype(peak.dtype());
+    if (!dtype.ok()) {
+      diagnostics->Error(item + ".dtype", std::string(dtype.status().message()));
+      continue;
+    }
+    const auto d = static_cast<std::size_t>(*dtype);
+    if (seen[d]) diagnostics->Error(item + ".dtype", "is \"" + peak.dtype() + "\" a second time");
+    seen[d] = true;
+    rates->matmul[d] =
+        FlopsPerSecond(CheckedPositive(peak.flops_per_s(), item + ".flops_per_s", diagnostics));
+  }
+}
+
+// `rates` holds the defaults.
+void LoadRates(const v1::Rates& proto, const std::string& field, Diagnostics* diagnostics,
+               Rates* rates) {
+  LoadMatmulPeaks(proto, field, diagnostics, rates);
+  const auto checked = [&](double value, const char* name) {
+    return CheckedPositive(value, absl::StrCat(field, ".", name), diagnostics);
+  };
+  if (proto.has_vector_flops_per_s()) {
+    rates->vector = FlopsPerSecond(checked(proto.vector_flops_per_s(), "vector_flops_per_s"));
+  }
+  if (proto.has_hbm_bytes()) {
+    rates->hbm = Bytes(checked(static_cast<double>(proto.hbm_bytes()), "hbm_bytes"));
+  }
+  if (proto.has_hbm_bytes_per_s()) {
+    rates->hbm_rate = BytesPerSecond(checked(proto.hbm_bytes_per_s(), "hbm_bytes_per_s"));
+  }
+  if (proto.has_link_gbytes_per_s()) {
+    rates->link = BytesPerSecond(Giga(checked(proto.link_gbytes_per_s(), "link_gbytes_per_s")));
+  }
+  if (proto.has_host_gbytes_per_s()) {
+    rates->host = BytesPerSecond(Giga(checked(proto.host_gbytes_per_s(), "host_gbytes_per_s")));
+  }
+  if (proto.has_scale_out_gbytes_per_s()) {
+    rates->scale_out =
+        BytesPerSecond(Giga(checked(proto.scale_out_gbytes_per_s(), "scale_out_gbytes_per_s")));
+  }
+}
+
+void CheckRatesComplete(const v1::Chip& proto, const std::string& field, Diagnostics* diagnostics) {
+  const v1::Rates& sheet = proto.datasheet();
+  const auto missing = [&](const char* name, const char* expected) {
+    diagnostics->Error(field + ".datasheet." + name,
+                       std::string("is missing, expected ") + expected);
+  };
+  if (sheet.matmul_size() == 0) missing("matmul", "the peak of at least one number format");
+  if (!sheet.has_hbm_bytes()) missing("hbm_bytes", "the HBM capacity");
+  if (!sheet.has_hbm_bytes_per_s()) missing("hbm_bytes_per_s", "the HBM bandwidth");
+  if (proto.interconnect().kind() != v1::Interconnect::KIND_UNSPECIFIED &&
+      !sheet.has_link_gbytes_per_s()) {
+    missing("link_gbytes_per_s", "the rate of one link, one way");
+  }
+}
+
+Interconnect::Wraparound LoadWraparound(const v1::Interconnect& proto, const std::string& field,
+                                        Diagnostics* diagnostics) {
+  switch (proto.wraparound()) {
+    case v1::Interconnect::NEVER:
+      return Interconnect::Wraparound::kNever;
+    case v1::Interconnect::FULL_AXIS:
+      return Interconnect::Wraparound::kFullAxis;
+    case v1::Interconnect::WHOLE_CUBES:
+      return Interconnect::Wraparound::kWholeCubes;
+    case v1::Interconnect::ALWAYS:
+      return Interconnect::Wraparound::kAlways;
+    default:
+      diagnostics->Error(field + ".wraparound",
+                         "is missing or unknown, expected NEVER, FULL_AXIS, WHOLE_CUBES or ALWAYS");
+      return Interconnect::Wraparound::kNever;
+  }
+}
+
+template <class Repeated>
+std::vector<int> LoadExtents(const Repeated& proto, int dimensions, const std::string& field,
+                             Diagnostics* diagnostics) {
+  std::vector<int> extents;
+  if (!proto.empty() && proto.size() != dimensions) {
+    diagnostics->Error(
+        field, absl::StrCat("has ", proto.size(), " sizes, expected one for each of ", dimensions,
+                            " dimensions"));
+  }
+  for (int i = 0; i < proto.size(); ++i) {
+    extents.push_back(
+        CheckedInt(proto.Get(i), 1, 1 << 20, absl::StrCat(field, "[", i, "]"), diagnostics));
+  }
+  return extents;
+}
+
+void LoadTorus(const v1::Interconnect& proto, const std::string& field, Diagnostics* diagnostics,
+               Interconnect* net) {
+  net->dimensions = CheckedInt(proto.dimensions(), 1, 6, field + ".dimensions", diagnostics);
+  net->wraparound = LoadWraparound(proto, field, diagnostics);
+  if (net->wraparound == Interconnect::Wraparound::kFullAxis) {
+    net->full_axis = CheckedInt(proto.full_axis(), 2, 1 << 20, field + ".full_axis", diagnostics);
+  }
+  net->pod = LoadExtents(proto.pod(), net->dimensions, field + ".pod", diagnostics);
+  net->host = LoadExtents(proto.host(), net->dimensions, field + ".host", diagnostics);
+}
+
+Interconnect LoadInterconnect(const v1::Interconnect& proto, int devices_per_chip,
+                              const std::string& field, Diagnostics* diagnostics) {
+  Interconnect net;
+  switch (proto.kind()) {
+    case v1::Interconnect::TORUS:
+      net.kind = Interconnect::Kind::kTorus;
+      LoadTorus(proto, field, diagnostics, &net);
+      break;
+    case v1::Interconnect::SWITCH:
+      net.kind = Interconnect::Kind::kSwitch;
+      break;
+    case v1::Interconnect::FULL_MESH:
+      net.kind = Interconnect::Kind::kFullMesh;
+      break;
+    case v1::Interconnect::KIND_UNSPECIFIED:
+      break;
+    default:
+      diagnostics->Error(field + ".kind", absl::StrCat("is ", static_cast<int>(proto.kind()),
+                                                       ", expected TORUS, SWITCH or FULL_MESH"));
+  }
+  if (proto.has_usable_fraction()) {
+    net.usable_fraction =
+        CheckedFraction(proto.usable_fraction(), field + ".usable_fraction", diagnostics);
+  }
+  if (proto.has_latency_ns()) {
+    net.latency =
+        Seconds(CheckedNanoseconds(proto.latency_ns(), field + ".latency_ns", diagnostics) * 1e-9);
+  }
+  // 0 is "not given": one chip alone.
+  net.domain_chips = CheckedInt(std::max(proto.domain_chips(), proto.domain_chips() == 0 ? 1 : 0),
+                                1, 1 << 20, field + ".domain_chips", diagnostics);
+  net.in_network_reduction = proto.in_network_reduction();
+  if (proto.has_die_to_die_gbytes_per_s()) {
+    net.die_to_die = BytesPerSecond(Giga(CheckedPositive(
+        proto.die_to_die_gbytes_per_s(), field + ".die_to_die_gbytes_per_s", diagnostics)));
+  } else if (devices_per_chip > 1) {
+    diagnostics->Error(field + ".die_to_die_gbytes_per_s",
+                       absl::StrCat("is missing, expected the bandwidth between the ",
+                                    devices_per_chip, " devices of a chip"));
+  }
+  return net;
+}
+
+MatmulCalibration LoadMatmulCalibration(const v1::MatmulCalibration& proto, const std::string& item,
+                                        Diagnostics* diagnostics) {
+  MatmulCalibration c;
+  c.launch =
+      Seconds(CheckedNanoseconds(proto.launch_ns(), item + ".launch_ns", diagnostics) * 1e-9);
+  c.peak_fraction = CheckedFraction(proto.peak_fraction(), item + ".peak_fraction", diagnostics);
+  c.hbm_fraction = CheckedFraction(proto.hbm_fraction(), item + ".hbm_fraction", diagnostics);
+  c.tile_m = CheckedInt(proto.tile_m(), 1, 1 << 16, item + ".tile_m", diagnostics);
+  c.tile_n = CheckedInt(proto.tile_n(), 1, 1 << 16, item + ".tile_n", diagnostics);
+  return c;
+}
+
+// A format without measurements behaves as bf16, else as fp16, else as the estimate.
+void FillMatmulCalibration(const std::array<bool, kDtypes>& given,
+                           ComputeCalibration* calibration) {
+  MatmulCalibration fallback = kMatmulEstimate;
+  for (const Dtype dtype : {Dtype::kBf16, Dtype::kFp16}) {
+    const auto d = static_cast<std::size_t>(dtype);
+    if (!given[d]) continue;
+    fallback = calibration->matmul[d];
+    break;
+  }
+  for (std::size_t d = 0; d < given.size(); ++d) {
+    if (!given[d]) calibration->matmul[d] = fallback;
+  }
+}
+
+ComputeCalibration LoadCalibration(const v1::ComputeCalibration& proto, const std::string& field,
+                                   Diagnostics* diagnostics) {
+  ComputeCalibration calibration;
+  std::array<bool, kDtypes> given{};
+  for (int i = 0; i < proto.matmul_size(); ++i) {
+    const std::string item = Item(field, "matmul", i);
+    const StatusOr<Dtype> dtype = ParseDtype(proto.matmul(i).dtype());
+    if (!dtype.ok()) {
+      diagnostics->Error(item + ".dtype", std::string(dtype.status().message()));
+      continue;
+    }
+    const auto d = static_cast<std::size_t>(*dtype);
+    if (given[d]) {
+      diagnostics->Error(item + ".dtype", "is \"" + proto.matmul(i).dtype() + "\" a second time");
+    }
+    given[d] = true;
+    calibration.matmul[d] = LoadMatmulCalibration(proto.matmul(i), item, diagnostics);
+  }
+  FillMatmulCalibration(given, &calibration);
+  for (int i = 0; i < proto.attention_size(); ++i) {
+    const v1::AttentionCalibration& a = proto.attention(i);
+    const std::string item = Item(field, "attention", i);
+    calibration.attention.push_back(
+        {CheckedInt(a.head_dim(), 1, 1 << 16, item + ".head_dim", diagnostics), a.causal(),
+         a.backward(),
+         CheckedInt(a.sequence_length(), 1, 1 << 30, item + ".sequence_length", diagnostics),
+         CheckedFraction(a.peak_fraction(), item + ".peak_fraction", diagnostics)});
+  }
+  if (proto.has_hbm_fraction()) {
+    calibration.hbm_fraction =
+        CheckedFraction(proto.hbm_fraction(), field + ".hbm_fraction", diagnostics);
+  }
+  if (proto.has_elementwise_launch_ns()) {
+    calibration.elementwise_launch =
+        Seconds(CheckedNanoseconds(proto.elementwise_launch_ns(), field + ".elementwise_launch_ns",
+                                   diagnostics) *
+                1e-9);
+  }
+  return calibration;
+}
+
+}  // namespace
+
+Chip LoadChip(const v1::Chip& proto, const std::string& field, Diagnostics* diagnostics) {
+  Chip chip;
+  chip.name = !proto.name().empty() ? proto.name() : proto.preset();
+  chip.vendor = proto.vendor();
+  if (proto.year() != 0) {
+    chip.year = CheckedInt(proto.year(), 1970, 2100, field + ".year", diagnostics);
+  }
+  if (proto.has_devices_per_chip()) {
+    chip.devices_per_chip =
+        CheckedInt(proto.devices_per_chip(), 1, 16, field + ".devices_per_chip", diagnostics);
+  }
+  if (proto.has_compute_units()) {
+    chip.compute_units =
+        CheckedInt(proto.compute_units(), 1, 1 << 20, field + ".compute_units", diagnostics);
+  }
+  CheckRatesComplete(proto, field, diagnostics);
+  chip.datasheet.vector = FlopsPerSecond(std::numeric_limits<double>::infinity());
+  LoadRates(proto.datasheet(), field + ".datasheet", diagnostics, &chip.datasheet);
+  chip.book = chip.datasheet;
+  LoadRates(proto.book(), field + ".book", diagnostics, &chip.book);
+  chip.interconnect = LoadInterconnect(proto.interconnect(), chip.devices_per_chip,
+                                       field + ".interconnect", diagnostics);
+  chip.calibration = LoadCalibration(proto.calibration(), field + ".calibration", diagnostics);
+  return chip;
+}
+
+}  // namespace meshstep

@@ -1,0 +1,241 @@
+#include "topologies/load_cluster.h"
+
+#include <algorithm>
+#include <charconv>
+#include <functional>
+#include <utility>
+
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "meshstep/v1/cluster.pb.h"
+#include "sim/base/proto_file.h"
+#include "topologies/field_checks.h"
+#include "topologies/load_chip.h"
+#include "topologies/tiers.h"
+
+namespace meshstep {
+namespace {
+
+constexpr int kMaxChips = 1 << 20;
+
+// "8x8x16" -> {8, 8, 16}; empty after an error.
+std::vector<int> ParseSlice(const std::string& text, const std::string& field,
+                            Diagnostics* diagnostics) {
+  const auto bad = [&](const std::string& why) {
+    diagnostics->Error(field, "is \"" + text.substr(0, 64) + "\", " + why);
+    return std::vector<int>();
+  };
+  std::vector<int> slice;
+  std::int64_t chips = 1;
+  for (const std::string& size : std::vector<std::string>(absl::StrSplit(text, 'x'))) {
+    int value = 0;
+    const auto [end, error] = std::from_chars(size.data(), size.data() + size.size(), value);
+    if (error != std::errc() || end != size.data() + size.size() || value < 1) {
+      return bad("expected chips per dimension, as \"8x8x16\"");
+    }
+    slice.push_back(value);
+    chips *= value;
+    if (chips > kMaxChips || slice.size() > 6) {
+      return bad(absl::StrCat("expected at most 6 dimensions and ", kMaxChips, " chips"));
+    }
+  }
+  return slice;
+}
+
+std::vector<bool> WrapsOf(const Interconnect& net, const std::vector<int>& slice) {
+  const bool whole_cubes =
+      static_cast<int>(slice.size()) == net.dimensions &&
+      std::all_of(slice.begin(), slice.end(), [](int e) { return e % 4 == 0; });
+  std::vector<bool> wraps;
+  for (const int extent : slice) {
+    switch (net.wraparound) {
+      case Interconnect::Wraparound::kNever:
+        wraps.push_back(false);
+        break;
+      case Interconnect::Wraparound::kFullAxis:
+        wraps.push_back(extent == net.full_axis);
+        break;
+      case Interconnect::Wraparound::kWholeCubes:
+        wraps.push_back(whole_cubes);
+        break;
+      case Interconnect::Wraparound::kAlways:
+        wraps.push_back(true);
+        break;
+    }
+  }
+  return wraps;
+}
+
+// The slice must fit in the pod, its dimensions in some order.
+void CheckFitsPod(const Interconnect& net, std::vector<int> slice, const std::string& text,
+                  const std::string& field, Diagnostics* diagnostics) {
+  if (static_cast<int>(slice.size()) > net.dimensions) {
+    diagnostics->Error(field, absl::StrCat("is \"", text, "\", expected at most the ",
+                                           net.dimensions, " dimensions of the chip's torus"));
+    return;
+  }
+  std::vector<int> pod = net.pod;
+  std::sort(pod.begin(), pod.end(), std::greater<>());
+  std::sort(slice.begin(), slice.end(), std::greater<>());
+  for (std::size_t d = 0; d < std::min(slice.size(), pod.size()); ++d) {
+    if (slice[d] <= pod[d]) continue;
+    diagnostics->Error(field, absl::StrCat("is \"", text, "\", which does not fit in the pod of ",
+                                           absl::StrJoin(net.pod, "x"), " chips"));
+    return;
+  }
+}
+
+bool IsTwistable(const Cluster& cluster) {
+  const auto [shortest, longest] = std::minmax_element(cluster.slice.begin(), cluster.slice.end());
+  const int n = *shortest;
+  return cluster.slice.size() == 3 && n >= 4 && *longest == 2 * n &&
+         std::all_of(cluster.slice.begin(), cluster.slice.end(),
+                     [n](int e) { return e == n || e == 2 * n; }) &&
+         std::all_of(cluster.wraps.begin(), cluster.wraps.end(), [](bool wraps) { return wraps; });
+}
+
+void LoadTorus(const v1::Cluster& proto, const std::string& field, Diagnostics* diagnostics,
+               Cluster* cluster) {
+  const Interconnect& net = cluster->chip.interconnect;
+  if (proto.slice().empty()) {
+    diagnostics->Error(
+        field + ".slice",
+        absl::StrCat("is missing, expected chips per dimension, as \"8x8x16\" (the ", "chip \"",
+                     cluster->chip.name, "\" is on a torus of ", net.dimensions, " dimensions)"));
+    return;
+  }
+  cluster->slice = ParseSlice(proto.slice(), field + ".slice", diagnostics);
+  if (cluster->slice.empty()) return;
+  CheckFitsPod(net, cluster->slice, proto.slice(), field + ".slice", diagnostics);
+  cluster->wraps = WrapsOf(net, cluster->slice);
+  cluster->chips = 1;
+  for (const int extent : cluster->slice) cluster->chips *= extent;
+  if (proto.chips() != 0 && proto.chips() != cluster->chips) {
+    diagnostics->Error(field + ".chips",
+                       absl::StrCat("is ", proto.chips(), ", but the slice \"", proto.slice(),
+                                    "\" has ", cluster->chips, " chips"));
+  }
+  cluster->twisted = proto.twisted();
+  if (cluster->twisted && !IsTwistable(*cluster)) {
+    diagnostics->Error(field + ".twisted",
+                       absl::StrCat("is true, but the slice is \"", proto.slice(),
+                                    "\"; expected n x n x 2n or n x 2n x 2n with n at least 4 and ",
+                                    "every dimension wrapping"));
+  }
+}
+
+Tier LoadTier(const v1::Tier& proto, const std::string& item, Diagnostics* diagnostics) {
+  Tier tier;
+  tier.name = !proto.name().empty() ? proto.name() : "network";
+  tier.nodes = CheckedInt(proto.nodes(), 0, kMaxChips, item + ".nodes", diagnostics);
+  if (proto.has_oversubscription()) {
+    tier.oversubscription =
+        CheckedPositive(proto.oversubscription(), item + ".oversubscription", diagnostics);
+  }
+  tier.latency =
+      Seconds(CheckedNanoseconds(proto.latency_ns(), item + ".latency_ns", diagnostics) * 1e-9);
+  tier.rails = proto.rails();
+  return tier;
+}
+
+void LoadNics(const v1::Nodes& proto, const std::string& field, Diagnostics* diagnostics,
+              Nodes* nodes) {
+  nodes->nics_per_node = nodes->chips_per_node;
+  if (proto.has_nics_per_node()) {
+    nodes->nics_per_node =
+        CheckedInt(proto.nics_per_node(), 1, 4096, field + ".nics_per_node", diagnostics);
+  }
+  const int chips = nodes->chips_per_node, nics = nodes->nics_per_node;
+  if (chips % nics != 0 && nics % chips != 0) {
+    diagnostics->Error(field + ".nics_per_node",
+                       absl::StrCat("is ", nics, ", expected a divisor or a multiple of the ",
+                                    chips, " chips of a node"));
+  }
+  nodes->nic = BytesPerSecond(
+      1e9 * CheckedPositive(proto.nic_gbytes_per_s(), field + ".nic_gbytes_per_s", diagnostics));
+  nodes->nic_latency = Seconds(
+      CheckedNanoseconds(proto.nic_latency_ns(), field + ".nic_latency_ns", diagnostics) * 1e-9);
+  if (proto.has_nic_usable_fraction()) {
+    nodes->nic_usable_fraction =
+        CheckedFraction(proto.nic_usable_fraction(), field + ".nic_usable_fraction", diagnostics);
+  }
+  if (proto.tiers_size() > 8) {
+    diagnostics->Error(field + ".tiers",
+                       absl::StrCat("has ", proto.tiers_size(), " tiers, expected at most 8"));
+    return;
+  }
+  for (int i = 0; i < proto.tiers_size(); ++i) {
+    nodes->tiers.push_back(
+        LoadTier(proto.tiers(i), absl::StrCat(field, ".tiers[", i, "]"), diagnostics));
+  }
+}
+
+// Checks the NICs and tiers only if there is more than one node to join.
+void LoadNodes(const v1::Cluster& proto, const std::string& field, Diagnostics* diagnostics,
+               Cluster* cluster) {
+  const std::size_t problems = diagnostics->errors().size();
+  cluster->chips = CheckedInt(proto.chips(), 1, kMaxChips, field + ".chips", diagnostics);
+  Nodes* nodes = &cluster->nodes;
+  const Interconnect& net = cluster->chip.interconnect;
+  const std::string nodes_field = field + ".nodes";
+  nodes->chips_per_node = net.domain_chips;
+  if (proto.nodes().chips_per_node() != 0) {
+    nodes->chips_per_node = CheckedInt(proto.nodes().chips_per_node(), 1, 1024,
+                                       nodes_field + ".chips_per_node", diagnostics);
+  }
+  if (net.kind == Interconnect::Kind::kNone &&
+      std::min(cluster->chips, nodes->chips_per_node) > 1) {
+    diagnostics->Error(field + ".chip.interconnect.kind",
+                       absl::StrCat("is missing, expected SWITCH or FULL_MESH to join the ",
+                                    nodes->chips_per_node, " chips of a node"));
+  }
+  if (!proto.slice().empty()) {
+    diagnostics->Error(field + ".slice", "is \"" + proto.slice().substr(0, 64) +
+                                             "\", but the chip is not on a torus; expected chips");
+  }
+  if (cluster->chips <= nodes->chips_per_node && !proto.has_nodes()) return;
+  if (!proto.has_nodes()) {
+    diagnostics->Error(
+        nodes_field,
+        absl::StrCat("is missing, expected the NICs that join the domains of ",
+                     nodes->chips_per_node, " chips to a cluster of ", cluster->chips));
+    return;
+  }
+  LoadNics(proto.nodes(), nodes_field, diagnostics, nodes);
+  if (cluster->chips <= nodes->chips_per_node) return;
+  if (cluster->chips % nodes->chips_per_node != 0) {
+    diagnostics->Error(field + ".chips",
+                       absl::StrCat("is ", cluster->chips, ", expected a multiple of the ",
+                                    nodes->chips_per_node, " chips of a node, or fewer"));
+  }
+  if (diagnostics->errors().size() != problems) return;
+  const Status tiers = UsedTiers(nodes->tiers, cluster->chips / nodes->chips_per_node).status();
+  if (!tiers.ok()) diagnostics->Error(nodes_field, std::string(tiers.message()));
+}
+
+}  // namespace
+
+void ResolveClusterPresets(v1::Cluster* proto, const std::string& field, Diagnostics* diagnostics) {
+  ResolvePreset("topologies/clusters", field, proto, diagnostics);
+  if (proto->has_chip()) {
+    ResolvePreset("topologies/chips", field + ".chip", proto->mutable_chip(), diagnostics);
+  }
+}
+
+Cluster LoadCluster(const v1::Cluster& proto, const std::string& field, Diagnostics* diagnostics) {
+  Cluster cluster;
+  cluster.name = !proto.name().empty() ? proto.name() : proto.preset();
+  if (!proto.has_chip()) {
+    diagnostics->Error(field + ".chip", "is missing, expected chip { preset: \"...\" }");
+    return cluster;
+  }
+  cluster.chip = LoadChip(proto.chip(), field + ".chip", diagnostics);
+  if (cluster.chip.interconnect.kind == Interconnect::Kind::kTorus) {
+    LoadTorus(proto, field, diagnostics, &cluster);
+  } else {
+    LoadNodes(proto, field, diagnostics, &cluster);
+  }
+  return cluster;
+}
+
+}  // namespace meshstep
