@@ -104,6 +104,10 @@ Status BlockLowering::ForwardOp(const Op& op, PassBuilder* pass) {
       return EmbeddingForward(op, pass);
     case Op::Kind::kLoss:
       return LossForward(op, pass);
+    case Op::Kind::kDispatch:
+    case Op::Kind::kExperts:
+    case Op::Kind::kCombine:
+      return InvalidInput("layers with routed experts are not simulated");
   }
   return absl::InternalError("unknown op");
 }
@@ -167,6 +171,8 @@ Status BlockLowering::ElementwiseBackward(const Op& op, PassBuilder* pass) {
   std::vector<int> after;
   double bytes = 0;
   for (const ArrayId output : op.outputs) {
+    // Dropout masks have no gradient.
+    if (!pass->IsDefined({output, true})) continue;
     after.push_back(pass->StepOf({output, true}));
     bytes += pass->StoredBytes(output);
   }
@@ -194,6 +200,10 @@ Status BlockLowering::BackwardOp(const Op& op, PassBuilder* pass) {
       return EmbeddingBackward(op, pass);
     case Op::Kind::kLoss:
       return LossBackward(op, pass);
+    case Op::Kind::kDispatch:
+    case Op::Kind::kExperts:
+    case Op::Kind::kCombine:
+      return InvalidInput("layers with routed experts are not simulated");
   }
   return absl::InternalError("unknown op");
 }
@@ -224,7 +234,10 @@ Sharding BlockLowering::GradientOf(ArrayId parameter) const {
   const PassBuilder pass(block_, context_);
   Sharding gradient = pass.Used(parameter);
   for (const Op& op : block_.ops) {
-    if (std::find(op.weights.begin(), op.weights.end(), parameter) == op.weights.end()) continue;
+    const bool weight =
+        std::find(op.weights.begin(), op.weights.end(), parameter) != op.weights.end();
+    const bool bias = std::find(op.biases.begin(), op.biases.end(), parameter) != op.biases.end();
+    if (!weight && !bias) continue;
     // Elementwise ops work on the stored layout of their result, others on the used one of the
     // input.
     const ArrayId data = op.inputs.empty() ? op.outputs[0] : op.inputs[0];
@@ -326,7 +339,9 @@ Status BlockLowering::LowerActivations(BlockPlan* plan, std::set<std::size_t>* r
   for (std::size_t i = 0; i < block_.ops.size(); ++i) {
     needed.insert(block_.ops[i].saved.begin(), block_.ops[i].saved.end());
     if (!recomputed->contains(i)) continue;
-    made_again.insert(block_.ops[i].outputs.begin(), block_.ops[i].outputs.end());
+    // "selective" keeps the attention's output, which the projection after it saves.
+    const std::ptrdiff_t first = policy == Recompute::kSelective ? 1 : 0;
+    made_again.insert(block_.ops[i].outputs.begin() + first, block_.ops[i].outputs.end());
     // What an op that runs again reads must be there.
     needed.insert(block_.ops[i].inputs.begin(), block_.ops[i].inputs.end());
   }
