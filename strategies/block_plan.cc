@@ -104,6 +104,10 @@ Status BlockLowering::ForwardOp(const Op& op, PassBuilder* pass) {
       return EmbeddingForward(op, pass);
     case Op::Kind::kLoss:
       return LossForward(op, pass);
+    case Op::Kind::kDispatch:
+    case Op::Kind::kExperts:
+    case Op::Kind::kCombine:
+      return InvalidInput("layers with routed experts are not simulated");
   }
   return absl::InternalError("unknown op");
 }
@@ -167,6 +171,8 @@ Status BlockLowering::ElementwiseBackward(const Op& op, PassBuilder* pass) {
   std::vector<int> after;
   double bytes = 0;
   for (const ArrayId output : op.outputs) {
+    // Dropout masks have no gradient.
+    if (!pass->IsDefined({output, true})) continue;
     after.push_back(pass->StepOf({output, true}));
     bytes += pass->StoredBytes(output);
   }
@@ -194,6 +200,10 @@ Status BlockLowering::BackwardOp(const Op& op, PassBuilder* pass) {
       return EmbeddingBackward(op, pass);
     case Op::Kind::kLoss:
       return LossBackward(op, pass);
+    case Op::Kind::kDispatch:
+    case Op::Kind::kExperts:
+    case Op::Kind::kCombine:
+      return InvalidInput("layers with routed experts are not simulated");
   }
   return absl::InternalError("unknown op");
 }
@@ -224,7 +234,10 @@ Sharding BlockLowering::GradientOf(ArrayId parameter) const {
   const PassBuilder pass(block_, context_);
   Sharding gradient = pass.Used(parameter);
   for (const Op& op : block_.ops) {
-    if (std::find(op.weights.begin(), op.weights.end(), parameter) == op.weights.end()) continue;
+    const bool weight =
+        std::find(op.weights.begin(), op.weights.end(), parameter) != op.weights.end();
+    const bool bias = std::find(op.biases.begin(), op.biases.end(), parameter) != op.biases.end();
+    if (!weight && !bias) continue;
     // Elementwise ops work on the stored layout of their result, others on the used one of the
     // input.
     const ArrayId data = op.inputs.empty() ? op.outputs[0] : op.inputs[0];
@@ -274,6 +287,9 @@ Status BlockLowering::LowerParameters(BlockPlan* plan) {
                &gathers);
       gathered = true;
     }
+    plan->gathered_parameters += context_.LocalElements(used);
+    // One table serves embedding and head where one stage holds both.
+    if (block_.arrays[a].shared && p.stages == 1) continue;
     ASSIGN_OR_RETURN(const std::vector<ReshardStep> reduce, Reshard(GradientOf(id), updated));
     for (const ReshardStep& s : reduce) {
       if (s.op == ReshardStep::Op::kSlice) continue;
@@ -294,7 +310,6 @@ Status BlockLowering::LowerParameters(BlockPlan* plan) {
                &regathers);
     }
     plan->parameters += context_.LocalElements(stored);
-    plan->gathered_parameters += context_.LocalElements(used);
     plan->optimizer += context_.LocalElements(updated);
     plan->gradients += context_.LocalElements(p.accumulate_unsharded ? used
                                               : p.zero_stage >= 2    ? updated
@@ -326,7 +341,9 @@ Status BlockLowering::LowerActivations(BlockPlan* plan, std::set<std::size_t>* r
   for (std::size_t i = 0; i < block_.ops.size(); ++i) {
     needed.insert(block_.ops[i].saved.begin(), block_.ops[i].saved.end());
     if (!recomputed->contains(i)) continue;
-    made_again.insert(block_.ops[i].outputs.begin(), block_.ops[i].outputs.end());
+    // "selective" keeps the attention's output, which the projection after it saves.
+    const std::ptrdiff_t first = policy == Recompute::kSelective ? 1 : 0;
+    made_again.insert(block_.ops[i].outputs.begin() + first, block_.ops[i].outputs.end());
     // What an op that runs again reads must be there.
     needed.insert(block_.ops[i].inputs.begin(), block_.ops[i].inputs.end());
   }
