@@ -69,8 +69,8 @@ Status BlockLowering::MatmulForward(const Op& op, PassBuilder* pass) {
     shape.n += Elements(weight, used, false, context_);
   }
   const Dtype dtype = context_.plan->precision.compute;
-  const int step = pass->Compute(op.name, context_.compute->Matmul(shape, dtype), shape.flops(),
-                                 {ready}, true);
+  const int step =
+      pass->Compute(op.name, context_.compute->Matmul(shape, dtype), shape.flops(), {ready}, true);
   for (std::size_t i = 0; i < op.outputs.size(); ++i) {
     RETURN_IF_ERROR(pass->Finish({op.outputs[i], false}, natural[i], step));
   }
@@ -104,6 +104,10 @@ Status BlockLowering::ForwardOp(const Op& op, PassBuilder* pass) {
       return EmbeddingForward(op, pass);
     case Op::Kind::kLoss:
       return LossForward(op, pass);
+    case Op::Kind::kDispatch:
+    case Op::Kind::kExperts:
+    case Op::Kind::kCombine:
+      return InvalidInput("layers with routed experts are not simulated");
   }
   return absl::InternalError("unknown op");
 }
@@ -152,8 +156,8 @@ Status BlockLowering::MatmulBackward(const Op& op, PassBuilder* pass) {
   }
   const Dtype dtype = context_.plan->precision.compute;
   const MatmulShape dx{.m = shape.m, .n = shape.k, .k = shape.n};
-  const int step = pass->Compute(op.name + " dx", context_.compute->Matmul(dx, dtype), dx.flops(),
-                                 after, true);
+  const int step =
+      pass->Compute(op.name + " dx", context_.compute->Matmul(dx, dtype), dx.flops(), after, true);
   // x is asked for before dx leaves, so that its gather does not queue behind dx's reduction.
   ASSIGN_OR_RETURN(const int x_there, pass->Bring({x, false}, used));
   RETURN_IF_ERROR(pass->Finish({x, true}, natural, step));
@@ -167,6 +171,8 @@ Status BlockLowering::ElementwiseBackward(const Op& op, PassBuilder* pass) {
   std::vector<int> after;
   double bytes = 0;
   for (const ArrayId output : op.outputs) {
+    // Dropout masks have no gradient.
+    if (!pass->IsDefined({output, true})) continue;
     after.push_back(pass->StepOf({output, true}));
     bytes += pass->StoredBytes(output);
   }
@@ -194,6 +200,10 @@ Status BlockLowering::BackwardOp(const Op& op, PassBuilder* pass) {
       return EmbeddingBackward(op, pass);
     case Op::Kind::kLoss:
       return LossBackward(op, pass);
+    case Op::Kind::kDispatch:
+    case Op::Kind::kExperts:
+    case Op::Kind::kCombine:
+      return InvalidInput("layers with routed experts are not simulated");
   }
   return absl::InternalError("unknown op");
 }
@@ -224,11 +234,14 @@ Sharding BlockLowering::GradientOf(ArrayId parameter) const {
   const PassBuilder pass(block_, context_);
   Sharding gradient = pass.Used(parameter);
   for (const Op& op : block_.ops) {
-    if (std::find(op.weights.begin(), op.weights.end(), parameter) == op.weights.end()) continue;
-    // Elementwise ops work on the stored layout of their result, others on the used one of the input.
+    const bool weight =
+        std::find(op.weights.begin(), op.weights.end(), parameter) != op.weights.end();
+    const bool bias = std::find(op.biases.begin(), op.biases.end(), parameter) != op.biases.end();
+    if (!weight && !bias) continue;
+    // Elementwise ops work on the stored layout of their result, others on the used one of the
+    // input.
     const ArrayId data = op.inputs.empty() ? op.outputs[0] : op.inputs[0];
-    const Sharding where =
-        op.kind == Op::Kind::kElementwise ? pass.Stored(data) : pass.Used(data);
+    const Sharding where = op.kind == Op::Kind::kElementwise ? pass.Stored(data) : pass.Used(data);
     for (const ShardedDim& dim : where.dims) {
       if (gradient.Find(dim.name) >= 0) continue;
       for (const AxisId axis : dim.axes) {
@@ -274,13 +287,17 @@ Status BlockLowering::LowerParameters(BlockPlan* plan) {
                &gathers);
       gathered = true;
     }
+    plan->gathered_parameters += context_.LocalElements(used);
+    // One table serves embedding and head where one stage holds both.
+    if (block_.arrays[a].shared && p.stages == 1) continue;
     ASSIGN_OR_RETURN(const std::vector<ReshardStep> reduce, Reshard(GradientOf(id), updated));
     for (const ReshardStep& s : reduce) {
       if (s.op == ReshardStep::Op::kSlice) continue;
-      // Sums over the axes that store the parameters leave at once: the whole gradient would not fit.
-      const bool at_once = !p.accumulate_unsharded && s.op == ReshardStep::Op::kReduceScatter &&
-                           std::all_of(s.axes.begin(), s.axes.end(),
-                                       [&](AxisId axis) { return stored.Uses(axis); });
+      // Sums over the axes that store the parameters leave at once: the whole gradient would not
+      // fit.
+      const bool at_once =
+          !p.accumulate_unsharded && s.op == ReshardStep::Op::kReduceScatter &&
+          std::all_of(s.axes.begin(), s.axes.end(), [&](AxisId axis) { return stored.Uses(axis); });
       Coalesce({CollectiveOf(s.op), s.axes, Role::kGradients,
                 TransferBytes(s, context_, SizeOf(p.precision.reduce).value())},
                at_once ? &reduces : &last_reduces);
@@ -293,11 +310,10 @@ Status BlockLowering::LowerParameters(BlockPlan* plan) {
                &regathers);
     }
     plan->parameters += context_.LocalElements(stored);
-    plan->gathered_parameters += context_.LocalElements(used);
     plan->optimizer += context_.LocalElements(updated);
     plan->gradients += context_.LocalElements(p.accumulate_unsharded ? used
-                                              : p.zero_stage >= 2     ? updated
-                                                                      : stored);
+                                              : p.zero_stage >= 2    ? updated
+                                                                     : stored);
   }
   if (!gathered) plan->gathered_parameters = 0;
   plan->gathers = InternAll(gathers, context_.transfers);
@@ -307,8 +323,9 @@ Status BlockLowering::LowerParameters(BlockPlan* plan) {
   return absl::OkStatus();
 }
 
-// Which ops run again in backward, and what is kept. An array is kept if backward needs it and no op
-// that runs again makes it; the block's input is kept unless the block before keeps it as its output.
+// Which ops run again in backward, and what is kept. An array is kept if backward needs it and no
+// op that runs again makes it; the block's input is kept unless the block before keeps it as its
+// output.
 Status BlockLowering::LowerActivations(BlockPlan* plan, std::set<std::size_t>* recomputed) {
   const PassBuilder pass(block_, context_);
   const Recompute policy = context_.plan->recompute;
@@ -324,7 +341,9 @@ Status BlockLowering::LowerActivations(BlockPlan* plan, std::set<std::size_t>* r
   for (std::size_t i = 0; i < block_.ops.size(); ++i) {
     needed.insert(block_.ops[i].saved.begin(), block_.ops[i].saved.end());
     if (!recomputed->contains(i)) continue;
-    made_again.insert(block_.ops[i].outputs.begin(), block_.ops[i].outputs.end());
+    // "selective" keeps the attention's output, which the projection after it saves.
+    const std::ptrdiff_t first = policy == Recompute::kSelective ? 1 : 0;
+    made_again.insert(block_.ops[i].outputs.begin() + first, block_.ops[i].outputs.end());
     // What an op that runs again reads must be there.
     needed.insert(block_.ops[i].inputs.begin(), block_.ops[i].inputs.end());
   }
@@ -382,8 +401,7 @@ int TransferTable::Intern(const TransferSpec& spec) {
 }
 
 double BlockContext::DimSize(const std::string& dim) const {
-  const double size = static_cast<double>(
-      meshstep::DimSize(*model, dim, 1, workload->sequence));
+  const double size = static_cast<double>(meshstep::DimSize(*model, dim, 1, workload->sequence));
   if (dim == "B") return plan->micro_batch_sequences * plan->replicas;
   if (dim != "K" && dim != "V") return size;
   double shards = 1;

@@ -1,5 +1,5 @@
-// A block (one transformer layer, the embedding, the head) under a plan: what one device computes and
-// which collectives it takes part in, forward and backward.
+// A block (one transformer layer, the embedding, the head) under a plan: what one device computes
+// and which collectives it takes part in, forward and backward.
 //
 // Everything follows from two shardings of each array: how it is stored between ops and how the op
 // wants it. An operand is brought from one to the other by strategies/sharding.h; the local product
@@ -30,43 +30,43 @@ struct TransferSpec {
   Collective collective;
   std::vector<AxisId> axes;  // major first
   Role role;
-  double bytes;              // as sim/cost/collective.h counts them
+  double bytes;  // as sim/cost/collective.h counts them
   bool operator==(const TransferSpec&) const = default;
   auto operator<=>(const TransferSpec&) const = default;
 };
 
 // One task of a pass. Tasks run in order on their stream.
 struct BlockStep {
-  std::string name;           // "qkv", "qkv dx"
-  int transfer = -1;          // index into TransferTable; -1: compute
-  Time duration = {};         // compute
-  Flops flops = {};           // compute, per device
+  std::string name;             // "qkv", "qkv dx"
+  int transfer = -1;            // index into TransferTable; -1: compute
+  Time duration = {};           // compute
+  Flops flops = {};             // compute, per device
   std::vector<int> after = {};  // steps of the same pass, on other streams
-  bool needs_input = false;   // the block's input (forward) or the gradient of its output
+  bool needs_input = false;     // the block's input (forward) or the gradient of its output
   bool needs_parameters = false;
 };
 
 struct BlockPass {
   std::vector<BlockStep> steps;
-  int output = -1;            // step that makes the pass's result; -1: the result is the input
+  int output = -1;  // step that makes the pass's result; -1: the result is the input
 };
 
 struct BlockPlan {
   BlockPass forward, backward;
-  BlockPass recompute;              // run before backward; empty if nothing is recomputed
-  std::vector<int> gathers;         // transfers that bring the parameters, in order
-  std::vector<int> reduces;         // transfers of gradients after every micro-batch, in order
-  std::vector<int> last_reduces;    // transfers of gradients after the last micro-batch only
-  std::vector<int> regathers;       // optimizer's shards to stored parameters, after the update
+  BlockPass recompute;            // run before backward; empty if nothing is recomputed
+  std::vector<int> gathers;       // transfers that bring the parameters, in order
+  std::vector<int> reduces;       // transfers of gradients after every micro-batch, in order
+  std::vector<int> last_reduces;  // transfers of gradients after the last micro-batch only
+  std::vector<int> regathers;     // optimizer's shards to stored parameters, after the update
   // Elements on one device.
-  double parameters = 0;            // as stored
-  double gathered_parameters = 0;   // as used, where that differs from stored; else 0
-  double gradients = 0;             // as accumulated between micro-batches
-  double optimizer = 0;             // as updated
+  double parameters = 0;           // as stored
+  double gathered_parameters = 0;  // as used, where that differs from stored; else 0
+  double gradients = 0;            // as accumulated between micro-batches
+  double optimizer = 0;            // as updated
   // Bytes on one device, of one micro-batch.
-  double kept_bytes = 0;            // activations kept from forward to backward
-  double recomputed_bytes = 0;      // activations made again, alive during backward
-  double workspace_bytes = 0;       // largest operands and results of one op that are not kept
+  double kept_bytes = 0;        // activations kept from forward to backward
+  double recomputed_bytes = 0;  // activations made again, alive during backward
+  double workspace_bytes = 0;   // largest operands and results of one op that are not kept
 };
 
 // Interns transfers.

@@ -1,8 +1,8 @@
 // A step as tasks: every block of every stage, micro-batch by micro-batch, with its collectives.
 //
-// Folded, the devices of one pipeline stage are one unit: a symmetry of mesh and fabric maps them to
-// each other, so they do the same at the same time and one stands for all. Unfolded, every device is
-// a unit and every link its own. Both run the same phases and give the same picoseconds.
+// Folded, the devices of one pipeline stage are one unit: a symmetry of mesh and fabric maps them
+// to each other, so they do the same at the same time and one stands for all. Unfolded, every
+// device is a unit and every link its own. Both run the same phases and give the same picoseconds.
 
 #ifndef MESHSTEP_STRATEGIES_LOWERING_H_
 #define MESHSTEP_STRATEGIES_LOWERING_H_
@@ -23,9 +23,9 @@ enum class TaskKind : std::uint8_t { kCompute, kTransfer, kOptimizer };
 enum class Pass : std::uint8_t { kForward, kRecompute, kBackward, kUpdate };
 
 struct TaskInfo {
-  const std::string* name;     // of the op, or of the array that a collective moves
-  std::int32_t transfer;       // index into StepGraph::transfers; -1: not a collective
-  std::int32_t layer;          // -1: embedding; layers: head; -2: none
+  const std::string* name;  // of the op, or of the array that a collective moves
+  std::int32_t transfer;    // index into StepGraph::transfers; -1: not a collective
+  std::int32_t layer;       // -1: embedding; layers: head; -2: none
   std::int32_t micro_batch;
   TaskKind kind;
   Pass pass;
@@ -33,13 +33,13 @@ struct TaskInfo {
 
 struct StreamInfo {
   std::int32_t unit;
-  std::string name;            // "compute", "activations over tensor"
+  std::string name;  // "compute", "activations over tensor"
 };
 
 struct UnitInfo {
   int stage;
-  DeviceId device;             // itself, or one of its class
-  std::int64_t devices;        // how many it stands for
+  DeviceId device;       // itself, or one of its class
+  std::int64_t devices;  // how many it stands for
 };
 
 enum class MemoryBucket : std::uint8_t {
@@ -71,13 +71,13 @@ struct StepGraph {
   std::vector<TaskInfo> tasks;
   std::vector<StreamInfo> streams;
   std::vector<UnitInfo> units;
-  std::vector<StreamId> compute_stream;               // per unit
+  std::vector<StreamId> compute_stream;  // per unit
   std::vector<StepTransfer> transfers;
   std::vector<std::array<double, kMemoryBuckets>> resident;  // per unit: bytes held all step
   std::vector<MemoryEvent> memory;
-  Flops hardware_flops;                               // all chips
+  Flops hardware_flops;  // all chips
   std::vector<std::string> axis_names;
-  std::vector<std::unique_ptr<std::string>> names;    // what TaskInfo::name points to
+  std::vector<std::unique_ptr<std::string>> names;  // what TaskInfo::name points to
 
   GraphNames Names() const;
 };
@@ -87,11 +87,12 @@ struct LoweringOptions {
   bool unfolded = false;
 };
 
-// Error: the plan cannot be lowered (a placement that does not fit, an algorithm that does not run).
+// Error: the plan cannot be lowered (a placement that does not fit, an algorithm that does not
+// run).
 StatusOr<StepGraph> LowerStep(const Scenario& scenario, const LoweringOptions& options);
 
-// Which layers virtual stage `index` of `count` runs: they differ by at most one; first and last get
-// the fewer.
+// Which layers virtual stage `index` of `count` runs: they differ by at most one; first and last
+// get the fewer.
 struct LayerRange {
   int begin, end;
 };

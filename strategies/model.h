@@ -1,7 +1,11 @@
 // A transformer as a value, and as a list of einsums over named dimensions.
 //
-// Named dimensions: B batch (sequences), T query positions, S key positions, D hidden, N query
-// heads, K key/value heads, H head size, F MLP width, V vocabulary, E experts.
+// Named dimensions: B batch (sequences), T positions, S key positions (scores only), D hidden,
+// N query heads, K key/value heads, H head size, F MLP width, V vocabulary, P rows of the position
+// table. Routed experts: E experts, A experts of one token, F_e and F_s inner widths of a routed
+// expert and of the shared experts together. Latent attention: R_q, R_kv ranks, H_r, H_n, H_v sizes
+// of the rotary, the other and the value part of a head (then H is H_n + H_r). C: 2 D, two streams
+// side by side (multi-token prediction).
 // Sources: "How To Scale Your Model" ch. 4; Korthikanti et al. arXiv 2205.05198 for what is saved.
 
 #ifndef MESHSTEP_STRATEGIES_MODEL_H_
@@ -48,11 +52,13 @@ struct Model {
 using ArrayId = int;
 
 struct Array {
-  std::string name;                 // "x", "W_q"
-  std::vector<std::string> dims;    // of the list above
+  std::string name;               // "x", "W_q"
+  std::vector<std::string> dims;  // of the list above
   bool parameter = false;
   // Bytes per element if not the compute type's (dropout masks 1); 0 means the compute type's.
   double element_bytes = 0;
+  // A parameter that another block holds (the table of a tied head): not one more.
+  bool shared = false;
 };
 
 // One operation of a block, forward. Backward follows from its kind (strategies/lowering.h).
@@ -62,18 +68,28 @@ struct Op {
     kElementwise,  // reads inputs (and small weights), writes outputs
     kAttention,    // inputs q, k, v; output: composite op strategies/ops/attention.cc
     kEmbedding,    // token ids -> outputs[0] by table lookup in weights[0]
-    kLoss,         // inputs[0] logits -> scalar; cross-entropy over V
+    kLoss,         // inputs[0] logits -> scalar; cross-entropy over V; saves outputs[0]
+    kDispatch,     // tokens to their experts: [B,T,D] -> [B,T,A,D]
+    kExperts,      // a matmul whose weights [E,..] each token selects: [B,T,A,D] · [E,D,F_e]
+    kCombine,      // tokens back, weighted by the router: [B,T,A,D], gates [B,T,A] -> [B,T,D]
   };
   Kind kind;
-  std::string name;                 // "qkv", "attention", "mlp_in"
+  // What the op is part of, for tables of parameters and FLOPs.
+  enum class Part { kAttention, kMlp, kRouter, kNorm, kResidual, kEmbedding, kHead };
+  Part part = Part::kResidual;
+  std::string name;  // "qkv", "attention", "mlp_in"
   std::vector<ArrayId> inputs, weights, outputs;
+  // kMatmul, kExperts: added to the outputs inside the kernel.
+  std::vector<ArrayId> biases;
   // Inputs and outputs that backward needs; stored unless recomputed.
   std::vector<ArrayId> saved;
-  // kElementwise: arithmetic per output element (norms, activations); HBM traffic is inputs + outputs.
+  // kElementwise: arithmetic per output element (norms, activations); HBM traffic is inputs +
+  // outputs.
   double flops_per_element = 0;
   // Recompute class: outputs of the seven big matmuls are kept under "matmuls".
   bool big_matmul = false;
-  // The arrays of "selective": scores, softmax, AV (unfused attention only).
+  // Run again under "selective" (unfused attention: scores, softmax, AV). What it saves but for its
+  // inputs and outputs[0] is not kept; outputs[0] is, as the input of the next op.
   bool selective = false;
   // kAttention: positions a query sees, 0 for all; causal.
   int window = 0;
@@ -81,6 +97,7 @@ struct Op {
 };
 
 struct Block {
+  std::string name;  // "dense", "experts", "dense window"
   std::vector<Array> arrays;
   std::vector<Op> ops;
   ArrayId input = -1, output = -1;  // residual stream [B,T,D]
@@ -90,7 +107,8 @@ struct Block {
 struct Transformer {
   Block embedding;
   std::vector<Block> kinds;
-  std::vector<int> layer_kind;      // per layer: index into kinds
+  std::vector<int> layer_kind;  // per layer: index into kinds
+  int mtp_kind = -1;            // of each multi-token-prediction layer; -1: there is none
   Block head;
 };
 
@@ -99,6 +117,11 @@ struct TransformerOptions {
   bool dropout = false;
 };
 
+// With dims F = 0 (and no experts), N = 0 or V = 0 the block has no MLP, no attention, the model no
+// embedding and head.
+//
+// What ops save adds up to Korthikanti et al. eq. 1 for a block with dropout, unfused attention and
+// a plain MLP of F = 4 D in a 2-byte format: 34 s b h + 5 a s^2 b bytes.
 Transformer BuildTransformer(const Model& model, const TransformerOptions& options);
 
 // Size of a dimension of `model`; for B, T and S the arguments.

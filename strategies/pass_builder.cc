@@ -67,8 +67,8 @@ void PassBuilder::Define(ArrayKey key, const Sharding& sharding, int step) {
   versions.emplace_back(sharding, step);
 }
 
-// An array that several ops read has a gradient in as many parts. A kernel that makes a part adds the
-// ones before it; a part that arrives by a collective takes a kernel of its own to add.
+// An array that several ops read has a gradient in as many parts. A kernel that makes a part adds
+// the ones before it; a part that arrives by a collective takes a kernel of its own to add.
 int PassBuilder::AddPart(ArrayKey key, int before, int part) {
   if (part == before || part < 0) return before;
   BlockStep& step = pass_.steps[static_cast<std::size_t>(part)];

@@ -22,8 +22,8 @@ struct ArrayKey {
 
 class PassBuilder {
  public:
-  static constexpr int kReady = -1;   // there before the pass (kept activations)
-  static constexpr int kInput = -2;   // the pass's input
+  static constexpr int kReady = -1;  // there before the pass (kept activations)
+  static constexpr int kInput = -2;  // the pass's input
 
   PassBuilder(const Block& block, const BlockContext& context) : block_(block), context_(context) {}
 

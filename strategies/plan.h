@@ -17,8 +17,8 @@
 
 namespace meshstep {
 
-// dimension -> axes, major first. Applied in order; an axis shards an array at most once, so a later
-// rule shards only what an earlier one left (as logical axis rules of MaxText and flax do).
+// dimension -> axes, major first. Applied in order; an axis shards an array at most once, so a
+// later rule shards only what an earlier one left (as logical axis rules of MaxText and flax do).
 struct Rule {
   std::string dim;
   std::vector<AxisId> axes;
@@ -53,7 +53,7 @@ struct Plan {
   AxisId pipeline = -1;           // the axis that partitions the layers; -1: one stage
   Rules rules;
   int stages = 1;
-  int virtual_stages = 1;         // model chunks of one stage
+  int virtual_stages = 1;  // model chunks of one stage
   std::string schedule = "1f1b";
   std::int64_t micro_batches = 1;
   double micro_batch_sequences = 1;  // of one replica

@@ -25,8 +25,8 @@ struct ShardedDim {
 };
 
 struct Sharding {
-  std::vector<ShardedDim> dims;    // in the order of the array
-  std::vector<AxisId> unreduced;   // partial sums outstanding over these
+  std::vector<ShardedDim> dims;   // in the order of the array
+  std::vector<AxisId> unreduced;  // partial sums outstanding over these
   bool operator==(const Sharding&) const = default;
 
   // -1 if the array has no such dimension.
@@ -45,20 +45,21 @@ struct ReshardStep {
     kPermute,        // same axes in another order on one dimension
   };
   Op op;
-  std::vector<AxisId> axes;   // major first
-  std::string from, to;       // dimensions, "" where there is none
+  std::vector<AxisId> axes;  // major first
+  std::string from, to;      // dimensions, "" where there is none
   Sharding before, after;
 };
 
 std::string_view NameOf(ReshardStep::Op op);  // "AllGather", ...
 
-// The steps from `from` to `to`, in an order in which each is legal: sums first (ReduceScatter where
-// the axis is wanted on a dimension, else AllReduce), then AllToAll for an axis that moves between
-// dimensions, AllGather for one that leaves, Slice for one that comes. Collectives of the same op on
-// the same dimensions that follow each other are joined into one over several axes. Gathers take
-// minor axes only; an axis that leaves from under one that stays costs a gather of both and a slice.
-// `to.unreduced` must be a subset of `from.unreduced`. Error: the rule that is broken, in one
-// sentence (dimensions differ, axis twice in one array, unreduced asked for but not there).
+// The steps from `from` to `to`, in an order in which each is legal: sums first (ReduceScatter
+// where the axis is wanted on a dimension, else AllReduce), then AllToAll for an axis that moves
+// between dimensions, AllGather for one that leaves, Slice for one that comes. Collectives of the
+// same op on the same dimensions that follow each other are joined into one over several axes.
+// Gathers take minor axes only; an axis that leaves from under one that stays costs a gather of
+// both and a slice. `to.unreduced` must be a subset of `from.unreduced`. Error: the rule that is
+// broken, in one sentence (dimensions differ, axis twice in one array, unreduced asked for but not
+// there).
 StatusOr<std::vector<ReshardStep>> Reshard(const Sharding& from, const Sharding& to);
 
 // Product of the sizes of the axes that shard the array: global elements / this = local elements.

@@ -72,8 +72,8 @@ Status AttentionForward(const Op& op, PassBuilder* pass) {
   std::vector<int> after;
   for (std::size_t i = 0; i < op.inputs.size(); ++i) {
     const Sharding used = pass->Used(op.inputs[i]);
-    ASSIGN_OR_RETURN(const int step, pass->Bring({op.inputs[i], false},
-                                                 i == 0 ? used : WholeSequence(used)));
+    ASSIGN_OR_RETURN(const int step,
+                     pass->Bring({op.inputs[i], false}, i == 0 ? used : WholeSequence(used)));
     after.push_back(step);
   }
   const AttentionShape shape = ShapeOf(op, *pass, false);
@@ -90,8 +90,8 @@ Status AttentionBackward(const Op& op, PassBuilder* pass) {
                    pass->Bring({op.outputs[0], true}, pass->Used(op.outputs[0])));
   std::vector<int> after = {incoming};
   for (std::size_t i = 1; i < 3; ++i) {
-    ASSIGN_OR_RETURN(const int step, pass->Bring({op.inputs[i], false},
-                                                 WholeSequence(pass->Used(op.inputs[i]))));
+    ASSIGN_OR_RETURN(const int step,
+                     pass->Bring({op.inputs[i], false}, WholeSequence(pass->Used(op.inputs[i]))));
     after.push_back(step);
   }
   const AttentionShape shape = ShapeOf(op, *pass, true);

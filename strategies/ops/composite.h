@@ -8,7 +8,8 @@
 
 namespace meshstep {
 
-// Attention over whole sequences: q[B,T,N,H], k[B,T,K,H], v[B,T,K,H] -> o[B,T,N,H], one fused kernel.
+// Attention over whole sequences: q[B,T,N,H], k[B,T,K,H], v[B,T,K,H] -> o[B,T,N,H], one fused
+// kernel.
 Status AttentionForward(const Op& op, PassBuilder* pass);
 Status AttentionBackward(const Op& op, PassBuilder* pass);
 // Forward FLOPs of the whole op (not per device): `full` counts the T × T square.

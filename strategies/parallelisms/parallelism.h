@@ -1,5 +1,5 @@
-// Named sets of sharding rules. Each file beside this one turns one degree of a plan into rules over
-// the algebra of strategies/sharding.h; the lowering never asks for a parallelism by name.
+// Named sets of sharding rules. Each file beside this one turns one degree of a plan into rules
+// over the algebra of strategies/sharding.h; the lowering never asks for a parallelism by name.
 //
 //   FSDP over axis X: B is computed over X, parameters are stored over X along D
 //     => In[B_X, D] · W[D_X, F]: the algebra gathers W before use and reduce-scatters dW.

@@ -1,5 +1,6 @@
-// Interleaved 1F1B: Narayanan et al., arXiv 2104.04473 §2.2.2; bubble (p - 1) / (v m). Micro-batches
-// run in groups of p: p of them through chunk 0, the same p through chunk 1, and so on.
+// Interleaved 1F1B: Narayanan et al., arXiv 2104.04473 §2.2.2; bubble (p - 1) / (v m).
+// Micro-batches run in groups of p: p of them through chunk 0, the same p through chunk 1, and so
+// on.
 
 #include "strategies/schedules/interleaved.h"
 
@@ -29,9 +30,8 @@ std::vector<Action> Interleaved::Actions(int stage, int stages, int v, std::int6
     const std::int64_t micro_batch = k / group * stages + k % stages;
     return Action{kind, kind == Action::Kind::kForward ? chunk : v - 1 - chunk, micro_batch};
   };
-  const std::int64_t warm_up =
-      std::min(total, static_cast<std::int64_t>(stages - 1 - stage) * 2 +
-                          static_cast<std::int64_t>(v - 1) * stages);
+  const std::int64_t warm_up = std::min(total, static_cast<std::int64_t>(stages - 1 - stage) * 2 +
+                                                   static_cast<std::int64_t>(v - 1) * stages);
   std::vector<Action> actions;
   actions.reserve(static_cast<std::size_t>(2 * total));
   for (std::int64_t k = 0; k < warm_up; ++k) actions.push_back(action(Action::Kind::kForward, k));

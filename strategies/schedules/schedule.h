@@ -1,7 +1,8 @@
-// Pipeline schedules: the order in which each stage runs forwards and backwards of its micro-batches.
+// Pipeline schedules: the order in which each stage runs forwards and backwards of its
+// micro-batches.
 //
-// p stages, v model chunks per stage, m micro-batches. Chunk c of stage s holds the layers of virtual
-// stage c·p + s. One schedule is one file; it is found by name.
+// p stages, v model chunks per stage, m micro-batches. Chunk c of stage s holds the layers of
+// virtual stage c·p + s. One schedule is one file; it is found by name.
 
 #ifndef MESHSTEP_STRATEGIES_SCHEDULES_SCHEDULE_H_
 #define MESHSTEP_STRATEGIES_SCHEDULES_SCHEDULE_H_

@@ -1,0 +1,523 @@
+#include "strategies/load_plan.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "meshstep/v1/plan.pb.h"
+#include "sim/cost/collective.h"
+#include "strategies/parallelisms/parallelism.h"
+#include "strategies/schedules/schedule.h"
+
+namespace meshstep {
+namespace {
+
+constexpr int kMaxDegree = 1 << 20;
+constexpr int kMaxPrefetch = 16;
+constexpr std::int64_t kMaxMicroBatches = 1 << 16;
+constexpr char kPipelineAxis[] = "pipeline";
+
+// Bytes of state per parameter: Adam's m and v, and a master copy where parameters are narrow.
+struct OptimizerKind {
+  const char* name;
+  double state_bytes;
+  bool master;
+};
+constexpr OptimizerKind kOptimizers[] = {{"adam-fp32", 8, true},
+                                         {"adam-fp32-no-master", 8, false},
+                                         {"adam-bf16", 4, false},
+                                         {"sgd", 0, false}};
+
+class PlanLoader {
+ public:
+  PlanLoader(const v1::Plan& proto, const std::string& field, const Model& model,
+             const Cluster& cluster, const Workload& workload, Diagnostics* diagnostics)
+      : proto_(proto),
+        field_(field),
+        model_(model),
+        cluster_(cluster),
+        workload_(workload),
+        diagnostics_(diagnostics) {}
+
+  Plan Load();
+
+ private:
+  void Error(const std::string& field, const std::string& problem) {
+    diagnostics_->Error(field_ + "." + field, problem);
+  }
+  int Degree(const char* name, bool is_set, int value);
+  void LoadDegrees();
+  void LoadMesh();
+  void LoadRules();
+  void CheckDevices();
+  void CheckDivisibility();
+  void LoadMicroBatches();
+  void LoadSchedule();
+  void LoadPrecision();
+  void LoadActivations();
+  void LoadCollectives();
+  AxisId FindAxis(const std::string& name) const;
+  Dtype LoadDtype(const char* name, const std::string& value, Dtype unset);
+  std::vector<Rule>* RulesOf(v1::Rule::Of of);
+  int Shards(const char* dim) const;
+
+  const v1::Plan& proto_;
+  const std::string field_;
+  const Model& model_;
+  const Cluster& cluster_;
+  const Workload& workload_;
+  Diagnostics* diagnostics_;
+  Plan plan_;
+};
+
+int PlanLoader::Degree(const char* name, bool is_set, int value) {
+  if (!is_set) return 1;
+  if (value >= 1 && value <= kMaxDegree) return value;
+  Error(name, absl::StrCat("is ", value, ", expected 1 to ", kMaxDegree));
+  return 1;
+}
+
+AxisId PlanLoader::FindAxis(const std::string& name) const {
+  for (std::size_t i = 0; i < plan_.axes.size(); ++i) {
+    if (plan_.axes[i].name == name) return static_cast<AxisId>(i);
+  }
+  return -1;
+}
+
+void PlanLoader::LoadDegrees() {
+  int data = Degree("data", proto_.has_data(), proto_.data());
+  int fsdp = Degree("fsdp", proto_.has_fsdp(), proto_.fsdp());
+  const int tensor = Degree("tensor", proto_.has_tensor(), proto_.tensor());
+  plan_.stages = Degree("pipeline", proto_.has_pipeline(), proto_.pipeline());
+  plan_.zero_stage = proto_.zero_stage();
+  if (plan_.zero_stage < 0 || plan_.zero_stage > 3) {
+    Error("zero_stage", absl::StrCat("is ", plan_.zero_stage, ", expected 0, 1, 2 or 3"));
+    plan_.zero_stage = 0;
+  }
+  if (plan_.zero_stage == 3) {
+    if (fsdp > 1) {
+      Error("zero_stage",
+            absl::StrCat("is 3 with fsdp ", fsdp,
+                         ", but fsdp is ZeRO-3 already; expected 0, 1 or 2 for data"));
+    }
+    std::swap(data, fsdp);
+    plan_.zero_stage = 0;
+  }
+  const std::map<std::string, int> sizes = {
+      {"tensor", tensor}, {"fsdp", fsdp}, {"data", data}, {kPipelineAxis, plan_.stages}};
+  std::vector<std::string> order = {"tensor", "fsdp", "data", kPipelineAxis};
+  if (!proto_.order().empty()) {
+    std::vector<std::string> wanted;
+    for (const auto part : absl::StrSplit(proto_.order(), ',')) {
+      wanted.emplace_back(absl::StripAsciiWhitespace(part));
+    }
+    if (!std::is_permutation(wanted.begin(), wanted.end(), order.begin(), order.end())) {
+      Error("order", absl::StrCat("is \"", proto_.order(), "\", expected each of ",
+                                  absl::StrJoin(order, ", "), " once, innermost first"));
+    } else {
+      order = wanted;
+    }
+  }
+  for (const std::string& name : order) {
+    const int size = sizes.at(name);
+    if (size > 1) plan_.axes.push_back({name, size, ""});
+  }
+  // Rules in the order of the book's notation: In[B_data,fsdp, ...], major first.
+  if (const AxisId a = FindAxis("data"); a >= 0) AddDataRules(a, plan_.zero_stage, &plan_.rules);
+  if (const AxisId a = FindAxis("tensor"); a >= 0) {
+    AddTensorRules(a, proto_.sequence_parallel(), &plan_.rules);
+  }
+  if (const AxisId a = FindAxis("fsdp"); a >= 0) AddFsdpRules(a, &plan_.rules);
+  plan_.pipeline = FindAxis(kPipelineAxis);
+}
+
+void PlanLoader::LoadMesh() {
+  for (const auto& [name, set] :
+       {std::pair{"data", proto_.has_data()}, std::pair{"fsdp", proto_.has_fsdp()},
+        std::pair{"tensor", proto_.has_tensor()}, std::pair{"pipeline", proto_.has_pipeline()},
+        std::pair{"zero_stage", proto_.has_zero_stage()},
+        std::pair{"sequence_parallel", proto_.has_sequence_parallel()},
+        std::pair{"order", !proto_.order().empty()}}) {
+    if (set) Error(name, "is set beside mesh; expected either degrees or a mesh with rules");
+  }
+  std::set<std::string> names;
+  for (int i = 0; i < proto_.mesh().axes_size(); ++i) {
+    const v1::Axis& axis = proto_.mesh().axes(i);
+    const std::string at = absl::StrCat("mesh.axes[", i, "].");
+    if (axis.name().empty()) Error(at + "name", "is empty, expected a name that rules use");
+    if (!names.insert(axis.name()).second) {
+      Error(at + "name", "is \"" + axis.name() + "\" a second time, expected a new name");
+    }
+    if (axis.size() < 1 || axis.size() > kMaxDegree) {
+      Error(at + "size", absl::StrCat("is ", axis.size(), ", expected 1 to ", kMaxDegree));
+      continue;
+    }
+    if (axis.name() == kPipelineAxis) plan_.stages = axis.size();
+    if (axis.size() > 1) plan_.axes.push_back({axis.name(), axis.size(), axis.physical()});
+  }
+  plan_.pipeline = FindAxis(kPipelineAxis);
+}
+
+std::vector<Rule>* PlanLoader::RulesOf(v1::Rule::Of of) {
+  switch (of) {
+    case v1::Rule::COMPUTE:
+      return &plan_.rules.compute;
+    case v1::Rule::PARAMETERS:
+      return &plan_.rules.parameters;
+    case v1::Rule::RESIDUAL:
+      return &plan_.rules.residual;
+    case v1::Rule::OPTIMIZER:
+      return &plan_.rules.optimizer;
+    default:
+      return nullptr;
+  }
+}
+
+void PlanLoader::LoadRules() {
+  static const std::set<std::string> kDims = {"B", "T", "D", "N", "K", "H", "F", "V"};
+  std::set<std::string> size_one;
+  for (const v1::Axis& axis : proto_.mesh().axes()) {
+    if (axis.size() == 1) size_one.insert(axis.name());
+  }
+  for (const char* degree : {"data", "fsdp", "tensor", "pipeline"}) size_one.insert(degree);
+  std::set<std::pair<int, std::string>> replaced;
+  bool optimizer_rules = false;
+  for (int i = 0; i < proto_.rules_size(); ++i) {
+    const v1::Rule& rule = proto_.rules(i);
+    const std::string at = absl::StrCat("rules[", i, "].");
+    std::vector<Rule>* rules = RulesOf(rule.of());
+    if (rules == nullptr) {
+      Error(at + "of", "is unset, expected COMPUTE, PARAMETERS, RESIDUAL or OPTIMIZER");
+      continue;
+    }
+    if (!kDims.contains(rule.dimension())) {
+      Error(at + "dimension", absl::StrCat("is \"", rule.dimension(), "\", expected one of ",
+                                           absl::StrJoin(kDims, ", ")));
+      continue;
+    }
+    optimizer_rules |= rule.of() == v1::Rule::OPTIMIZER;
+    // The first rule for a dimension takes the place of those that degrees gave.
+    if (replaced.insert({rule.of(), rule.dimension()}).second) {
+      std::erase_if(*rules, [&](const Rule& r) { return r.dim == rule.dimension(); });
+    }
+    Rule value{rule.dimension(), {}};
+    for (int k = 0; k < rule.axes_size(); ++k) {
+      const AxisId axis = FindAxis(rule.axes(k));
+      if (axis < 0) {
+        if (size_one.contains(rule.axes(k))) continue;
+        Error(absl::StrCat(at, "axes[", k, "]"),
+              absl::StrCat("is \"", rule.axes(k), "\", which is not an axis of the mesh"));
+      } else if (axis == plan_.pipeline) {
+        Error(absl::StrCat(at, "axes[", k, "]"),
+              "is \"pipeline\", which partitions the layers and cannot shard a dimension");
+      } else {
+        value.axes.push_back(axis);
+      }
+    }
+    rules->push_back(std::move(value));
+  }
+  if (proto_.has_mesh() && !optimizer_rules) plan_.rules.optimizer = plan_.rules.parameters;
+}
+
+void PlanLoader::CheckDevices() {
+  double product = 1;
+  std::vector<std::string> factors;
+  for (const AxisRequest& axis : plan_.axes) {
+    product *= axis.size;
+    factors.push_back(absl::StrCat(axis.name, " ", axis.size));
+  }
+  if (product == cluster_.devices()) return;
+  if (factors.empty()) factors.push_back("every degree 1");
+  Error(proto_.has_mesh() ? "mesh" : "data",
+        absl::StrCat("degrees multiply to ", product, " devices (", absl::StrJoin(factors, " × "),
+                     "), but the cluster has ", cluster_.devices()));
+}
+
+// Devices that share a dimension inside einsums.
+int PlanLoader::Shards(const char* dim) const {
+  int shards = 1;
+  for (const ShardedDim& d : Apply(plan_.rules.compute, {dim}).dims) {
+    for (const AxisId axis : d.axes) shards *= plan_.axis_size(axis);
+  }
+  return shards;
+}
+
+void PlanLoader::CheckDivisibility() {
+  const std::string field = proto_.has_mesh() ? "rules" : "tensor";
+  const int heads = Shards("N"), kv = Shards("K"), ffn = Shards("F");
+  if (model_.heads % heads != 0) {
+    Error(field, absl::StrCat("is ", heads, ", which does not divide the ", model_.heads,
+                              " query heads of ", model_.name));
+  }
+  if (kv <= model_.kv_heads ? model_.kv_heads % kv != 0 : kv % model_.kv_heads != 0) {
+    Error(field, absl::StrCat("is ", kv, ", expected a divisor or a multiple of the ",
+                              model_.kv_heads, " key/value heads of ", model_.name));
+  } else if (kv > model_.kv_heads) {
+    diagnostics_->Note(absl::StrCat("keys and values are replicated ", kv / model_.kv_heads,
+                                    " times: ", model_.kv_heads, " heads over ", kv, " devices"));
+  }
+  if (model_.ffn > 0 && model_.ffn % ffn != 0) {
+    Error(field, absl::StrCat("is ", ffn, ", which does not divide the MLP width ", model_.ffn,
+                              " of ", model_.name));
+  }
+  const std::int64_t multiple = std::int64_t{128} * Shards("V");
+  if (const std::int64_t padded = (model_.vocab + multiple - 1) / multiple * multiple;
+      padded != model_.vocab) {
+    diagnostics_->Note(absl::StrCat("the vocabulary is padded from ", model_.vocab, " to ", padded,
+                                    ", a multiple of 128 × ", Shards("V")));
+  }
+  int sequence_shards = 1;
+  for (const ShardedDim& d : Apply(plan_.rules.residual, {"T"}).dims) {
+    for (const AxisId axis : d.axes) sequence_shards *= plan_.axis_size(axis);
+  }
+  if (workload_.sequence % sequence_shards != 0) {
+    Error(proto_.has_mesh() ? "rules" : "sequence_parallel",
+          absl::StrCat("shards the sequence of ", workload_.sequence, " tokens over ",
+                       sequence_shards, " devices, which does not divide it"));
+  }
+}
+
+void PlanLoader::LoadMicroBatches() {
+  plan_.replicas = Shards("B");
+  const auto replicas = static_cast<std::int64_t>(plan_.replicas);
+  const std::string unit = absl::StrCat(replicas, " replicas");
+  if (workload_.batch % replicas != 0) {
+    Error("micro_batch_sequences", absl::StrCat("cannot be chosen: ", workload_.batch,
+                                                " sequences do not divide over ", unit));
+    return;
+  }
+  const std::int64_t per_replica = workload_.batch / replicas;
+  std::int64_t size = plan_.stages > 1 ? 1 : per_replica;
+  if (proto_.has_micro_batch_sequences()) size = proto_.micro_batch_sequences();
+  if (size < 1 || per_replica % size != 0) {
+    Error("micro_batch_sequences",
+          absl::StrCat("is ", size, ", expected a divisor of the ", per_replica,
+                       " sequences of each of ", unit, " (", workload_.batch, " in the step)"));
+    return;
+  }
+  plan_.micro_batch_sequences = static_cast<double>(size);
+  plan_.micro_batches = per_replica / size;
+  if (plan_.micro_batches > kMaxMicroBatches) {
+    Error("micro_batch_sequences",
+          absl::StrCat("gives ", plan_.micro_batches, " micro-batches, expected at most ",
+                       kMaxMicroBatches));
+    plan_.micro_batches = 1;
+  }
+}
+
+void PlanLoader::LoadSchedule() {
+  plan_.virtual_stages =
+      Degree("virtual_stages", proto_.has_virtual_stages(), proto_.virtual_stages());
+  plan_.schedule = !proto_.schedule().empty() ? proto_.schedule()
+                   : plan_.virtual_stages > 1 ? "interleaved"
+                                              : "1f1b";
+  const Schedule* schedule = FindSchedule(plan_.schedule);
+  if (schedule == nullptr) {
+    std::vector<std::string> names;
+    for (const Schedule* s : Schedules()) names.emplace_back(s->name());
+    Error("schedule", absl::StrCat("is \"", plan_.schedule, "\", expected one of ",
+                                   absl::StrJoin(names, ", ")));
+    plan_.schedule = "1f1b";
+    return;
+  }
+  if (plan_.stages == 1 && plan_.virtual_stages > 1) {
+    Error("virtual_stages", absl::StrCat("is ", plan_.virtual_stages,
+                                         " without a pipeline, expected 1 or pipeline > 1"));
+    plan_.virtual_stages = 1;
+    plan_.schedule = "1f1b";
+    return;
+  }
+  const Status status = schedule->Check(plan_.stages, plan_.virtual_stages, plan_.micro_batches);
+  if (!status.ok()) Error("schedule", std::string(status.message()));
+  if (std::int64_t{plan_.stages} * plan_.virtual_stages > model_.layers) {
+    Error("pipeline",
+          absl::StrCat("is ", plan_.stages, " stages of ", plan_.virtual_stages,
+                       " chunks, more than the ", model_.layers, " layers of ", model_.name));
+  } else if (model_.layers % (plan_.stages * plan_.virtual_stages) != 0) {
+    diagnostics_->Note(absl::StrCat(model_.layers, " layers do not divide over ",
+                                    plan_.stages * plan_.virtual_stages,
+                                    " stages; the first and the last get the fewer"));
+  }
+}
+
+Dtype PlanLoader::LoadDtype(const char* name, const std::string& value, Dtype unset) {
+  if (value.empty()) return unset;
+  const StatusOr<Dtype> dtype = ParseDtype(value);
+  if (dtype.ok()) return *dtype;
+  Error(absl::StrCat("precision.", name), std::string(dtype.status().message()));
+  return unset;
+}
+
+void PlanLoader::LoadPrecision() {
+  const v1::Precision& p = proto_.precision();
+  Precision& out = plan_.precision;
+  out.compute = LoadDtype("compute", p.compute(), Dtype::kBf16);
+  out.parameters = LoadDtype("parameters", p.parameters(), Dtype::kBf16);
+  out.gradients = LoadDtype("gradients", p.gradients(), Dtype::kFp32);
+  out.reduce = LoadDtype("reduce", p.reduce(), out.gradients);
+  const FlopsPerSecond peak = cluster_.chip.datasheet.peak(out.compute);
+  if (peak.value() <= 0) {
+    std::vector<std::string> known;
+    for (int d = 0; d < kDtypes; ++d) {
+      if (cluster_.chip.datasheet.peak(static_cast<Dtype>(d)).value() > 0) {
+        known.emplace_back(NameOf(static_cast<Dtype>(d)));
+      }
+    }
+    Error("precision.compute",
+          absl::StrCat("is \"", std::string(NameOf(out.compute)), "\", which ", cluster_.chip.name,
+                       " has no matrix rate for; it has ", absl::StrJoin(known, ", ")));
+  }
+  out.optimizer = p.optimizer().empty() ? "adam-fp32" : p.optimizer();
+  std::vector<std::string> names;
+  for (const OptimizerKind& kind : kOptimizers) {
+    names.emplace_back(kind.name);
+    if (out.optimizer != kind.name) continue;
+    const bool narrow = SizeOf(out.parameters).value() < 4;
+    out.optimizer_bytes = kind.state_bytes + (kind.master && narrow ? 4 : 0);
+    return;
+  }
+  Error("precision.optimizer",
+        absl::StrCat("is \"", out.optimizer, "\", expected one of ", absl::StrJoin(names, ", ")));
+}
+
+void PlanLoader::LoadActivations() {
+  const std::string& recompute = proto_.recompute();
+  if (recompute.empty() || recompute == "none") {
+    plan_.recompute = Recompute::kNone;
+  } else if (recompute == "selective") {
+    plan_.recompute = Recompute::kSelective;
+  } else if (recompute == "matmuls") {
+    plan_.recompute = Recompute::kMatmuls;
+  } else if (recompute == "full" || recompute == "block") {
+    plan_.recompute = Recompute::kFull;
+  } else {
+    Error("recompute",
+          absl::StrCat("is \"", recompute, "\", expected none, selective, matmuls, full or block"));
+  }
+  const std::string& kernel = proto_.attention_kernel();
+  if (!kernel.empty() && kernel != "flash" && kernel != "unfused") {
+    Error("attention_kernel", absl::StrCat("is \"", kernel, "\", expected flash or unfused"));
+  }
+  plan_.unfused_attention = kernel == "unfused";
+  plan_.dropout = proto_.dropout();
+  plan_.accumulate_unsharded = proto_.accumulate_unsharded();
+  if (proto_.has_prefetch_layers()) plan_.prefetch_layers = proto_.prefetch_layers();
+  if (plan_.prefetch_layers < 0 || plan_.prefetch_layers > kMaxPrefetch) {
+    Error("prefetch_layers",
+          absl::StrCat("is ", plan_.prefetch_layers, ", expected 0 to ", kMaxPrefetch));
+    plan_.prefetch_layers = 1;
+  }
+}
+
+void PlanLoader::LoadCollectives() {
+  for (int i = 0; i < proto_.collectives_size(); ++i) {
+    const v1::CollectiveChoice& choice = proto_.collectives(i);
+    const std::string at = absl::StrCat("collectives[", i, "].");
+    const StatusOr<Collective> kind = ParseCollective(choice.collective());
+    if (!kind.ok()) Error(at + "collective", std::string(kind.status().message()));
+    if (!choice.axis().empty() && FindAxis(choice.axis()) < 0) {
+      Error(at + "axis",
+            "is \"" + choice.axis() + "\", which is not an axis of more than one device");
+    }
+    if (choice.algorithm() != "auto" && FindAlgorithm(choice.algorithm()) == nullptr) {
+      std::vector<std::string> names = {"auto"};
+      for (const CollectiveAlgorithm* a : CollectiveAlgorithms()) names.emplace_back(a->name());
+      Error(at + "algorithm", absl::StrCat("is \"", choice.algorithm(), "\", expected one of ",
+                                           absl::StrJoin(names, ", ")));
+    }
+    plan_.collectives.push_back({choice.collective(), choice.axis(), choice.algorithm()});
+  }
+}
+
+Plan PlanLoader::Load() {
+  if (proto_.has_mesh()) {
+    LoadMesh();
+  } else {
+    LoadDegrees();
+  }
+  LoadRules();
+  CheckDevices();
+  CheckDivisibility();
+  LoadMicroBatches();
+  LoadSchedule();
+  LoadPrecision();
+  LoadActivations();
+  LoadCollectives();
+  return std::move(plan_);
+}
+
+void ExpandRules(const Plan& plan, const std::vector<Rule>& rules, v1::Rule::Of of,
+                 v1::Plan* proto) {
+  for (const Rule& rule : rules) {
+    v1::Rule* out = proto->add_rules();
+    out->set_of(of);
+    out->set_dimension(rule.dim);
+    for (const AxisId axis : rule.axes) {
+      out->add_axes(plan.axes[static_cast<std::size_t>(axis)].name);
+    }
+  }
+}
+
+std::string NameOf(Recompute recompute) {
+  switch (recompute) {
+    case Recompute::kNone:
+      return "none";
+    case Recompute::kSelective:
+      return "selective";
+    case Recompute::kMatmuls:
+      return "matmuls";
+    case Recompute::kFull:
+      return "full";
+  }
+  return "";
+}
+
+}  // namespace
+
+Plan LoadPlan(const v1::Plan& proto, const std::string& field, const Model& model,
+              const Cluster& cluster, const Workload& workload, Diagnostics* diagnostics) {
+  return PlanLoader(proto, field, model, cluster, workload, diagnostics).Load();
+}
+
+void ExpandPlan(const Plan& plan, v1::Plan* proto) {
+  proto->Clear();
+  for (const AxisRequest& axis : plan.axes) {
+    v1::Axis* out = proto->mutable_mesh()->add_axes();
+    out->set_name(axis.name);
+    out->set_size(axis.size);
+    out->set_physical(axis.physical);
+  }
+  proto->mutable_mesh();
+  ExpandRules(plan, plan.rules.compute, v1::Rule::COMPUTE, proto);
+  ExpandRules(plan, plan.rules.parameters, v1::Rule::PARAMETERS, proto);
+  ExpandRules(plan, plan.rules.optimizer, v1::Rule::OPTIMIZER, proto);
+  ExpandRules(plan, plan.rules.residual, v1::Rule::RESIDUAL, proto);
+  proto->set_micro_batch_sequences(static_cast<int>(plan.micro_batch_sequences));
+  proto->set_schedule(plan.schedule);
+  proto->set_virtual_stages(plan.virtual_stages);
+  proto->set_recompute(NameOf(plan.recompute));
+  proto->set_attention_kernel(plan.unfused_attention ? "unfused" : "flash");
+  proto->set_dropout(plan.dropout);
+  proto->set_accumulate_unsharded(plan.accumulate_unsharded);
+  proto->set_prefetch_layers(plan.prefetch_layers);
+  const Precision& p = plan.precision;
+  v1::Precision* precision = proto->mutable_precision();
+  precision->set_compute(std::string(NameOf(p.compute)));
+  precision->set_parameters(std::string(NameOf(p.parameters)));
+  precision->set_gradients(std::string(NameOf(p.gradients)));
+  precision->set_reduce(std::string(NameOf(p.reduce)));
+  precision->set_optimizer(p.optimizer);
+  for (const CollectiveChoice& choice : plan.collectives) {
+    v1::CollectiveChoice* out = proto->add_collectives();
+    out->set_collective(choice.collective);
+    out->set_axis(choice.axis);
+    out->set_algorithm(choice.algorithm);
+  }
+}
+
+}  // namespace meshstep

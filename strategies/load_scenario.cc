@@ -1,0 +1,80 @@
+#include "strategies/load_scenario.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "meshstep/v1/scenario.pb.h"
+#include "sim/base/proto_file.h"
+#include "strategies/load_model.h"
+#include "strategies/load_plan.h"
+#include "topologies/load_cluster.h"
+
+namespace meshstep {
+namespace {
+
+constexpr char kModelFolder[] = "strategies/models";
+constexpr std::int64_t kMaxBatch = 1000000000, kMaxSequence = 100000000;
+
+Workload LoadWorkload(const v1::Workload& proto, Diagnostics* diagnostics) {
+  Workload workload{proto.global_batch_sequences(), proto.sequence_length()};
+  if (workload.batch < 1 || workload.batch > kMaxBatch) {
+    diagnostics->Error("workload.global_batch_sequences",
+                       absl::StrCat("is ", workload.batch, ", expected 1 to ", kMaxBatch));
+    workload.batch = 1;
+  }
+  if (workload.sequence < 1 || workload.sequence > kMaxSequence) {
+    diagnostics->Error("workload.sequence_length",
+                       absl::StrCat("is ", workload.sequence, ", expected 1 to ", kMaxSequence));
+    workload.sequence = 1;
+  }
+  if (proto.mode() != v1::Workload::MODE_UNSPECIFIED && proto.mode() != v1::Workload::TRAIN) {
+    diagnostics->Error("workload.mode", absl::StrCat("is ", proto.mode(), ", expected TRAIN"));
+  }
+  return workload;
+}
+
+}  // namespace
+
+Scenario LoadScenario(const v1::Scenario& proto, Diagnostics* diagnostics) {
+  v1::Scenario resolved = proto;
+  ResolvePreset(kModelFolder, "model", resolved.mutable_model(), diagnostics);
+  ResolveClusterPresets(resolved.mutable_cluster(), "cluster", diagnostics);
+  Scenario scenario;
+  scenario.name = proto.name();
+  scenario.workload = LoadWorkload(resolved.workload(), diagnostics);
+  // Without a model or a cluster nothing below could be told apart from their problems.
+  if (!diagnostics->ok()) return scenario;
+  scenario.model = LoadModel(resolved.model(), "model", diagnostics);
+  scenario.cluster = LoadCluster(resolved.cluster(), "cluster", diagnostics);
+  for (const auto& [field, value] :
+       {std::pair{"model.heads", scenario.model.heads}, std::pair{"model.ffn", scenario.model.ffn},
+        std::pair{"model.vocab", scenario.model.vocab}}) {
+    if (value < 1 && !scenario.model.moe) {
+      diagnostics->Error(field, absl::StrCat("is ", value, ", expected at least 1 for a step"));
+    }
+  }
+  if (scenario.model.moe || scenario.model.mla) {
+    diagnostics->Error("model.preset",
+                       absl::StrCat("is ", scenario.model.name, ", which has ",
+                                    scenario.model.moe ? "routed experts" : "latent attention",
+                                    "; a step is simulated for dense models only"));
+  }
+  if (!diagnostics->ok()) return scenario;
+  scenario.plan = LoadPlan(resolved.plan(), "plan", scenario.model, scenario.cluster,
+                           scenario.workload, diagnostics);
+  scenario.notes = diagnostics->notes();
+  return scenario;
+}
+
+v1::Scenario ExpandScenario(const v1::Scenario& proto) {
+  Diagnostics diagnostics;
+  const Scenario scenario = LoadScenario(proto, &diagnostics);
+  CHECK(diagnostics.ok()) << std::string(diagnostics.status().message());
+  v1::Scenario expanded = proto;
+  ResolvePreset(kModelFolder, "model", expanded.mutable_model(), &diagnostics);
+  ResolveClusterPresets(expanded.mutable_cluster(), "cluster", &diagnostics);
+  ExpandPlan(scenario.plan, expanded.mutable_plan());
+  return expanded;
+}
+
+}  // namespace meshstep

@@ -1,0 +1,99 @@
+// Folding: one unit per class of devices gives the same step as every device and link on its own,
+// to the picosecond, on random small clusters and plans.
+
+#include <random>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "google/protobuf/text_format.h"
+#include "gtest/gtest.h"
+#include "meshstep/v1/scenario.pb.h"
+#include "strategies/load_scenario.h"
+#include "strategies/lowering.h"
+
+namespace meshstep {
+namespace {
+
+struct Shape {
+  const char* cluster;
+  int devices;
+};
+
+constexpr Shape kShapes[] = {
+    {"preset: 'tpu-v5p' slice: '4x4x4'", 64}, {"preset: 'tpu-v5p' slice: '2x2x4'", 16},
+    {"preset: 'tpu-v5e' slice: '4x4'", 16},   {"preset: 'tpu-v5e' slice: '2x8'", 16},
+    {"preset: 'tpu-v6e' slice: '1x16'", 16},  {"preset: 'tpu-v7x' slice: '2x2x2'", 16},
+    {"preset: 'dgx-h100' chips: 8", 8},       {"preset: 'dgx-h100' chips: 32", 32},
+    {"preset: 'dgx-a100' chips: 16", 16},     {"preset: 'dgx-b200' chips: 64", 64},
+    {"preset: 'mi300x-node' chips: 8", 8},    {"preset: 'gb200-nvl72' chips: 72", 72},
+    {"preset: 'meta-24k-h100' chips: 32", 32}};
+
+// A random factorisation of n into four degrees.
+std::string RandomPlan(int devices, std::mt19937* random) {
+  int degree[4] = {1, 1, 1, 1};
+  const auto pick = [&](int n) { return static_cast<int>((*random)() % static_cast<unsigned>(n)); };
+  int left = devices;
+  for (int prime = 2; left > 1; ++prime) {
+    while (left % prime == 0) {
+      left /= prime;
+      // Tensor parallelism divides 8 heads; the pipeline has at most 4 stages.
+      while (true) {
+        const int d = pick(4);
+        if (d == 2 && (8 % (degree[2] * prime) != 0)) continue;
+        if (d == 3 && degree[3] * prime > 4) continue;
+        degree[d] *= prime;
+        break;
+      }
+    }
+  }
+  const char* recompute[] = {"none", "selective", "matmuls", "full"};
+  const int zero = pick(3);
+  std::string plan = absl::StrCat(
+      "data: ", degree[0], " fsdp: ", degree[1], " tensor: ", degree[2], " pipeline: ", degree[3],
+      " sequence_parallel: ", pick(2), " recompute: '", recompute[pick(4)], "' zero_stage: ", zero,
+      " prefetch_layers: ", pick(3), " accumulate_unsharded: ", pick(2));
+  const int micro = 1 + pick(2);
+  absl::StrAppend(&plan, " micro_batch_sequences: ", micro);
+  if (degree[3] > 1) {
+    const char* schedules[] = {"1f1b", "gpipe", "interleaved"};
+    const int s = pick(3);
+    absl::StrAppend(&plan, " schedule: '", schedules[s], "'", s == 2 ? " virtual_stages: 2" : "");
+  }
+  const int replicas = degree[0] * degree[1];
+  return absl::StrCat(
+      "workload { global_batch_sequences: ", replicas * micro * 4 * (1 + pick(2)) * 3,
+      " sequence_length: 256 } plan { ", plan, " }");
+}
+
+StatusOr<Run> RunScenario(const Scenario& scenario, Fidelity fidelity, bool unfolded) {
+  ASSIGN_OR_RETURN(const StepGraph step, LowerStep(scenario, {fidelity, unfolded}));
+  return Simulate(step.graph, step.Names());
+}
+
+TEST(Folding, EqualsEveryDeviceAndLink) {
+  std::mt19937 random(7);
+  int compared = 0;
+  for (int round = 0; round < 120; ++round) {
+    const Shape& shape = kShapes[random() % std::size(kShapes)];
+    const std::string text = absl::StrCat(
+        "model { name: 'toy' layers: 8 hidden: 512 heads: 8 kv_heads: 4 ffn: 1152 vocab: 1000 "
+        "gated_mlp: true } cluster { ",
+        shape.cluster, " } ", RandomPlan(shape.devices, &random));
+    v1::Scenario proto;
+    ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &proto)) << text;
+    Diagnostics diagnostics;
+    const Scenario scenario = LoadScenario(proto, &diagnostics);
+    if (!diagnostics.ok()) continue;  // e.g. interleaving needs micro-batches in groups of stages
+    const Fidelity fidelity = round % 2 == 0 ? Fidelity::kIdeal : Fidelity::kCalibrated;
+    const StatusOr<Run> folded = RunScenario(scenario, fidelity, false);
+    const StatusOr<Run> unfolded = RunScenario(scenario, fidelity, true);
+    ASSERT_EQ(folded.ok(), unfolded.ok()) << text << "\n" << folded.status() << unfolded.status();
+    if (!folded.ok()) continue;
+    EXPECT_EQ(folded->makespan.ps(), unfolded->makespan.ps()) << text;
+    ++compared;
+  }
+  EXPECT_GE(compared, 60);
+}
+
+}  // namespace
+}  // namespace meshstep
