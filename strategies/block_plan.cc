@@ -287,6 +287,9 @@ Status BlockLowering::LowerParameters(BlockPlan* plan) {
                &gathers);
       gathered = true;
     }
+    plan->gathered_parameters += context_.LocalElements(used);
+    // One table serves embedding and head where one stage holds both.
+    if (block_.arrays[a].shared && p.stages == 1) continue;
     ASSIGN_OR_RETURN(const std::vector<ReshardStep> reduce, Reshard(GradientOf(id), updated));
     for (const ReshardStep& s : reduce) {
       if (s.op == ReshardStep::Op::kSlice) continue;
@@ -307,7 +310,6 @@ Status BlockLowering::LowerParameters(BlockPlan* plan) {
                &regathers);
     }
     plan->parameters += context_.LocalElements(stored);
-    plan->gathered_parameters += context_.LocalElements(used);
     plan->optimizer += context_.LocalElements(updated);
     plan->gradients += context_.LocalElements(p.accumulate_unsharded ? used
                                               : p.zero_stage >= 2    ? updated

@@ -1,5 +1,7 @@
 #include "strategies/load_scenario.h"
 
+#include <utility>
+
 #include "absl/strings/str_cat.h"
 #include "meshstep/v1/scenario.pb.h"
 #include "sim/base/proto_file.h"
@@ -44,6 +46,13 @@ Scenario LoadScenario(const v1::Scenario& proto, Diagnostics* diagnostics) {
   if (!diagnostics->ok()) return scenario;
   scenario.model = LoadModel(resolved.model(), "model", diagnostics);
   scenario.cluster = LoadCluster(resolved.cluster(), "cluster", diagnostics);
+  for (const auto& [field, value] :
+       {std::pair{"model.heads", scenario.model.heads}, std::pair{"model.ffn", scenario.model.ffn},
+        std::pair{"model.vocab", scenario.model.vocab}}) {
+    if (value < 1 && !scenario.model.moe) {
+      diagnostics->Error(field, absl::StrCat("is ", value, ", expected at least 1 for a step"));
+    }
+  }
   if (scenario.model.moe || scenario.model.mla) {
     diagnostics->Error("model.preset",
                        absl::StrCat("is ", scenario.model.name, ", which has ",

@@ -74,6 +74,9 @@ struct Op {
     kCombine,      // tokens back, weighted by the router: [B,T,A,D], gates [B,T,A] -> [B,T,D]
   };
   Kind kind;
+  // What the op is part of, for tables of parameters and FLOPs.
+  enum class Part { kAttention, kMlp, kRouter, kNorm, kResidual, kEmbedding, kHead };
+  Part part = Part::kResidual;
   std::string name;  // "qkv", "attention", "mlp_in"
   std::vector<ArrayId> inputs, weights, outputs;
   // kMatmul, kExperts: added to the outputs inside the kernel.

@@ -11,28 +11,32 @@ Status LossForward(const Op& op, PassBuilder* pass) {
   const ArrayId logits = op.inputs[0];
   const Sharding used = pass->Used(logits);
   ASSIGN_OR_RETURN(int step, pass->Bring({logits, false}, used));
-  const Bytes bytes(pass->LocalBytes(logits, used));
-  step = pass->Compute(op.name, pass->context().compute->Elementwise(2 * bytes), Flops(), {step},
-                       false);
+  const ComputeModel& compute = *pass->context().compute;
+  const Bytes read(pass->LocalBytes(logits, used));
+  const Bytes write(pass->LocalBytes(op.outputs[0], used));
   const int v = used.Find("V");
   CHECK_GE(v, 0) << "logits without a vocabulary ";
   const std::vector<AxisId>& axes = used.dims[static_cast<std::size_t>(v)].axes;
-  if (axes.empty()) return absl::OkStatus();
+  if (axes.empty()) {
+    pass->Compute(op.name, compute.Elementwise(read + write), Flops(), {step}, false);
+    return absl::OkStatus();
+  }
+  // Row maxima and sums of one's own shard, then the probabilities from everybody's.
+  step = pass->Compute(op.name, compute.Elementwise(read), Flops(), {step}, false);
   Sharding rows = used;
   rows.dims.erase(rows.dims.begin() + v);
   const double row_bytes = pass->context().LocalElements(rows) * kFp32Bytes;
   for (const char* what : {"row maximum", "row sum", "target logit"}) {
     step = pass->Transfer(what, Collective::kAllReduce, axes, row_bytes, {step});
   }
-  // The gradient needs the sums: it is made from them in place of the logits.
-  pass->Compute("softmax", pass->context().compute->Elementwise(2 * bytes), Flops(), {step}, false);
+  pass->Compute("softmax", compute.Elementwise(read + write), Flops(), {step}, false);
   return absl::OkStatus();
 }
 
 Status LossBackward(const Op& op, PassBuilder* pass) {
   const ArrayId logits = op.inputs[0];
   const Sharding used = pass->Used(logits);
-  const Bytes bytes(2 * pass->LocalBytes(logits, used));
+  const Bytes bytes(pass->LocalBytes(logits, used) + pass->LocalBytes(op.outputs[0], used));
   const int step = pass->Compute(op.name + " backward", pass->context().compute->Elementwise(bytes),
                                  Flops(), {PassBuilder::kInput}, false);
   return pass->Finish({logits, true}, used, step);

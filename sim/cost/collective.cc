@@ -1,0 +1,74 @@
+#include "sim/cost/collective.h"
+
+#include <algorithm>
+#include <array>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "sim/cost/collective_registry.h"
+
+namespace meshstep {
+namespace {
+
+struct CollectiveName {
+  Collective collective;
+  std::string_view name;
+};
+constexpr std::array<CollectiveName, 7> kNames = {{
+    {Collective::kAllGather, "all-gather"},
+    {Collective::kReduceScatter, "reduce-scatter"},
+    {Collective::kAllReduce, "all-reduce"},
+    {Collective::kAllToAll, "all-to-all"},
+    {Collective::kBroadcast, "broadcast"},
+    {Collective::kReduce, "reduce"},
+    {Collective::kPermute, "permute"},
+}};
+
+}  // namespace
+
+std::string_view NameOf(Collective collective) {
+  return kNames[static_cast<std::size_t>(collective)].name;
+}
+
+StatusOr<Collective> ParseCollective(std::string_view name) {
+  std::string known;
+  for (const CollectiveName& entry : kNames) {
+    if (entry.name == name) return entry.collective;
+    absl::StrAppend(&known, known.empty() ? "" : ", ", std::string(entry.name));
+  }
+  return InvalidInput(
+      absl::StrCat("collective: is \"", std::string(name), "\", expected one of ", known));
+}
+
+double ChunkBytes(Collective collective, Bytes bytes, int ranks) {
+  if (collective == Collective::kBroadcast || collective == Collective::kPermute) {
+    return bytes.value();
+  }
+  return bytes.value() / ranks;
+}
+
+std::span<const CollectiveAlgorithm* const> CollectiveAlgorithms() {
+  static const auto* const kAlgorithms = [] {
+    auto* all = new std::vector<const CollectiveAlgorithm*>{
+        &collectives::BidirectionalRing(), &collectives::Direct(),
+        &collectives::Hierarchical(),      &collectives::Line(),
+        &collectives::MultiAxisRing(),     &collectives::PointToPoint(),
+        &collectives::Ring(),
+    };
+    std::sort(all->begin(), all->end(),
+              [](const CollectiveAlgorithm* a, const CollectiveAlgorithm* b) {
+                return a->name() < b->name();
+              });
+    return all;
+  }();
+  return *kAlgorithms;
+}
+
+const CollectiveAlgorithm* FindAlgorithm(std::string_view name) {
+  for (const CollectiveAlgorithm* algorithm : CollectiveAlgorithms()) {
+    if (algorithm->name() == name) return algorithm;
+  }
+  return nullptr;
+}
+
+}  // namespace meshstep

@@ -1,0 +1,21 @@
+// The algorithms of sim/cost/collectives/, one function each, defined in the file of the same name.
+// A test compares this list with the folder.
+
+#ifndef MESHSTEP_SIM_COST_COLLECTIVE_REGISTRY_H_
+#define MESHSTEP_SIM_COST_COLLECTIVE_REGISTRY_H_
+
+#include "sim/cost/collective.h"
+
+namespace meshstep::collectives {
+
+const CollectiveAlgorithm& BidirectionalRing();
+const CollectiveAlgorithm& Direct();
+const CollectiveAlgorithm& Hierarchical();
+const CollectiveAlgorithm& Line();
+const CollectiveAlgorithm& MultiAxisRing();
+const CollectiveAlgorithm& PointToPoint();
+const CollectiveAlgorithm& Ring();
+
+}  // namespace meshstep::collectives
+
+#endif  // MESHSTEP_SIM_COST_COLLECTIVE_REGISTRY_H_
