@@ -245,6 +245,38 @@ TEST_P(EveryFabric, AllToAllLoadsLinksOfOneKeyAlike) {
   }
 }
 
+// What Level::shifts promises: both ends moved along a level, a message takes links of the same
+// keys.
+TEST_P(EveryFabric, ShiftedMessagesTakeLinksOfTheSameKeys) {
+  const auto fabric = Build(GetParam().cluster);
+  const std::vector<bool> none(fabric->levels().size(), false);
+  const auto keys = [&](DeviceId src, DeviceId dst) {
+    std::map<int, double> taken;
+    for (const Hop& hop : RouteOf(*fabric, src, dst)) {
+      taken[fabric->SymmetryKey(hop.link, none)] += hop.fraction;
+    }
+    return taken;
+  };
+  DeviceId stride = 1;
+  for (std::size_t l = 0; l < none.size(); ++l) {
+    const int extent = fabric->levels()[l].extent;
+    const auto moved = [&](DeviceId device) {
+      const int at = fabric->Coordinate(device, static_cast<int>(l));
+      return device + stride * (at + 1 == extent ? 1 - extent : 1);
+    };
+    for (DeviceId src = 0; fabric->levels()[l].shifts && src < fabric->devices(); src += 5) {
+      for (DeviceId dst = 0; dst < fabric->devices(); ++dst) {
+        const auto here = keys(src, dst), there = keys(moved(src), moved(dst));
+        ASSERT_EQ(here.size(), there.size()) << fabric->levels()[l].name << src << " " << dst;
+        for (const auto& [key, fraction] : here) EXPECT_NEAR(there.at(key), fraction, 1e-12);
+        EXPECT_DOUBLE_EQ(fabric->Latency(src, dst).value(),
+                         fabric->Latency(moved(src), moved(dst)).value());
+      }
+    }
+    stride *= extent;
+  }
+}
+
 TEST_P(EveryFabric, LatencyIsSymmetricAndZeroAtHome) {
   const auto fabric = Build(GetParam().cluster);
   for (DeviceId a = 0; a < fabric->devices(); a += 3) {
