@@ -169,7 +169,8 @@ std::map<LinkId, int> RefinedLinkColours(const Fabric& fabric, const std::vector
   for (DeviceId device = 0; device < fabric.devices(); ++device) {
     int c = 0;
     for (std::size_t l = 0; l < fixed.size(); ++l) {
-      if (fixed[l]) c = c * 1000 + fabric.Coordinate(device, static_cast<int>(l));
+      if (fixed[l])
+        c = c * fabric.levels()[l].extent + fabric.Coordinate(device, static_cast<int>(l));
     }
     colour[static_cast<std::size_t>(device)] = c;
   }
