@@ -7,17 +7,18 @@
 namespace meshstep {
 
 StepBuilder::StepBuilder(const Plan& plan, const Mesh& mesh, const LinkClasses& classes,
-                         const CollectiveModel& model, bool unfolded,
+                         const CollectiveModel& model, const CollectiveModel* explicit_model,
                          const TransferTable& transfers, StepGraph* out)
     : plan_(plan),
       mesh_(mesh),
       model_(model),
-      unfolded_(unfolded),
+      explicit_model_(explicit_model),
+      unfolded_(explicit_model != nullptr),
       transfers_(transfers),
       out_(out),
       stage_units_(Index(plan.stages)) {
   const Fabric& fabric = mesh.fabric();
-  if (unfolded) {
+  if (unfolded_) {
     for (LinkId l = 0; l < fabric.links(); ++l) out->graph.AddLink(fabric.capacity(l));
   } else {
     for (int c = 0; c < classes.size(); ++c) out->graph.AddLink(classes.capacity(c));
@@ -25,13 +26,13 @@ StepBuilder::StepBuilder(const Plan& plan, const Mesh& mesh, const LinkClasses& 
   std::vector<bool> seen(Index(plan.stages), false);
   for (DeviceId d = 0; d < fabric.devices(); ++d) {
     const int stage = plan.pipeline < 0 ? 0 : mesh.Coordinate(d, plan.pipeline);
-    if (!unfolded && seen[Index(stage)]) continue;
+    if (!unfolded_ && seen[Index(stage)]) continue;
     seen[Index(stage)] = true;
     const int unit = static_cast<int>(out->units.size());
     stage_units_[Index(stage)].push_back(unit);
-    out->units.push_back({stage, d, unfolded ? 1 : fabric.devices() / plan.stages});
+    out->units.push_back({stage, d, unfolded_ ? 1 : fabric.devices() / plan.stages});
     out->compute_stream.push_back(Stream(unit, "compute"));
-    if (!unfolded && unit + 1 == plan.stages) break;
+    if (!unfolded_ && unit + 1 == plan.stages) break;
   }
 }
 
@@ -128,14 +129,24 @@ StatusOr<PatternId> StepBuilder::Pattern(int stage, int transfer, DeviceId devic
   const TransferSpec& spec = transfers_[transfer];
   ASSIGN_OR_RETURN(const CollectiveCost cost, model_.Cost(spec.collective, Bytes(spec.bytes),
                                                           spec.axes, device, Algorithm(spec)));
-  it->second = Add(cost, transfer);
+  if (!unfolded_ || cost.algorithm == nullptr) {
+    it->second = Add(cost, transfer);
+    return it->second;
+  }
+  // The same algorithm as folded, where the choice knows of all groups that share links.
+  ASSIGN_OR_RETURN(const CollectiveCost one,
+                   explicit_model_->Cost(spec.collective, Bytes(spec.bytes), spec.axes, device,
+                                         cost.algorithm->name()));
+  it->second = Add(one, transfer);
   return it->second;
 }
 
 StatusOr<PatternId> StepBuilder::SendPattern(int transfer, DeviceId from, DeviceId to) {
   const auto [it, added] = patterns_.try_emplace({transfer, from, to}, -1);
   if (!added) return it->second;
-  it->second = Add(model_.PointToPoint(Bytes(transfers_[transfer].bytes), from, to), transfer);
+  const CollectiveModel& model = unfolded_ ? *explicit_model_ : model_;
+  it->second = Add(model.PointToPoint(Bytes(transfers_[transfer].bytes), plan_.pipeline, from, to),
+                   transfer);
   return it->second;
 }
 

@@ -21,9 +21,10 @@ using UnitTasks = std::vector<TaskId>;
 // Streams, groups and patterns of the units; knows nothing of blocks.
 class StepBuilder {
  public:
+  // `model` works on link classes; `explicit_model` on links, or is null when folded.
   StepBuilder(const Plan& plan, const Mesh& mesh, const LinkClasses& classes,
-              const CollectiveModel& model, bool unfolded, const TransferTable& transfers,
-              StepGraph* out);
+              const CollectiveModel& model, const CollectiveModel* explicit_model,
+              const TransferTable& transfers, StepGraph* out);
 
   int units_of(int stage) const { return static_cast<int>(stage_units_[Index(stage)].size()); }
   int unit(int stage, int i) const { return stage_units_[Index(stage)][Index(i)]; }
@@ -65,6 +66,7 @@ class StepBuilder {
   const Plan& plan_;
   const Mesh& mesh_;
   const CollectiveModel& model_;
+  const CollectiveModel* explicit_model_;
   const bool unfolded_;
   const TransferTable& transfers_;
   StepGraph* out_;
