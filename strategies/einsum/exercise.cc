@@ -95,14 +95,16 @@ std::vector<Step> ExerciseAnswer::Collectives(std::size_t plan) const {
   return collectives;
 }
 
-double ExerciseAnswer::CommunicationSeconds(const PlanAnswer& plan, CostModel model) const {
+double ExerciseAnswer::CommunicationSeconds(const PlanAnswer& plan, CostModel model,
+                                            bool one_ring) const {
   const Hardware hardware = exercise_.options.hardware.value_or(Hardware());
   const CollectiveCost cost(hardware, expression_.mesh, model, exercise_.options.hop_latency);
   double seconds = 0;
   for (const Step& step : plan.steps) {
-    if (IsCollective(step)) {
-      seconds += cost.Of(step.reshard.op, step.axes, step.volume).total();
-    }
+    if (!IsCollective(step)) continue;
+    const bool exchange = step.reshard.op == Op::kAllToAll || step.reshard.op == Op::kPermute;
+    const double rings = one_ring && !exchange ? static_cast<double>(step.axes.size()) : 1;
+    seconds += rings * cost.Of(step.reshard.op, step.axes, step.volume).total();
   }
   return seconds;
 }
@@ -152,7 +154,8 @@ std::optional<double> ExerciseAnswer::CriticalSize(const std::string& dim,
 std::optional<double> ExerciseAnswer::NumberOf(const std::string& quantity,
                                                const PlanAnswer& plan) const {
   const double chips = expression_.mesh.Chips();
-  const double comms = CommunicationSeconds(plan, exercise_.options.model);
+  const CostModel model = exercise_.options.model;
+  const double comms = CommunicationSeconds(plan, model, model == CostModel::kBook);
   const Hardware hardware = exercise_.options.hardware.value_or(Hardware());
   const std::map<std::string, double> values = {
       {"flops_theoretical", answer_.flops_theoretical},

@@ -38,6 +38,8 @@ class ExerciseAnswer {
   // t_comms_no_wrap, t_comms_if_ring, t_lower, t_upper, t_hbm, alpha, bytes, D_crit (the size of D
   // at which compute and communication take the same time), ...; a prefix "s1_" asks it of the
   // book's plan, "s2_" of the best other one. None: no such quantity, or an input is missing.
+  // By the convention of the exercises t_comms, t_lower and t_upper charge a collective over
+  // several axes with the links of one of them (V/W); t_comms_book_formula counts the links of all.
   std::optional<double> Number(const std::string& quantity) const;
 
   // local_shape (of the array, or the result of the products), local_A.
@@ -50,7 +52,8 @@ class ExerciseAnswer {
   std::optional<double> NumberOf(const std::string& quantity, const PlanAnswer& plan) const;
   std::optional<double> BytesOf(const std::string& quantity) const;
   std::optional<double> CriticalSize(const std::string& dim, const PlanAnswer& plan) const;
-  double CommunicationSeconds(const PlanAnswer& plan, CostModel model) const;
+  // `one_ring`: a gather or sum over several axes has the links of one of them.
+  double CommunicationSeconds(const PlanAnswer& plan, CostModel model, bool one_ring = false) const;
   const ArrayMemory* Find(const std::string& array) const;
 
   Exercise exercise_;

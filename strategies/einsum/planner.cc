@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "sim/base/check.h"
+#include "strategies/einsum/formula.h"
 #include "strategies/einsum/layout.h"
 #include "strategies/einsum/step_cost.h"
 
@@ -429,6 +430,7 @@ class Planner {
       elements *= SizeOf(dim.name, expression_.sizes);
     }
     memory.bytes_per_chip = cost_.LocalBytes(array);
+    memory.formula = LocalBytesFormula(array, cost_.DtypeOf(array), mesh());
     memory.bytes_all_chips = memory.bytes_per_chip * mesh().Chips();
     memory.bytes_one_copy = elements * meshstep::SizeOf(cost_.DtypeOf(array)).value();
     return memory;

@@ -66,6 +66,7 @@ struct ArrayMemory {
   double bytes_per_chip = 0;
   double bytes_all_chips = 0;
   double bytes_one_copy = 0;
+  std::string formula;  // of bytes_per_chip
 };
 
 struct Answer {
