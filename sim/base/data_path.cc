@@ -7,6 +7,7 @@
 #include <fstream>
 #include <numeric>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 
@@ -67,7 +68,7 @@ StatusOr<std::string> PresetPath(const std::string& folder, const std::string& n
   if (std::binary_search(names.begin(), names.end(), name)) {
     return (fs::path(DataRoot()) / folder / (name + ".textproto")).string();
   }
-  const std::string shown = name.substr(0, 64);
+  const std::string shown = absl::CHexEscape(name.substr(0, 64));
   std::stable_sort(names.begin(), names.end(), [&](const std::string& a, const std::string& b) {
     return EditDistance(a, shown) < EditDistance(b, shown);
   });
