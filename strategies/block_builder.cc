@@ -35,6 +35,7 @@ Op& BlockBuilder::Other(Op::Kind kind, const std::string& name, const std::vecto
                         const std::vector<ArrayId>& outputs) {
   Op op;
   op.kind = kind;
+  op.part = part_;
   op.name = name;
   op.inputs = inputs;
   op.outputs = outputs;
@@ -69,6 +70,7 @@ ArrayId BlockBuilder::Norm(const std::string& name, ArrayId input, bool bias) {
   std::vector<ArrayId> weights = {Parameter({name + "_scale", {dims.back()}})};
   if (bias) weights.push_back(Parameter({name + "_bias", {dims.back()}}));
   Op& op = Elementwise(name, {input}, {output}, bias ? kLayerNormFlops : kRmsNormFlops);
+  op.part = Op::Part::kNorm;
   op.weights = std::move(weights);
   op.saved = {input};
   return output;

@@ -26,6 +26,9 @@ class BlockBuilder {
  public:
   explicit BlockBuilder(std::string name) { block_.name = std::move(name); }
 
+  // Of the ops added from now on (norms are their own part).
+  void SetPart(Op::Part part) { part_ = part; }
+
   // element_bytes 0: the compute type's.
   ArrayId Activation(const std::string& name, const Dims& dims, double element_bytes = 0);
   ArrayId Parameter(const ParameterSpec& spec);
@@ -55,6 +58,7 @@ class BlockBuilder {
   ArrayId Add(Array array);
 
   Block block_;
+  Op::Part part_ = Op::Part::kResidual;
 };
 
 }  // namespace meshstep

@@ -41,6 +41,7 @@ struct Model {
   bool qkv_bias = false, attention_output_bias = false, mlp_bias = false;
   int position_embeddings = 0;
   bool parallel_block = false, qk_norm = false, bidirectional = false, final_norm = true;
+  bool attention_sinks = false;
   int sliding_window = 0, global_layer_period = 0;
   std::optional<Moe> moe;
   std::optional<Mla> mla;
@@ -74,6 +75,9 @@ struct Op {
     kCombine,      // tokens back, weighted by the router: [B,T,A,D], gates [B,T,A] -> [B,T,D]
   };
   Kind kind;
+  // What the op is part of, for tables of parameters and FLOPs.
+  enum class Part { kAttention, kMlp, kRouter, kNorm, kResidual, kEmbedding, kHead };
+  Part part = Part::kResidual;
   std::string name;  // "qkv", "attention", "mlp_in"
   std::vector<ArrayId> inputs, weights, outputs;
   // kMatmul, kExperts: added to the outputs inside the kernel.

@@ -66,7 +66,10 @@ ArrayId LayerBuilder::AttentionKernel(ArrayId q, ArrayId k, ArrayId v,
     outputs.push_back(b_.Activation("log_sum_exp", {"B", "T", "N"}, kFp32Bytes));
     saved.insert(saved.end(), outputs.begin(), outputs.end());
   }
+  std::vector<ArrayId> weights;
+  if (m_.attention_sinks) weights = {b_.Parameter({"attention_sinks", {"N"}})};
   Op& op = b_.Other(Op::Kind::kAttention, "attention", {q, k, v}, outputs);
+  op.weights = weights;
   op.saved = saved;
   op.selective = options_.unfused_attention;
   op.window = window_;
@@ -84,6 +87,7 @@ ArrayId LayerBuilder::Project(ArrayId heads, const std::string& head_out) {
 }
 
 ArrayId LayerBuilder::Attention(ArrayId x) {
+  b_.SetPart(Op::Part::kAttention);
   const Dims q_dims = {"B", "T", "N", "H"}, k_dims = {"B", "T", "K", "H"};
   // With learned positions there is no rotary embedding, and q and k are the projections
   // themselves.
@@ -115,6 +119,7 @@ ArrayId LayerBuilder::Attention(ArrayId x) {
 // Multi-head latent attention, arXiv 2405.04434 §2.1: queries and keys-values through low ranks,
 // one rotary key for all heads.
 ArrayId LayerBuilder::LatentAttention(ArrayId x) {
+  b_.SetPart(Op::Part::kAttention);
   const Mla& mla = *m_.mla;
   const Dims heads = {"B", "T", "N", "H"};
   const ArrayId q_in = b_.Activation("q_projected", heads);
@@ -156,6 +161,7 @@ ArrayId LayerBuilder::Activate(const std::string& name, ArrayId gate, ArrayId in
 }
 
 ArrayId LayerBuilder::Mlp(ArrayId x, const std::string& name, const std::string& width) {
+  b_.SetPart(Op::Part::kMlp);
   const Dims inner = {"B", "T", width};
   std::vector<ParameterSpec> weights, biases;
   std::vector<ArrayId> outputs;
@@ -179,6 +185,7 @@ ArrayId LayerBuilder::Mlp(ArrayId x, const std::string& name, const std::string&
 
 // Router, the experts of each token, and those that every token uses.
 ArrayId LayerBuilder::Experts(ArrayId x) {
+  b_.SetPart(Op::Part::kRouter);
   const ArrayId logits = b_.Activation("router_logits", {"B", "T", "E"}, kFp32Bytes);
   b_.Matmul("router", x, {{"W_router", {"D", "E"}}}, {logits});
   const ArrayId scores = b_.Activation("router_scores", {"B", "T", "E"}, kFp32Bytes);
@@ -189,6 +196,7 @@ ArrayId LayerBuilder::Experts(ArrayId x) {
   routing.weights = bias;
   routing.saved = {scores, gates};
 
+  b_.SetPart(Op::Part::kMlp);
   const Dims routed = {"B", "T", "A", "D"}, inner = {"B", "T", "A", "F_e"};
   const ArrayId sent = b_.Activation("x_routed", routed);
   b_.Other(Op::Kind::kDispatch, "dispatch", {x}, {sent});
@@ -231,6 +239,7 @@ ArrayId LayerBuilder::Experts(ArrayId x) {
 }
 
 ArrayId LayerBuilder::AddBranch(const std::string& name, ArrayId x, ArrayId branch) {
+  b_.SetPart(Op::Part::kResidual);
   const ArrayId out = b_.Activation("x_after_" + name, kTokens);
   if (!options_.dropout) {
     b_.Elementwise(name + "_add", {x, branch}, {out}, kAddFlops);
@@ -244,6 +253,7 @@ ArrayId LayerBuilder::AddBranch(const std::string& name, ArrayId x, ArrayId bran
 // Multi-token prediction, arXiv 2412.19437 §2.2: the layer sees the stream and the embedding of the
 // next token side by side, each normed, projected back to D.
 ArrayId LayerBuilder::ProjectStreams(ArrayId x) {
+  b_.SetPart(Op::Part::kEmbedding);
   const ArrayId next = b_.Activation("next_embedding", kTokens);
   const ArrayId x_normed = b_.Norm("mtp_stream_norm", x, m_.norm_bias);
   const ArrayId next_normed = b_.Norm("mtp_embedding_norm", next, m_.norm_bias);
@@ -286,6 +296,7 @@ Block LayerBuilder::Layer(bool predicts_ahead) {
 
 Block EmbeddingBlock(const Model& model, const TransformerOptions& options) {
   BlockBuilder b("embedding");
+  b.SetPart(Op::Part::kEmbedding);
   ArrayId x = b.Activation("x", kTokens);
   std::vector<ArrayId> tables = {b.Parameter({"W_embedding", {"V", "D"}})};
   if (model.position_embeddings > 0) tables.push_back(b.Parameter({"W_position", {"P", "D"}}));
@@ -301,6 +312,7 @@ Block EmbeddingBlock(const Model& model, const TransformerOptions& options) {
 
 Block HeadBlock(const Model& model) {
   BlockBuilder b("head");
+  b.SetPart(Op::Part::kHead);
   const ArrayId input = b.Activation("x", kTokens);
   const ArrayId x = model.final_norm ? b.Norm("final_norm", input, model.norm_bias) : input;
   b.SetEnds(input, -1);
