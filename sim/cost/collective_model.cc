@@ -23,11 +23,7 @@ struct CollectiveModel::Impl {
   // What distinguishes the groups whose cost differs: the whole device when links are explicit.
   std::vector<int> PlaceOf(DeviceId device) const {
     if (classes == nullptr) return {device};
-    std::vector<int> place;
-    for (const AxisId axis : classes->distinguished()) {
-      place.push_back(mesh->Coordinate(device, axis));
-    }
-    return place;
+    return classes->DeviceKey(device);
   }
 
   // Appends a phase and the time it takes on an idle fabric.
