@@ -38,7 +38,11 @@ void AddListCommand(CLI::App* app);
 void AddShowCommand(CLI::App* app);
 void AddSimulateCommand(CLI::App* app);
 void AddCompareCommand(CLI::App* app);
+<<<<<<< HEAD
 void AddEinsumCommand(CLI::App* app);
+=======
+void AddCollectiveCommand(CLI::App* app);
+>>>>>>> main
 
 }  // namespace meshstep
 
