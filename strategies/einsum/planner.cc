@@ -379,16 +379,26 @@ class Planner {
     std::set<std::string> seen;
     for (const auto& [total, i] : totals) {
       const std::string state =
-          total.name + "|" + ToString(partials[i].left, mesh()) + "|" + Signature(partials[i]);
+          total.name + "|" + Placed(partials[i].left.sharding) + "|" + Signature(partials[i]);
       if (!seen.insert(state).second) continue;
       if (best.size() < max_kept_ || partials[i].book) best.push_back(std::move(partials[i]));
     }
     return best;
   }
 
-  static std::string Signature(const Partial& partial) {
+  // A sharding without axes of size 1, which place nothing.
+  std::string Placed(Sharding sharding) const {
+    auto is_one = [this](AxisId a) { return mesh().axes[static_cast<std::size_t>(a)].size == 1; };
+    for (ShardedDim& dim : sharding.dims) std::erase_if(dim.axes, is_one);
+    std::erase_if(sharding.unreduced, is_one);
+    return ToString(sharding, mesh().Names());
+  }
+
+  std::string Signature(const Partial& partial) const {
     std::string text;
-    for (const Step& step : partial.steps) text += step.from + ">" + step.to + ";";
+    for (const Step& step : partial.steps) {
+      text += Placed(step.is_product ? step.result : step.reshard.after) + ";";
+    }
     return text;
   }
 
