@@ -39,6 +39,7 @@ void AddShowCommand(CLI::App* app);
 void AddSimulateCommand(CLI::App* app);
 void AddCompareCommand(CLI::App* app);
 void AddCollectiveCommand(CLI::App* app);
+void AddEinsumCommand(CLI::App* app);
 
 }  // namespace meshstep
 
