@@ -60,6 +60,9 @@ int Main(int argc, char** argv) {
   AddCompareCommand(&app);
   AddListCommand(&app);
   AddShowCommand(&app);
+  AddModelCommand(&app);
+  AddRooflineCommand(&app);
+  AddBudgetCommand(&app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& e) {  // --help, --version
