@@ -1,5 +1,5 @@
 // Strong types for what the simulator counts. Bytes, FLOPs, rates and seconds are doubles that do
-// not mix; Time is the engine's clock, int64 picoseconds (range +-106 days).
+// not mix; Time is the engine's clock, int64 picoseconds (up to 26 days).
 //
 //   Seconds s = Bytes(1e9) / BytesPerSecond(450e9);
 //   Time t = Time::RoundUp(s);                        // the one place where rounding happens
@@ -70,11 +70,16 @@ class Time {
   constexpr explicit Time(std::int64_t picoseconds) : ps_(picoseconds) {}
   static constexpr Time Max() { return Time(std::numeric_limits<std::int64_t>::max()); }
 
-  // Rounds up to the next picosecond. A thousandth of a picosecond is forgiven, so that an exact
-  // quotient that floating point leaves a hair too large is not charged one picosecond more.
+  // The longest time that is simulated: four of them still add up without overflow.
+  static constexpr Time Longest() { return Time(std::numeric_limits<std::int64_t>::max() / 4); }
+
+  // Rounds up to the next picosecond; more than Longest() becomes Longest(). A thousandth of a
+  // picosecond is forgiven, so that an exact quotient that floating point leaves a hair too large
+  // is not charged one picosecond more.
   static Time RoundUp(Seconds s) {
     const double ps = std::ceil(s.value() * 1e12 - 1e-3);
-    CHECK(ps >= 0 && ps < 9.2e18) << "time out of range: " << s.value() << " s ";
+    CHECK_GE(ps, 0) << "of " << s.value() << " s ";
+    if (ps >= static_cast<double>(Longest().ps())) return Longest();
     return Time(static_cast<std::int64_t>(ps));
   }
 

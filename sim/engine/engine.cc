@@ -42,7 +42,10 @@ class Engine {
   void Start(TaskId task, Time now);
   void StartPhase(TaskId task, Time now);
   void BeginDrain(TaskId task, Time now);
+  void EndPhase(TaskId task, Time now);
   void End(TaskId task, Time now);
+  void RunEvents(Time now);
+  void RunDrained(Time now);
   Status Deadlock(const GraphNames& names) const;
 
   const TaskGraph& graph_;
@@ -52,7 +55,7 @@ class Engine {
   std::vector<std::int32_t> pending_;           // unfinished predecessors
   std::vector<std::uint32_t> successor_begin_;  // CSR of dependencies and stream order
   std::vector<TaskId> successor_;
-  std::vector<std::int16_t> phase_;  // per task: next phase to drain
+  std::vector<std::int32_t> phase_;  // per task: next phase to drain
   std::vector<TaskId> flow_task_;    // per flow id
   std::vector<FlowNetwork::FlowId> drained_;
   TaskId unfinished_ = 0;
@@ -75,7 +78,7 @@ void ForEachEdge(const TaskGraph& graph, Edge edge) {
   for (TaskId t = 0; t < graph.tasks(); ++t) {
     for (const TaskId d : graph.dependencies(t)) edge(d, t);
     for (const StreamId s : graph.members(t)) {
-      if (last[Index(s)] >= 0) edge(last[Index(s)], t);
+      if (last[Index(s)] >= 0 && last[Index(s)] != t) edge(last[Index(s)], t);
       last[Index(s)] = t;
     }
   }
@@ -111,27 +114,29 @@ void Engine::StartPhase(TaskId task, Time now) {
   if (phases.empty()) {
     events_.Push(now, task);
   } else {
-    events_.Push(now + phases[static_cast<std::size_t>(phase_[Index(task)])].latency, task);
+    events_.Push(now + phases[Index(phase_[Index(task)])].latency, task);
   }
 }
 
 // The latency of the task's phase is over.
 void Engine::BeginDrain(TaskId task, Time now) {
   const std::vector<Phase>& phases = graph_.phases(graph_.pattern(task));
-  while (static_cast<std::size_t>(phase_[Index(task)]) < phases.size()) {
-    const Phase& phase = phases[static_cast<std::size_t>(phase_[Index(task)])];
-    if (!phase.demands.empty()) {
-      const FlowNetwork::FlowId flow = network_.Add(phase.demands, phase.weight, now);
-      if (flow_task_.size() <= Index(flow)) flow_task_.resize(Index(flow) + 1);
-      flow_task_[Index(flow)] = task;
-      return;
-    }
-    if (static_cast<std::size_t>(++phase_[Index(task)]) < phases.size()) {
-      StartPhase(task, now);
-      return;
-    }
+  const std::size_t i = Index(phase_[Index(task)]);
+  if (i < phases.size() && !phases[i].demands.empty()) {
+    const FlowNetwork::FlowId flow = network_.Add(phases[i].demands, phases[i].weight, now);
+    if (flow_task_.size() <= Index(flow)) flow_task_.resize(Index(flow) + 1);
+    flow_task_[Index(flow)] = task;
+  } else {
+    EndPhase(task, now);
   }
-  End(task, now);
+}
+
+void Engine::EndPhase(TaskId task, Time now) {
+  if (Index(++phase_[Index(task)]) < graph_.phases(graph_.pattern(task)).size()) {
+    StartPhase(task, now);
+  } else {
+    End(task, now);
+  }
 }
 
 void Engine::End(TaskId task, Time now) {
@@ -146,6 +151,31 @@ void Engine::End(TaskId task, Time now) {
   }
 }
 
+// Ends of timed tasks and latencies at `now`, and of those that they start without duration.
+void Engine::RunEvents(Time now) {
+  while (events_.next() == now) {
+    const TaskId task = events_.Pop();
+    ++run_.events;
+    if (graph_.pattern(task) == kTimed) {
+      End(task, now);
+    } else {
+      BeginDrain(task, now);
+    }
+  }
+}
+
+// Ends of flows at `now`.
+void Engine::RunDrained(Time now) {
+  drained_.clear();
+  network_.Drained(now, &drained_);
+  for (const FlowNetwork::FlowId flow : drained_) network_.Remove(flow);
+  for (const FlowNetwork::FlowId flow : drained_) {
+    ++run_.events;
+    ++run_.flows;
+    EndPhase(flow_task_[Index(flow)], now);
+  }
+}
+
 StatusOr<Run> Engine::Execute(const GraphNames& names) {
   for (TaskId t = 0; t < graph_.tasks(); ++t) {
     if (pending_[Index(t)] == 0 && run_.start[Index(t)] < Time(0)) Start(t, Time(0));
@@ -153,31 +183,12 @@ StatusOr<Run> Engine::Execute(const GraphNames& names) {
   while (true) {
     const Time now = std::min(events_.next(), network_.NextCompletion());
     if (now == Time::Max()) break;
-    while (events_.next() == now) {
-      const TaskId task = events_.Pop();
-      ++run_.events;
-      if (graph_.pattern(task) == kTimed) {
-        End(task, now);
-      } else {
-        BeginDrain(task, now);
-      }
+    if (now > Time::Longest()) {
+      return InvalidInput(absl::StrCat("the simulated time passes ", Time::Longest().seconds(),
+                                       " s, the longest that can be simulated"));
     }
-    if (network_.NextCompletion() <= now) {
-      drained_.clear();
-      network_.Drained(now, &drained_);
-      for (const FlowNetwork::FlowId flow : drained_) network_.Remove(flow);
-      for (const FlowNetwork::FlowId flow : drained_) {
-        ++run_.events;
-        ++run_.flows;
-        const TaskId task = flow_task_[Index(flow)];
-        const auto phases = graph_.phases(graph_.pattern(task)).size();
-        if (static_cast<std::size_t>(++phase_[Index(task)]) < phases) {
-          StartPhase(task, now);
-        } else {
-          End(task, now);
-        }
-      }
-    }
+    RunEvents(now);
+    if (network_.NextCompletion() <= now) RunDrained(now);
     if (events_.next() > now) network_.Update(now);
   }
   run_.network_solves = network_.solves();
@@ -190,8 +201,10 @@ Status Engine::Deadlock(const GraphNames& names) const {
   const auto task_name = [&](TaskId t) {
     return names.task ? names.task(t) : absl::StrCat("task ", t);
   };
-  const auto stream_name = [&](StreamId s) {
-    return names.stream ? names.stream(s) : absl::StrCat("stream ", s);
+  const auto place = [&](TaskId t) -> std::string {
+    if (graph_.members(t).empty()) return "";
+    const StreamId s = graph_.members(t).front();
+    return " on " + (names.stream ? names.stream(s) : absl::StrCat("stream ", s));
   };
   std::vector<TaskId> waits_for(Index(graph_.tasks()), -1);
   ForEachEdge(graph_, [&](TaskId before, TaskId after) {
@@ -203,15 +216,14 @@ Status Engine::Deadlock(const GraphNames& names) const {
   std::size_t shown = 0;
   for (TaskId t = 0; t < graph_.tasks() && shown < kMaxStuckStreams; ++t) {
     if (run_.end[Index(t)] >= Time(0)) continue;
-    for (const StreamId s : graph_.members(t)) {
-      if (seen[Index(s)]) continue;
-      seen[Index(s)] = true;
-      ++shown;
-      const TaskId cause = waits_for[Index(t)];
-      absl::StrAppend(&lines, "\n", stream_name(s), ": \"", task_name(t), "\" waits for \"",
-                      cause < 0 ? "nothing" : task_name(cause), "\" on ",
-                      cause < 0 ? "-" : stream_name(graph_.members(cause).front()));
-    }
+    const auto is_seen = [&](StreamId s) { return seen[Index(s)]; };
+    if (std::ranges::all_of(graph_.members(t), is_seen) && !graph_.members(t).empty()) continue;
+    for (const StreamId s : graph_.members(t)) seen[Index(s)] = true;
+    ++shown;
+    const TaskId cause = waits_for[Index(t)];
+    CHECK_GE(cause, 0) << "task " << t << " waits for nothing but did not run ";
+    absl::StrAppend(&lines, "\n\"", task_name(t), "\"", place(t), " waits for \"", task_name(cause),
+                    "\"", place(cause));
   }
   return InvalidInput(lines);
 }

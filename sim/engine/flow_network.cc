@@ -10,19 +10,20 @@ namespace {
 // links were reduced in different orders.
 constexpr double kSameLevel = 1 + 1e-11;
 
+// Below this part of its first value, a difference kept up to date has lost too many digits.
+constexpr double kWorn = 0.01;
+
+// Stale completions are swept out when they outnumber the flows by this factor.
+constexpr std::size_t kStaleFactor = 4;
+
 std::size_t Index(std::int32_t i) { return static_cast<std::size_t>(i); }
 
 }  // namespace
 
-FlowNetwork::FlowNetwork(std::span<const BytesPerSecond> capacities)
-    : left_(capacities.size(), 0),
-      load_(capacities.size(), 0),
-      begin_(capacities.size() + 1, 0),
-      fill_(capacities.size(), 0) {
-  capacity_.reserve(capacities.size());
-  for (const BytesPerSecond c : capacities) {
-    CHECK_GT(c.value(), 0);
-    capacity_.push_back(c.value());
+FlowNetwork::FlowNetwork(std::span<const BytesPerSecond> capacities) : links_(capacities.size()) {
+  for (std::size_t i = 0; i < capacities.size(); ++i) {
+    CHECK_GT(capacities[i].value(), 0);
+    links_[i].capacity = capacities[i].value();
   }
 }
 
@@ -33,130 +34,196 @@ FlowNetwork::FlowId FlowNetwork::Add(std::span<const FlowDemand> demands, double
   if (free_.empty()) {
     id = static_cast<FlowId>(flows_.size());
     flows_.emplace_back();
+    next_rate_.emplace_back();
   } else {
     id = free_.back();
     free_.pop_back();
   }
   Flow& flow = flows_[Index(id)];
-  flow = Flow{.demands = demands, .weight = weight, .since = now, .completion = Time::Max()};
-  if (active_.empty() || active_.back() < id) {
-    active_.push_back(id);
-  } else {
-    active_.insert(std::lower_bound(active_.begin(), active_.end(), id), id);
+  flow = Flow{.demands = demands,
+              .weight = weight,
+              .since = now,
+              .completion = Time::Max(),
+              .generation = flow.generation};
+  next_rate_[Index(id)] = -1;
+  ++active_;
+  for (const FlowDemand& d : demands) {
+    links_[Index(d.link)].uses.push_back({id, d.bytes});
+    Affect(d.link);
   }
-  changed_ = true;
   return id;
 }
 
 void FlowNetwork::Remove(FlowId id) {
-  const auto it = std::lower_bound(active_.begin(), active_.end(), id);
-  CHECK(it != active_.end() && *it == id) << "flow " << id << " is not active ";
-  active_.erase(it);
-  free_.push_back(id);
-  changed_ = true;
+  Flow& flow = flows_[Index(id)];
+  CHECK_GT(flow.weight, 0) << "flow " << id << " is not active ";
+  flow.weight = 0;
+  ++flow.generation;
+  --active_;
+  removed_.push_back(id);
+  for (const FlowDemand& d : flow.demands) Affect(d.link);
 }
 
 void FlowNetwork::Update(Time now) {
-  if (changed_) {
+  if (!affected_links_.empty()) {
+    CollectAffected();
     Solve();
-    for (const FlowId id : active_) Adopt(&flows_[Index(id)], now);
-    changed_ = false;
+    for (const FlowId id : affected_flows_) Adopt(id, now);
+    // Only now has every link forgotten the removed flows, so that their ids can be given again.
+    free_.insert(free_.end(), removed_.begin(), removed_.end());
+    removed_.clear();
+    for (const std::int32_t link : affected_links_) links_[Index(link)].affected = false;
+    affected_links_.clear();
+    DropStaleCompletions();
   }
-  next_completion_ = Time::Max();
-  for (const FlowId id : active_) {
-    next_completion_ = std::min(next_completion_, flows_[Index(id)].completion);
+  SkipStaleCompletions();
+}
+
+void FlowNetwork::Drained(Time now, std::vector<FlowId>* flows) {
+  while (next_completion_ <= now) {
+    flows->push_back(completions_.front().flow);
+    std::pop_heap(completions_.begin(), completions_.end(), std::greater<>());
+    completions_.pop_back();
+    SkipStaleCompletions();
   }
 }
 
-void FlowNetwork::Drained(Time now, std::vector<FlowId>* flows) const {
-  for (const FlowId id : active_) {
-    if (flows_[Index(id)].completion <= now) flows->push_back(id);
-  }
+void FlowNetwork::Affect(std::int32_t index) {
+  Link& link = links_[Index(index)];
+  if (link.affected) return;
+  link.affected = true;
+  link.left = link.capacity;
+  link.load = 0;
+  link.unfixed = 0;
+  affected_links_.push_back(index);
 }
 
-// Links of the active flows and, per link, its flows.
-void FlowNetwork::BuildLinkIndex() {
-  touched_.clear();
-  std::int32_t total = 0;
-  for (const FlowId id : active_) {
-    for (const FlowDemand& d : flows_[Index(id)].demands) {
-      if (fill_[Index(d.link)]++ == 0) touched_.push_back(d.link);
-      ++total;
+// Closes the affected links over the flows that use them and the links that those use.
+void FlowNetwork::CollectAffected() {
+  affected_flows_.clear();
+  for (std::size_t i = 0; i < affected_links_.size(); ++i) {
+    std::vector<Use>& uses = links_[Index(affected_links_[i])].uses;
+    if (!removed_.empty()) {
+      std::erase_if(uses, [this](const Use& u) { return flows_[Index(u.flow)].weight == 0; });
+    }
+    for (const Use& use : uses) {
+      if (next_rate_[Index(use.flow)] == 0) continue;
+      next_rate_[Index(use.flow)] = 0;
+      affected_flows_.push_back(use.flow);
+      const Flow& flow = flows_[Index(use.flow)];
+      for (const FlowDemand& d : flow.demands) {
+        Affect(d.link);
+        Link& link = links_[Index(d.link)];
+        link.load += d.bytes / flow.weight;
+        ++link.unfixed;
+      }
     }
   }
-  if (link_flows_.size() < Index(total)) link_flows_.resize(Index(total));
-  std::int32_t next = 0;
-  for (const std::int32_t link : touched_) {
-    begin_[Index(link)] = next;
-    next += fill_[Index(link)];
-    fill_[Index(link)] = 0;
-    left_[Index(link)] = capacity_[Index(link)];
-    load_[Index(link)] = 0;
-  }
-  for (const FlowId id : active_) {
-    Flow& flow = flows_[Index(id)];
-    flow.next_rate = 0;
-    for (const FlowDemand& d : flow.demands) {
-      link_flows_[Index(begin_[Index(d.link)] + fill_[Index(d.link)]++)] = id;
-      load_[Index(d.link)] += d.bytes / flow.weight;
-    }
-  }
 }
 
-void FlowNetwork::Fix(Flow* flow, double level) {
-  flow->next_rate = level / flow->weight;
-  for (const FlowDemand& d : flow->demands) {
-    left_[Index(d.link)] -= d.bytes * flow->next_rate;
-    load_[Index(d.link)] -= d.bytes / flow->weight;
+// The phi at which a link fills, from its flows.
+double FlowNetwork::FillLevel(const Link& link) const {
+  double left = link.capacity, load = 0;
+  for (const Use& use : link.uses) {
+    const double rate = next_rate_[Index(use.flow)];
+    if (rate == 0) {
+      load += use.bytes / flows_[Index(use.flow)].weight;
+    } else {
+      left -= use.bytes * rate;
+    }
+  }
+  return left / load;
+}
+
+// The same from the running differences where these are good enough to say that it is above
+// `level`, as it is for most links that are looked at.
+double FlowNetwork::FillLevelAtLeast(double level, const Link& link) const {
+  const bool worn = link.left < kWorn * link.capacity || link.load < kWorn * link.full_load;
+  const double estimate = link.left / link.load;
+  return worn || !(estimate > level) ? FillLevel(link) : estimate;
+}
+
+void FlowNetwork::Fix(FlowId id, double level) {
+  const Flow& flow = flows_[Index(id)];
+  const double rate = level / flow.weight;
+  next_rate_[Index(id)] = rate;
+  for (const FlowDemand& d : flow.demands) {
+    Link& link = links_[Index(d.link)];
+    link.left -= d.bytes * rate;
+    link.load -= d.bytes / flow.weight;
+    --link.unfixed;
   }
 }
 
 void FlowNetwork::Solve() {
   ++solves_;
-  BuildLinkIndex();
   heap_.clear();
-  for (const std::int32_t link : touched_) {
-    heap_.emplace_back(left_[Index(link)] / load_[Index(link)], link);
+  for (const std::int32_t index : affected_links_) {
+    Link& link = links_[Index(index)];
+    link.full_load = link.load;
+    if (link.unfixed > 0) heap_.emplace_back(link.left / link.load, index);
   }
   std::make_heap(heap_.begin(), heap_.end(), std::greater<>());
   double level = 0;
-  std::size_t unfixed = active_.size();
+  std::size_t unfixed = affected_flows_.size();
   while (unfixed > 0) {
     CHECK(!heap_.empty()) << unfixed << " flows without a bottleneck ";
     std::pop_heap(heap_.begin(), heap_.end(), std::greater<>());
-    const auto [stored, link] = heap_.back();
+    const auto [stored, index] = heap_.back();
     heap_.pop_back();
-    const std::span<const FlowId> flows(&link_flows_[Index(begin_[Index(link)])],
-                                        Index(fill_[Index(link)]));
-    const auto is_unfixed = [this](FlowId id) { return flows_[Index(id)].next_rate == 0; };
-    if (std::none_of(flows.begin(), flows.end(), is_unfixed)) continue;
-    double current = left_[Index(link)] / load_[Index(link)];
+    const Link& link = links_[Index(index)];
+    if (link.unfixed == 0) continue;
+    double current = FillLevelAtLeast(stored * kSameLevel, link);
     if (current > stored * kSameLevel) {
-      heap_.emplace_back(current, link);
+      heap_.emplace_back(current, index);
       std::push_heap(heap_.begin(), heap_.end(), std::greater<>());
       continue;
     }
     current = std::max(stored, current);
     if (current > level * kSameLevel) level = current;
-    for (const FlowId id : flows) {
-      if (!is_unfixed(id)) continue;
-      Fix(&flows_[Index(id)], level);
+    for (const Use& use : link.uses) {
+      if (next_rate_[Index(use.flow)] != 0) continue;
+      Fix(use.flow, level);
       --unfixed;
     }
   }
-  for (const std::int32_t link : touched_) fill_[Index(link)] = 0;
 }
 
 // Goes over to the new rate. An unchanged rate leaves the flow's history untouched, so that events
 // elsewhere cannot change its completion by a rounding.
-void FlowNetwork::Adopt(Flow* flow, Time now) {
-  const double change = flow->next_rate - flow->rate;
-  if (change <= 1e-11 * flow->rate && -change <= 1e-11 * flow->rate) return;
-  flow->remaining -= flow->rate * (now - flow->since).seconds();
-  flow->remaining = std::max(flow->remaining, 0.0);
-  flow->rate = flow->next_rate;
-  flow->since = now;
-  flow->completion = now + Time::RoundUp(Seconds(flow->remaining / flow->rate));
+void FlowNetwork::Adopt(FlowId id, Time now) {
+  Flow& flow = flows_[Index(id)];
+  const double rate = next_rate_[Index(id)];
+  const double change = rate - flow.rate;
+  if (change <= 1e-11 * flow.rate && -change <= 1e-11 * flow.rate) return;
+  flow.remaining -= flow.rate * (now - flow.since).seconds();
+  flow.remaining = std::max(flow.remaining, 0.0);
+  flow.rate = rate;
+  flow.since = now;
+  flow.completion = now + Time::RoundUp(Seconds(flow.remaining / rate));
+  completions_.push_back({flow.completion, id, ++flow.generation});
+  std::push_heap(completions_.begin(), completions_.end(), std::greater<>());
+}
+
+void FlowNetwork::SkipStaleCompletions() {
+  while (!completions_.empty()) {
+    const Completion& first = completions_.front();
+    if (flows_[Index(first.flow)].generation == first.generation) {
+      next_completion_ = first.time;
+      return;
+    }
+    std::pop_heap(completions_.begin(), completions_.end(), std::greater<>());
+    completions_.pop_back();
+  }
+  next_completion_ = Time::Max();
+}
+
+void FlowNetwork::DropStaleCompletions() {
+  if (completions_.size() <= kStaleFactor * active_ + 64) return;
+  std::erase_if(completions_, [this](const Completion& c) {
+    return flows_[Index(c.flow)].generation != c.generation;
+  });
+  std::make_heap(completions_.begin(), completions_.end(), std::greater<>());
 }
 
 }  // namespace meshstep

@@ -12,8 +12,17 @@
 //
 // Method. Progressive filling: phi of all unfixed flows rises together; the first full link fixes
 // its flows. A heap of links by the phi at which they fill is re-evaluated lazily (that phi only
-// grows). O((demands + links) log links) per solve. Flows whose rate does not change keep their
-// completion time to the bit.
+// grows). Only the flows that share links, directly or through others, with one that came or went
+// are solved again: O((their demands + links) log links). Flows whose rate does not change keep
+// their completion time to the bit. Completions are a heap; an entry whose flow has since changed
+// is recognised by its generation and skipped.
+//
+//   FlowNetwork network(capacities);
+//   FlowNetwork::FlowId id = network.Add(demands, weight, now);
+//   network.Update(now);
+//   Time end = network.NextCompletion();
+//   network.Drained(end, &drained);                 // {id}
+//   network.Remove(id);
 //
 // Source: Bertsekas and Gallager, Data Networks, 2nd ed., section 6.5.2; the weighted form as in
 // Casanova et al., JPDC 74(10), 2014 (SimGrid).
@@ -42,7 +51,8 @@ class FlowNetwork {
 
   explicit FlowNetwork(std::span<const BytesPerSecond> capacities);
 
-  // `demands` must outlive the flow, hold at least one entry and name no link twice.
+  // `demands` must outlive the flow, hold at least one entry, all above zero, and name no link
+  // twice.
   FlowId Add(std::span<const FlowDemand> demands, double weight, Time now);
   void Remove(FlowId flow);
 
@@ -51,10 +61,11 @@ class FlowNetwork {
 
   // When the first flow is drained at present rates; Time::Max() without flows. Call after Update.
   Time NextCompletion() const { return next_completion_; }
-  // Appends the flows whose completion time is `now`, by id.
-  void Drained(Time now, std::vector<FlowId>* flows) const;
+  // Appends the flows that are drained by `now`, by (completion time, id). Each is told once; the
+  // caller removes it.
+  void Drained(Time now, std::vector<FlowId>* flows);
 
-  std::size_t active() const { return active_.size(); }
+  std::size_t active() const { return active_; }
   // Fraction of the flow's work per second. For tests.
   double rate(FlowId flow) const { return flows_[static_cast<std::size_t>(flow)].rate; }
   std::int64_t solves() const { return solves_; }
@@ -62,31 +73,57 @@ class FlowNetwork {
  private:
   struct Flow {
     std::span<const FlowDemand> demands;
-    double weight = 0;
+    double weight = 0;     // 0: removed
     double remaining = 1;  // fraction of the work left at `since`
     double rate = 0;       // fraction per second since then
-    double next_rate = 0;
     Time since, completion;
+    std::uint32_t generation = 0;  // changes whenever `completion` does
+  };
+  struct Use {
+    FlowId flow;
+    double bytes;
+  };
+  struct Link {
+    double capacity = 0;
+    std::vector<Use> uses;  // by active flows, and by removed ones until the next solve
+    // Valid during a solve.
+    double left = 0;                 // capacity not yet given away
+    double load = 0, full_load = 0;  // sum of d/w of unfixed flows, of all flows
+    std::int32_t unfixed = 0;
+    bool affected = false;
+  };
+  struct Completion {
+    Time time;
+    FlowId flow;
+    std::uint32_t generation;
+    bool operator>(const Completion& o) const {
+      return time != o.time ? time > o.time : flow > o.flow;
+    }
   };
   using LinkLevel = std::pair<double, std::int32_t>;  // phi at which a link fills, link
 
+  void Affect(std::int32_t link);
+  void CollectAffected();
   void Solve();
-  void BuildLinkIndex();
-  void Fix(Flow* flow, double level);
-  void Adopt(Flow* flow, Time now);
+  double FillLevel(const Link& link) const;
+  double FillLevelAtLeast(double level, const Link& link) const;
+  void Fix(FlowId id, double level);
+  void Adopt(FlowId id, Time now);
+  void SkipStaleCompletions();
+  void DropStaleCompletions();
 
-  std::vector<double> capacity_;
+  std::vector<Link> links_;
   std::vector<Flow> flows_;
-  std::vector<FlowId> free_, active_;  // active_ ascends
+  std::vector<double> next_rate_;  // per flow; 0: affected and not fixed yet
+  std::vector<FlowId> free_, removed_;
+  std::vector<Completion> completions_;  // min-heap, with stale entries
   Time next_completion_ = Time::Max();
-  bool changed_ = false;
+  std::size_t active_ = 0;
   std::int64_t solves_ = 0;
 
-  // Scratch of Solve, kept to avoid allocation.
-  std::vector<double> left_, load_;         // per link: capacity left; sum of d/w of unfixed flows
-  std::vector<std::int32_t> touched_;       // links that active flows use
-  std::vector<std::int32_t> begin_, fill_;  // CSR link -> active flows
-  std::vector<FlowId> link_flows_;
+  // What the changes since the last solve reach. Kept between solves to avoid allocation.
+  std::vector<std::int32_t> affected_links_;
+  std::vector<FlowId> affected_flows_;
   std::vector<LinkLevel> heap_;
 };
 

@@ -1,5 +1,7 @@
 #include "sim/engine/task_graph.h"
 
+#include <algorithm>
+#include <cmath>
 #include <utility>
 
 namespace meshstep {
@@ -15,8 +17,19 @@ std::int32_t TaskGraph::AddLink(BytesPerSecond capacity) {
 }
 
 PatternId TaskGraph::AddPattern(std::vector<Phase> phases) {
-  for (const Phase& phase : phases) {
-    for (const FlowDemand& d : phase.demands) CHECK_LT(Index(d.link), links_.size());
+  for (Phase& phase : phases) {
+    CHECK_GE(phase.latency.ps(), 0);
+    // What moves no bytes waits for no link.
+    std::erase_if(phase.demands, [](const FlowDemand& d) { return d.bytes == 0; });
+    if (phase.demands.empty()) continue;
+    CHECK(phase.weight > 0 && std::isfinite(phase.weight)) << phase.weight;
+    std::ranges::sort(phase.demands, {}, &FlowDemand::link);
+    for (std::size_t i = 0; i < phase.demands.size(); ++i) {
+      const FlowDemand& d = phase.demands[i];
+      CHECK(d.link >= 0 && Index(d.link) < links_.size()) << "link " << d.link << " ";
+      CHECK(d.bytes > 0 && std::isfinite(d.bytes)) << d.bytes;
+      CHECK(i == 0 || phase.demands[i - 1].link != d.link) << "link " << d.link << " twice ";
+    }
   }
   patterns_.push_back(std::move(phases));
   return static_cast<PatternId>(patterns_.size()) - 1;
@@ -38,7 +51,8 @@ TaskId TaskGraph::AddTask(PatternId pattern, Time duration, std::span<const Stre
   const TaskId id = tasks();
   pattern_.push_back(pattern);
   duration_.push_back(duration);
-  for (const StreamId s : members) CHECK_LT(s, streams_);
+  for (const StreamId s : members) CHECK(s >= 0 && s < streams_) << "stream " << s << " ";
+  for (const TaskId d : dependencies) CHECK(d >= 0 && d < id) << "dependency " << d << " ";
   member_.insert(member_.end(), members.begin(), members.end());
   dependency_.insert(dependency_.end(), dependencies.begin(), dependencies.end());
   member_begin_.push_back(static_cast<std::uint32_t>(member_.size()));

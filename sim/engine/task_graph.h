@@ -34,8 +34,8 @@ inline constexpr PatternId kTimed = -1;
 // A phase waits `latency`, then drains its demands at one common rate. No demands: latency only.
 struct Phase {
   Time latency;
-  std::vector<FlowDemand> demands;
-  double weight = 0;  // see flow_network.h
+  std::vector<FlowDemand> demands;  // each link once; those of 0 bytes are left out
+  double weight = 0;                // see flow_network.h
 };
 
 class TaskGraph {
@@ -44,6 +44,7 @@ class TaskGraph {
   std::int32_t AddLink(BytesPerSecond capacity);
   PatternId AddPattern(std::vector<Phase> phases);
 
+  // Dependencies are on tasks already added.
   TaskId AddTimed(StreamId stream, Time duration, std::span<const TaskId> dependencies);
   TaskId AddTransfer(std::span<const StreamId> members, PatternId pattern,
                      std::span<const TaskId> dependencies);
