@@ -38,6 +38,7 @@ const NumericOption kNumbers[] = {
     {"days", "days of the run"},
     {"price", "dollars per chip-hour"},
     {"batch-tokens", "tokens of one step"},
+    {"seq", "tokens of one sequence"},
     {"step-time", "seconds of one step"},
     {"bytes-per-param", "bytes of parameters, gradients and optimizer state per parameter"},
     {"layers", "layers, for activations (default: the model's)"},
@@ -118,6 +119,7 @@ void Run(const Options& options) {
     if (!chip.ok()) Fail(chip.status());
     in.flops_per_s = chip->limits.flops_per_s;
     in.hbm_bytes = chip->limits.hbm_bytes;
+    in.node_chips = chip->limits.domain_chips;
   }
   const v1::BudgetReport report = MakeBudgetReport(in);
   Print(options.format == OutputFormat::kText ? FieldTable(report)

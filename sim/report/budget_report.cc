@@ -112,6 +112,7 @@ void FillStep(const BudgetInput& in, v1::BudgetReport* out) {
   step->set_tokens(n.at("batch-tokens"));
   step->set_model_flops(TrainingFlops(out->active_parameters(), step->tokens()));
   if (out->has_tokens()) step->set_steps(out->tokens() / step->tokens());
+  if (HasNumber(n, "seq")) step->set_sequences(step->tokens() / n.at("seq"));
   if (!HasNumber(n, "chips")) return;
   step->set_tokens_per_chip(step->tokens() / n.at("chips"));
   if (in.flops_per_s <= 0) return;
@@ -157,6 +158,9 @@ void FillMemory(const BudgetInput& in, v1::BudgetReport* out) {
   memory->set_min_chips(memory->total_bytes() / in.hbm_bytes);
   memory->set_min_chips_state(memory->state_bytes() / in.hbm_bytes);
   memory->set_min_whole_chips_state(std::ceil(memory->min_chips_state()));
+  if (in.node_chips > 0) {
+    memory->set_min_nodes_state(std::ceil(memory->min_whole_chips_state() / in.node_chips));
+  }
   memory->set_max_parameters_one_chip(in.hbm_bytes / each);
 }
 

@@ -21,6 +21,7 @@ struct BudgetInput {
   // (elements per token and layer), model-parallel, bytes-per-param.
   std::map<std::string, double> numbers;
   double flops_per_s = 0, hbm_bytes = 0;  // of one chip; 0: not known
+  double node_chips = 0;
   double parameter_bytes = 2, gradient_bytes = 4, optimizer_bytes = 12, activation_bytes = 2;
 };
 

@@ -108,7 +108,9 @@ std::string TableText(const pb::Message& m, const pb::FieldDescriptor* field) {
   return text;
 }
 
-void Append(const pb::Message& message, const std::string& indent, std::string* text) {
+// unit: what plain numbers of this message are in, from the name of the field that holds it.
+void Append(const pb::Message& message, const std::string& indent, const std::string& unit_above,
+            std::string* text) {
   const pb::Descriptor* descriptor = message.GetDescriptor();
   const pb::Reflection* reflection = message.GetReflection();
   std::vector<Row> rows;
@@ -117,7 +119,8 @@ void Append(const pb::Message& message, const std::string& indent, std::string* 
     const pb::FieldDescriptor* field = descriptor->field(i);
     if (field->is_repeated() || field->cpp_type() == pb::FieldDescriptor::CPPTYPE_MESSAGE) continue;
     if (field->has_presence() && !reflection->HasField(message, field)) continue;
-    const auto [name, unit] = NameAndUnit(field->name());
+    auto [name, unit] = NameAndUnit(field->name());
+    if (unit.empty()) unit = unit_above;
     const std::string value = ScalarText(message, field, unit);
     if (value.empty()) continue;
     rows.emplace_back(Title(name), value);
@@ -132,8 +135,9 @@ void Append(const pb::Message& message, const std::string& indent, std::string* 
     if (field->is_repeated() && reflection->FieldSize(message, field) > 0) {
       *text += "\n" + indent + Title(field->name()) + "\n" + TableText(message, field);
     } else if (!field->is_repeated() && reflection->HasField(message, field)) {
+      const std::string unit = field->name().find("_bytes") != std::string::npos ? "B" : "";
       *text += "\n" + indent + Title(NameAndUnit(field->name()).first) + "\n";
-      Append(reflection->GetMessage(message, field), indent + "  ", text);
+      Append(reflection->GetMessage(message, field), indent + "  ", unit, text);
     }
   }
 }
@@ -142,7 +146,7 @@ void Append(const pb::Message& message, const std::string& indent, std::string* 
 
 std::string FieldTable(const pb::Message& message) {
   std::string text;
-  Append(message, "", &text);
+  Append(message, "", "", &text);
   return text;
 }
 

@@ -89,6 +89,7 @@ void FillStep(const RooflineInput& in, const Served& s, v1::InferenceBounds* out
   if (HasNumber(in.numbers, "steps")) {
     const double time = NumberOr(in.numbers, "steps", 1) * StepSeconds(in, *out);
     out->set_decode_s(time);
+    out->set_full_hbm_decode_s(NumberOr(in.numbers, "steps", 1) * out->full_hbm_s());
     out->set_requests_per_s_per_chip(d.batch / time / d.chips);
     if (out->max_batch() > 0) {
       // A full HBM is read once per step.

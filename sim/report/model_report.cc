@@ -36,15 +36,23 @@ void FillParameters(const ModelArithmetic& a, double weight_bytes, v1::ModelPara
   out->set_attention_fraction_of_layer(c.attention / (c.attention + c.mlp));
   out->set_attention_fraction(c.attention / c.total);
   out->set_bytes(c.total * weight_bytes);
+  out->set_matmul_per_layer((c.attention + c.mlp + c.router) / layers);
 }
 
-void FillParts(const FlopCounts& c, double factor, double head_factor, v1::PartFlops* out) {
+void FillParts(const Model& m, const FlopCounts& c, double factor, double head_factor,
+               v1::PartFlops* out) {
   out->set_qkvo(c.qkvo * factor);
   out->set_scores(c.scores * factor);
   out->set_mlp(c.mlp * factor);
   out->set_router(c.router * factor);
   out->set_head(c.head * head_factor);
   out->set_layer((c.qkvo + c.scores + c.mlp + c.router) * factor);
+  out->set_matmuls((c.qkvo + c.mlp + c.router) * factor);
+  out->set_attention((c.qkvo + c.scores) * factor);
+  // Scores contract over a query head, AV over the keys for each element of a value head.
+  const double qk = m.head_dim, av = m.mla ? m.mla->v_head_dim : m.head_dim;
+  out->set_scores_qk(qk + av > 0 ? out->scores() * qk / (qk + av) : 0);
+  out->set_scores_av(out->scores() - out->scores_qk());
 }
 
 void FillFlops(const ModelArithmetic& a, v1::ModelFlops* out) {
@@ -64,10 +72,10 @@ void FillFlops(const ModelArithmetic& a, v1::ModelFlops* out) {
   out->set_scores_causal(masked.scores);
   out->set_forward_causal(masked.total());
   out->set_training_causal(kTraining * masked.total());
-  FillParts(full, 1 / forward, 1 / forward, out->mutable_share());
-  FillParts(full, 1 / layers, 1, out->mutable_per_layer_forward());
-  FillParts(full, kTraining / layers, kTraining, out->mutable_per_layer_training());
-  FillParts(full, kTraining, kTraining, out->mutable_training_parts());
+  FillParts(a.model(), full, 1 / forward, 1 / forward, out->mutable_share());
+  FillParts(a.model(), full, 1 / layers, 1, out->mutable_per_layer_forward());
+  FillParts(a.model(), full, kTraining / layers, kTraining, out->mutable_per_layer_training());
+  FillParts(a.model(), full, kTraining, kTraining, out->mutable_training_parts());
   const ParameterCounts counts = a.Parameters();
   out->set_six_nd(6 * counts.total * tokens);
   out->set_model_6nd(a.Model6ND());

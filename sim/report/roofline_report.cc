@@ -102,6 +102,7 @@ StatusOr<v1::RooflineReport> MatmulQuestion(const RooflineInput& in) {
   v1::MatmulRoofline* out = report.mutable_matmul();
   const double memory = in.memory_bytes_per_s, peak = in.chip.flops_per_s;
   const double intensity = Quotient(peak, memory);
+  out->set_memory_bytes_per_s(memory);
   out->set_critical_intensity(intensity);
   out->set_critical_batch(CriticalBatch(intensity, in.weight_bytes) * ExpertFactor(in));
   if (!HasNumber(in.dims, "D") && !HasNumber(in.dims, "F")) return report;
