@@ -4,48 +4,16 @@
 
 #include "CLI/CLI.hpp"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
-#include "google/protobuf/io/tokenizer.h"
-#include "google/protobuf/text_format.h"
 #include "meshstep/v1/model.pb.h"
 #include "sim/base/data_path.h"
 #include "sim/base/proto_file.h"
+#include "sim/cli/set_field.h"
 #include "strategies/load_model.h"
 
 namespace meshstep {
 namespace {
 
 constexpr const char* kModels = "strategies/models";
-
-class FirstError : public google::protobuf::io::ErrorCollector {
- public:
-  void AddError(int, google::protobuf::io::ColumnNumber, const std::string& message) override {
-    if (text.empty()) text = message;
-  }
-  std::string text;
-};
-
-// "moe.experts=8" as text proto: "moe { experts: 8 }".
-Status SetField(const std::string& assignment, v1::Model* model) {
-  const std::size_t equals = assignment.find('=');
-  if (equals == std::string::npos) {
-    return InvalidInput(absl::StrCat("--set: is \"", assignment, "\", expected FIELD=VALUE"));
-  }
-  std::vector<std::string> path = absl::StrSplit(assignment.substr(0, equals), '.');
-  if (path.size() > 1 && path.front() == "model") path.erase(path.begin());
-  std::string text = absl::StrCat(path.back(), ": ", assignment.substr(equals + 1));
-  for (std::size_t i = path.size() - 1; i > 0; --i) text = path[i - 1] + " { " + text + " }";
-  FirstError error;
-  google::protobuf::TextFormat::Parser parser;
-  parser.RecordErrorsTo(&error);
-  parser.AllowPartialMessage(true);
-  v1::Model part;
-  if (!parser.ParseFromString(text, &part)) {
-    return InvalidInput(absl::StrCat("--set ", assignment, ": ", error.text));
-  }
-  model->MergeFrom(part);
-  return absl::OkStatus();
-}
 
 StatusOr<v1::Model> ReadNamed(const std::string& name) {
   v1::Model message;
@@ -154,7 +122,11 @@ StatusOr<Model> ReadModel(const ModelInput& input, const Values& dims) {
   RETURN_IF_ERROR(letters.status());
   if (!input.mlp.empty()) message.set_gated_mlp(input.mlp == "gated");
   if (input.tied) message.set_tied_embeddings(true);
-  for (const std::string& assignment : input.set) RETURN_IF_ERROR(SetField(assignment, &message));
+  for (std::string assignment : input.set) {
+    const std::string prefix = "model.";
+    if (assignment.rfind(prefix, 0) == 0) assignment.erase(0, prefix.size());
+    RETURN_IF_ERROR(SetField(assignment, &message));
+  }
   Diagnostics diagnostics;
   const Model model = LoadModel(message, "model", &diagnostics);
   RETURN_IF_ERROR(diagnostics.status());
