@@ -62,6 +62,9 @@ int Main(int argc, char** argv) {
   AddEinsumCommand(&app);
   AddListCommand(&app);
   AddShowCommand(&app);
+  AddModelCommand(&app);
+  AddRooflineCommand(&app);
+  AddBudgetCommand(&app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& e) {  // --help, --version
