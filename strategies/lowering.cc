@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "strategies/schedules/schedule.h"
 #include "strategies/step_builder.h"
+#include "topologies/tiers.h"
 
 namespace meshstep {
 namespace {
@@ -401,12 +402,13 @@ GraphNames StepGraph::Names() const {
 StatusOr<StepGraph> LowerStep(const Scenario& scenario, const LoweringOptions& options) {
   const Plan& plan = scenario.plan;
   const std::unique_ptr<Fabric> fabric =
-      BuildFabric(scenario.cluster, RateSet::kDatasheet, options.fidelity);
+      BuildFabric(FitTiers(scenario.cluster, plan.axes), RateSet::kDatasheet, options.fidelity);
   ASSIGN_OR_RETURN(const Mesh mesh, Mesh::Place(*fabric, plan.axes));
   std::vector<AxisId> distinguished;
   if (plan.pipeline >= 0) distinguished.push_back(plan.pipeline);
   const LinkClasses classes(mesh, distinguished);
-  const CollectiveModel collectives(mesh, options.unfolded ? nullptr : &classes, options.fidelity);
+  const CollectiveModel collectives(mesh, &classes, options.fidelity);
+  const CollectiveModel explicit_links(mesh, nullptr, options.fidelity);
   const ComputeModel compute(scenario.cluster.chip, RateSet::kDatasheet, options.fidelity);
 
   TransferTable transfers;
@@ -424,7 +426,8 @@ StatusOr<StepGraph> LowerStep(const Scenario& scenario, const LoweringOptions& o
   StepGraph out;
   for (const AxisRequest& axis : plan.axes) out.axis_names.push_back(axis.name);
   for (int t = 0; t < transfers.size(); ++t) out.transfers.push_back({transfers[t], "", 0});
-  StepBuilder builder(plan, mesh, classes, collectives, options.unfolded, transfers, &out);
+  StepBuilder builder(plan, mesh, classes, collectives,
+                      options.unfolded ? &explicit_links : nullptr, transfers, &out);
   out.resident.resize(out.units.size());
   StepEmitter emitter(scenario, model, compute, &builder, &out, send);
   RETURN_IF_ERROR(emitter.Emit());
