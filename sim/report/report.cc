@@ -10,14 +10,44 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "sim/report/breakdown.h"
-#include "sim/report/flops.h"
 #include "sim/report/format.h"
 #include "sim/report/memory.h"
+#include "strategies/model_arithmetic.h"
 
 namespace meshstep {
 namespace {
 
 std::size_t Index(std::int32_t i) { return static_cast<std::size_t>(i); }
+
+// Backward does twice the matmuls of forward.
+constexpr double kTraining = 3;
+
+struct StepCounts {
+  // Forward and backward of the whole batch, no recomputation.
+  Flops model;           // attention as the plan's kernel computes it
+  Flops full_attention;  // the full square of scores
+  Flops least;           // without what is masked
+  Flops six_nd;
+  double parameters = 0;  // a tied table once
+};
+
+StepCounts CountStep(const Scenario& scenario) {
+  const auto sequence = static_cast<double>(scenario.workload.sequence);
+  const bool unfused = scenario.plan.unfused_attention;
+  const ModelArithmetic arithmetic(scenario.model,
+                                   {.batch = static_cast<double>(scenario.workload.batch),
+                                    .queries = sequence,
+                                    .keys = sequence},
+                                   {.unfused_attention = unfused, .dropout = scenario.plan.dropout},
+                                   SizeOf(scenario.plan.precision.compute).value());
+  StepCounts counts;
+  counts.least = Flops(kTraining * arithmetic.Forward(Square::kMasked).total());
+  counts.full_attention = Flops(kTraining * arithmetic.Forward(Square::kFull).total());
+  counts.model = unfused ? counts.full_attention : counts.least;
+  counts.six_nd = Flops(arithmetic.Model6ND());
+  counts.parameters = arithmetic.Parameters().total;
+  return counts;
+}
 
 const char* NameOfPass(Pass pass) {
   switch (pass) {
