@@ -37,8 +37,7 @@ Status ComputeModel::Supports(Dtype dtype) const {
 }
 
 Time ComputeModel::Matmul(const MatmulShape& shape, Dtype dtype) const {
-  const Bytes bytes =
-      shape.batch * (shape.m * shape.k + shape.k * shape.n + shape.m * shape.n) * SizeOf(dtype);
+  const Bytes bytes = shape.bytes(dtype);
   const FlopsPerSecond peak = rates_.peak(dtype);
   CHECK_GT(peak.value(), 0);
   if (!calibrated_) {
@@ -55,6 +54,12 @@ Time ComputeModel::Matmul(const MatmulShape& shape, Dtype dtype) const {
 Flops ComputeModel::AttentionFlops(const AttentionShape& s) {
   return Flops((s.backward ? 8 : 4) * s.batch * s.heads * s.queries * s.keys * s.head_dim *
                s.visible);
+}
+
+Bytes ComputeModel::AttentionBytes(const AttentionShape& s, Dtype dtype) {
+  const double q = s.batch * s.queries * s.heads * s.head_dim;
+  const double kv = s.batch * s.keys * s.kv_heads * s.head_dim;
+  return (s.backward ? 4 * q + 4 * kv : 2 * q + 2 * kv) * SizeOf(dtype);
 }
 
 // Nearest measured head size; between measured lengths linear in log2 of the length.
@@ -88,11 +93,7 @@ double ComputeModel::AttentionFraction(const AttentionShape& shape) const {
 }
 
 Time ComputeModel::Attention(const AttentionShape& s, Dtype dtype) const {
-  // Forward reads q, k, v and writes the output; backward reads those and the output's gradient and
-  // writes three gradients: Dao, arXiv 2307.08691, algorithms 1 and 2.
-  const double q = s.batch * s.queries * s.heads * s.head_dim;
-  const double kv = s.batch * s.keys * s.kv_heads * s.head_dim;
-  const Bytes bytes = (s.backward ? 4 * q + 4 * kv : 2 * q + 2 * kv) * SizeOf(dtype);
+  const Bytes bytes = AttentionBytes(s, dtype);
   const FlopsPerSecond peak = rates_.peak(dtype);
   const Flops flops = AttentionFlops(s);
   if (!calibrated_) return Time::RoundUp(std::max(flops / peak, bytes / rates_.hbm_rate));

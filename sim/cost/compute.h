@@ -25,6 +25,8 @@ namespace meshstep {
 struct MatmulShape {
   double batch = 1, m = 1, n = 1, k = 1;
   Flops flops() const { return Flops(2 * batch * m * n * k); }
+  // Operands and result, each once.
+  Bytes bytes(Dtype dtype) const { return batch * (m * k + k * n + m * n) * SizeOf(dtype); }
 };
 
 struct AttentionShape {
@@ -52,6 +54,9 @@ class ComputeModel {
   Time Elementwise(Bytes bytes) const;
 
   static Flops AttentionFlops(const AttentionShape& shape);
+  // Forward reads q, k, v and writes the output; backward reads those and the output's gradient and
+  // writes three gradients: Dao, arXiv 2307.08691, algorithms 1 and 2.
+  static Bytes AttentionBytes(const AttentionShape& shape, Dtype dtype);
 
  private:
   double AttentionFraction(const AttentionShape& shape) const;
