@@ -100,6 +100,7 @@ void Loader::Options() {
   out_.position_embeddings = Range("position_embeddings", in_.position_embeddings(), 0, kMaxWide);
   out_.parallel_block = in_.parallel_block();
   out_.qk_norm = in_.qk_norm();
+  out_.attention_sinks = in_.attention_sinks();
   out_.bidirectional = in_.bidirectional();
   out_.final_norm = !in_.has_final_norm() || in_.final_norm();
   out_.mtp_layers = Range("mtp_layers", in_.mtp_layers(), 0, 64);

@@ -41,6 +41,7 @@ struct Model {
   bool qkv_bias = false, attention_output_bias = false, mlp_bias = false;
   int position_embeddings = 0;
   bool parallel_block = false, qk_norm = false, bidirectional = false, final_norm = true;
+  bool attention_sinks = false;
   int sliding_window = 0, global_layer_period = 0;
   std::optional<Moe> moe;
   std::optional<Mla> mla;

@@ -66,7 +66,10 @@ ArrayId LayerBuilder::AttentionKernel(ArrayId q, ArrayId k, ArrayId v,
     outputs.push_back(b_.Activation("log_sum_exp", {"B", "T", "N"}, kFp32Bytes));
     saved.insert(saved.end(), outputs.begin(), outputs.end());
   }
+  std::vector<ArrayId> weights;
+  if (m_.attention_sinks) weights = {b_.Parameter({"attention_sinks", {"N"}})};
   Op& op = b_.Other(Op::Kind::kAttention, "attention", {q, k, v}, outputs);
+  op.weights = weights;
   op.saved = saved;
   op.selective = options_.unfused_attention;
   op.window = window_;

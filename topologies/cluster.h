@@ -28,16 +28,30 @@ struct Nodes {
   std::vector<Tier> tiers;  // lowest first
 };
 
+// One direction of a link of a custom graph. Nodes 0 .. devices-1 are the devices, those above
+// switches.
+struct GraphLink {
+  int from = 0, to = 0;
+  BytesPerSecond bandwidth;
+  Seconds latency;
+};
+
 struct Cluster {
   std::string name;
   Chip chip;
-  int chips = 1;
-  std::vector<int> slice;   // torus: chips per dimension; empty: a cluster of nodes
+  int chips = 1;            // of all slices
+  std::vector<int> slice;   // torus: chips per dimension of one slice; empty: no torus
   std::vector<bool> wraps;  // torus: per dimension, by the chip's rule
   bool twisted = false;
-  Nodes nodes;  // used if slice is empty
+  Nodes nodes;         // used if slice and graph are empty
+  int slices = 1;      // torus: equal slices joined by the data-center network
+  BytesPerSecond dcn;  // one way, per chip; used if slices > 1
+  Seconds dcn_latency;
+  int switches = 0;              // custom graph
+  std::vector<GraphLink> graph;  // custom graph: every device reaches every other
 
   bool is_torus() const { return !slice.empty(); }
+  bool is_graph() const { return !graph.empty(); }
   int devices() const { return chips * chip.devices_per_chip; }
 };
 

@@ -1,5 +1,6 @@
 #include "topologies/fabric.h"
 
+#include "topologies/graph_fabric.h"
 #include "topologies/node_fabric.h"
 #include "topologies/torus_fabric.h"
 
@@ -11,6 +12,7 @@ int Fabric::Coordinate(DeviceId device, int level) const {
 }
 
 std::unique_ptr<Fabric> BuildFabric(const Cluster& cluster, RateSet rates, Fidelity fidelity) {
+  if (cluster.is_graph()) return std::make_unique<GraphFabric>(cluster);
   if (cluster.is_torus()) return std::make_unique<TorusFabric>(cluster, rates, fidelity);
   return std::make_unique<NodeFabric>(cluster, rates, fidelity);
 }

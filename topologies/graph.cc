@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <boost/graph/adjacency_list.hpp>
 #include <boost/graph/boykov_kolmogorov_max_flow.hpp>
+#include <boost/graph/breadth_first_search.hpp>
 #include <boost/graph/compressed_sparse_row_graph.hpp>
 #include <boost/graph/dijkstra_shortest_paths.hpp>
 #include <cmath>
@@ -50,6 +51,31 @@ bool ReachesAllDevices(const FabricGraph& graph, int devices) {
 }
 
 }  // namespace
+
+std::vector<std::vector<int>> HopsToDevices(const FabricGraph& graph, int devices) {
+  // Searched backwards from each device.
+  std::vector<std::pair<int, int>> ends;
+  std::vector<Length> lengths;
+  for (const FabricEdge& edge : graph.edges) {
+    CHECK_NE(edge.link, kNoLink);
+    ends.emplace_back(edge.to, edge.from);
+    lengths.push_back({1});
+  }
+  const LengthGraph g(boost::edges_are_unsorted_multi_pass, ends.begin(), ends.end(),
+                      lengths.begin(), static_cast<std::size_t>(graph.nodes));
+  std::vector<std::vector<int>> hops;
+  for (int device = 0; device < devices; ++device) {
+    std::vector<int> to(static_cast<std::size_t>(graph.nodes), -1);
+    to[static_cast<std::size_t>(device)] = 0;
+    const auto map =
+        boost::make_iterator_property_map(to.begin(), boost::get(boost::vertex_index, g));
+    boost::breadth_first_search(g, static_cast<std::size_t>(device),
+                                boost::visitor(boost::make_bfs_visitor(
+                                    boost::record_distances(map, boost::on_tree_edge()))));
+    hops.push_back(std::move(to));
+  }
+  return hops;
+}
 
 Graph::Graph(const Fabric& fabric) : graph_(fabric.Explicit()), devices_(fabric.devices()) {
   for (const FabricEdge& edge : graph_.edges) {

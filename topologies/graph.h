@@ -24,6 +24,10 @@ struct Cut {
   std::vector<LinkId> links;  // of one minimum cut, ascending; from the first set to the second
 };
 
+// Links on a shortest path from every node to every device, per device; -1: no way. By
+// breadth-first search: the graph must have no attachments. O(devices (nodes + edges)).
+std::vector<std::vector<int>> HopsToDevices(const FabricGraph& graph, int devices);
+
 class Graph {
  public:
   explicit Graph(const Fabric& fabric);

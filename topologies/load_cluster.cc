@@ -11,6 +11,7 @@
 #include "sim/base/proto_file.h"
 #include "topologies/field_checks.h"
 #include "topologies/load_chip.h"
+#include "topologies/load_graph.h"
 #include "topologies/tiers.h"
 
 namespace meshstep {
@@ -94,6 +95,38 @@ bool IsTwistable(const Cluster& cluster) {
          std::all_of(cluster.wraps.begin(), cluster.wraps.end(), [](bool wraps) { return wraps; });
 }
 
+// Documented in cluster.proto.
+constexpr double kDcnLatencyNs = 10000;
+
+// Multiplies the chips by the slices.
+void LoadSlices(const v1::Cluster& proto, const std::string& field, Diagnostics* diagnostics,
+                Cluster* cluster) {
+  if (!proto.has_slices()) return;
+  cluster->slices = CheckedInt(proto.slices(), 1, 1024, field + ".slices", diagnostics);
+  if (cluster->slices == 1) return;
+  if (cluster->chips > kMaxChips / cluster->slices) {
+    diagnostics->Error(field + ".slices",
+                       absl::StrCat("is ", cluster->slices, ", which makes more than ", kMaxChips,
+                                    " chips of slices \"", proto.slice(), "\""));
+    cluster->slices = 1;
+    return;
+  }
+  cluster->chips *= cluster->slices;
+  cluster->dcn = cluster->chip.datasheet.scale_out;
+  if (proto.has_dcn_gbytes_per_s()) {
+    cluster->dcn = BytesPerSecond(
+        1e9 * CheckedPositive(proto.dcn_gbytes_per_s(), field + ".dcn_gbytes_per_s", diagnostics));
+  } else if (!(cluster->dcn > BytesPerSecond(0))) {
+    diagnostics->Error(field + ".dcn_gbytes_per_s",
+                       absl::StrCat("is missing, and the chip \"", cluster->chip.name,
+                                    "\" gives no scale_out_gbytes_per_s; expected the rate of the ",
+                                    "network between the ", cluster->slices, " slices"));
+  }
+  const double latency = proto.has_dcn_latency_ns() ? proto.dcn_latency_ns() : kDcnLatencyNs;
+  cluster->dcn_latency =
+      Seconds(CheckedNanoseconds(latency, field + ".dcn_latency_ns", diagnostics) * 1e-9);
+}
+
 void LoadTorus(const v1::Cluster& proto, const std::string& field, Diagnostics* diagnostics,
                Cluster* cluster) {
   const Interconnect& net = cluster->chip.interconnect;
@@ -110,10 +143,14 @@ void LoadTorus(const v1::Cluster& proto, const std::string& field, Diagnostics* 
   cluster->wraps = WrapsOf(net, cluster->slice);
   cluster->chips = 1;
   for (const int extent : cluster->slice) cluster->chips *= extent;
+  LoadSlices(proto, field, diagnostics, cluster);
   if (proto.chips() != 0 && proto.chips() != cluster->chips) {
-    diagnostics->Error(field + ".chips",
-                       absl::StrCat("is ", proto.chips(), ", but the slice \"", proto.slice(),
-                                    "\" has ", cluster->chips, " chips"));
+    diagnostics->Error(
+        field + ".chips",
+        absl::StrCat(
+            "is ", proto.chips(), ", but ",
+            cluster->slices > 1 ? absl::StrCat(cluster->slices, " slices \"") : "the slice \"",
+            proto.slice(), cluster->slices > 1 ? "\" have " : "\" has ", cluster->chips, " chips"));
   }
   cluster->twisted = proto.twisted();
   if (cluster->twisted && !IsTwistable(*cluster)) {
@@ -230,7 +267,9 @@ Cluster LoadCluster(const v1::Cluster& proto, const std::string& field, Diagnost
     return cluster;
   }
   cluster.chip = LoadChip(proto.chip(), field + ".chip", diagnostics);
-  if (cluster.chip.interconnect.kind == Interconnect::Kind::kTorus) {
+  if (proto.has_graph()) {
+    LoadGraph(proto, field, diagnostics, &cluster);
+  } else if (cluster.chip.interconnect.kind == Interconnect::Kind::kTorus) {
     LoadTorus(proto, field, diagnostics, &cluster);
   } else {
     LoadNodes(proto, field, diagnostics, &cluster);

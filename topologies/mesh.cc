@@ -90,7 +90,7 @@ Group Mesh::GroupOf(std::span<const AxisId> axes, DeviceId device) const {
     group.dims.push_back({level.kind, part.level, part.size, part.stride,
                           torus && level.wraps && part.size == level.extent, level.bandwidth,
                           torus ? part.stride * level.latency : level.latency,
-                          level.in_network_reduction});
+                          level.in_network_reduction, level.extent});
     const DeviceId step = part.stride * strides[static_cast<std::size_t>(part.level)];
     const std::size_t block = group.members.size();
     for (std::size_t i = block; i < block * static_cast<std::size_t>(part.size); ++i) {
@@ -101,7 +101,9 @@ Group Mesh::GroupOf(std::span<const AxisId> axes, DeviceId device) const {
 }
 
 LinkClasses::LinkClasses(const Mesh& mesh, std::span<const AxisId> distinguished)
-    : fabric_(&mesh.fabric()), fixed_(mesh.fabric().levels().size(), false) {
+    : fabric_(&mesh.fabric()),
+      distinguished_(distinguished.begin(), distinguished.end()),
+      fixed_(mesh.fabric().levels().size(), false) {
   const std::vector<Level>& levels = fabric_->levels();
   std::vector<int> parts_of(levels.size(), 0);
   for (const MeshAxis& axis : mesh.axes()) {

@@ -50,6 +50,7 @@ struct Group {
     BytesPerSecond bandwidth;  // Level::bandwidth
     Seconds latency;           // alpha between neighbours of the group in this dim
     bool in_network_reduction;
+    int extent = 0;  // of the level
   };
   std::vector<Dim> dims;          // minor first; sizes multiply to members.size(); no size 1
   std::vector<DeviceId> members;  // rank r has mixed-radix digits over dims, minor first
@@ -95,9 +96,13 @@ class LinkClasses {
   std::int64_t count(int link_class) const { return count_[static_cast<std::size_t>(link_class)]; }
   int ClassOf(LinkId link) const;
   std::string Name(int link_class) const;
+  // Levels whose coordinates distinguish links, and axes along which devices differ.
+  const std::vector<bool>& fixed() const { return fixed_; }
+  const std::vector<AxisId>& distinguished() const { return distinguished_; }
 
  private:
   const Fabric* fabric_;
+  std::vector<AxisId> distinguished_;
   std::vector<bool> fixed_;  // levels whose coordinates distinguish links
   std::vector<BytesPerSecond> capacity_;
   std::vector<std::int64_t> count_;

@@ -121,8 +121,12 @@ class Placer {
   StatusOr<std::vector<AxisPart>> PlaceOnTorus(const AxisRequest& request) {
     std::vector<AxisPart> parts;
     std::vector<int> sizes(levels_.size(), 1);
-    if (TakeWhole(request.size, 0, &sizes) || TakePart(request.size, &sizes) ||
-        TakeAny(request.size, 0, &sizes)) {
+    // Slices are joined by a slow network: an axis crosses them only if the torus has no room.
+    const std::size_t inside =
+        levels_.size() - (levels_.back().kind == Level::Kind::kNetwork ? 1 : 0);
+    if (TakeWhole(request.size, 0, inside, &sizes) || TakePart(request.size, inside, &sizes) ||
+        TakeAny(request.size, 0, inside, &sizes) ||
+        TakeAny(request.size, 0, levels_.size(), &sizes)) {
       for (std::size_t l = 0; l < levels_.size(); ++l) Take(l, sizes[l], &parts);
       return parts;
     }
@@ -139,21 +143,21 @@ class Placer {
   }
 
   // Whole untouched dimensions, the first ones that multiply to `need`.
-  bool TakeWhole(int need, std::size_t level, std::vector<int>* sizes) const {
+  bool TakeWhole(int need, std::size_t level, std::size_t end, std::vector<int>* sizes) const {
     if (need == 1) return true;
-    if (level == levels_.size()) return false;
+    if (level == end) return false;
     const int extent = levels_[level].extent;
     if (extent > 1 && left_[level] == extent && need % extent == 0) {
       (*sizes)[level] = extent;
-      if (TakeWhole(need / extent, level + 1, sizes)) return true;
+      if (TakeWhole(need / extent, level + 1, end, sizes)) return true;
       (*sizes)[level] = 1;
     }
-    return TakeWhole(need, level + 1, sizes);
+    return TakeWhole(need, level + 1, end, sizes);
   }
 
   // A part of the first dimension that has room.
-  bool TakePart(int need, std::vector<int>* sizes) const {
-    for (std::size_t l = 0; l < levels_.size(); ++l) {
+  bool TakePart(int need, std::size_t end, std::vector<int>* sizes) const {
+    for (std::size_t l = 0; l < end; ++l) {
       if (left_[l] % need != 0) continue;
       (*sizes)[l] = need;
       return true;
@@ -162,13 +166,13 @@ class Placer {
   }
 
   // Parts of several dimensions, as much of the first ones as possible.
-  bool TakeAny(int need, std::size_t level, std::vector<int>* sizes) const {
+  bool TakeAny(int need, std::size_t level, std::size_t end, std::vector<int>* sizes) const {
     if (need == 1) return true;
-    if (level == levels_.size()) return false;
+    if (level == end) return false;
     for (int part = std::gcd(need, left_[level]); part >= 1; --part) {
       if (left_[level] % part != 0 || need % part != 0) continue;
       (*sizes)[level] = part;
-      if (TakeAny(need / part, level + 1, sizes)) return true;
+      if (TakeAny(need / part, level + 1, end, sizes)) return true;
     }
     (*sizes)[level] = 1;
     return false;

@@ -35,7 +35,46 @@ StatusOr<bool> IsKept(const std::vector<Tier>& tiers, std::size_t i, int below, 
   return true;
 }
 
+// Fills the levels with the axes in order. Returns the level that an axis does not nest with, -1 if
+// all do.
+int LevelThatDoesNotNest(std::vector<int> left, std::span<const AxisRequest> requests) {
+  std::size_t level = 0;
+  for (const AxisRequest& request : requests) {
+    int need = request.size;
+    while (need > 1 && level < left.size()) {
+      const int part = std::min(need, left[level]);
+      if (need % part != 0 || left[level] % part != 0) return static_cast<int>(level);
+      need /= part;
+      left[level] /= part;
+      if (left[level] == 1) ++level;
+    }
+  }
+  return -1;
+}
+
 }  // namespace
+
+Cluster FitTiers(const Cluster& cluster, std::span<const AxisRequest> requests) {
+  Cluster fitted = cluster;
+  const int per_node = cluster.nodes.chips_per_node;
+  if (cluster.is_torus() || cluster.chips <= per_node) return fitted;
+  const StatusOr<std::vector<Tier>> used = UsedTiers(cluster.nodes.tiers, cluster.chips / per_node);
+  if (!used.ok()) return fitted;
+  std::vector<Tier>& tiers = fitted.nodes.tiers;
+  tiers = *used;
+  while (true) {
+    std::vector<int> extents{per_node * cluster.chip.devices_per_chip};
+    int below = 1;
+    for (const Tier& tier : tiers) {
+      extents.push_back(tier.nodes / below);
+      below = tier.nodes;
+    }
+    const int tier = LevelThatDoesNotNest(extents, requests) - 1;
+    if (tier < 0 || tier + 1 >= static_cast<int>(tiers.size())) return fitted;
+    if (tiers[static_cast<std::size_t>(tier)].oversubscription > 1) return fitted;
+    tiers.erase(tiers.begin() + tier);
+  }
+}
 
 StatusOr<std::vector<Tier>> UsedTiers(const std::vector<Tier>& declared, int nodes) {
   std::vector<Tier> tiers = declared;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <limits>
+#include <numeric>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -33,6 +34,8 @@ TorusFabric::TorusFabric(const Cluster& cluster, RateSet rates, Fidelity fidelit
   first_ = dies > 1 ? 1 : 0;
   AddTorusLevels(cluster, cluster.chip.rates(rates).link * usable, net.latency);
   devices_ = cluster.devices();
+  AddSlices(cluster);
+  AddTorusLinks(cluster.chip.rates(rates).link * usable);
   if (dies > 1) die_family_ = AddFamily("die", 2, ExtentsFrom(0), net.die_to_die);
 }
 
@@ -52,6 +55,9 @@ void TorusFabric::AddTorusLevels(const Cluster& cluster, BytesPerSecond link, Se
     const bool wraps = ring_.back() && (twist_ == 0 || e == 2 * twist_);
     AddLevel({Level::Kind::kTorus, kDimensionNames[d], e, wraps, link, latency, false});
   }
+}
+
+void TorusFabric::AddTorusLinks(BytesPerSecond link) {
   const Coordinates extents = ExtentsFrom(first_);
   for (int d = 0; d < dimensions_; ++d) {
     const int e = extent(d);
@@ -60,6 +66,32 @@ void TorusFabric::AddTorusLevels(const Cluster& cluster, BytesPerSecond link, Se
     if (!ring_[Index(d)] && e != 2) box[Index(level_of(d))] = e - 1;
     family_.push_back(AddFamily(kDimensionNames[d], e == 2 ? 1 : 2, box, link));
   }
+}
+
+void TorusFabric::AddSlices(const Cluster& cluster) {
+  if (cluster.slices == 1) return;
+  AddLevel({Level::Kind::kNetwork, "slice", cluster.slices, false,
+            cluster.dcn / cluster.chip.devices_per_chip, cluster.dcn_latency, false});
+  Coordinates hosts = ExtentsFrom(first_);
+  host_.fill(1);
+  int chips_per_host = 1;
+  const std::vector<int>& host = cluster.chip.interconnect.host;
+  for (int d = 0; d < dimensions_ && d < static_cast<int>(host.size()); ++d) {
+    const int shared = std::gcd(host[Index(d)], extent(d));
+    host_[Index(level_of(d))] = shared;
+    hosts[Index(level_of(d))] /= shared;
+    chips_per_host *= shared;
+  }
+  dcn_family_ = AddFamily("dcn", 2, hosts, cluster.dcn * chips_per_host);
+}
+
+Coordinates TorusFabric::HostOf(Coordinates at) const {
+  for (int d = 0; d < dimensions_; ++d) at[Index(level_of(d))] /= host_[Index(level_of(d))];
+  return at;
+}
+
+bool TorusFabric::SameSlice(const Coordinates& a, const Coordinates& b) const {
+  return dcn_family_ < 0 || a[Index(level_of(dimensions_))] == b[Index(level_of(dimensions_))];
 }
 
 bool TorusFabric::SameChip(const Coordinates& a, const Coordinates& b) const {
@@ -177,7 +209,10 @@ void TorusFabric::RouteTwisted(const Coordinates& from, const Coordinates& to,
 void TorusFabric::Route(DeviceId src, DeviceId dst, std::vector<Hop>* hops) const {
   if (src == dst) return;
   const Coordinates from = CoordinatesOf(src), to = CoordinatesOf(dst);
-  if (SameChip(from, to)) {
+  if (!SameSlice(from, to)) {
+    hops->push_back({LinkAt(dcn_family_, 0, HostOf(from)), 1});
+    hops->push_back({LinkAt(dcn_family_, 1, HostOf(to)), 1});
+  } else if (SameChip(from, to)) {
     hops->push_back({LinkAt(die_family_, 0, from), 1});
     hops->push_back({LinkAt(die_family_, 1, to), 1});
   } else if (twist_ > 0) {
@@ -205,6 +240,7 @@ int TorusFabric::Distance(const Coordinates& from, const Coordinates& to) const 
 Seconds TorusFabric::Latency(DeviceId src, DeviceId dst) const {
   if (src == dst) return Seconds(0);
   const Coordinates from = CoordinatesOf(src), to = CoordinatesOf(dst);
+  if (!SameSlice(from, to)) return levels_.back().latency;
   if (SameChip(from, to)) return levels_.front().latency;
   return Distance(from, to) * levels_[Index(first_)].latency;
 }
@@ -212,8 +248,13 @@ Seconds TorusFabric::Latency(DeviceId src, DeviceId dst) const {
 std::string TorusFabric::LinkName(LinkId link) const {
   LinkPlace place = PlaceOf(link);
   const bool die = place.family == die_family_;
+  if (place.family == dcn_family_) {
+    for (int d = 0; d < dimensions_; ++d) {
+      place.at[Index(level_of(d))] *= host_[Index(level_of(d))];
+    }
+  }
   bool down = place.variant == 1;
-  if (!die) {
+  if (!die && place.family != dcn_family_) {
     const int d =
         static_cast<int>(std::find(family_.begin(), family_.end(), place.family) - family_.begin());
     int& at = place.at[Index(level_of(d))];
@@ -222,12 +263,17 @@ std::string TorusFabric::LinkName(LinkId link) const {
     if (down && !ring_[Index(d)] && extent(d) > 2) ++at;
   }
   std::string name = family(place.family).name;
-  absl::StrAppend(&name, die ? (down ? " down" : " up") : (down ? "-" : "+"), " (");
+  absl::StrAppend(
+      &name, die || place.family == dcn_family_ ? (down ? " down" : " up") : (down ? "-" : "+"),
+      " (");
   for (int d = 0; d < dimensions_; ++d) {
     absl::StrAppend(&name, d > 0 ? "," : "", place.at[Index(level_of(d))]);
   }
   absl::StrAppend(&name, ")");
   if (die) absl::StrAppend(&name, " die ", place.at[0]);
+  if (dcn_family_ >= 0) {
+    absl::StrAppend(&name, " slice ", place.at[Index(level_of(dimensions_))]);
+  }
   return name;
 }
 
@@ -259,7 +305,28 @@ FabricGraph TorusFabric::Explicit() const {
       }
     }
   }
+  if (dcn_family_ >= 0) ExplicitSlices(&graph, out(0), in(0));
   return graph;
+}
+
+// One switch joins the hosts of all slices.
+void TorusFabric::ExplicitSlices(FabricGraph* graph, int chips_out, int chips_in) const {
+  const int dies = first_ == 0 ? 1 : levels_.front().extent;
+  const int network = graph->nodes++;
+  const LinkId first = family(dcn_family_).first;
+  const int hosts = family(dcn_family_).size / 2;
+  const int ports = graph->nodes;
+  graph->nodes += 2 * hosts;
+  for (int host = 0; host < hosts; ++host) {
+    graph->edges.push_back({ports + 2 * host, network, first + 2 * host});
+    graph->edges.push_back({network, ports + 2 * host + 1, first + 2 * host + 1});
+  }
+  for (int chip = 0; chip < devices_ / dies; ++chip) {
+    const LinkId up = LinkAt(dcn_family_, 0, HostOf(CoordinatesOf(chip * dies)));
+    const int port = ports + (up - first);
+    graph->edges.push_back({chips_out + chip, port, kNoLink});
+    graph->edges.push_back({port + 1, chips_in + chip, kNoLink});
+  }
 }
 
 }  // namespace meshstep

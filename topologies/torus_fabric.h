@@ -7,6 +7,10 @@
 // Interconnection Networks", TPDS 2010, which the TPU v4 paper (arXiv 2304.01433, section 2.8)
 // names: all links alike, so that an all-to-all uses every dimension equally.
 //
+// Several slices are joined by the data-center network: a message goes from the chip's host up and
+// to the other chip's host down. The chips of a host share its NICs as one link each way; where a
+// host's shape does not divide the slice's, the largest shape that does is taken.
+//
 // Routes are shortest and dimension-ordered. Half-way around an even ring both ways are used
 // equally; on a twisted torus, every shortest displacement is.
 //
@@ -44,6 +48,12 @@ class TorusFabric final : public LevelFabric {
   int extent(int dimension) const {
     return levels_[static_cast<std::size_t>(level_of(dimension))].extent;
   }
+  void AddTorusLinks(BytesPerSecond link);
+  void AddSlices(const Cluster& cluster);
+  // Coordinates of the host of a chip, in the box of the hosts' links.
+  Coordinates HostOf(Coordinates at) const;
+  bool SameSlice(const Coordinates& a, const Coordinates& b) const;
+  void ExplicitSlices(FabricGraph* graph, int chips_out, int chips_in) const;
   bool SameChip(const Coordinates& a, const Coordinates& b) const;
   // Moves one hop; returns the link crossed.
   LinkId Step(int dimension, int direction, Coordinates* at) const;
@@ -63,6 +73,8 @@ class TorusFabric final : public LevelFabric {
   int first_ = 0;  // level of dimension x
   int dimensions_ = 0;
   int die_family_ = -1;
+  int dcn_family_ = -1;      // -1: one slice
+  Coordinates host_{};       // chips of a host, per level
   std::vector<int> family_;  // per dimension; -1: no links
   std::vector<bool> ring_;   // per dimension: closes, on itself or with a twist
   int twist_ = 0;            // n; 0: not twisted

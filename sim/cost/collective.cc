@@ -50,9 +50,12 @@ double ChunkBytes(Collective collective, Bytes bytes, int ranks) {
 std::span<const CollectiveAlgorithm* const> CollectiveAlgorithms() {
   static const auto* const kAlgorithms = [] {
     auto* all = new std::vector<const CollectiveAlgorithm*>{
-        &collectives::BidirectionalRing(), &collectives::Direct(),
-        &collectives::Hierarchical(),      &collectives::Line(),
-        &collectives::MultiAxisRing(),     &collectives::PointToPoint(),
+        &collectives::BidirectionalRing(),
+        &collectives::Direct(),
+        &collectives::Hierarchical(),
+        &collectives::Line(),
+        &collectives::MultiAxisRing(),
+        &collectives::PointToPoint(),
         &collectives::Ring(),
     };
     std::sort(all->begin(), all->end(),

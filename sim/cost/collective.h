@@ -42,6 +42,10 @@ struct RankFlow {
   double bytes;
 };
 
+// What switches do with flows on their way: kReduce adds up those to one destination wherever they
+// share a link, kMulticast copies one flow from a source to many destinations.
+enum class Combine { kNone, kReduce, kMulticast };
+
 // A phase starts when all members are there, waits `latency`, then drains its flows together.
 struct TrafficPhase {
   Seconds latency;
@@ -49,6 +53,10 @@ struct TrafficPhase {
   // True: `flows` are those sent by rank 0 only, and every rank r sends the same pattern shifted
   // along each dim of the group (all dims rings or switches).
   bool shifted = false;
+  // True: ranks that the symmetry of the fabric makes alike do not send alike (trees, chains, the
+  // carry of a flat ring), so that links of one class carry different loads.
+  bool uneven = false;
+  Combine combine = Combine::kNone;
 };
 
 // One message of one step. Chunks are numbered so that a test can follow them: for all-gather and
@@ -59,11 +67,16 @@ struct Message {
   int step;  // messages of step s may use what arrived in steps < s
   int src, dst;
   std::vector<int> chunks;
-  bool reduce;  // the receiver adds, rather than stores
+  bool reduce;                       // the receiver adds, rather than stores
+  Combine combine = Combine::kNone;  // with the other messages of the step to (from) one rank
 };
+
+// Bytes of one chunk.
+double ChunkBytes(Collective collective, Bytes bytes, int ranks);
 
 struct MessageSchedule {
   int splits = 1;
+  std::vector<double> fractions;  // of a chunk, per piece; empty: 1 / splits each
   std::vector<Message> messages;  // by step
 };
 
@@ -90,8 +103,7 @@ struct LinkDemand {
 struct CostPhase {
   Time latency;
   std::vector<LinkDemand> demands;
-  // What one group moves over its busiest link: the weight of sim/engine/flow_network.h.
-  double weight = 0;
+  double weight = 0;  // bytes that one group moves over its busiest link (see flow_network.h)
 };
 struct CollectiveCost {
   const CollectiveAlgorithm* algorithm = nullptr;
@@ -112,10 +124,6 @@ class CollectiveModel {
   // named algorithm is unknown or does not run on this group. A group of one costs nothing.
   StatusOr<CollectiveCost> Cost(Collective collective, Bytes bytes, std::span<const AxisId> axes,
                                 DeviceId device, std::string_view algorithm = "auto") const;
-
-  // `bytes` from `src` to `dst`. Folded: every device that agrees with `src` on the distinguished axes
-  // sends to its image of `dst` (same coordinates on all other axes). src == dst costs nothing.
-  CollectiveCost PointToPoint(Bytes bytes, DeviceId src, DeviceId dst) const;
 
  private:
   struct Impl;

@@ -1,8 +1,8 @@
 // All-gather along one dim of a group, the part of which most collectives are made: a
 // reduce-scatter is an all-gather run backwards, and an all-reduce is both.
 //
-// Symbols: X ranks along the dim; V bytes that every rank of the dim holds in the end; alpha latency
-// of one step; B bandwidth of one link (or port), one way.
+// Symbols: X ranks along the dim; V bytes that every rank of the dim holds in the end; alpha
+// latency of one step; B bandwidth of one link (or port), one way.
 //
 //   pattern         steps         drain                 source
 //   kRing           X-1           V (X-1) / (X B)       P. Patarasuk, X. Yuan, JPDC 69(2), 2009
@@ -49,8 +49,7 @@ struct DimGather {
   int pieces;                  // kBidirectional: 2 halves
   int first_step;
 };
-void AppendGatherMessages(const RankGrid& grid, const DimGather& gather,
-                          MessageSchedule* schedule);
+void AppendGatherMessages(const RankGrid& grid, const DimGather& gather, MessageSchedule* schedule);
 
 }  // namespace meshstep
 

@@ -1,8 +1,8 @@
 // Base of the algorithms that are defined by their all-gather. A reduce-scatter is the all-gather
 // run backwards (messages reversed in time and direction, receivers add); an all-reduce is a
 // reduce-scatter and then an all-gather.
-// Source: E. Chan et al., "Collective communication: theory, practice, and experience", CCPE 19(13),
-// 2007, sections 2 and 5 (duality).
+// Source: E. Chan et al., "Collective communication: theory, practice, and experience", CCPE
+// 19(13), 2007, sections 2 and 5 (duality).
 
 #ifndef MESHSTEP_SIM_COST_GATHER_ALGORITHM_H_
 #define MESHSTEP_SIM_COST_GATHER_ALGORITHM_H_

@@ -27,8 +27,7 @@ class OneDimGather : public GatherAlgorithm {
   MessageSchedule GatherMessages(const Group& group) const final {
     MessageSchedule schedule;
     schedule.splits = pattern_ == GatherPattern::kBidirectional ? 2 : 1;
-    AppendGatherMessages(RankGrid(group), {0, pattern_, {false}, 0, schedule.splits, 0},
-                         &schedule);
+    AppendGatherMessages(RankGrid(group), {0, pattern_, {false}, 0, schedule.splits, 0}, &schedule);
     return schedule;
   }
   Seconds GatherClosedForm(Bytes bytes, const Group& group) const final {

@@ -3,7 +3,9 @@
 #ifndef MESHSTEP_TESTS_TOPOLOGIES_CLUSTERS_H_
 #define MESHSTEP_TESTS_TOPOLOGIES_CLUSTERS_H_
 
+#include <ostream>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "topologies/cluster.h"
@@ -47,10 +49,35 @@ inline Cluster Switched(int nodes, int per_node, int nics, std::vector<Tier> tie
   return cluster;
 }
 
+// `slices` slices of kNic per chip and 10 us between them, with hosts of shape `host`.
+inline Cluster Slices(int slices, std::vector<int> host, Cluster slice) {
+  slice.slices = slices;
+  slice.chips *= slices;
+  slice.chip.interconnect.host = std::move(host);
+  slice.dcn = BytesPerSecond(kNic);
+  slice.dcn_latency = Seconds(10e-6);
+  return slice;
+}
+
+// `devices` and switches joined by two-way links of kLink and 1 us.
+inline Cluster Linked(int devices, int switches, const std::vector<std::pair<int, int>>& links) {
+  Cluster cluster;
+  cluster.chips = devices;
+  cluster.nodes.chips_per_node = devices;
+  cluster.switches = switches;
+  for (const auto& [a, b] : links) {
+    cluster.graph.push_back({a, b, BytesPerSecond(kLink), Seconds(1e-6)});
+    cluster.graph.push_back({b, a, BytesPerSecond(kLink), Seconds(1e-6)});
+  }
+  return cluster;
+}
+
 struct NamedCluster {
   std::string name;
   Cluster cluster;
 };
+
+inline void PrintTo(const NamedCluster& named, std::ostream* out) { *out << named.name; }
 
 // One of every shape that the fabrics know.
 inline std::vector<NamedCluster> SmallClusters() {
@@ -93,6 +120,26 @@ inline std::vector<NamedCluster> SmallClusters() {
       {"three tiers", Switched(8, 2, 2, {rails2, tapered, core})},
       {"full mesh", mesh},
       {"dies in nodes", dies},
+      {"two slices", Slices(2, {2, 2}, Ring({4, 6}))},
+      {"slices with odd hosts", Slices(3, {4, 2}, Torus({6, 3}, {true, false}))},
+      {"slices of dies", Slices(2, {2, 1}, Torus({4, 2}, {true, false}, 2))},
+      {"graph ring", Linked(5, 0, {{0, 1}, {1, 2}, {2, 3}, {3, 4}, {4, 0}})},
+      {"graph with parallel links", Linked(3, 0, {{0, 1}, {0, 1}, {1, 2}})},
+      {"graph of leaves and spines",
+       Linked(4, 4, {{0, 4}, {1, 4}, {2, 5}, {3, 5}, {4, 6}, {4, 7}, {5, 6}, {5, 7}})},
+      {"graph cube", Linked(8, 0,
+                            {{0, 1},
+                             {2, 3},
+                             {4, 5},
+                             {6, 7},
+                             {0, 2},
+                             {1, 3},
+                             {4, 6},
+                             {5, 7},
+                             {0, 4},
+                             {1, 5},
+                             {2, 6},
+                             {3, 7}})},
       {"chips alone", Switched(6, 1, 1, {leaf2, spine})},
   };
 }

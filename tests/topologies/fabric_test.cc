@@ -9,6 +9,7 @@
 #include <cmath>
 #include <map>
 #include <memory>
+#include <random>
 #include <set>
 #include <tuple>
 
@@ -95,6 +96,9 @@ TEST_P(EveryFabric, RoutesAreContiguousUnitFlowsOfShortestLength) {
   for (DeviceId src = 0; src < fabric->devices(); src += 1 + fabric->devices() / 40) {
     const std::vector<int> distance = graph.Distances(src);
     for (DeviceId dst = 0; dst < fabric->devices(); ++dst) {
+      // Chips of one slice talk over the torus even where the data-center network has fewer hops.
+      const DeviceId slice = fabric->devices() / GetParam().cluster.slices;
+      if (GetParam().cluster.slices > 1 && src / slice == dst / slice) continue;
       const std::vector<Hop> hops = RouteOf(*fabric, src, dst);
       double length = 0;
       std::map<int, double> reaches;  // by distance from src: what crosses into that distance
@@ -331,6 +335,126 @@ TEST(Torus, TwistSpeedsUpAllToAll) {
   EXPECT_LE(gain448, 1.75);
   EXPECT_GE(gain488, 1.25);
   EXPECT_LE(gain488, 1.40);
+}
+
+// Chips of a 2x2 host share 4 * kNic each way: v5p has 4 chips per host.
+TEST(Torus, SlicesAreJoinedByTheHostsNics) {
+  const auto fabric = Build(Slices(2, {2, 2}, Ring({4, 4})));
+  ASSERT_EQ(fabric->levels().size(), 3u);
+  EXPECT_EQ(fabric->levels()[2].kind, Level::Kind::kNetwork);
+  EXPECT_EQ(fabric->levels()[2].bandwidth.value(), kNic);
+  const std::vector<Hop> hops = RouteOf(*fabric, 0, 16);
+  ASSERT_EQ(hops.size(), 2u);
+  EXPECT_EQ(fabric->LinkName(hops[0].link), "dcn up (0,0) slice 0");
+  EXPECT_EQ(fabric->LinkName(hops[1].link), "dcn down (0,0) slice 1");
+  EXPECT_EQ(fabric->capacity(hops[0].link).value(), 4 * kNic);
+  EXPECT_EQ(RouteOf(*fabric, 5, 16)[0].link, hops[0].link);  // (1,1) is on the same host
+  EXPECT_NE(RouteOf(*fabric, 2, 16)[0].link, hops[0].link);  // (2,0) is not
+  EXPECT_EQ(fabric->Latency(0, 16).value(), 10e-6);
+  EXPECT_EQ(fabric->links(), 2 * (16 * 4 + 4 * 2));
+}
+
+// Inside each slice, routes are those of a slice alone.
+void ExpectRoutesOfOneSlice(const Cluster& cluster) {
+  Cluster alone = cluster;
+  alone.chips /= alone.slices;
+  alone.slices = 1;
+  const auto fabric = Build(cluster), slice = Build(alone);
+  for (DeviceId src = 0; src < fabric->devices(); ++src) {
+    const DeviceId first = src / slice->devices() * slice->devices();
+    const std::string suffix = " slice " + std::to_string(first / slice->devices());
+    for (DeviceId dst = 0; dst < slice->devices(); ++dst) {
+      const std::vector<Hop> expected = RouteOf(*slice, src - first, dst);
+      const std::vector<Hop> hops = RouteOf(*fabric, src, first + dst);
+      ASSERT_EQ(hops.size(), expected.size());
+      for (std::size_t i = 0; i < hops.size(); ++i) {
+        EXPECT_EQ(hops[i].fraction, expected[i].fraction);
+        EXPECT_EQ(fabric->LinkName(hops[i].link), slice->LinkName(expected[i].link) + suffix);
+      }
+      EXPECT_EQ(fabric->Latency(src, first + dst), slice->Latency(src - first, dst));
+    }
+  }
+}
+
+TEST(Torus, SlicesRouteAsOneAlone) {
+  int tested = 0;
+  for (const NamedCluster& named : SmallClusters()) {
+    if (named.cluster.slices == 1) continue;
+    ++tested;
+    ExpectRoutesOfOneSlice(named.cluster);
+  }
+  EXPECT_GE(tested, 3);
+}
+
+TEST(Graphs, SplitEvenlyAtEveryNode) {
+  // 0 to 4 by the diamond 0-{1,2,3}-4, then one link to 5.
+  const auto fabric = Build(Linked(6, 0, {{0, 1}, {0, 2}, {0, 3}, {1, 4}, {2, 4}, {3, 4}, {4, 5}}));
+  const std::vector<Hop> hops = RouteOf(*fabric, 0, 5);
+  ASSERT_EQ(hops.size(), 7u);
+  for (std::size_t i = 0; i < 6; ++i) EXPECT_DOUBLE_EQ(hops[i].fraction, 1.0 / 3);
+  EXPECT_DOUBLE_EQ(hops[6].fraction, 1);
+  EXPECT_DOUBLE_EQ(fabric->Latency(0, 5).value(), 3e-6);
+  EXPECT_EQ(fabric->levels()[0].bandwidth.value(), kLink);  // device 5 has one link
+  EXPECT_DOUBLE_EQ(fabric->levels()[0].latency.value(), 3e-6);
+}
+
+TEST(Graphs, AGraphOfATorusRoutesAsTheTorus) {
+  const auto torus = Build(Ring({3, 5}));
+  Cluster cluster = Linked(15, 0, {});
+  for (const FabricEdge& edge : torus->Explicit().edges) {
+    cluster.graph.push_back({edge.from, edge.to, BytesPerSecond(kLink), Seconds(1e-6)});
+  }
+  const auto graph = Build(cluster);
+  for (DeviceId src = 0; src < 15; ++src) {
+    for (DeviceId dst = 0; dst < 15; ++dst) {
+      double length = 0;
+      for (const Hop& hop : RouteOf(*graph, src, dst)) length += hop.fraction;
+      EXPECT_NEAR(length, static_cast<double>(RouteOf(*torus, src, dst).size()), 1e-12);
+      EXPECT_DOUBLE_EQ(graph->Latency(src, dst).value(), torus->Latency(src, dst).value());
+    }
+  }
+}
+
+// Two spines under the same leaves carry the same, whoever talks; their links to a leaf are one
+// class, and so are parallel links.
+TEST(Graphs, LinksThatCannotDifferAreOneClass) {
+  const auto spines =
+      Build(Linked(4, 4, {{0, 4}, {1, 4}, {2, 5}, {3, 5}, {4, 6}, {4, 7}, {5, 6}, {5, 7}}));
+  EXPECT_EQ(spines->SymmetryKeys({false}), 8 + 4);  // device links alone, leaf-spine links in pairs
+  const auto parallel = Build(Linked(3, 0, {{0, 1}, {0, 1}, {1, 2}}));
+  EXPECT_EQ(parallel->SymmetryKeys({false}), 4);
+}
+
+// Links of one key carry equal shares of every single message, in random graphs as well.
+TEST(Graphs, KeysCarryEqualSharesOfEveryMessage) {
+  std::mt19937 random(11);
+  for (int trial = 0; trial < 60; ++trial) {
+    const int devices = 2 + static_cast<int>(random() % 5),
+              switches = static_cast<int>(random() % 7);
+    std::vector<std::pair<int, int>> links;
+    for (int n = 1; n < devices + switches; ++n) {
+      links.emplace_back(static_cast<int>(random() % static_cast<unsigned>(n)), n);
+    }
+    for (auto extra = random() % 12; extra > 0; --extra) {
+      const int a = static_cast<int>(random() % static_cast<unsigned>(devices + switches));
+      const int b = static_cast<int>(random() % static_cast<unsigned>(devices + switches));
+      if (a != b) links.emplace_back(a, b);
+    }
+    const auto fabric = Build(Linked(devices, switches, links));
+    for (DeviceId src = 0; src < devices; ++src) {
+      for (DeviceId dst = 0; dst < devices; ++dst) {
+        std::vector<double> load(static_cast<std::size_t>(fabric->links()), 0);
+        for (const Hop& hop : RouteOf(*fabric, src, dst)) {
+          load[static_cast<std::size_t>(hop.link)] += hop.fraction;
+        }
+        for (LinkId link = 0; link < fabric->links(); ++link) {
+          const LinkId other = fabric->KeyExample(fabric->SymmetryKey(link, {false}), {false});
+          EXPECT_NEAR(load[static_cast<std::size_t>(link)], load[static_cast<std::size_t>(other)],
+                      1e-12);
+        }
+      }
+    }
+  }
 }
 
 TEST(Nodes, OneNodeHasNoNics) {

@@ -248,6 +248,69 @@ TEST(LoadCluster, MissingParts) {
               ElementsAre(HasSubstr("die_to_die_gbytes_per_s: is missing")));
 }
 
+TEST(LoadCluster, Slices) {
+  const Cluster cluster =
+      LoadOk(kTpu, "slice: \"4x4x4\" slices: 3 dcn_gbytes_per_s: 6.25 chips: 192");
+  EXPECT_EQ(cluster.chips, 3 * 64);
+  EXPECT_EQ(cluster.dcn.value(), 6.25e9);
+  EXPECT_DOUBLE_EQ(cluster.dcn_latency.value(), 10e-6);
+  EXPECT_EQ(LoadOk(kTpu, R"(slice: "4x4x4" slices: 2
+      chip { datasheet { scale_out_gbytes_per_s: 12.5 } })")
+                .dcn.value(),
+            12.5e9);
+  EXPECT_THAT(Errors(kTpu, "slice: \"4x4x4\" slices: 2"),
+              ElementsAre(HasSubstr("cluster.dcn_gbytes_per_s: is missing")));
+  EXPECT_THAT(Errors(kTpu, "slice: \"4x4x4\" slices: 0"),
+              ElementsAre(HasSubstr("cluster.slices: is 0")));
+  EXPECT_THAT(Errors(kTpu, "slice: \"4x4x4\" slices: 2 dcn_gbytes_per_s: 6 chips: 64"),
+              ElementsAre("cluster.chips: is 64, but 2 slices \"4x4x4\" have 128 chips"));
+  EXPECT_THAT(Errors(kTpu, "slice: \"28x20x16\" slices: 1000 dcn_gbytes_per_s: 6"),
+              ElementsAre(HasSubstr("cluster.slices: is 1000, which makes more than 1048576")));
+}
+
+constexpr char kGraph[] = R"(
+  chip { datasheet { matmul { dtype: "bf16" flops_per_s: 1e15 } hbm_bytes: 80000000000
+                     hbm_bytes_per_s: 3e12 } }
+)";
+
+TEST(LoadCluster, Graph) {
+  const Cluster cluster = LoadOk(kGraph, R"(chips: 3 graph { switches: 1
+      links { from: 0 to: 3 gbytes_per_s: 100 } links { from: 1 to: 3 gbytes_per_s: 50 latency_ns: 5 }
+      links { from: 2 to: 3 gbytes_per_s: 25 one_way: true }
+      links { from: 3 to: 2 gbytes_per_s: 10 one_way: true } })");
+  EXPECT_EQ(cluster.graph.size(), 6u);
+  const auto fabric = BuildFabric(cluster, RateSet::kDatasheet, Fidelity::kIdeal);
+  std::vector<Hop> hops;
+  fabric->Route(1, 2, &hops);
+  ASSERT_EQ(hops.size(), 2u);
+  EXPECT_EQ(fabric->capacity(hops[0].link).value(), 50e9);
+  EXPECT_EQ(fabric->capacity(hops[1].link).value(), 10e9);
+}
+
+TEST(LoadCluster, GraphIsRefused) {
+  EXPECT_THAT(
+      Errors(kGraph, "chips: 2 graph {}"),
+      ElementsAre("cluster.graph: is disconnected: device 0 cannot reach device 1; expected a "
+                  "way from every device to every other"));
+  EXPECT_THAT(Errors(kGraph, "chips: 2 graph { links { to: 1 gbytes_per_s: 1 one_way: true } }"),
+              ElementsAre(HasSubstr("device 1 cannot reach device 0")));
+  EXPECT_THAT(Errors(kGraph, "chips: 2 graph { links { to: 1 } }"),
+              ElementsAre("cluster.graph.links[0].gbytes_per_s: is 0, expected a number above 0"));
+  EXPECT_THAT(Errors(kGraph, "chips: 2 graph { links { from: -1 to: 2 gbytes_per_s: 1 } }"),
+              ElementsAre("cluster.graph.links[0].from: is -1, expected an integer from 0 to 1",
+                          "cluster.graph.links[0].to: is 2, expected an integer from 0 to 1"));
+  EXPECT_THAT(Errors(kGraph, "chips: 2 graph { links { from: 1 to: 1 gbytes_per_s: 1 } }"),
+              ElementsAre(HasSubstr("the same node as from")));
+  EXPECT_THAT(Errors(kGraph, "chips: 2 slice: \"2\" graph { links { to: 1 gbytes_per_s: 1 } }"),
+              ElementsAre(HasSubstr("cluster.slice: is given beside a graph")));
+  EXPECT_THAT(Errors(kGraph, "chips: 5000 graph {}"),
+              ElementsAre(HasSubstr("expected at most 4096")));
+  EXPECT_THAT(Errors(kGraph, "chips: 4096 graph { switches: 65536 }"),
+              ElementsAre(HasSubstr("cluster.graph.switches: is 65536 beside 4096 devices")));
+  EXPECT_THAT(Errors(kGraph, "chips: 2 graph { switches: -1 }"),
+              testing::Contains(HasSubstr("cluster.graph.switches: is -1")));
+}
+
 // Every data file loads; tori with their smallest slices, nodes with as many chips as a node has.
 TEST(LoadCluster, DataFiles) {
   for (const std::string& name : ListPresets("topologies/clusters")) {

@@ -13,6 +13,7 @@
 #include <set>
 
 #include "tests/topologies/clusters.h"
+#include "topologies/tiers.h"
 
 namespace meshstep {
 namespace {
@@ -86,6 +87,39 @@ TEST(Place, RanksFillNodes) {
   for (DeviceId d = 0; d < fabric->devices(); ++d) {
     EXPECT_EQ(mesh.Device(std::vector<int>{d % 4, d / 4 % 32, d / 128}), d);
   }
+}
+
+// Slices are taken last, whatever their number.
+TEST(Place, OnlyWhatDoesNotFitCrossesSlices) {
+  const auto fabric = Build(Slices(4, {2, 2}, Ring({16, 16})));
+  const Mesh mesh = PlaceOk(*fabric, {{"tensor", 4, ""}, {"fsdp", 64, ""}, {"data", 4, ""}});
+  EXPECT_THAT(Parts(mesh, "tensor"), ElementsAre(AxisPart{0, 4, 1}));
+  EXPECT_THAT(Parts(mesh, "fsdp"), ElementsAre(AxisPart{0, 4, 4}, AxisPart{1, 16, 1}));
+  EXPECT_THAT(Parts(mesh, "data"), ElementsAre(AxisPart{2, 4, 1}));
+  const Group group = mesh.GroupOf(std::vector<AxisId>{2}, 0);
+  ASSERT_EQ(group.dims.size(), 1u);
+  EXPECT_EQ(group.dims[0].kind, Level::Kind::kNetwork);
+}
+
+// Megatron's 530B run on 280 nodes of DGX A100: 8-way tensor, 8-way data, 35 stages; scalable units
+// of 20 nodes do not nest with 8.
+TEST(Place, TiersThatAxesDoNotNestWithAreJoined) {
+  const Cluster a100 = Switched(
+      280, 8, 8, {{"leaf", 20, 1, Seconds(0), true}, {"spine", 0, 1, Seconds(1e-6), false}});
+  const std::vector<AxisRequest> requests = {
+      {"tensor", 8, ""}, {"data", 8, ""}, {"pipeline", 35, ""}};
+  EXPECT_THAT(PlaceError(*Build(a100), requests), HasSubstr("axis \"data\" has size 8"));
+  const Cluster fitted = FitTiers(a100, requests);
+  ASSERT_EQ(fitted.nodes.tiers.size(), 1u);
+  PlaceOk(*Build(fitted), requests);
+  // Sizes that nest change nothing.
+  const std::vector<AxisRequest> nests = {
+      {"tensor", 8, ""}, {"data", 20, ""}, {"pipeline", 14, ""}};
+  EXPECT_EQ(FitTiers(a100, nests).nodes.tiers.size(), 2u);
+  // A taper is not joined away.
+  Cluster tapered = a100;
+  tapered.nodes.tiers[0].oversubscription = 2;
+  EXPECT_EQ(FitTiers(tapered, requests).nodes.tiers.size(), 2u);
 }
 
 TEST(Place, RefusalsNameTheAxisAndTheSizesThatFit) {

@@ -1,0 +1,110 @@
+#include <algorithm>
+#include <map>
+#include <tuple>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "sim/base/check.h"
+#include "sim/cost/collective.h"
+#include "sim/cost/link_load.h"
+
+namespace meshstep {
+
+struct CollectiveModel::Impl {
+  const Mesh* mesh;
+  const LinkClasses* classes;
+  using Key = std::tuple<Collective, double, std::vector<AxisId>, std::vector<int>, std::string>;
+  mutable std::map<Key, CollectiveCost> cache;
+
+  BytesPerSecond Capacity(int link) const {
+    return classes != nullptr ? classes->capacity(link) : mesh->fabric().capacity(link);
+  }
+
+  // What distinguishes the groups whose cost differs: the whole device when links are explicit.
+  std::vector<int> PlaceOf(DeviceId device) const {
+    if (classes == nullptr) return {device};
+    std::vector<int> place;
+    for (const AxisId axis : classes->distinguished()) {
+      place.push_back(mesh->Coordinate(device, axis));
+    }
+    return place;
+  }
+
+  CollectiveCost Price(const CollectiveAlgorithm& algorithm, Collective collective, Bytes bytes,
+                       std::span<const AxisId> axes, DeviceId device, const Group& group) const {
+    CollectiveCost cost;
+    cost.algorithm = &algorithm;
+    Time idle;
+    std::vector<double> sent(group.members.size(), 0.0);
+    for (const TrafficPhase& phase : algorithm.Traffic(collective, bytes, group)) {
+      for (const RankFlow& flow : phase.flows)
+        sent[static_cast<std::size_t>(flow.src)] += flow.bytes;
+      const LinkLoad load = LoadOf(*mesh, classes, axes, device, phase);
+      CostPhase priced{Time::RoundUp(phase.latency), load.demands, load.weight};
+      Seconds drain;
+      for (const LinkDemand& demand : priced.demands) {
+        drain = std::max(drain, Bytes(demand.bytes) / Capacity(demand.link));
+      }
+      idle += priced.latency + Time::RoundUp(drain);
+      cost.phases.push_back(std::move(priced));
+    }
+    cost.sent_per_device = Bytes(*std::max_element(sent.begin(), sent.end()));
+    cost.idle_time = Seconds(idle.seconds());
+    return cost;
+  }
+
+  StatusOr<CollectiveCost> Choose(Collective collective, Bytes bytes, std::span<const AxisId> axes,
+                                  DeviceId device, std::string_view name) const {
+    const Group group = mesh->GroupOf(axes, device);
+    if (group.size() == 1) return CollectiveCost{};
+    if (name != "auto") {
+      const CollectiveAlgorithm* algorithm = FindAlgorithm(name);
+      if (algorithm == nullptr) {
+        return InvalidInput(absl::StrCat("algorithm: is \"", std::string(name),
+                                         "\", expected auto or one of ", Known(collective, group)));
+      }
+      if (!algorithm->Supports(collective, group)) {
+        return InvalidInput(absl::StrCat(
+            "algorithm: \"", std::string(name), "\" does not run ", std::string(NameOf(collective)),
+            " on this group of ", group.size(), "; expected one of ", Known(collective, group)));
+      }
+      return Price(*algorithm, collective, bytes, axes, device, group);
+    }
+    CollectiveCost best;
+    for (const CollectiveAlgorithm* algorithm : CollectiveAlgorithms()) {
+      if (!algorithm->Supports(collective, group)) continue;
+      CollectiveCost cost = Price(*algorithm, collective, bytes, axes, device, group);
+      if (best.algorithm == nullptr || cost.idle_time < best.idle_time) best = std::move(cost);
+    }
+    CHECK(best.algorithm != nullptr) << "no algorithm for " << NameOf(collective) << " ";
+    return best;
+  }
+
+  static std::string Known(Collective collective, const Group& group) {
+    std::string known;
+    for (const CollectiveAlgorithm* algorithm : CollectiveAlgorithms()) {
+      if (!algorithm->Supports(collective, group)) continue;
+      absl::StrAppend(&known, known.empty() ? "" : ", ", std::string(algorithm->name()));
+    }
+    return known;
+  }
+};
+
+CollectiveModel::CollectiveModel(const Mesh& mesh, const LinkClasses* classes, Fidelity)
+    : impl_(new Impl{&mesh, classes, {}}) {}
+
+CollectiveModel::~CollectiveModel() = default;
+
+StatusOr<CollectiveCost> CollectiveModel::Cost(Collective collective, Bytes bytes,
+                                               std::span<const AxisId> axes, DeviceId device,
+                                               std::string_view algorithm) const {
+  const Impl::Key key{collective, bytes.value(), std::vector<AxisId>(axes.begin(), axes.end()),
+                      impl_->PlaceOf(device), std::string(algorithm)};
+  const auto found = impl_->cache.find(key);
+  if (found != impl_->cache.end()) return found->second;
+  ASSIGN_OR_RETURN(const CollectiveCost cost,
+                   impl_->Choose(collective, bytes, axes, device, algorithm));
+  return impl_->cache.emplace(key, cost).first->second;
+}
+
+}  // namespace meshstep

@@ -1,0 +1,268 @@
+#include "sim/cost/link_load.h"
+
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "sim/base/check.h"
+#include "sim/cost/rank_grid.h"
+
+namespace meshstep {
+namespace {
+
+std::size_t Index(int i) { return static_cast<std::size_t>(i); }
+
+int ShiftedBy(const RankGrid& grid, int rank, int offset) {
+  for (int d = 0; d < grid.dims(); ++d) rank = grid.Shift(rank, d, grid.Digit(offset, d));
+  return rank;
+}
+
+// Loads of explicit links, cleared by what was touched.
+class LoadMap {
+ public:
+  explicit LoadMap(LinkId links) : load_(Index(links), 0.0) {}
+  void Add(LinkId link, double bytes) {
+    if (load_[Index(link)] == 0) touched_.push_back(link);
+    load_[Index(link)] += bytes;
+  }
+  void Raise(LinkId link, double bytes) {
+    if (load_[Index(link)] == 0) touched_.push_back(link);
+    load_[Index(link)] = std::max(load_[Index(link)], bytes);
+  }
+  // Calls visit(link, bytes) in the order of the links.
+  template <class Visit>
+  void ForEach(Visit visit) {
+    std::sort(touched_.begin(), touched_.end());
+    for (const LinkId link : touched_) visit(link, load_[Index(link)]);
+  }
+  double Max() const {
+    double most = 0;
+    for (const LinkId link : touched_) most = std::max(most, load_[Index(link)]);
+    return most;
+  }
+  void Clear() {
+    for (const LinkId link : touched_) load_[Index(link)] = 0;
+    touched_.clear();
+  }
+
+ private:
+  std::vector<double> load_;
+  std::vector<LinkId> touched_;
+};
+
+// Flows that meet in one rank share each link: the largest counts.
+void AddCombined(const Fabric& fabric, const Group& group, const TrafficPhase& phase,
+                 std::vector<RankFlow> flows, LoadMap* load) {
+  const bool reduce = phase.combine == Combine::kReduce;
+  const auto joint = [&](const RankFlow& flow) { return reduce ? flow.dst : flow.src; };
+  std::stable_sort(flows.begin(), flows.end(),
+                   [&](const RankFlow& a, const RankFlow& b) { return joint(a) < joint(b); });
+  LoadMap shared(fabric.links());
+  std::vector<Hop> hops;
+  for (std::size_t i = 0; i < flows.size(); ++i) {
+    hops.clear();
+    fabric.Route(group.members[Index(flows[i].src)], group.members[Index(flows[i].dst)], &hops);
+    for (const Hop& hop : hops) shared.Raise(hop.link, flows[i].bytes * hop.fraction);
+    if (i + 1 < flows.size() && joint(flows[i + 1]) == joint(flows[i])) continue;
+    shared.ForEach([&](LinkId link, double bytes) { load->Add(link, bytes); });
+    shared.Clear();
+  }
+}
+
+std::vector<RankFlow> AllFlows(const Group& group, const TrafficPhase& phase) {
+  if (!phase.shifted) return phase.flows;
+  const RankGrid grid(group);
+  std::vector<RankFlow> flows;
+  flows.reserve(phase.flows.size() * group.members.size());
+  for (int rank = 0; rank < group.size(); ++rank) {
+    for (const RankFlow& flow : phase.flows) {
+      CHECK_EQ(flow.src, 0);
+      flows.push_back({rank, ShiftedBy(grid, rank, flow.dst), flow.bytes});
+    }
+  }
+  return flows;
+}
+
+void AddGroup(const Fabric& fabric, const Group& group, const TrafficPhase& phase, LoadMap* load) {
+  if (phase.combine != Combine::kNone) {
+    AddCombined(fabric, group, phase, AllFlows(group, phase), load);
+    return;
+  }
+  std::vector<Hop> hops;
+  for (const RankFlow& flow : AllFlows(group, phase)) {
+    hops.clear();
+    fabric.Route(group.members[Index(flow.src)], group.members[Index(flow.dst)], &hops);
+    for (const Hop& hop : hops) load->Add(hop.link, flow.bytes * hop.fraction);
+  }
+}
+
+// Where the groups of some axes differ from one another.
+class GroupPlaces {
+ public:
+  GroupPlaces(const Mesh& mesh, const LinkClasses& classes, std::span<const AxisId> axes,
+              DeviceId device)
+      : mesh_(&mesh), axes_(axes) {
+    const auto contains = [](std::span<const AxisId> list, AxisId axis) {
+      return std::find(list.begin(), list.end(), axis) != list.end();
+    };
+    for (AxisId axis = 0; axis < static_cast<AxisId>(mesh.axes().size()); ++axis) {
+      coordinates_.push_back(mesh.Coordinate(device, axis));
+      if (contains(axes, axis) || contains(classes.distinguished(), axis)) continue;
+      free_.push_back(axis);
+      count_ *= mesh.size(axis);
+    }
+    const std::vector<Level>& levels = mesh.fabric().levels();
+    fixed_ = classes.fixed();
+    // The dimensions of a twisted torus move together.
+    bool torus = false;
+    for (std::size_t l = 0; l < levels.size(); ++l) {
+      torus = torus || (fixed_[l] && levels[l].kind == Level::Kind::kTorus);
+    }
+    for (std::size_t l = 0; l < levels.size(); ++l) {
+      if (levels[l].kind == Level::Kind::kTorus) fixed_[l] = fixed_[l] || torus;
+    }
+  }
+
+  bool IsFixed(int level) const { return fixed_[Index(level)]; }
+  // Number of groups.
+  double count() const { return count_; }
+
+  // Calls visit(group) for one group per combination of fixed coordinates (or for every group);
+  // returns how many.
+  template <class Visit>
+  int ForEach(bool every, Visit visit) const {
+    int visited = 0;
+    Walk(0, every, coordinates_, [&](const std::vector<int>& at) {
+      ++visited;
+      visit(mesh_->GroupOf(axes_, mesh_->Device(at)));
+    });
+    return visited;
+  }
+
+ private:
+  template <class Visit>
+  void Walk(std::size_t i, bool every, std::vector<int> at, const Visit& visit) const {
+    if (i == free_.size()) return visit(at);
+    const AxisId axis = free_[i];
+    for (int c = 0; c < mesh_->size(axis); ++c) {
+      if (!every && MovesFreely(axis, c)) continue;
+      at[Index(axis)] = c;
+      Walk(i + 1, every, at, visit);
+    }
+  }
+  // Whether coordinate c differs from 0 on a level that is not fixed.
+  bool MovesFreely(AxisId axis, int c) const {
+    for (const AxisPart& part : mesh_->axes()[Index(axis)].parts) {
+      if (c % part.size != 0 && !fixed_[Index(part.level)]) return true;
+      c /= part.size;
+    }
+    return false;
+  }
+
+  const Mesh* mesh_;
+  std::span<const AxisId> axes_;
+  std::vector<int> coordinates_;
+  std::vector<AxisId> free_;
+  std::vector<bool> fixed_;
+  double count_ = 1;
+};
+
+LinkLoad ToDemands(const std::map<int, double>& bytes, double weight) {
+  LinkLoad load{{}, weight};
+  for (const auto& [link, amount] : bytes) load.demands.push_back({link, amount});
+  return load;
+}
+
+// Every rank's flows are rank 0's, shifted, and so are its links: rank 0's bytes on a class times
+// the ranks. Weight: they spread evenly over the images of the links, which are counted by routing
+// one flow of each class from every rank.
+void AddShifted(const Fabric& fabric, const LinkClasses& classes, const Group& group,
+                const TrafficPhase& phase, std::map<int, double>* bytes, double* weight) {
+  std::map<int, double> own;
+  std::map<int, const RankFlow*> example;
+  std::vector<Hop> hops;
+  for (const RankFlow& flow : phase.flows) {
+    hops.clear();
+    fabric.Route(group.members[0], group.members[Index(flow.dst)], &hops);
+    for (const Hop& hop : hops) {
+      const int c = classes.ClassOf(hop.link);
+      own[c] += flow.bytes * hop.fraction;
+      example.emplace(c, &flow);
+    }
+  }
+  const RankGrid grid(group);
+  for (const auto& [c, amount] : own) {
+    (*bytes)[c] += amount * group.size();
+    std::vector<LinkId> images;
+    for (int rank = 0; rank < group.size(); ++rank) {
+      hops.clear();
+      fabric.Route(group.members[Index(rank)],
+                   group.members[Index(ShiftedBy(grid, rank, example[c]->dst))], &hops);
+      for (const Hop& hop : hops) {
+        if (classes.ClassOf(hop.link) == c) images.push_back(hop.link);
+      }
+    }
+    std::sort(images.begin(), images.end());
+    images.erase(std::unique(images.begin(), images.end()), images.end());
+    *weight = std::max(*weight, amount * group.size() / static_cast<double>(images.size()));
+  }
+}
+
+LinkLoad UnevenLoad(const Mesh& mesh, const LinkClasses& classes, const GroupPlaces& places,
+                    const TrafficPhase& phase) {
+  LoadMap all(mesh.fabric().links()), one(mesh.fabric().links());
+  double weight = 0;
+  places.ForEach(true, [&](const Group& group) {
+    AddGroup(mesh.fabric(), group, phase, &one);
+    weight = std::max(weight, one.Max());
+    one.ForEach([&](LinkId link, double amount) { all.Add(link, amount); });
+    one.Clear();
+  });
+  std::map<int, double> bytes;
+  all.ForEach([&](LinkId link, double amount) {
+    double& most = bytes[classes.ClassOf(link)];
+    most = std::max(most, amount);
+  });
+  return ToDemands(bytes, weight);
+}
+
+LinkLoad EvenLoad(const Mesh& mesh, const LinkClasses& classes, const GroupPlaces& places,
+                  const TrafficPhase& phase) {
+  std::map<int, double> bytes;
+  LoadMap one(mesh.fabric().links());
+  double weight = 0;
+  const int routed = places.ForEach(false, [&](const Group& group) {
+    bool fixed = phase.combine != Combine::kNone;
+    for (const Group::Dim& dim : group.dims) fixed = fixed || places.IsFixed(dim.level);
+    if (phase.shifted && !fixed) {
+      AddShifted(mesh.fabric(), classes, group, phase, &bytes, &weight);
+      return;
+    }
+    AddGroup(mesh.fabric(), group, phase, &one);
+    weight = std::max(weight, one.Max());
+    one.ForEach([&](LinkId link, double amount) { bytes[classes.ClassOf(link)] += amount; });
+    one.Clear();
+  });
+  for (auto& [c, amount] : bytes) {
+    amount *= places.count() / routed / static_cast<double>(classes.count(c));
+  }
+  return ToDemands(bytes, weight);
+}
+
+}  // namespace
+
+LinkLoad LoadOf(const Mesh& mesh, const LinkClasses* classes, std::span<const AxisId> axes,
+                DeviceId device, const TrafficPhase& phase) {
+  if (classes != nullptr) {
+    const GroupPlaces places(mesh, *classes, axes, device);
+    return phase.uneven ? UnevenLoad(mesh, *classes, places, phase)
+                        : EvenLoad(mesh, *classes, places, phase);
+  }
+  LoadMap one(mesh.fabric().links());
+  AddGroup(mesh.fabric(), mesh.GroupOf(axes, device), phase, &one);
+  LinkLoad load{{}, one.Max()};
+  one.ForEach([&](LinkId link, double bytes) { load.demands.push_back({link, bytes}); });
+  return load;
+}
+
+}  // namespace meshstep
