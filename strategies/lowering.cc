@@ -407,7 +407,8 @@ StatusOr<StepGraph> LowerStep(const Scenario& scenario, const LoweringOptions& o
   std::vector<AxisId> distinguished;
   if (plan.pipeline >= 0) distinguished.push_back(plan.pipeline);
   const LinkClasses classes(mesh, distinguished);
-  const CollectiveModel collectives(mesh, options.unfolded ? nullptr : &classes, options.fidelity);
+  const CollectiveModel collectives(mesh, &classes, options.fidelity);
+  const CollectiveModel explicit_links(mesh, nullptr, options.fidelity);
   const ComputeModel compute(scenario.cluster.chip, RateSet::kDatasheet, options.fidelity);
 
   TransferTable transfers;
@@ -425,7 +426,8 @@ StatusOr<StepGraph> LowerStep(const Scenario& scenario, const LoweringOptions& o
   StepGraph out;
   for (const AxisRequest& axis : plan.axes) out.axis_names.push_back(axis.name);
   for (int t = 0; t < transfers.size(); ++t) out.transfers.push_back({transfers[t], "", 0});
-  StepBuilder builder(plan, mesh, classes, collectives, options.unfolded, transfers, &out);
+  StepBuilder builder(plan, mesh, classes, collectives,
+                      options.unfolded ? &explicit_links : nullptr, transfers, &out);
   out.resident.resize(out.units.size());
   StepEmitter emitter(scenario, model, compute, &builder, &out, send);
   RETURN_IF_ERROR(emitter.Emit());

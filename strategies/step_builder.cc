@@ -7,17 +7,19 @@
 namespace meshstep {
 
 StepBuilder::StepBuilder(const Plan& plan, const Mesh& mesh, const LinkClasses& classes,
-                         const CollectiveModel& model, bool unfolded,
+                         const CollectiveModel& model, const CollectiveModel* explicit_model,
                          const TransferTable& transfers, StepGraph* out)
     : plan_(plan),
       mesh_(mesh),
+      classes_(classes),
       model_(model),
-      unfolded_(unfolded),
+      explicit_model_(explicit_model),
+      unfolded_(explicit_model != nullptr),
       transfers_(transfers),
       out_(out),
       stage_units_(Index(plan.stages)) {
   const Fabric& fabric = mesh.fabric();
-  if (unfolded) {
+  if (unfolded_) {
     for (LinkId l = 0; l < fabric.links(); ++l) {
       out->graph.AddLink(fabric.capacity(l));
       out->links.push_back({fabric.LinkName(l), 1});
@@ -28,17 +30,45 @@ StepBuilder::StepBuilder(const Plan& plan, const Mesh& mesh, const LinkClasses& 
       out->links.push_back({classes.Name(c), classes.count(c)});
     }
   }
-  std::vector<bool> seen(Index(plan.stages), false);
-  for (DeviceId d = 0; d < fabric.devices(); ++d) {
-    const int stage = plan.pipeline < 0 ? 0 : mesh.Coordinate(d, plan.pipeline);
-    if (!unfolded && seen[Index(stage)]) continue;
-    seen[Index(stage)] = true;
+  std::vector<DeviceId> devices;
+  std::vector<int> coordinates(mesh.axes().size(), 0);
+  ListUnits(0, &coordinates, &devices);
+  std::sort(devices.begin(), devices.end());
+  for (const DeviceId d : devices) {
     const int unit = static_cast<int>(out->units.size());
+    const int stage = plan.pipeline < 0 ? 0 : mesh.Coordinate(d, plan.pipeline);
+    unit_of_[KeyOf(d)] = {unit, static_cast<int>(stage_units_[Index(stage)].size())};
     stage_units_[Index(stage)].push_back(unit);
-    out->units.push_back({stage, d, unfolded ? 1 : fabric.devices() / plan.stages});
+    out->units.push_back({stage, d, fabric.devices() / static_cast<std::int64_t>(devices.size())});
     out->compute_stream.push_back(Stream(unit, "compute"));
-    if (!unfolded && unit + 1 == plan.stages) break;
   }
+}
+
+// One device of every class: each axis runs through the coordinates that make devices differ.
+void StepBuilder::ListUnits(AxisId axis, std::vector<int>* coordinates,
+                            std::vector<DeviceId>* devices) const {
+  if (Index(axis) == mesh_.axes().size()) {
+    devices->push_back(mesh_.Device(*coordinates));
+    return;
+  }
+  const bool every = unfolded_ || axis == plan_.pipeline;
+  for (int c = 0; c < mesh_.size(axis); ++c) {
+    int left = c;
+    bool differs = true;
+    for (const AxisPart& part : mesh_.axes()[Index(axis)].parts) {
+      differs &= every || left % part.size == 0 || classes_.IsDistinguished(part.level);
+      left /= part.size;
+    }
+    if (!differs) continue;
+    (*coordinates)[Index(axis)] = c;
+    ListUnits(axis + 1, coordinates, devices);
+  }
+  (*coordinates)[Index(axis)] = 0;
+}
+
+// Folded: what tells device classes apart. Unfolded: the device.
+std::vector<int> StepBuilder::KeyOf(DeviceId device) const {
+  return unfolded_ ? std::vector<int>{device} : classes_.DeviceKey(device);
 }
 
 const std::string* StepBuilder::Intern(const std::string& name) {
@@ -85,18 +115,19 @@ const std::vector<StepBuilder::GroupOfUnits>& StepBuilder::Groups(int stage,
                                                                   const std::vector<AxisId>& axes) {
   const auto [it, added] = groups_.try_emplace({stage, axes});
   if (!added) return it->second;
+  // Units that agree on everything the axes do not cover are one group.
   const std::vector<int>& units = stage_units_[Index(stage)];
-  if (!unfolded_) {
-    it->second.push_back({{0}});
-    return it->second;
-  }
-  // Units with equal coordinates on all other axes are one group.
   std::map<std::vector<int>, std::size_t> index;
   for (std::size_t u = 0; u < units.size(); ++u) {
     std::vector<int> key;
     for (AxisId a = 0; a < static_cast<AxisId>(mesh_.axes().size()); ++a) {
       if (std::find(axes.begin(), axes.end(), a) != axes.end()) continue;
-      key.push_back(mesh_.Coordinate(out_->units[Index(units[u])].device, a));
+      int coordinate = mesh_.Coordinate(out_->units[Index(units[u])].device, a);
+      for (const AxisPart& part : mesh_.axes()[Index(a)].parts) {
+        if (unfolded_ || classes_.IsDistinguished(part.level))
+          key.push_back(coordinate % part.size);
+        coordinate /= part.size;
+      }
     }
     const auto [at, is_new] = index.try_emplace(std::move(key), it->second.size());
     if (is_new) it->second.emplace_back();
@@ -132,20 +163,30 @@ PatternId StepBuilder::Add(const CollectiveCost& cost, int transfer) {
   return out_->graph.AddPattern(std::move(phases));
 }
 
-StatusOr<PatternId> StepBuilder::Pattern(int stage, int transfer, DeviceId device) {
-  const auto [it, added] = patterns_.try_emplace({transfer, unfolded_ ? device : stage, -1}, -1);
+StatusOr<PatternId> StepBuilder::Pattern(int transfer, DeviceId device) {
+  const auto [it, added] = patterns_.try_emplace({transfer, device, -1}, -1);
   if (!added) return it->second;
   const TransferSpec& spec = transfers_[transfer];
   ASSIGN_OR_RETURN(const CollectiveCost cost, model_.Cost(spec.collective, Bytes(spec.bytes),
                                                           spec.axes, device, Algorithm(spec)));
-  it->second = Add(cost, transfer);
+  if (!unfolded_ || cost.algorithm == nullptr) {
+    it->second = Add(cost, transfer);
+    return it->second;
+  }
+  // The same algorithm as folded, where the choice knows of all groups that share links.
+  ASSIGN_OR_RETURN(const CollectiveCost one,
+                   explicit_model_->Cost(spec.collective, Bytes(spec.bytes), spec.axes, device,
+                                         cost.algorithm->name()));
+  it->second = Add(one, transfer);
   return it->second;
 }
 
 StatusOr<PatternId> StepBuilder::SendPattern(int transfer, DeviceId from, DeviceId to) {
   const auto [it, added] = patterns_.try_emplace({transfer, from, to}, -1);
   if (!added) return it->second;
-  it->second = Add(model_.PointToPoint(Bytes(transfers_[transfer].bytes), from, to), transfer);
+  const CollectiveModel& model = unfolded_ ? *explicit_model_ : model_;
+  it->second = Add(model.PointToPoint(Bytes(transfers_[transfer].bytes), plan_.pipeline, from, to),
+                   transfer);
   return it->second;
 }
 
@@ -170,9 +211,9 @@ StatusOr<UnitTasks> StepBuilder::AddTransfer(const Where& where, const std::stri
         if ((*list)[Index(u)] >= 0) scratch_.push_back((*list)[Index(u)]);
       }
     }
-    ASSIGN_OR_RETURN(const PatternId pattern,
-                     Pattern(where.stage, transfer,
-                             out_->units[Index(units[Index(group.members.front())])].device));
+    ASSIGN_OR_RETURN(
+        const PatternId pattern,
+        Pattern(transfer, out_->units[Index(units[Index(group.members.front())])].device));
     const TaskId task = out_->graph.AddTransfer(scratch_streams_, pattern, scratch_);
     Record(where, TaskKind::kTransfer, name, transfer);
     for (const int u : group.members) tasks[Index(u)] = task;
@@ -189,22 +230,20 @@ StatusOr<UnitTasks> StepBuilder::AddSend(const Where& where, int to, const std::
   for (std::size_t u = 0; u < from_units.size(); ++u) {
     const int sender = from_units[u];
     const DeviceId device = out_->units[Index(sender)].device;
-    // Units of a stage are in device order, so counterparts share a position when unfolded; folded
-    // there is one.
-    const int receiver = to_units[u];
     std::vector<int> coordinates;
     for (AxisId a = 0; a < static_cast<AxisId>(mesh_.axes().size()); ++a) {
       coordinates.push_back(a == plan_.pipeline ? to : mesh_.Coordinate(device, a));
     }
     const DeviceId target = mesh_.Device(coordinates);
-    CHECK_EQ(target, out_->units[Index(receiver)].device);
+    const auto [receiver, position] = unit_of_.at(KeyOf(target));
+    CHECK_EQ(out_->units[Index(receiver)].stage, to);
     ASSIGN_OR_RETURN(const PatternId pattern, SendPattern(transfer, device, target));
     const StreamId members[] = {
         Stream(sender, absl::StrCat(direction, " send to stage ", to)),
         Stream(receiver, absl::StrCat(direction, " receive from stage ", where.stage))};
     scratch_.clear();
     if (after[u] >= 0) scratch_.push_back(after[u]);
-    tasks[u] = out_->graph.AddTransfer(members, pattern, scratch_);
+    tasks[Index(position)] = out_->graph.AddTransfer(members, pattern, scratch_);
     Record(where, TaskKind::kTransfer, name, transfer);
   }
   return tasks;

@@ -21,9 +21,10 @@ using UnitTasks = std::vector<TaskId>;
 // Streams, groups and patterns of the units; knows nothing of blocks.
 class StepBuilder {
  public:
+  // `model` works on link classes; `explicit_model` on links, or is null when folded.
   StepBuilder(const Plan& plan, const Mesh& mesh, const LinkClasses& classes,
-              const CollectiveModel& model, bool unfolded, const TransferTable& transfers,
-              StepGraph* out);
+              const CollectiveModel& model, const CollectiveModel* explicit_model,
+              const TransferTable& transfers, StepGraph* out);
 
   int units_of(int stage) const { return static_cast<int>(stage_units_[Index(stage)].size()); }
   int unit(int stage, int i) const { return stage_units_[Index(stage)][Index(i)]; }
@@ -52,12 +53,14 @@ class StepBuilder {
 
  private:
   static std::size_t Index(int i) { return static_cast<std::size_t>(i); }
+  std::vector<int> KeyOf(DeviceId device) const;
+  void ListUnits(AxisId axis, std::vector<int>* coordinates, std::vector<DeviceId>* devices) const;
   StreamId Stream(int unit, const std::string& name);
   struct GroupOfUnits {
     std::vector<int> members;  // positions in stage_units_
   };
   const std::vector<GroupOfUnits>& Groups(int stage, const std::vector<AxisId>& axes);
-  StatusOr<PatternId> Pattern(int stage, int transfer, DeviceId device);
+  StatusOr<PatternId> Pattern(int transfer, DeviceId device);
   StatusOr<PatternId> SendPattern(int transfer, DeviceId from, DeviceId to);
   PatternId Add(const CollectiveCost& cost, int transfer);
   void Record(const Where& where, TaskKind kind, const std::string* name, int transfer);
@@ -65,11 +68,17 @@ class StepBuilder {
 
   const Plan& plan_;
   const Mesh& mesh_;
+  const LinkClasses& classes_;
   const CollectiveModel& model_;
+  const CollectiveModel* explicit_model_;
   const bool unfolded_;
   const TransferTable& transfers_;
   StepGraph* out_;
   std::vector<std::vector<int>> stage_units_;
+  struct UnitPlace {
+    int unit, position;  // position in stage_units_
+  };
+  std::map<std::vector<int>, UnitPlace> unit_of_;
   std::map<std::pair<int, std::string>, StreamId> streams_;
   std::map<std::pair<int, std::vector<AxisId>>, std::vector<GroupOfUnits>> groups_;
   std::map<std::tuple<int, DeviceId, DeviceId>, PatternId> patterns_;

@@ -101,9 +101,11 @@ Group Mesh::GroupOf(std::span<const AxisId> axes, DeviceId device) const {
 }
 
 LinkClasses::LinkClasses(const Mesh& mesh, std::span<const AxisId> distinguished)
-    : fabric_(&mesh.fabric()),
+    : mesh_(&mesh),
+      fabric_(&mesh.fabric()),
       distinguished_(distinguished.begin(), distinguished.end()),
-      fixed_(mesh.fabric().levels().size(), false) {
+      fixed_(mesh.fabric().levels().size(), false),
+      apart_(fixed_) {
   const std::vector<Level>& levels = fabric_->levels();
   std::vector<int> parts_of(levels.size(), 0);
   for (const MeshAxis& axis : mesh.axes()) {
@@ -117,6 +119,7 @@ LinkClasses::LinkClasses(const Mesh& mesh, std::span<const AxisId> distinguished
     const bool shared = parts_of[l] > 1;
     fixed_[l] = (torus && (shared || (!level.wraps && level.extent > 2))) ||
                 (level.kind == Level::Kind::kFullMesh && shared);
+    apart_[l] = torus && shared;
   }
   for (const AxisId axis : distinguished) {
     for (const AxisPart& part : mesh.axes()[static_cast<std::size_t>(axis)].parts) {
@@ -128,6 +131,15 @@ LinkClasses::LinkClasses(const Mesh& mesh, std::span<const AxisId> distinguished
     capacity_.push_back(fabric_->capacity(fabric_->KeyExample(key, fixed_)));
     count_.push_back(fabric_->KeyCount(key, fixed_));
   }
+}
+
+std::vector<int> LinkClasses::DeviceKey(DeviceId device) const {
+  std::vector<int> key;
+  for (const AxisId axis : distinguished_) key.push_back(mesh_->Coordinate(device, axis));
+  for (std::size_t l = 0; l < apart_.size(); ++l) {
+    if (apart_[l]) key.push_back(fabric_->Coordinate(device, static_cast<int>(l)));
+  }
+  return key;
 }
 
 int LinkClasses::ClassOf(LinkId link) const { return fabric_->SymmetryKey(link, fixed_); }

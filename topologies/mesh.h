@@ -84,6 +84,10 @@ class Mesh {
 // Link classes under a mesh: links that every plan on this mesh loads alike. `distinguished` axes
 // are those along which devices differ (pipeline): links that serve different coordinates of them
 // are different classes, as are links at different places of a line or of a part of a dimension.
+//
+// Where several axes share a torus dimension, devices at different places of it are not alike
+// either: their collectives meet different traffic on the links between. Such levels are
+// `distinguished`.
 class LinkClasses {
  public:
   LinkClasses(const Mesh& mesh, std::span<const AxisId> distinguished);
@@ -99,11 +103,16 @@ class LinkClasses {
   // Levels whose coordinates distinguish links, and axes along which devices differ.
   const std::vector<bool>& fixed() const { return fixed_; }
   const std::vector<AxisId>& distinguished() const { return distinguished_; }
+  bool IsDistinguished(int level) const { return apart_[static_cast<std::size_t>(level)]; }
+  // What tells apart devices that are not alike: coordinates on the distinguished axes and levels.
+  std::vector<int> DeviceKey(DeviceId device) const;
 
  private:
+  const Mesh* mesh_;
   const Fabric* fabric_;
   std::vector<AxisId> distinguished_;
   std::vector<bool> fixed_;  // levels whose coordinates distinguish links
+  std::vector<bool> apart_;  // levels whose coordinates distinguish devices
   std::vector<BytesPerSecond> capacity_;
   std::vector<std::int64_t> count_;
 };

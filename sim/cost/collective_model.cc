@@ -23,33 +23,33 @@ struct CollectiveModel::Impl {
   // What distinguishes the groups whose cost differs: the whole device when links are explicit.
   std::vector<int> PlaceOf(DeviceId device) const {
     if (classes == nullptr) return {device};
-    std::vector<int> place;
-    for (const AxisId axis : classes->distinguished()) {
-      place.push_back(mesh->Coordinate(device, axis));
+    return classes->DeviceKey(device);
+  }
+
+  // Appends a phase and the time it takes on an idle fabric.
+  void AddPhase(std::span<const AxisId> axes, DeviceId device, const TrafficPhase& phase,
+                CollectiveCost* cost) const {
+    const LinkLoad load = LoadOf(*mesh, classes, axes, device, phase);
+    CostPhase priced{Time::RoundUp(phase.latency), load.demands, load.weight};
+    Seconds drain;
+    for (const LinkDemand& demand : priced.demands) {
+      drain = std::max(drain, Bytes(demand.bytes) / Capacity(demand.link));
     }
-    return place;
+    cost->idle_time += Seconds((priced.latency + Time::RoundUp(drain)).seconds());
+    cost->phases.push_back(std::move(priced));
   }
 
   CollectiveCost Price(const CollectiveAlgorithm& algorithm, Collective collective, Bytes bytes,
                        std::span<const AxisId> axes, DeviceId device, const Group& group) const {
     CollectiveCost cost;
     cost.algorithm = &algorithm;
-    Time idle;
     std::vector<double> sent(group.members.size(), 0.0);
     for (const TrafficPhase& phase : algorithm.Traffic(collective, bytes, group)) {
       for (const RankFlow& flow : phase.flows)
         sent[static_cast<std::size_t>(flow.src)] += flow.bytes;
-      const LinkLoad load = LoadOf(*mesh, classes, axes, device, phase);
-      CostPhase priced{Time::RoundUp(phase.latency), load.demands, load.weight};
-      Seconds drain;
-      for (const LinkDemand& demand : priced.demands) {
-        drain = std::max(drain, Bytes(demand.bytes) / Capacity(demand.link));
-      }
-      idle += priced.latency + Time::RoundUp(drain);
-      cost.phases.push_back(std::move(priced));
+      AddPhase(axes, device, phase, &cost);
     }
     cost.sent_per_device = Bytes(*std::max_element(sent.begin(), sent.end()));
-    cost.idle_time = Seconds(idle.seconds());
     return cost;
   }
 
@@ -105,6 +105,19 @@ StatusOr<CollectiveCost> CollectiveModel::Cost(Collective collective, Bytes byte
   ASSIGN_OR_RETURN(const CollectiveCost cost,
                    impl_->Choose(collective, bytes, axes, device, algorithm));
   return impl_->cache.emplace(key, cost).first->second;
+}
+
+CollectiveCost CollectiveModel::PointToPoint(Bytes bytes, AxisId axis, DeviceId src,
+                                             DeviceId dst) const {
+  CollectiveCost cost;
+  if (src == dst) return cost;
+  const Mesh& mesh = *impl_->mesh;
+  cost.algorithm = FindAlgorithm("point-to-point");
+  cost.sent_per_device = bytes;
+  TrafficPhase phase{.latency = mesh.fabric().Latency(src, dst), .flows = {}};
+  phase.flows.push_back({mesh.Coordinate(src, axis), mesh.Coordinate(dst, axis), bytes.value()});
+  impl_->AddPhase({&axis, 1}, src, phase, &cost);
+  return cost;
 }
 
 }  // namespace meshstep

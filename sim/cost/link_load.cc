@@ -101,7 +101,7 @@ class GroupPlaces {
  public:
   GroupPlaces(const Mesh& mesh, const LinkClasses& classes, std::span<const AxisId> axes,
               DeviceId device)
-      : mesh_(&mesh), axes_(axes) {
+      : mesh_(&mesh), classes_(&classes), axes_(axes) {
     const auto contains = [](std::span<const AxisId> list, AxisId axis) {
       return std::find(list.begin(), list.end(), axis) != list.end();
     };
@@ -109,7 +109,9 @@ class GroupPlaces {
       coordinates_.push_back(mesh.Coordinate(device, axis));
       if (contains(axes, axis) || contains(classes.distinguished(), axis)) continue;
       free_.push_back(axis);
-      count_ *= mesh.size(axis);
+      for (const AxisPart& part : mesh.axes()[Index(axis)].parts) {
+        if (!classes.IsDistinguished(part.level)) count_ *= part.size;
+      }
     }
     const std::vector<Level>& levels = mesh.fabric().levels();
     fixed_ = classes.fixed();
@@ -124,7 +126,7 @@ class GroupPlaces {
   }
 
   bool IsFixed(int level) const { return fixed_[Index(level)]; }
-  // Number of groups.
+  // Number of groups whose devices agree with `device` on what is distinguished.
   double count() const { return count_; }
 
   // Calls visit(group) for one group per combination of fixed coordinates (or for every group);
@@ -145,10 +147,20 @@ class GroupPlaces {
     if (i == free_.size()) return visit(at);
     const AxisId axis = free_[i];
     for (int c = 0; c < mesh_->size(axis); ++c) {
-      if (!every && MovesFreely(axis, c)) continue;
+      if (!Agrees(axis, c) || (!every && MovesFreely(axis, c))) continue;
       at[Index(axis)] = c;
       Walk(i + 1, every, at, visit);
     }
+  }
+  // Whether coordinate c is the device's on every distinguished level.
+  bool Agrees(AxisId axis, int c) const {
+    int own = coordinates_[Index(axis)];
+    for (const AxisPart& part : mesh_->axes()[Index(axis)].parts) {
+      if (classes_->IsDistinguished(part.level) && c % part.size != own % part.size) return false;
+      c /= part.size;
+      own /= part.size;
+    }
+    return true;
   }
   // Whether coordinate c differs from 0 on a level that is not fixed.
   bool MovesFreely(AxisId axis, int c) const {
@@ -160,6 +172,7 @@ class GroupPlaces {
   }
 
   const Mesh* mesh_;
+  const LinkClasses* classes_;
   std::span<const AxisId> axes_;
   std::vector<int> coordinates_;
   std::vector<AxisId> free_;

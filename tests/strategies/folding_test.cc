@@ -85,8 +85,8 @@ TEST(Folding, EqualsEveryDeviceAndLink) {
     const Scenario scenario = LoadScenario(proto, &diagnostics);
     if (!diagnostics.ok()) continue;  // e.g. interleaving needs micro-batches in groups of stages
     const Fidelity fidelity = round % 2 == 0 ? Fidelity::kIdeal : Fidelity::kCalibrated;
-    const StatusOr<Run> folded = RunScenario(scenario, fidelity, false);
-    const StatusOr<Run> unfolded = RunScenario(scenario, fidelity, true);
+    const StatusOr<meshstep::Run> folded = RunScenario(scenario, fidelity, false);
+    const StatusOr<meshstep::Run> unfolded = RunScenario(scenario, fidelity, true);
     ASSERT_EQ(folded.ok(), unfolded.ok()) << text << "\n" << folded.status() << unfolded.status();
     if (!folded.ok()) continue;
     EXPECT_EQ(folded->makespan.ps(), unfolded->makespan.ps()) << text;
