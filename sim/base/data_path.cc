@@ -5,31 +5,16 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
-#include <numeric>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "sim/base/nearest.h"
 
 namespace meshstep {
 namespace {
 
 namespace fs = std::filesystem;
-
-// Levenshtein distance of two short names.
-std::size_t EditDistance(const std::string& a, const std::string& b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), 0u);
-  for (std::size_t i = 1; i <= a.size(); ++i) {
-    std::size_t diagonal = row[0];
-    row[0] = i;
-    for (std::size_t j = 1; j <= b.size(); ++j) {
-      const std::size_t substituted = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-      diagonal = row[j];
-      row[j] = std::min({substituted, row[j] + 1, row[j - 1] + 1});
-    }
-  }
-  return row[b.size()];
-}
 
 std::string FindDataRoot() {
   std::error_code ignored;
@@ -68,13 +53,9 @@ StatusOr<std::string> PresetPath(const std::string& folder, const std::string& n
     return (fs::path(DataRoot()) / folder / (name + ".textproto")).string();
   }
   const std::string shown = name.substr(0, 64);
-  std::stable_sort(names.begin(), names.end(), [&](const std::string& a, const std::string& b) {
-    return EditDistance(a, shown) < EditDistance(b, shown);
-  });
-  const std::size_t count = std::min<std::size_t>(names.size(), 5);
-  names.resize(count);
-  return InvalidInput(absl::StrCat("is \"", shown, "\", which is not a file in ", folder,
-                                   "; nearest: ", absl::StrJoin(names, ", ")));
+  return InvalidInput(
+      absl::StrCat("is \"", shown, "\", which is not a file in ", folder,
+                   "; nearest: ", absl::StrJoin(NearestNames(shown, std::move(names), 5), ", ")));
 }
 
 StatusOr<std::string> ReadFile(const std::string& path, std::size_t max_bytes) {

@@ -141,6 +141,11 @@ void Analysis::AddTransfers() {
     if (transfer < 0 || !Touches(t, result_.unit)) continue;
     TransferTime& time = result_.transfers[Index(transfer)];
     ++time.count;
+    // Between stages the first member sends and the second receives.
+    const std::int32_t first = step_.streams[Index(step_.graph.members(t).front())].unit;
+    const bool receives =
+        step_.transfers[Index(transfer)].spec.role == Role::kPipeline && first != result_.unit;
+    if (!receives) ++time.sent;
     time.busy += run_.end[Index(t)] - run_.start[Index(t)];
     intervals.emplace_back(run_.start[Index(t)], run_.end[Index(t)]);
   }

@@ -36,8 +36,9 @@ namespace meshstep {
 // Tasks of one entry of StepGraph::transfers in which the unit takes part.
 struct TransferTime {
   std::int64_t count = 0;
-  Time busy;     // sum of durations
-  Time exposed;  // while the unit was blocked on them
+  std::int64_t sent = 0;  // of them, those in which the unit sends: all but receives from a stage
+  Time busy;              // sum of durations
+  Time exposed;           // while the unit was blocked on them
 };
 
 // Kernels of one name and pass.

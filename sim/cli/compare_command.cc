@@ -1,0 +1,46 @@
+// meshstep compare: scenarios side by side.
+
+#include <memory>
+
+#include "CLI/CLI.hpp"
+#include "sim/cli/commands.h"
+#include "sim/cli/scenario_input.h"
+#include "sim/cli/terminal.h"
+#include "sim/report/compare.h"
+#include "sim/report/text.h"
+
+namespace meshstep {
+namespace {
+
+struct Options {
+  ScenarioOptions scenarios;
+  SimulateOptions simulate;
+  OutputFormat format = OutputFormat::kText;
+};
+
+void RunCompare(const Options& options) {
+  const std::vector<ScenarioInput> inputs = ReadScenarios(options.scenarios);
+  const std::vector<v1::SimulateReport> reports = SimulateAll(inputs, options.simulate);
+  std::vector<v1::Scenario> scenarios;
+  for (const ScenarioInput& input : inputs) scenarios.push_back(input.proto);
+  const v1::CompareReport report = Compare(scenarios, reports);
+  Print(options.format == OutputFormat::kText ? ToText(report, TerminalStyle())
+                                              : Serialize(report, options.format));
+}
+
+}  // namespace
+
+void AddCompareCommand(CLI::App* app) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command = app->add_subcommand(
+      "compare", "Simulate scenarios side by side: what differs and why one is faster");
+  AddScenarioOptions(command, &options->scenarios, 2, -1);
+  AddSimulateOptions(command, &options->simulate);
+  AddFormatOption(command, &options->format);
+  command->footer(
+      "Example:\n"
+      "  meshstep compare llama3-70b-v5p-1024 llama3-70b-h100-512");
+  command->callback([options] { RunCompare(*options); });
+}
+
+}  // namespace meshstep

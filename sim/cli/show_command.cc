@@ -1,0 +1,94 @@
+// meshstep show: one chip, cluster or model as its file says it, or a scenario written out in full.
+
+#include <memory>
+
+#include "CLI/CLI.hpp"
+#include "absl/strings/str_cat.h"
+#include "google/protobuf/text_format.h"
+#include "meshstep/v1/chip.pb.h"
+#include "meshstep/v1/cluster.pb.h"
+#include "meshstep/v1/model.pb.h"
+#include "sim/base/data_path.h"
+#include "sim/base/proto_file.h"
+#include "sim/cli/commands.h"
+#include "sim/cli/scenario_input.h"
+#include "strategies/load_scenario.h"
+
+namespace meshstep {
+namespace {
+
+struct Options {
+  std::string kind, name;
+  ScenarioOptions scenario;
+  OutputFormat format = OutputFormat::kText;
+};
+
+// As text, the file as it is: its comments say where the numbers come from.
+template <class Message>
+StatusOr<std::string> ShowFile(const std::string& folder, const Options& options) {
+  const StatusOr<std::string> path = PresetPath(folder, options.name);
+  if (!path.ok()) {
+    return InvalidInput(absl::StrCat(options.kind, " ", std::string(path.status().message())));
+  }
+  if (options.format == OutputFormat::kText) return ReadFile(*path);
+  Message message;
+  RETURN_IF_ERROR(ReadDataFile(*path, &message));
+  return Serialize(message, options.format);
+}
+
+std::string ShowScenario(Options options) {
+  options.scenario.files = {options.name};
+  const std::vector<ScenarioInput> inputs = ReadScenarios(options.scenario);
+  const v1::Scenario expanded = ExpandScenario(inputs.front().proto);
+  if (options.format != OutputFormat::kText) return Serialize(expanded, options.format);
+  std::string text;
+  google::protobuf::TextFormat::PrintToString(expanded, &text);
+  std::string notes;
+  for (const std::string& note : inputs.front().scenario.notes) {
+    absl::StrAppend(&notes, "# Note: ", note, "\n");
+  }
+  return absl::StrCat(
+      "# proto-file: meshstep/v1/scenario.proto\n"
+      "# proto-message: meshstep.v1.Scenario\n",
+      notes, text);
+}
+
+void RunShow(const Options& options) {
+  if (options.kind == "scenario") {
+    Print(ShowScenario(options));
+    return;
+  }
+  const StatusOr<std::string> text =
+      options.kind == "chip"      ? ShowFile<v1::Chip>("topologies/chips", options)
+      : options.kind == "cluster" ? ShowFile<v1::Cluster>("topologies/clusters", options)
+                                  : ShowFile<v1::Model>("strategies/models", options);
+  if (!text.ok()) Fail(text.status());
+  Print(*text);
+}
+
+}  // namespace
+
+void AddShowCommand(CLI::App* app) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command = app->add_subcommand(
+      "show", "Show a chip, cluster or model, or a scenario with its plan as mesh and rules");
+  command->add_option("KIND", options->kind, "chip, cluster, model or scenario")
+      ->required()
+      ->check(CLI::IsMember({"chip", "cluster", "model", "scenario"}));
+  command->add_option("NAME", options->name, "A name from `meshstep list`, or a scenario's file")
+      ->required();
+  command
+      ->add_option("--input-format", options->scenario.input_format,
+                   "Of a scenario: textproto, json or binary")
+      ->check(CLI::IsMember({"textproto", "json", "binary"}));
+  command
+      ->add_option("--set", options->scenario.sets, "Of a scenario: PATH=VALUE overrides a field")
+      ->take_all()
+      ->expected(1)
+      ->allow_extra_args(false);
+  AddFormatOption(command, &options->format);
+  command->footer("Example:\n  meshstep show scenario llama3-70b-v5p-1024");
+  command->callback([options] { RunShow(*options); });
+}
+
+}  // namespace meshstep

@@ -1,0 +1,279 @@
+#include "sim/report/text.h"
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "sim/report/format.h"
+
+namespace meshstep {
+namespace {
+
+constexpr int kWidth = 96, kBarWidth = 30, kIndent = 2;
+// The longest kernels are shown; the rest are one row.
+constexpr int kKernels = 6;
+// A difference smaller than this share of the step is not worth a line.
+constexpr double kSmall = 0.002;
+
+using Rows = std::vector<std::vector<std::string>>;
+
+std::string Bold(const std::string& text, const TextStyle& style) {
+  return style.color ? absl::StrCat("\033[1m", text, "\033[0m") : text;
+}
+
+std::string Colored(const std::string& text, bool good, const TextStyle& style) {
+  return style.color ? absl::StrCat(good ? "\033[32m" : "\033[31m", text, "\033[0m") : text;
+}
+
+std::string Heading(const std::string& text, const TextStyle& style) {
+  return absl::StrCat("\n", Bold(text, style), "\n");
+}
+
+std::string Summary(const v1::SimulateReport& r) {
+  std::vector<std::string> other = {
+      absl::StrCat("full attention ", FormatPercent(r.mfu_full_attention())),
+      absl::StrCat("6ND ", FormatPercent(r.mfu_6nd())),
+      absl::StrCat("hardware (HFU) ", FormatPercent(r.hfu()))};
+  const double chip_flops = r.flops().model() / r.step_time_s() /
+                            static_cast<double>(std::max<std::int64_t>(1, r.chips()));
+  const Rows rows = {
+      {"step time", FormatSeconds(r.step_time_s()),
+       absl::StrCat(r.fidelity(), "; no plan here takes less than ",
+                    FormatSeconds(r.lower_bound_s()))},
+      {"throughput", FormatNumber(r.tokens_per_s_per_chip(), 4), "tokens/s per chip"},
+      {"", FormatNumber(r.tokens_per_s(), 4), "tokens/s"},
+      {"MFU", FormatPercent(r.mfu()), absl::StrJoin(other, ", ")},
+      {"", FormatFlopRate(chip_flops), "per chip"}};
+  return FormatTable(rows, "<><", kIndent);
+}
+
+std::string BreakdownTable(const v1::SimulateReport& r, const TextStyle& style) {
+  const v1::Breakdown& b = r.breakdown();
+  const v1::BreakdownDetail& d = r.breakdown_detail();
+  Rows rows;
+  const auto add = [&](const std::string& name, double seconds, bool part) {
+    if (seconds == 0 && name != "compute") return;
+    const double share = seconds / r.step_time_s();
+    rows.push_back({absl::StrCat(part ? "  " : "", name), FormatSeconds(seconds),
+                    FormatPercent(share), part ? "" : Bar(share, kBarWidth)});
+  };
+  add("compute", b.compute_s(), false);
+  add("forward", d.forward_s(), true);
+  add("recompute", d.recompute_s(), true);
+  add("backward", d.backward_s(), true);
+  add("communication exposed", b.communication_exposed_s(), false);
+  add("activations", d.exposed_activations_s(), true);
+  add("parameters", d.exposed_parameters_s(), true);
+  add("gradients", d.exposed_gradients_s(), true);
+  add("between stages", d.exposed_pipeline_s(), true);
+  add("pipeline bubble", b.bubble_s(), false);
+  add("optimizer", b.optimizer_s(), false);
+  add("other", b.other_s(), false);
+  const std::string where =
+      r.stages_size() > 1 ? absl::StrCat(" (stage ", d.stage(), ", the last to end)") : "";
+  return Heading(absl::StrCat("Where the time goes", where), style) +
+         FormatTable(rows, "<>><", kIndent);
+}
+
+std::string CommunicationTable(const v1::SimulateReport& r, const TextStyle& style) {
+  if (r.communication_size() == 0) return "";
+  Rows rows = {{"over", "collective", "of", "count", "sent/chip", "busy", "exposed", "algorithm"}};
+  for (const v1::CommunicationRow& row : r.communication()) {
+    rows.push_back({row.axis(), row.collective(), row.tensor(), FormatCount(row.count()),
+                    FormatTraffic(row.bytes_per_chip()), FormatSeconds(row.busy_s()),
+                    FormatSeconds(row.exposed_s()), absl::StrJoin(row.algorithms(), ", ")});
+  }
+  return Heading("Communication", style) + FormatTable(rows, "<<<>>>><", kIndent);
+}
+
+std::string KernelTable(const v1::SimulateReport& r, const TextStyle& style) {
+  const auto& kernels = r.breakdown_detail().compute();
+  if (kernels.empty()) return "";
+  Rows rows;
+  double rest = 0;
+  std::int64_t rest_count = 0;
+  for (int i = 0; i < kernels.size(); ++i) {
+    if (i >= kKernels) {
+      rest += kernels[i].busy_s();
+      rest_count += kernels[i].count();
+      continue;
+    }
+    rows.push_back({kernels[i].op(), kernels[i].pass(), FormatCount(kernels[i].count()),
+                    FormatSeconds(kernels[i].busy_s()),
+                    FormatPercent(kernels[i].busy_s() / r.step_time_s())});
+  }
+  if (rest_count > 0) {
+    rows.push_back({"all others", "", FormatCount(rest_count), FormatSeconds(rest),
+                    FormatPercent(rest / r.step_time_s())});
+  }
+  return Heading("Longest kernels", style) + FormatTable(rows, "<<>>>", kIndent);
+}
+
+std::string MemoryTable(const v1::SimulateReport& r, const TextStyle& style) {
+  const v1::Memory& m = r.memory();
+  const auto capacity = static_cast<double>(m.capacity_bytes());
+  Rows rows;
+  const auto add = [&](const char* name, std::int64_t bytes) {
+    const auto size = static_cast<double>(bytes);
+    rows.push_back(
+        {name, FormatBytes(size), FormatPercent(size / capacity), Bar(size / capacity, kBarWidth)});
+  };
+  add("parameters", m.parameters_bytes());
+  add("gradients", m.gradients_bytes());
+  add("optimizer", m.optimizer_bytes());
+  add("activations", m.activations_bytes());
+  add("workspace", m.workspace_bytes());
+  add("peak", m.peak_bytes());
+  std::string out =
+      absl::StrCat("\n", Bold("Memory of one device", style), "  ",
+                   Colored(Verdict(m), m.fits(), style), "\n", FormatTable(rows, "<>><", kIndent));
+  if (!m.peak_task().empty()) {
+    absl::StrAppend(&out, "  highest at ", FormatSeconds(m.peak_time_s()), " (", m.peak_task(),
+                    ")\n");
+  }
+  return out;
+}
+
+std::string StageTable(const v1::SimulateReport& r, const TextStyle& style) {
+  if (r.stages_size() < 2) return "";
+  Rows rows = {{"stage", "devices", "busy", "", "peak memory"}};
+  for (const v1::StageReport& stage : r.stages()) {
+    rows.push_back({absl::StrCat(stage.stage()), FormatCount(stage.devices()),
+                    FormatSeconds(stage.busy_s()), FormatPercent(stage.busy_s() / r.step_time_s()),
+                    FormatBytes(static_cast<double>(stage.memory().peak_bytes())),
+                    stage.memory().fits() ? "" : "does not fit"});
+  }
+  return Heading("Stages", style) + FormatTable(rows, ">>>>><", kIndent);
+}
+
+std::string Notes(const v1::SimulateReport& r, const TextStyle& style) {
+  std::string out;
+  for (const std::string& note : r.notes()) {
+    absl::StrAppend(&out, "  ", WrapText(absl::StrCat("- ", note), kWidth - kIndent, 4), "\n");
+  }
+  return out.empty() ? "" : Heading("Notes", style) + out;
+}
+
+std::string Headline(const v1::CompareReport& report) {
+  Rows rows = {{""}};
+  for (const v1::SimulateReport& r : report.scenarios()) rows[0].push_back(r.scenario());
+  const auto add = [&](const char* name, const auto& cell) {
+    rows.push_back({name});
+    for (const v1::SimulateReport& r : report.scenarios()) rows.back().push_back(cell(r));
+  };
+  using R = v1::SimulateReport;
+  add("chips", [](const R& r) { return FormatCount(r.chips()); });
+  add("step time", [](const R& r) { return FormatSeconds(r.step_time_s()); });
+  add("tokens/s", [](const R& r) { return FormatNumber(r.tokens_per_s(), 4); });
+  add("tokens/s per chip", [](const R& r) { return FormatNumber(r.tokens_per_s_per_chip(), 4); });
+  add("MFU", [](const R& r) { return FormatPercent(r.mfu()); });
+  add("HFU", [](const R& r) { return FormatPercent(r.hfu()); });
+  const auto part = [](double seconds, const R& r) {
+    return absl::StrCat(FormatSeconds(seconds), "  ", FormatPercent(seconds / r.step_time_s()));
+  };
+  add("compute", [&](const R& r) { return part(r.breakdown().compute_s(), r); });
+  add("communication exposed",
+      [&](const R& r) { return part(r.breakdown().communication_exposed_s(), r); });
+  add("pipeline bubble", [&](const R& r) { return part(r.breakdown().bubble_s(), r); });
+  add("optimizer", [&](const R& r) { return part(r.breakdown().optimizer_s(), r); });
+  add("other", [&](const R& r) { return part(r.breakdown().other_s(), r); });
+  add("peak memory", [](const R& r) {
+    return absl::StrCat(FormatBytes(static_cast<double>(r.memory().peak_bytes())),
+                        r.memory().fits() ? "" : ", does not fit");
+  });
+  return FormatTable(rows, "<" + std::string(rows[0].size() - 1, '>'), kIndent);
+}
+
+std::string Reasons(const v1::Comparison& c, const v1::SimulateReport& first) {
+  std::string out;
+  double small = 0;
+  for (const v1::Reason& reason : c.reasons()) {
+    if (std::abs(reason.difference_s()) < kSmall * first.step_time_s()) {
+      small += reason.difference_s();
+      continue;
+    }
+    absl::StrAppend(&out, "  ", WrapText(reason.text(), kWidth - kIndent, 4), "\n");
+  }
+  if (std::abs(small) >= kSmall * first.step_time_s()) {
+    absl::StrAppend(&out, "  all smaller differences: ", FormatSecondsDifference(small), "\n");
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string Verdict(const v1::Memory& m) {
+  const double over = static_cast<double>(m.peak_bytes() - m.capacity_bytes());
+  if (!m.fits()) {
+    return absl::StrCat("does not fit: ", FormatBytes(over), " too much on stage ", m.stage());
+  }
+  return absl::StrCat("fits: ", FormatBytes(static_cast<double>(m.peak_bytes())), " of ",
+                      FormatBytes(static_cast<double>(m.capacity_bytes())));
+}
+
+std::string ToText(const v1::SimulateReport& r, const TextStyle& style) {
+  return absl::StrCat(Bold(r.scenario(), style), "\n", WrapText(r.description(), kWidth, 0), "\n\n",
+                      Summary(r), BreakdownTable(r, style), CommunicationTable(r, style),
+                      KernelTable(r, style), MemoryTable(r, style), StageTable(r, style),
+                      Notes(r, style), "\nSimulated ", FormatCount(r.simulation().device_classes()),
+                      r.simulation().device_classes() == 1 ? " class" : " classes", " of devices, ",
+                      FormatCount(r.simulation().tasks()), " tasks, ",
+                      FormatCount(r.simulation().events()), " events.\n");
+}
+
+std::string ToText(const v1::CompareReport& report, const TextStyle& style) {
+  std::string out;
+  for (const v1::SimulateReport& r : report.scenarios()) {
+    absl::StrAppend(&out, Bold(r.scenario(), style), "\n  ",
+                    WrapText(r.description(), kWidth - kIndent, kIndent), "\n");
+  }
+  absl::StrAppend(&out, "\n", Headline(report));
+  if (report.fields_size() > 0) {
+    Rows rows;
+    for (const v1::FieldDifference& field : report.fields()) {
+      rows.push_back({field.field()});
+      for (const std::string& value : field.values()) {
+        rows.back().push_back(value.empty() ? "-" : value);
+      }
+    }
+    absl::StrAppend(
+        &out, Heading("What differs", style),
+        FormatTable(rows, "<" + std::string(static_cast<std::size_t>(report.scenarios_size()), '>'),
+                    kIndent));
+  }
+  for (const v1::Comparison& c : report.comparisons()) {
+    const bool faster = c.speedup() >= 1;
+    absl::StrAppend(
+        &out,
+        Heading(absl::StrCat(
+                    c.scenario(), " is ", FormatNumber(faster ? c.speedup() : 1 / c.speedup()),
+                    "x ", faster ? "faster" : "slower", " than ", report.scenarios(0).scenario(),
+                    ", ", FormatNumber(c.throughput_per_chip_ratio()), "x the tokens/s per chip"),
+                style),
+        Reasons(c, report.scenarios(0)));
+  }
+  return out;
+}
+
+std::string ToText(const v1::ListReport& report, const TextStyle& style) {
+  int name_width = 0;
+  for (const v1::ListEntry& e : report.entries()) {
+    name_width = std::max(name_width, DisplayWidth(e.name()));
+  }
+  const int indent = name_width + 2;
+  std::string out;
+  for (const v1::ListEntry& e : report.entries()) {
+    const std::string fill(static_cast<std::size_t>(indent - DisplayWidth(e.name())), ' ');
+    // Wrapped in a narrower column, then moved right.
+    std::string text = WrapText(e.description(), kWidth - indent, 0);
+    for (std::size_t at = text.find('\n'); at != std::string::npos; at = text.find('\n', at + 1)) {
+      text.insert(at + 1, static_cast<std::size_t>(indent), ' ');
+    }
+    absl::StrAppend(&out, Bold(e.name(), style), text.empty() ? "" : fill, text, "\n");
+  }
+  return out;
+}
+
+}  // namespace meshstep
