@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "strategies/schedules/schedule.h"
 #include "strategies/step_builder.h"
+#include "topologies/tiers.h"
 
 namespace meshstep {
 namespace {
@@ -402,7 +403,7 @@ GraphNames StepGraph::Names() const {
 StatusOr<StepGraph> LowerStep(const Scenario& scenario, const LoweringOptions& options) {
   const Plan& plan = scenario.plan;
   const std::unique_ptr<Fabric> fabric =
-      BuildFabric(scenario.cluster, RateSet::kDatasheet, options.fidelity);
+      BuildFabric(FitTiers(scenario.cluster, plan.axes), RateSet::kDatasheet, options.fidelity);
   ASSIGN_OR_RETURN(const Mesh mesh, Mesh::Place(*fabric, plan.axes));
   std::vector<AxisId> distinguished;
   if (plan.pipeline >= 0) distinguished.push_back(plan.pipeline);

@@ -47,10 +47,18 @@ struct Interconnect {
   BytesPerSecond die_to_die;
 };
 
+// Constants of sim/cost/matmul.h; the fields of the proto, defaults filled in.
 struct MatmulCalibration {
   Seconds launch;
   double peak_fraction = 1, hbm_fraction = 1;
   int tile_m = 1, tile_n = 1;
+  bool choose_tile = false;
+  BytesPerSecond load, store;  // of one unit; 0: no limit
+  Seconds tile_start;
+  Seconds split;  // 0: k is never split
+  Bytes cache;
+  BytesPerSecond relayout;  // 0: no operand is transposed
+  double sustained_fraction = 1;
 };
 
 struct AttentionCalibration {

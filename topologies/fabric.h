@@ -46,6 +46,9 @@ struct Level {
                              // kTorus: one link. kNetwork: its share of the NIC or tapered uplink.
   Seconds latency;           // alpha of one message between neighbours at this level
   bool in_network_reduction = false;
+  // Moving everything along this level by one maps the fabric onto itself. Not so on a line of more
+  // than two, in a twisted torus (which moves other dimensions at its seam) and in a custom graph.
+  bool shifts = true;
 };
 
 // The fabric as an explicit directed graph. Nodes 0 .. devices-1 are the devices; further nodes are

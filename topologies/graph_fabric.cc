@@ -49,7 +49,7 @@ GraphFabric::GraphFabric(const Cluster& cluster)
     diameter = std::max(diameter, *std::max_element(to.begin(), to.begin() + devices_));
   }
   levels_.push_back(
-      {Level::Kind::kNetwork, "graph", devices_, false, least, diameter * most, false});
+      {Level::Kind::kNetwork, "graph", devices_, false, least, diameter * most, false, false});
   FindKeys();
 }
 

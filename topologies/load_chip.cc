@@ -14,7 +14,14 @@ namespace {
 // to 6 us. Fractions: the best matmul of most chips is 73 to 87 % of the peak, and fits of H100 and
 // B200 stream operands at 0.5 to 0.7 of HBM (hardware.md section 5.1; the maximum achievable FLOPs
 // of stas00/ml-engineering and the matmul table of openxla/xla). Tiles: 128 x 128, as both.
-constexpr MatmulCalibration kMatmulEstimate{Seconds(4.5e-6), 0.75, 0.6, 128, 128};
+MatmulCalibration MatmulEstimate() {
+  MatmulCalibration c;
+  c.launch = Seconds(4.5e-6);
+  c.peak_fraction = 0.75;
+  c.hbm_fraction = 0.6;
+  c.tile_m = c.tile_n = 128;
+  return c;
+}
 
 double Giga(double value) { return value * 1e9; }
 
@@ -172,22 +179,52 @@ Interconnect LoadInterconnect(const v1::Interconnect& proto, int devices_per_chi
   return net;
 }
 
+// 0 where the field is not given.
+double OptionalGiga(bool given, double value, const std::string& field, Diagnostics* diagnostics) {
+  return given ? Giga(CheckedPositive(value, field, diagnostics)) : 0;
+}
+
+Seconds OptionalNanoseconds(bool given, double value, const std::string& field,
+                            Diagnostics* diagnostics) {
+  return Seconds(given ? CheckedNanoseconds(value, field, diagnostics) * 1e-9 : 0);
+}
+
 MatmulCalibration LoadMatmulCalibration(const v1::MatmulCalibration& proto, const std::string& item,
                                         Diagnostics* diagnostics) {
   MatmulCalibration c;
-  c.launch =
-      Seconds(CheckedNanoseconds(proto.launch_ns(), item + ".launch_ns", diagnostics) * 1e-9);
+  c.launch = OptionalNanoseconds(true, proto.launch_ns(), item + ".launch_ns", diagnostics);
   c.peak_fraction = CheckedFraction(proto.peak_fraction(), item + ".peak_fraction", diagnostics);
   c.hbm_fraction = CheckedFraction(proto.hbm_fraction(), item + ".hbm_fraction", diagnostics);
-  c.tile_m = CheckedInt(proto.tile_m(), 1, 1 << 16, item + ".tile_m", diagnostics);
-  c.tile_n = CheckedInt(proto.tile_n(), 1, 1 << 16, item + ".tile_n", diagnostics);
+  c.choose_tile = proto.choose_tile();
+  if (!c.choose_tile) {
+    c.tile_m = CheckedInt(proto.tile_m(), 1, 1 << 16, item + ".tile_m", diagnostics);
+    c.tile_n = CheckedInt(proto.tile_n(), 1, 1 << 16, item + ".tile_n", diagnostics);
+  }
+  c.load = BytesPerSecond(OptionalGiga(proto.has_load_gbytes_per_s(), proto.load_gbytes_per_s(),
+                                       item + ".load_gbytes_per_s", diagnostics));
+  c.store = BytesPerSecond(OptionalGiga(proto.has_store_gbytes_per_s(), proto.store_gbytes_per_s(),
+                                        item + ".store_gbytes_per_s", diagnostics));
+  c.relayout =
+      BytesPerSecond(OptionalGiga(proto.has_relayout_gbytes_per_s(), proto.relayout_gbytes_per_s(),
+                                  item + ".relayout_gbytes_per_s", diagnostics));
+  c.tile_start = OptionalNanoseconds(proto.has_tile_start_ns(), proto.tile_start_ns(),
+                                     item + ".tile_start_ns", diagnostics);
+  c.split =
+      OptionalNanoseconds(proto.has_split_ns(), proto.split_ns(), item + ".split_ns", diagnostics);
+  if (proto.has_cache_bytes()) {
+    c.cache = Bytes(CheckedPositive(proto.cache_bytes(), item + ".cache_bytes", diagnostics));
+  }
+  if (proto.has_sustained_fraction()) {
+    c.sustained_fraction =
+        CheckedFraction(proto.sustained_fraction(), item + ".sustained_fraction", diagnostics);
+  }
   return c;
 }
 
 // A format without measurements behaves as bf16, else as fp16, else as the estimate.
 void FillMatmulCalibration(const std::array<bool, kDtypes>& given,
                            ComputeCalibration* calibration) {
-  MatmulCalibration fallback = kMatmulEstimate;
+  MatmulCalibration fallback = MatmulEstimate();
   for (const Dtype dtype : {Dtype::kBf16, Dtype::kFp16}) {
     const auto d = static_cast<std::size_t>(dtype);
     if (!given[d]) continue;

@@ -113,13 +113,12 @@ LinkClasses::LinkClasses(const Mesh& mesh, std::span<const AxisId> distinguished
   }
   for (std::size_t l = 0; l < levels.size(); ++l) {
     const Level& level = levels[l];
+    // In a torus or a full mesh that several axes share, the links within a group are loaded and
+    // those between groups are not.
+    const bool direct = level.kind == Level::Kind::kTorus || level.kind == Level::Kind::kFullMesh;
+    fixed_[l] = !level.shifts || (direct && parts_of[l] > 1);
     const bool torus = level.kind == Level::Kind::kTorus;
-    // A line of two is as symmetric as a ring of two. In a full mesh that several axes share, the
-    // links within a group are loaded and those between groups are not.
-    const bool shared = parts_of[l] > 1;
-    fixed_[l] = (torus && (shared || (!level.wraps && level.extent > 2))) ||
-                (level.kind == Level::Kind::kFullMesh && shared);
-    apart_[l] = torus && shared;
+    apart_[l] = torus ? parts_of[l] > 1 : !level.shifts;
   }
   for (const AxisId axis : distinguished) {
     for (const AxisPart& part : mesh.axes()[static_cast<std::size_t>(axis)].parts) {

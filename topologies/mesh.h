@@ -83,11 +83,12 @@ class Mesh {
 
 // Link classes under a mesh: links that every plan on this mesh loads alike. `distinguished` axes
 // are those along which devices differ (pipeline): links that serve different coordinates of them
-// are different classes, as are links at different places of a line or of a part of a dimension.
+// are different classes, as are links at different places of a line, of a dimension or full mesh
+// that several axes share, or of any other level that cannot be shifted.
 //
-// Where several axes share a torus dimension, devices at different places of it are not alike
-// either: their collectives meet different traffic on the links between. Such levels are
-// `distinguished`.
+// Where several axes share a torus dimension, or a level that is not a torus cannot be shifted,
+// devices at different places of it are not alike either: their collectives meet different traffic
+// on the links between. Such levels are distinguished.
 class LinkClasses {
  public:
   LinkClasses(const Mesh& mesh, std::span<const AxisId> distinguished);

@@ -53,7 +53,8 @@ void TorusFabric::AddTorusLevels(const Cluster& cluster, BytesPerSecond link, Se
     if (!ring_.back() && e > 2) always_fixed_ |= 1u << level_of(d);
     // A short dimension of a twisted torus does not close on itself.
     const bool wraps = ring_.back() && (twist_ == 0 || e == 2 * twist_);
-    AddLevel({Level::Kind::kTorus, kDimensionNames[d], e, wraps, link, latency, false});
+    const bool shifts = twist_ == 0 && (wraps || e <= 2);
+    AddLevel({Level::Kind::kTorus, kDimensionNames[d], e, wraps, link, latency, false, shifts});
   }
 }
 

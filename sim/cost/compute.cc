@@ -37,18 +37,29 @@ Status ComputeModel::Supports(Dtype dtype) const {
 }
 
 Time ComputeModel::Matmul(const MatmulShape& shape, Dtype dtype) const {
-  const Bytes bytes = shape.bytes(dtype);
+  if (!calibrated_) return MatmulAlone(shape, dtype, SizeOf(dtype));
+  const MatmulCalibration& c = chip_.calibration.matmul[static_cast<std::size_t>(dtype)];
+  const Seconds sustained = shape.flops() / (rates_.peak(dtype) * c.sustained_fraction);
+  return std::max(MatmulAlone(shape, dtype, std::max(SizeOf(dtype), Bytes(2))),
+                  Time::RoundUp(sustained));
+}
+
+Time ComputeModel::MatmulAlone(const MatmulShape& shape, Dtype dtype, Bytes result) const {
   const FlopsPerSecond peak = rates_.peak(dtype);
   CHECK_GT(peak.value(), 0);
   if (!calibrated_) {
+    const Bytes bytes = shape.batch * ((shape.m * shape.k + shape.k * shape.n) * SizeOf(dtype) +
+                                       shape.m * shape.n * result);
     return Time::RoundUp(std::max(shape.flops() / peak, bytes / rates_.hbm_rate));
   }
-  const MatmulCalibration& c = chip_.calibration.matmul[static_cast<std::size_t>(dtype)];
-  const double units = std::max(1, chip_.compute_units / chip_.devices_per_chip);
-  const double tiles = shape.batch * std::ceil(shape.m / c.tile_m) * std::ceil(shape.n / c.tile_n);
-  const double quantisation = std::ceil(tiles / units) * units / tiles;
-  return Time::RoundUp(c.launch + std::max(shape.flops() * quantisation / (c.peak_fraction * peak),
-                                           bytes / (c.hbm_fraction * rates_.hbm_rate)));
+  const MatmulDevice device{
+      .units = std::max(1.0, static_cast<double>(chip_.compute_units) / chip_.devices_per_chip),
+      .peak = peak,
+      .hbm = rates_.hbm_rate,
+      .operand = SizeOf(dtype),
+      .result = result};
+  return Time::RoundUp(
+      CalibratedMatmul(shape, device, chip_.calibration.matmul[static_cast<std::size_t>(dtype)]));
 }
 
 Flops ComputeModel::AttentionFlops(const AttentionShape& s) {

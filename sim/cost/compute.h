@@ -1,12 +1,11 @@
 // Time of one kernel on one device: a roofline per op.
 //
 //   ideal:      T = max(FLOPs / peak, bytes / HBM), data-sheet rates, no launch cost.
-//   calibrated: T = t0 + max(FLOPs · q / (e · peak), bytes / (f · HBM)), q = ceil(tiles / units) ·
-//               units / tiles (wave quantisation). t0, e, f, tiles: the chip file's `calibration`,
-//               fitted on component measurements only.
+//   calibrated: matmuls by sim/cost/matmul.h; attention at the measured fraction of the peak;
+//               elementwise work at the measured fraction of the HBM rate. Every constant is in the
+//               chip file's `calibration`, fitted on component measurements only.
 //
-// A device has 1/devices_per_chip of the chip's rates. Source of the form: XLA's
-// gpu_cost_model and B1 in the chip files.
+// A device has 1/devices_per_chip of the chip's rates and units.
 
 #ifndef MESHSTEP_SIM_COST_COMPUTE_H_
 #define MESHSTEP_SIM_COST_COMPUTE_H_
@@ -16,18 +15,10 @@
 #include "sim/base/dtype.h"
 #include "sim/base/status.h"
 #include "sim/base/units.h"
+#include "sim/cost/matmul.h"
 #include "topologies/chip.h"
 
 namespace meshstep {
-
-// C[m,n] += A[m,k] · B[k,n], `batch` times; sizes per device, fractions allowed where an axis does
-// not divide.
-struct MatmulShape {
-  double batch = 1, m = 1, n = 1, k = 1;
-  Flops flops() const { return Flops(2 * batch * m * n * k); }
-  // Operands and result, each once.
-  Bytes bytes(Dtype dtype) const { return batch * (m * k + k * n + m * n) * SizeOf(dtype); }
-};
 
 struct AttentionShape {
   double batch = 1, heads = 1, kv_heads = 1;
@@ -44,8 +35,13 @@ class ComputeModel {
   // Error: the chip has no such number format.
   Status Supports(Dtype dtype) const;
 
-  // Operands and result of `dtype` unless bytes say otherwise.
+  // A matmul inside a step, among others: not faster than the rate that the chip can sustain.
+  // Operands of `dtype`; results as well, but calibrated ones have at least two bytes, as libraries
+  // write bf16 from fp8.
   Time Matmul(const MatmulShape& shape, Dtype dtype) const;
+  // A matmul measured by itself, for comparison with published tables. `result` is the bytes of one
+  // result element.
+  Time MatmulAlone(const MatmulShape& shape, Dtype dtype, Bytes result) const;
   // Fused attention: scores, softmax and AV in one kernel. Forward does 4·B·N·T·S·H·visible FLOPs,
   // backward twice that (dQ, dK, dV, dP; its recomputation of the scores is inside the measured
   // rate).

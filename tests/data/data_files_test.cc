@@ -162,8 +162,10 @@ TEST(DataFiles, ChipCalibrationsArePossible) {
       EXPECT_GT(matmul.hbm_fraction(), 0) << name;
       EXPECT_LE(matmul.hbm_fraction(), 1) << name;
       EXPECT_GT(matmul.launch_ns(), 0) << name;
-      EXPECT_GE(matmul.tile_m(), 1) << name;
-      EXPECT_GE(matmul.tile_n(), 1) << name;
+      EXPECT_TRUE(matmul.choose_tile() || (matmul.tile_m() >= 1 && matmul.tile_n() >= 1)) << name;
+      if (!matmul.has_sustained_fraction()) continue;
+      EXPECT_GT(matmul.sustained_fraction(), 0) << name;
+      EXPECT_LE(matmul.sustained_fraction(), 1) << name;
     }
     for (const v1::MatmulPeak& peak : chip.datasheet().matmul()) {
       EXPECT_THAT(calibrated, ::testing::Contains(peak.dtype())) << name;

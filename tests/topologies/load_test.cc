@@ -313,6 +313,7 @@ TEST(LoadCluster, GraphIsRefused) {
 
 // Every data file loads; tori with their smallest slices, nodes with as many chips as a node has.
 TEST(LoadCluster, DataFiles) {
+  EXPECT_FALSE(ListPresets("topologies/clusters").empty());
   for (const std::string& name : ListPresets("topologies/clusters")) {
     v1::Cluster proto;
     proto.set_preset(name);

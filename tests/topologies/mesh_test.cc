@@ -13,6 +13,7 @@
 #include <set>
 
 #include "tests/topologies/clusters.h"
+#include "tests/topologies/fabrics.h"
 #include "topologies/tiers.h"
 
 namespace meshstep {
@@ -20,10 +21,6 @@ namespace {
 
 using testing::ElementsAre;
 using testing::HasSubstr;
-
-std::unique_ptr<Fabric> Build(const Cluster& cluster) {
-  return BuildFabric(cluster, RateSet::kDatasheet, Fidelity::kIdeal);
-}
 
 Mesh PlaceOk(const Fabric& fabric, const std::vector<AxisRequest>& requests) {
   StatusOr<Mesh> mesh = Mesh::Place(fabric, requests);

@@ -7,6 +7,13 @@ import sys
 import tempfile
 import time
 
+try:
+    import google.protobuf  # noqa: F401
+except ImportError:  # Debian's python3-protobuf is for Debian's Python only
+    if sys.executable == "/usr/bin/python3":
+        raise
+    os.execv("/usr/bin/python3", ["/usr/bin/python3"] + sys.argv)
+
 PROGRAM, SOURCE = sys.argv[1], sys.argv[2]
 
 SCENARIO = """

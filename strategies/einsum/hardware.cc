@@ -1,0 +1,54 @@
+#include "strategies/einsum/hardware.h"
+
+#include <algorithm>
+
+namespace meshstep::einsum {
+
+Hardware HardwareOf(const Chip& chip, RateSet set) {
+  const Rates& rates = chip.rates(set);
+  Hardware hardware;
+  hardware.name = chip.name;
+  hardware.matmul = rates.matmul;
+  hardware.hbm_rate = rates.hbm_rate;
+  hardware.hbm = rates.hbm;
+  hardware.link = rates.link;
+  hardware.scale_out = rates.scale_out;
+  hardware.interconnect = chip.interconnect;
+  return hardware;
+}
+
+std::vector<std::vector<bool>> Rings(const Hardware& hardware, const Mesh& mesh) {
+  using Wraparound = Interconnect::Wraparound;
+  const Interconnect& net = hardware.interconnect;
+  int dims = 0;
+  bool cubes = true;
+  for (const MeshAxis& axis : mesh.axes) {
+    for (int size : axis.physical) {
+      if (size > 1) ++dims;
+      cubes = cubes && (size == 1 || size % 4 == 0);
+    }
+  }
+  cubes = cubes && dims == net.dimensions;
+  auto wraps = [&](int size) {
+    switch (net.wraparound) {
+      case Wraparound::kNever:
+        return false;
+      case Wraparound::kFullAxis:
+        return size == net.full_axis;
+      case Wraparound::kWholeCubes:
+        return cubes;
+      case Wraparound::kAlways:
+        return size > 2;  // two neighbours have one link either way
+    }
+    return false;
+  };
+  std::vector<std::vector<bool>> rings;
+  for (const MeshAxis& axis : mesh.axes) {
+    std::vector<bool> of_axis;
+    for (int size : axis.physical) of_axis.push_back(wraps(size));
+    rings.push_back(std::move(of_axis));
+  }
+  return rings;
+}
+
+}  // namespace meshstep::einsum

@@ -1,0 +1,153 @@
+// The matmul model against closed forms, its own invariants and measured tables.
+
+#include "sim/cost/matmul.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <random>
+#include <string>
+
+#include "meshstep/v1/chip.pb.h"
+#include "sim/base/data_path.h"
+#include "sim/base/diagnostics.h"
+#include "sim/base/proto_file.h"
+#include "sim/cost/compute.h"
+#include "topologies/load_chip.h"
+
+namespace meshstep {
+namespace {
+
+StatusOr<Chip> ShippedChip(const std::string& name) {
+  v1::Chip proto;
+  const StatusOr<std::string> path = PresetPath("topologies/chips", name);
+  if (!path.ok()) return path.status();
+  if (const Status status = ReadDataFile(*path, &proto); !status.ok()) return status;
+  Diagnostics diagnostics;
+  Chip chip = LoadChip(proto, "chip", &diagnostics);
+  if (const Status status = diagnostics.status(); !status.ok()) return status;
+  return chip;
+}
+
+// 100 units of 1 TFLOP/s, 1 TB/s.
+constexpr MatmulDevice kDevice{.units = 100,
+                               .peak = FlopsPerSecond(100e12),
+                               .hbm = BytesPerSecond(1e12),
+                               .operand = Bytes(2),
+                               .result = Bytes(2)};
+
+MatmulCalibration OneTile(int tile) {
+  MatmulCalibration c;
+  c.tile_m = c.tile_n = tile;
+  return c;
+}
+
+TEST(Matmul, FullWavesRunAtThePeak) {
+  // 10 x 10 tiles of 128 on 100 units: one full wave.
+  const MatmulShape shape{.m = 1280, .n = 1280, .k = 65536};
+  const Seconds t = CalibratedMatmul(shape, kDevice, OneTile(128));
+  EXPECT_DOUBLE_EQ(t.value(), 2.0 * 1280 * 1280 * 65536 / 100e12);
+}
+
+TEST(Matmul, OneTileMoreCostsAWholeWave) {
+  const MatmulShape full{.m = 1280, .n = 1280, .k = 65536};
+  const MatmulShape more{.m = 1281, .n = 1280, .k = 65536};
+  EXPECT_DOUBLE_EQ(CalibratedMatmul(more, kDevice, OneTile(128)).value(),
+                   2 * CalibratedMatmul(full, kDevice, OneTile(128)).value());
+}
+
+TEST(Matmul, ThinMatmulsAreBoundByHbm) {
+  // One row against a 8192 x 8192 weight: 128 MiB and three vectors at 0.8 TB/s.
+  MatmulCalibration c = OneTile(16);
+  c.hbm_fraction = 0.8;
+  const MatmulShape shape{.m = 1, .n = 8192, .k = 8192};
+  EXPECT_DOUBLE_EQ(CalibratedMatmul(shape, kDevice, c).value(),
+                   (8192.0 * 8192 + 2 * 8192) * 2 / 0.8e12);
+  c.cache = Bytes(1 << 20);
+  EXPECT_DOUBLE_EQ(CalibratedMatmul(shape, kDevice, c).value(),
+                   ((8192.0 * 8192 + 2 * 8192) * 2 - (1 << 20)) / 0.8e12);
+}
+
+TEST(Matmul, LaunchStartStoreAndLoadAdd) {
+  MatmulCalibration c = OneTile(128);
+  c.launch = Seconds(5e-6);
+  c.tile_start = Seconds(1e-6);
+  c.load = BytesPerSecond(10e9);
+  c.store = BytesPerSecond(4e9);
+  const MatmulShape shape{.m = 128, .n = 128, .k = 1024};
+  // Loading 256 · 1024 elements of 2 bytes at 10 GB/s outlasts 2 · 128² · 1024 FLOPs at 1 TFLOP/s.
+  EXPECT_NEAR(CalibratedMatmul(shape, kDevice, c).value(),
+              5e-6 + 1e-6 + 256 * 1024 * 2 / 10e9 + 128 * 128 * 2 / 4e9, 1e-15);
+}
+
+TEST(Matmul, SplittingTheContractionUsesIdleUnits) {
+  MatmulCalibration c;
+  c.choose_tile = true;
+  const MatmulShape shape{.m = 64, .n = 64, .k = 4096};
+  const double whole = CalibratedMatmul(shape, kDevice, c).value();
+  c.split = Seconds(1e-6);
+  // 16 parts of 256 on 16 units.
+  EXPECT_DOUBLE_EQ(whole, 2.0 * 64 * 64 * 4096 / 1e12);
+  EXPECT_NEAR(CalibratedMatmul(shape, kDevice, c).value(), whole / 16 + 1e-6, 1e-15);
+}
+
+TEST(Matmul, RelayoutReadsAndWritesTheRightOperand) {
+  MatmulCalibration c = OneTile(128);
+  const MatmulShape shape{.m = 128, .n = 512, .k = 1024};
+  const double plain = CalibratedMatmul(shape, kDevice, c).value();
+  c.relayout = BytesPerSecond(0.5e12);
+  EXPECT_DOUBLE_EQ(CalibratedMatmul(shape, kDevice, c).value(),
+                   plain + 2.0 * 512 * 1024 * 2 / 0.5e12);
+}
+
+// No shape is faster than its FLOPs at the peak, and none gets slower by a faster device.
+TEST(Matmul, NeverBeatsThePeakAndGrowsWithTheShape) {
+  std::mt19937 random(7);
+  std::uniform_real_distribution<double> exponent(0, 13);
+  for (const char* name : {"h100-sxm", "b200", "a100-80gb", "mi355x", "tpu-v5p", "tpu-v7x"}) {
+    const StatusOr<Chip> chip = ShippedChip(name);
+    ASSERT_TRUE(chip.ok()) << chip.status();
+    const ComputeModel model(*chip, RateSet::kDatasheet, Fidelity::kCalibrated);
+    const double peak = chip->datasheet.peak(Dtype::kBf16).value() / chip->devices_per_chip;
+    for (int i = 0; i < 500; ++i) {
+      MatmulShape shape{.m = std::floor(std::exp2(exponent(random))) + 1,
+                        .n = std::floor(std::exp2(exponent(random))) + 1,
+                        .k = std::floor(std::exp2(exponent(random))) + 1};
+      const Time t = model.Matmul(shape, Dtype::kBf16);
+      EXPECT_GE(t.seconds(), shape.flops().value() / peak) << name;
+      EXPECT_GE(t, model.MatmulAlone(shape, Dtype::kBf16, Bytes(2))) << name;
+      shape.batch = 2;
+      EXPECT_GE(model.Matmul(shape, Dtype::kBf16), t) << name;
+    }
+  }
+}
+
+struct Measured {
+  const char* chip;
+  double batch, m, n, k, microseconds;
+};
+
+// Rows of openxla/xla default_matmul_perf_table.txtpb (2026-08), bf16: none may be off by more than
+// 12 %, twice the 90th percentile of the fit.
+TEST(Matmul, AgreesWithMeasuredTables) {
+  for (const Measured& row :
+       {Measured{"h100-sxm", 1, 1024, 1024, 1024, 8.496},
+        Measured{"h100-sxm", 1, 2048, 2048, 2048, 26.8},
+        Measured{"h100-sxm", 1, 4096, 4096, 1024, 50.144},
+        Measured{"h100-sxm", 4, 4096, 2048, 4096, 341.584},
+        Measured{"h100-sxm", 2, 4096, 4096, 2048, 181.04},
+        Measured{"b200", 1, 1024, 1024, 2048, 9.168}, Measured{"b200", 1, 2048, 2048, 2048, 17.428},
+        Measured{"b200", 1, 2048, 4096, 2048, 29.296},
+        Measured{"b200", 1, 4096, 4096, 4096, 97.002}}) {
+    const StatusOr<Chip> chip = ShippedChip(row.chip);
+    ASSERT_TRUE(chip.ok()) << chip.status();
+    const ComputeModel model(*chip, RateSet::kDatasheet, Fidelity::kCalibrated);
+    const MatmulShape shape{.batch = row.batch, .m = row.m, .n = row.n, .k = row.k};
+    const Time t = model.MatmulAlone(shape, Dtype::kBf16, Bytes(2));
+    EXPECT_NEAR(t.seconds() * 1e6 / row.microseconds, 1, 0.12)
+        << row.chip << " " << row.m << "x" << row.n << "x" << row.k;
+  }
+}
+
+}  // namespace
+}  // namespace meshstep
