@@ -45,7 +45,8 @@ void AddCollectiveCommand(CLI::App* app);
 <<<<<<< HEAD
 void AddEinsumCommand(CLI::App* app);
 =======
->>>>>>> model
+void AddImportCommand(CLI::App* app);
+>>>>>>> see
 
 }  // namespace meshstep
 

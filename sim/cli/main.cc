@@ -60,6 +60,7 @@ int Main(int argc, char** argv) {
   AddCompareCommand(&app);
   AddCollectiveCommand(&app);
   AddEinsumCommand(&app);
+  AddImportCommand(&app);
   AddListCommand(&app);
   AddShowCommand(&app);
   AddModelCommand(&app);
@@ -83,4 +84,8 @@ int Main(int argc, char** argv) {
 
 }  // namespace meshstep
 
-int main(int argc, char** argv) { return meshstep::Main(argc, argv); }
+int main(int argc, char** argv) {
+  // A closed pipe is an error of the write, told in one sentence.
+  std::signal(SIGPIPE, SIG_IGN);
+  return meshstep::Main(argc, argv);
+}
