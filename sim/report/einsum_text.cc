@@ -41,6 +41,13 @@ std::string ModelSentence(const PlanOptions& options) {
                       " (", model, ")");
 }
 
+// "2IJK = 1.10 TFLOP", or the formula alone while a size is missing.
+std::string Equals(const std::string& formula, double flops) {
+  if (std::isnan(flops)) return formula;
+  if (flops >= 1e21) return absl::StrCat(formula, " = ", absl::SixDigits(flops), " FLOP");
+  return absl::StrCat(formula, " = ", FormatFlops(flops));
+}
+
 std::string Heading(const Expression& expression, const PlanOptions& options,
                     const Answer& answer) {
   const std::vector<Step>& steps = answer.BookPlan().steps;
@@ -50,11 +57,12 @@ std::string Heading(const Expression& expression, const PlanOptions& options,
       absl::StrCat(ToString(expression), "\n  mesh         ", ToString(expression.mesh),
                    "\n  hardware     ", ModelSentence(options), "\n");
   if (formula.empty()) return text;
-  absl::StrAppend(&text, "  FLOPs        ", formula, " = ",
-                  Known(answer.flops_theoretical, FormatFlops), "; per chip ", local, " = ",
-                  Known(answer.flops_per_chip, FormatFlops), "; all chips ",
-                  Known(answer.flops_executed, FormatFlops), "\n");
-  absl::StrAppend(&text, "  replication  ", Known(answer.replication, Times), "\n");
+  absl::StrAppend(&text, "  FLOPs        ", Equals(formula, answer.flops_theoretical),
+                  "; per chip ", Equals(local, answer.flops_per_chip));
+  if (!std::isnan(answer.flops_executed)) {
+    absl::StrAppend(&text, "; all chips ", absl::SixDigits(answer.flops_executed), " FLOP");
+  }
+  absl::StrAppend(&text, "\n  replication  ", Known(answer.replication, Times), "\n");
   return text;
 }
 
@@ -110,7 +118,7 @@ std::string PlanTimes(const PlanAnswer& plan) {
                       FormatSeconds(plan.sequential_s), "; bound by ", plan.bound, "\n");
 }
 
-// "2^17" and 1e15 read better than nineteen digits.
+// All digits of a whole number, as long as a person can read them.
 std::string Exact(double value) {
   if (std::isnan(value)) return "?";
   if (value == std::floor(value) && value < 1e15) {
@@ -123,7 +131,8 @@ std::string StepDerivation(const Step& step, const einsum::Mesh& mesh, const Pla
   std::string text = absl::StrCat("     ", NameOf(step, mesh), ": ", step.from, " -> ", step.to);
   const std::string amount = einsum::AmountFormula(step, mesh);
   if (step.is_product) {
-    absl::StrAppend(&text, "\n       FLOPs per chip ", amount, " = ", Exact(step.flops));
+    absl::StrAppend(&text, "\n       FLOPs per chip ", amount);
+    if (!std::isnan(step.flops)) absl::StrAppend(&text, " = ", Exact(step.flops));
     const double peak = options.hardware ? options.hardware->peak(step.dtype).value() : 0;
     if (peak > 0) {
       absl::StrAppend(&text, "; T_math = FLOPs/C = ", FormatSeconds(step.seconds),
@@ -136,14 +145,17 @@ std::string StepDerivation(const Step& step, const einsum::Mesh& mesh, const Pla
   absl::StrAppend(&text, "\n       V = ", amount, " = ", Exact(step.volume),
                   " bytes, N = ", Exact(step.chips), "; each chip sends ", Exact(step.sent),
                   " bytes");
-  if (options.hardware && !std::isnan(step.seconds)) {
+  if (!options.hardware) return text + "\n";
+  if (std::isnan(step.seconds)) {
+    absl::StrAppend(&text, "; T = ", step.formula);
+  } else {
     absl::StrAppend(&text, "; T = ", step.formula, " = ", FormatSeconds(step.seconds));
     if (step.latency_s > 0) absl::StrAppend(&text, " (the hops, not the bytes)");
   }
   return text + "\n";
 }
 
-// How large a dimension must be for compute to take longer than communication.
+// The two bounds of the time and what sets the lower one.
 std::string Verdict(const PlanAnswer& plan) {
   if (std::isnan(plan.overlapped_s)) return "";
   std::string text =

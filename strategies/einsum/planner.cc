@@ -413,6 +413,7 @@ class Planner {
       AddNote(Word(answer_.plans_found, "plan") + " found; the best " +
               std::to_string(options_.max_plans) + " are listed");
     }
+    if (symbolic()) AddNote("without sizes the plans cannot be compared; the book's comes first");
     answer_.flops_per_chip = book.flops_per_chip;
     answer_.flops_executed = book.flops_per_chip * mesh().Chips();
     answer_.replication =
@@ -446,8 +447,27 @@ class Planner {
     return memory;
   }
 
+  // Why the default model may be slower than the book's V/W.
+  void NoteLines() {
+    if (options_.model != CostModel::kChip || options_.hardware->is_switch()) return;
+    const std::vector<std::vector<bool>> rings = Rings(*options_.hardware, mesh());
+    std::string lines;
+    for (std::size_t a = 0; a < rings.size(); ++a) {
+      for (std::size_t i = 0; i < rings[a].size(); ++i) {
+        if (rings[a][i] || mesh().axes[a].physical[i] == 1) continue;
+        lines += (lines.empty() ? "" : ", ") + mesh().axes[a].name;
+        break;
+      }
+    }
+    if (lines.empty()) return;
+    AddNote("taken as physical dimensions of " + options_.hardware->name + ", " + lines +
+            " do not close into rings; --cost=book assumes that they do, and X=4x4 spans two "
+            "dimensions");
+  }
+
   void NoteHardware() {
     if (!options_.hardware || answer_.plans.empty()) return;
+    if (answer_.plans[0].communication_s > 0) NoteLines();
     for (const Step& step : answer_.plans[0].steps) {
       if (step.is_product && options_.hardware->peak(step.dtype).value() <= 0) {
         AddNote(options_.hardware->name + " has no peak rate for " +
