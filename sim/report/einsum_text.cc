@@ -127,31 +127,39 @@ std::string Exact(double value) {
   return FormatNumber(value, 6);
 }
 
+// " = 12 bytes", nothing if it is not known.
+std::string EqualsBytes(double bytes) {
+  return std::isnan(bytes) ? "" : absl::StrCat(" = ", Exact(bytes), " bytes");
+}
+std::string EqualsSeconds(double seconds) {
+  return std::isnan(seconds) ? "" : absl::StrCat(" = ", FormatSeconds(seconds));
+}
+
+std::string ProductDerivation(const Step& step, const std::string& amount,
+                              const PlanOptions& options) {
+  std::string text = absl::StrCat("\n       FLOPs per chip ", amount);
+  if (!std::isnan(step.flops)) absl::StrAppend(&text, " = ", Exact(step.flops));
+  const double peak = options.hardware ? options.hardware->peak(step.dtype).value() : 0;
+  if (peak <= 0) return text + "\n";
+  return absl::StrCat(text, "; T_math = FLOPs/C", EqualsSeconds(step.seconds),
+                      " at C = ", FormatNumber(peak / 1e12), " TFLOP/s (",
+                      std::string(meshstep::NameOf(step.dtype)), ")\n");
+}
+
 std::string StepDerivation(const Step& step, const einsum::Mesh& mesh, const PlanOptions& options) {
   std::string text = absl::StrCat("     ", NameOf(step, mesh), ": ", step.from, " -> ", step.to);
   const std::string amount = einsum::AmountFormula(step, mesh);
-  if (step.is_product) {
-    absl::StrAppend(&text, "\n       FLOPs per chip ", amount);
-    if (!std::isnan(step.flops)) absl::StrAppend(&text, " = ", Exact(step.flops));
-    const double peak = options.hardware ? options.hardware->peak(step.dtype).value() : 0;
-    if (peak > 0) {
-      absl::StrAppend(&text, "; T_math = FLOPs/C = ", FormatSeconds(step.seconds),
-                      " at C = ", FormatNumber(peak / 1e12), " TFLOP/s (",
-                      std::string(meshstep::NameOf(step.dtype)), ")");
-    }
-    return text + "\n";
-  }
+  if (step.is_product) return text + ProductDerivation(step, amount, options);
   if (amount.empty()) return text + "\n       each chip keeps its part of what it has: free\n";
-  absl::StrAppend(&text, "\n       V = ", amount, " = ", Exact(step.volume),
-                  " bytes, N = ", Exact(step.chips), "; each chip sends ", Exact(step.sent),
-                  " bytes");
-  if (!options.hardware) return text + "\n";
-  if (std::isnan(step.seconds)) {
-    absl::StrAppend(&text, "; T = ", step.formula);
-  } else {
-    absl::StrAppend(&text, "; T = ", step.formula, " = ", FormatSeconds(step.seconds));
-    if (step.latency_s > 0) absl::StrAppend(&text, " (the hops, not the bytes)");
+  absl::StrAppend(&text, "\n       V = ", amount, EqualsBytes(step.volume),
+                  ", N = ", Exact(step.chips));
+  if (!std::isnan(step.sent)) {
+    absl::StrAppend(&text, "; each chip sends ", Exact(step.sent), " bytes");
   }
+  if (options.hardware) {
+    absl::StrAppend(&text, "; T = ", step.formula, EqualsSeconds(step.seconds));
+  }
+  if (step.latency_s > 0) absl::StrAppend(&text, " (the hops, not the bytes)");
   return text + "\n";
 }
 
