@@ -209,6 +209,29 @@ std::string Symbols(const PlanOptions& options) {
                       FormatNumber(hw.hbm_rate.value() / 1e9), " GB/s\n");
 }
 
+std::string OtherPlans(const Expression& expression, const PlanOptions& options,
+                       const Answer& answer) {
+  const PlanAnswer& best = answer.plans[0];
+  if (!best.book) {
+    return absl::StrCat("\n  3. A better one of the ", answer.plans_found, " plans: ", best.name,
+                        "\n", Derive(best, expression, options));
+  }
+  if (answer.plans_found == 1) return "\n  3. There is no other plan\n";
+  if (answer.missing.empty()) {
+    return absl::StrCat("\n  3. None of the other ", answer.plans_found - 1, " plans is better\n");
+  }
+  std::string text = "\n  3. The other plans; which is best depends on the sizes\n";
+  for (const PlanAnswer& plan : answer.plans) {
+    if (!plan.book) absl::StrAppend(&text, "     ", plan.name, "\n");
+  }
+  return text;
+}
+
+std::string NotesAfter(const Answer& answer) {
+  const std::string notes = Notes(answer);
+  return notes.empty() ? "" : "\n" + notes;
+}
+
 }  // namespace
 
 std::string EinsumText(const Expression& expression, const PlanOptions& options,
@@ -225,8 +248,7 @@ std::string EinsumText(const Expression& expression, const PlanOptions& options,
     absl::StrAppend(&text, "\n  ", answer.plans_found, " plans in all; --top=", answer.plans_found,
                     " lists them\n");
   }
-  const std::string notes = Notes(answer);
-  return text + (notes.empty() ? "" : "\n") + notes;
+  return text + NotesAfter(answer);
 }
 
 std::string EinsumDerivation(const Expression& expression, const PlanOptions& options,
@@ -238,19 +260,7 @@ std::string EinsumDerivation(const Expression& expression, const PlanOptions& op
   absl::StrAppend(&text, "\n  2. The plan of the book's rules: ",
                   book.steps.empty() ? "nothing to do" : book.name, "\n", Symbols(options),
                   Derive(book, expression, options));
-  if (!answer.plans.empty() && &answer.plans[0] != &book) {
-    absl::StrAppend(&text, "\n  3. A better one of the ", answer.plans_found,
-                    " plans: ", answer.plans[0].name, "\n",
-                    Derive(answer.plans[0], expression, options));
-  } else {
-    absl::StrAppend(&text, "\n  3. ",
-                    answer.plans_found == 1
-                        ? std::string("There is no other plan")
-                        : absl::StrCat("None of the ", answer.plans_found, " plans is better"),
-                    "\n");
-  }
-  const std::string notes = Notes(answer);
-  return text + (notes.empty() ? "" : "\n") + notes;
+  return absl::StrCat(text, OtherPlans(expression, options, answer), NotesAfter(answer));
 }
 
 }  // namespace meshstep
