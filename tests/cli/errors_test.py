@@ -74,7 +74,8 @@ class ErrorsTest(unittest.TestCase):
     def test_wrong_types(self):
         self.refuse("  tensor: 8", "  tensor: \"eight\"", "integer")
         self.refuse("  tensor: 8", "  tensor: 8.5", "integer")
-        self.refuse("sequence_parallel: true", "sequence_parallel: maybe", "maybe")
+        path = self.write(GOOD.replace("sequence_parallel: true", "sequence_parallel: maybe"))
+        self.assert_refused(run("simulate", path), f"{path}:", "sequence_parallel", "maybe")
 
     def test_degrees_that_do_not_multiply(self):
         self.refuse("  tensor: 8", "  tensor: 7", "plan")
@@ -83,8 +84,9 @@ class ErrorsTest(unittest.TestCase):
     def test_values_out_of_range(self):
         for value in ("0", "-1", "2147483647"):
             self.refuse("  tensor: 8", f"  tensor: {value}", "plan")
-            self.refuse("chips: 512", f"chips: {value}", "chips")
-        self.refuse("  tensor: 8", "  tensor: 99999999999999999999", "tensor")
+        for value in ("-1", "2147483647"):
+            self.refuse("chips: 512", f"chips: {value}", "cluster.chips", value)
+        self.refuse("  tensor: 8", "  tensor: 99999999999999999999", "out of range")
 
     def test_huge_workloads_end_soon(self):
         for field in ("global_batch_sequences: 1024", "sequence_length: 4096"):
