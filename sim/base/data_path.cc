@@ -7,6 +7,7 @@
 #include <fstream>
 #include <utility>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "sim/base/nearest.h"
@@ -52,7 +53,7 @@ StatusOr<std::string> PresetPath(const std::string& folder, const std::string& n
   if (std::binary_search(names.begin(), names.end(), name)) {
     return (fs::path(DataRoot()) / folder / (name + ".textproto")).string();
   }
-  const std::string shown = name.substr(0, 64);
+  const std::string shown = absl::CHexEscape(name.substr(0, 64));
   return InvalidInput(
       absl::StrCat("is \"", shown, "\", which is not a file in ", folder,
                    "; nearest: ", absl::StrJoin(NearestNames(shown, std::move(names), 5), ", ")));

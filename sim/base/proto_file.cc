@@ -3,17 +3,21 @@
 #include <algorithm>
 #include <map>
 #include <memory>
+#include <optional>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/descriptor.h"
 #include "google/protobuf/io/tokenizer.h"
 #include "google/protobuf/io/zero_copy_stream_impl_lite.h"
 #include "google/protobuf/message.h"
+#include "google/protobuf/stubs/logging.h"
 #include "google/protobuf/text_format.h"
 #include "google/protobuf/util/json_util.h"
 #include "sim/base/check.h"
 #include "sim/base/data_path.h"
+#include "sim/base/text_recovery.h"
 
 namespace meshstep {
 namespace {
@@ -23,27 +27,31 @@ namespace pb = google::protobuf;
 // A message nested deeper than this is not a scenario; the parsers stop there.
 constexpr int kMaxDepth = 64;
 constexpr std::size_t kMaxReportedErrors = 20;
+// In longer files only the first error is told: each further one costs a parse.
+constexpr std::size_t kMaxRecoveredBytes = 1 << 20;
 
-class ErrorLines : public pb::io::ErrorCollector {
+// A parser's message, on one line.
+std::string OneLine(const std::string& message) {
+  std::string problem = message.substr(0, 400);
+  std::replace(problem.begin(), problem.end(), '\n', ' ');
+  if (absl::EndsWith(problem, ", got: ")) problem += "the end of the file";
+  return problem;
+}
+
+struct TextError {
+  TextPosition at;  // line -1: not known
+  std::string problem;
+};
+
+// Keeps the first error of one parse.
+class FirstError : public pb::io::ErrorCollector {
  public:
-  explicit ErrorLines(std::string name) : name_(std::move(name)) {}
   void AddError(int line, pb::io::ColumnNumber column, const std::string& message) override {
-    if (++count_ > kMaxReportedErrors) return;
-    std::string problem = message.substr(0, 400);
-    std::replace(problem.begin(), problem.end(), '\n', ' ');
-    if (line < 0) {
-      absl::StrAppend(&lines_, lines_.empty() ? "" : "\n", name_, ": ", problem);
-    } else {
-      absl::StrAppend(&lines_, lines_.empty() ? "" : "\n", name_, ":", line + 1, ":", column + 1,
-                      ": ", problem);
-    }
+    if (!error.has_value()) error = TextError{{line, column}, OneLine(message)};
   }
   void AddWarning(int, pb::io::ColumnNumber, const std::string&) override {}
-  const std::string& lines() const { return lines_; }
 
- private:
-  std::string name_, lines_;
-  std::size_t count_ = 0;
+  std::optional<TextError> error;
 };
 
 using Locations = std::map<std::string, std::string>;
@@ -86,18 +94,62 @@ std::string Locate(const std::string& name, const Locations& locations, std::str
   return name;
 }
 
-Status ParseText(const std::string& name, const std::string& content, pb::Message* message,
-                 Locator* locator) {
-  ErrorLines errors(name);
-  pb::TextFormat::ParseInfoTree tree;
+// A string of a text proto may hold any bytes by escapes; reports and JSON need UTF-8.
+Status CheckStrings(const std::string& name, const pb::Message& message) {
+  const pb::LogSilencer silencer;
+  const std::unique_ptr<pb::Message> copy(message.New());
+  if (copy->ParseFromString(message.SerializeAsString())) return absl::OkStatus();
+  return InvalidInput(name + ": has a string that is not UTF-8");
+}
+
+std::optional<TextError> ParseTextOnce(const std::string& content, pb::Message* message,
+                                       pb::TextFormat::ParseInfoTree* tree) {
+  FirstError first;
   pb::TextFormat::Parser parser;
-  parser.RecordErrorsTo(&errors);
-  parser.WriteLocationsTo(&tree);
+  parser.RecordErrorsTo(&first);
+  parser.WriteLocationsTo(tree);
   parser.SetRecursionLimit(kMaxDepth);
   pb::io::ArrayInputStream in(content.data(), static_cast<int>(content.size()));
-  const bool ok = parser.Parse(&in, message);
-  if (!errors.lines().empty()) return InvalidInput(errors.lines());
-  if (!ok) return InvalidInput(name + ": is not a text proto of " + message->GetTypeName());
+  if (parser.Parse(&in, message) || first.error.has_value()) return first.error;
+  return TextError{{-1, -1}, "is not a text proto of " + message->GetTypeName()};
+}
+
+// The parser notices these when it has passed the value.
+bool IsOfTokenBefore(const std::string& problem) {
+  return absl::StartsWith(problem, "Unknown enumeration value") ||
+         absl::StartsWith(problem, "Invalid value for boolean");
+}
+
+// All errors, one line each: the field of each error is blanked and the rest parsed again.
+Status TextErrors(const std::string& name, std::string content, const pb::Message& prototype,
+                  std::optional<TextError> error) {
+  std::string lines;
+  for (std::size_t count = 0; error.has_value(); ++count) {
+    if (count > 0) lines += "\n";
+    if (count == kMaxReportedErrors) return InvalidInput(lines + name + ": and more errors");
+    std::optional<TextPosition> removed;
+    if (error->at.line >= 0 && content.size() <= kMaxRecoveredBytes) {
+      removed = RemoveField(error->at, IsOfTokenBefore(error->problem), &content);
+    }
+    const TextPosition at = removed.value_or(error->at);
+    lines += name;
+    if (at.line >= 0) absl::StrAppend(&lines, ":", at.line + 1, ":", at.column + 1);
+    lines += ": " + error->problem;
+    if (!removed.has_value()) break;
+    const std::unique_ptr<pb::Message> message(prototype.New());
+    pb::TextFormat::ParseInfoTree tree;
+    error = ParseTextOnce(content, message.get(), &tree);
+  }
+  return InvalidInput(lines);
+}
+
+Status ParseText(const std::string& name, const std::string& content, pb::Message* message,
+                 Locator* locator) {
+  pb::TextFormat::ParseInfoTree tree;
+  if (std::optional<TextError> error = ParseTextOnce(content, message, &tree)) {
+    return TextErrors(name, content, *message, std::move(error));
+  }
+  RETURN_IF_ERROR(CheckStrings(name, *message));
   if (locator != nullptr) {
     auto locations = std::make_shared<Locations>();
     Collect(name, "", *message, tree, locations.get());
@@ -113,16 +165,18 @@ Status ParseJson(const std::string& name, const std::string& content, pb::Messag
   options.ignore_unknown_fields = false;
   const auto status = pb::util::JsonStringToMessage(content, message, options);
   if (status.ok()) return absl::OkStatus();
-  std::string problem = std::string(status.message()).substr(0, 400);
-  std::replace(problem.begin(), problem.end(), '\n', ' ');
-  return InvalidInput(name + ": is not JSON of " + message->GetTypeName() + ": " + problem);
+  return InvalidInput(name + ": is not JSON of " + message->GetTypeName() + ": " +
+                      OneLine(std::string(status.message())));
 }
 
 Status ParseBinary(const std::string& name, const std::string& content, pb::Message* message) {
+  const pb::LogSilencer silencer;
   if (!message->ParseFromString(content)) {
     return InvalidInput(name + ": is not a binary " + message->GetTypeName());
   }
-  if (!message->GetReflection()->GetUnknownFields(*message).empty()) {
+  const std::size_t size = message->ByteSizeLong();
+  message->DiscardUnknownFields();
+  if (message->ByteSizeLong() != size) {
     return InvalidInput(name + ": has fields that " + message->GetTypeName() +
                         " does not know; is it another message or a newer version?");
   }

@@ -38,6 +38,7 @@ void AddListCommand(CLI::App* app);
 void AddShowCommand(CLI::App* app);
 void AddSimulateCommand(CLI::App* app);
 void AddCompareCommand(CLI::App* app);
+void AddCollectiveCommand(CLI::App* app);
 
 }  // namespace meshstep
 

@@ -58,6 +58,7 @@ int Main(int argc, char** argv) {
   app.set_version_flag("--version", "meshstep 0.1.0");
   AddSimulateCommand(&app);
   AddCompareCommand(&app);
+  AddCollectiveCommand(&app);
   AddListCommand(&app);
   AddShowCommand(&app);
   try {

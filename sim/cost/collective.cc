@@ -51,11 +51,20 @@ std::span<const CollectiveAlgorithm* const> CollectiveAlgorithms() {
   static const auto* const kAlgorithms = [] {
     auto* all = new std::vector<const CollectiveAlgorithm*>{
         &collectives::BidirectionalRing(),
+        &collectives::BinomialTree(),
+        &collectives::Chain(),
+        &collectives::DimensionOrdered(),
         &collectives::Direct(),
+        &collectives::DoubleBinaryTree(),
+        &collectives::HalvingDoubling(),
         &collectives::Hierarchical(),
+        &collectives::InNetwork(),
         &collectives::Line(),
         &collectives::MultiAxisRing(),
+        &collectives::Pairwise(),
+        &collectives::Pat(),
         &collectives::PointToPoint(),
+        &collectives::RailRing(),
         &collectives::Ring(),
     };
     std::sort(all->begin(), all->end(),

@@ -37,14 +37,15 @@ enum class Collective {
 std::string_view NameOf(Collective collective);
 StatusOr<Collective> ParseCollective(std::string_view name);
 
-struct RankFlow {
-  int src, dst;  // ranks
-  double bytes;
-};
-
 // What switches do with flows on their way: kReduce adds up those to one destination wherever they
 // share a link, kMulticast copies one flow from a source to many destinations.
 enum class Combine { kNone, kReduce, kMulticast };
+
+struct RankFlow {
+  int src, dst;  // ranks
+  double bytes;
+  Combine combine = Combine::kNone;
+};
 
 // A phase starts when all members are there, waits `latency`, then drains its flows together.
 struct TrafficPhase {
@@ -56,7 +57,6 @@ struct TrafficPhase {
   // True: ranks that the symmetry of the fabric makes alike do not send alike (trees, chains, the
   // carry of a flat ring), so that links of one class carry different loads.
   bool uneven = false;
-  Combine combine = Combine::kNone;
 };
 
 // One message of one step. Chunks are numbered so that a test can follow them: for all-gather and

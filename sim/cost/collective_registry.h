@@ -9,11 +9,20 @@
 namespace meshstep::collectives {
 
 const CollectiveAlgorithm& BidirectionalRing();
+const CollectiveAlgorithm& BinomialTree();
+const CollectiveAlgorithm& Chain();
+const CollectiveAlgorithm& DimensionOrdered();
 const CollectiveAlgorithm& Direct();
+const CollectiveAlgorithm& DoubleBinaryTree();
+const CollectiveAlgorithm& HalvingDoubling();
 const CollectiveAlgorithm& Hierarchical();
+const CollectiveAlgorithm& InNetwork();
 const CollectiveAlgorithm& Line();
 const CollectiveAlgorithm& MultiAxisRing();
+const CollectiveAlgorithm& Pairwise();
+const CollectiveAlgorithm& Pat();
 const CollectiveAlgorithm& PointToPoint();
+const CollectiveAlgorithm& RailRing();
 const CollectiveAlgorithm& Ring();
 
 }  // namespace meshstep::collectives

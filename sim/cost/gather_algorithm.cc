@@ -19,6 +19,8 @@ Combine Opposite(Combine combine) {
   return combine == Combine::kMulticast ? Combine::kReduce : Combine::kNone;
 }
 
+}  // namespace
+
 MessageSchedule Transpose(MessageSchedule schedule) {
   int last = 0;
   for (const Message& m : schedule.messages) last = std::max(last, m.step);
@@ -33,14 +35,12 @@ MessageSchedule Transpose(MessageSchedule schedule) {
   return schedule;
 }
 
-}  // namespace
-
 std::vector<TrafficPhase> Transpose(std::vector<TrafficPhase> phases, const Group& group) {
   const RankGrid grid(group);
   std::reverse(phases.begin(), phases.end());
   for (TrafficPhase& phase : phases) {
-    phase.combine = Opposite(phase.combine);
     for (RankFlow& flow : phase.flows) {
+      flow.combine = Opposite(flow.combine);
       std::swap(flow.src, flow.dst);
       if (!phase.shifted) continue;
       // The flow that rank 0 sends is the one that reaches it, shifted back by its source.
@@ -48,7 +48,7 @@ std::vector<TrafficPhase> Transpose(std::vector<TrafficPhase> phases, const Grou
       for (int d = 0; d < grid.dims(); ++d) {
         dst = grid.WithDigit(dst, d, (grid.size(d) - grid.Digit(flow.src, d)) % grid.size(d));
       }
-      flow = {0, dst, flow.bytes};
+      flow = {0, dst, flow.bytes, flow.combine};
     }
   }
   return phases;
@@ -76,7 +76,7 @@ MessageSchedule GatherAlgorithm::Messages(Collective collective, const Group& gr
   std::stable_sort(gather.messages.begin(), gather.messages.end(),
                    [](const Message& a, const Message& b) { return a.step < b.step; });
   if (collective == Collective::kAllGather) return gather;
-  MessageSchedule schedule = Transpose(gather);
+  MessageSchedule schedule = meshstep::Transpose(gather);
   if (collective == Collective::kAllReduce) {
     const int steps = schedule.messages.empty() ? 0 : schedule.messages.back().step + 1;
     for (Message& m : gather.messages) {

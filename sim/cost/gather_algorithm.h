@@ -31,6 +31,9 @@ class GatherAlgorithm : public CollectiveAlgorithm {
 // Phases in reverse order, flows in reverse direction.
 std::vector<TrafficPhase> Transpose(std::vector<TrafficPhase> phases, const Group& group);
 
+// Messages in reverse order and direction; receivers add.
+MessageSchedule Transpose(MessageSchedule schedule);
+
 }  // namespace meshstep
 
 #endif  // MESHSTEP_SIM_COST_GATHER_ALGORITHM_H_

@@ -50,11 +50,12 @@ class LoadMap {
   std::vector<LinkId> touched_;
 };
 
-// Flows that meet in one rank share each link: the largest counts.
-void AddCombined(const Fabric& fabric, const Group& group, const TrafficPhase& phase,
-                 std::vector<RankFlow> flows, LoadMap* load) {
-  const bool reduce = phase.combine == Combine::kReduce;
-  const auto joint = [&](const RankFlow& flow) { return reduce ? flow.dst : flow.src; };
+// Flows combined on their way to (from) one rank share each link: the largest counts.
+void AddCombined(const Fabric& fabric, const Group& group, std::vector<RankFlow> flows,
+                 LoadMap* load) {
+  const auto joint = [](const RankFlow& flow) {
+    return std::pair(flow.combine, flow.combine == Combine::kReduce ? flow.dst : flow.src);
+  };
   std::stable_sort(flows.begin(), flows.end(),
                    [&](const RankFlow& a, const RankFlow& b) { return joint(a) < joint(b); });
   LoadMap shared(fabric.links());
@@ -77,23 +78,25 @@ std::vector<RankFlow> AllFlows(const Group& group, const TrafficPhase& phase) {
   for (int rank = 0; rank < group.size(); ++rank) {
     for (const RankFlow& flow : phase.flows) {
       CHECK_EQ(flow.src, 0);
-      flows.push_back({rank, ShiftedBy(grid, rank, flow.dst), flow.bytes});
+      flows.push_back({rank, ShiftedBy(grid, rank, flow.dst), flow.bytes, flow.combine});
     }
   }
   return flows;
 }
 
 void AddGroup(const Fabric& fabric, const Group& group, const TrafficPhase& phase, LoadMap* load) {
-  if (phase.combine != Combine::kNone) {
-    AddCombined(fabric, group, phase, AllFlows(group, phase), load);
-    return;
-  }
+  std::vector<RankFlow> combined;
   std::vector<Hop> hops;
   for (const RankFlow& flow : AllFlows(group, phase)) {
+    if (flow.combine != Combine::kNone) {
+      combined.push_back(flow);
+      continue;
+    }
     hops.clear();
     fabric.Route(group.members[Index(flow.src)], group.members[Index(flow.dst)], &hops);
     for (const Hop& hop : hops) load->Add(hop.link, flow.bytes * hop.fraction);
   }
+  if (!combined.empty()) AddCombined(fabric, group, std::move(combined), load);
 }
 
 // Where the groups of some axes differ from one another.
@@ -245,7 +248,8 @@ LinkLoad EvenLoad(const Mesh& mesh, const LinkClasses& classes, const GroupPlace
   LoadMap one(mesh.fabric().links());
   double weight = 0;
   const int routed = places.ForEach(false, [&](const Group& group) {
-    bool fixed = phase.combine != Combine::kNone;
+    bool fixed = std::any_of(phase.flows.begin(), phase.flows.end(),
+                             [](const RankFlow& flow) { return flow.combine != Combine::kNone; });
     for (const Group::Dim& dim : group.dims) fixed = fixed || places.IsFixed(dim.level);
     if (phase.shifted && !fixed) {
       AddShifted(mesh.fabric(), classes, group, phase, &bytes, &weight);

@@ -82,7 +82,12 @@ class DirectAlgorithm final : public GatherAlgorithm {
   }
 
  protected:
-  bool SupportsGather(const Group&) const override { return true; }
+  // On a torus or across nodes others are as quick and use the links better.
+  bool SupportsGather(const Group& group) const override {
+    const Level::Kind kind = group.dims.front().kind;
+    return group.dims.size() == 1 &&
+           (kind == Level::Kind::kSwitch || kind == Level::Kind::kFullMesh);
+  }
 
   std::vector<TrafficPhase> GatherTraffic(Bytes bytes, const Group& group) const override {
     TrafficPhase phase{Latency(group), {}};

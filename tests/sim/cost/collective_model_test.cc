@@ -113,6 +113,11 @@ TEST(CollectiveModel, FoldedDemandsAreTheSumOverAllGroups) {
   EXPECT_GT(cases, 200);
 }
 
+bool IsLone(Collective collective) {
+  return collective == Collective::kPermute || collective == Collective::kBroadcast ||
+         collective == Collective::kReduce;
+}
+
 bool SharesNics(const Cluster& cluster) {
   return !cluster.is_torus() &&
          (cluster.nodes.nics_per_node < cluster.nodes.chips_per_node ||
@@ -134,7 +139,7 @@ TEST(CollectiveModel, PhasesTakeTheClosedFormOnAnIdleFabric) {
       for (const CollectiveAlgorithm* algorithm : CollectiveAlgorithms()) {
         if (!algorithm->Supports(collective, group)) continue;
         // The closed form takes a device's share of a NIC or uplink; a lone message gets all of it.
-        if (collective == Collective::kPermute && SharesNics(named.cluster)) continue;
+        if (IsLone(collective) && SharesNics(named.cluster)) continue;
         const Bytes bytes(64e6);
         const std::vector<AxisId> axes = {0};
         const auto cost = model.Cost(collective, bytes, axes, 0, algorithm->name());

@@ -1,0 +1,231 @@
+#include "sim/cli/collective_setup.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <utility>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "meshstep/v1/cluster.pb.h"
+#include "sim/base/proto_file.h"
+#include "topologies/load_cluster.h"
+
+namespace meshstep {
+namespace {
+
+struct NamedSize {
+  std::string name;
+  int size = 0;
+};
+
+constexpr int kMostRanks = 1 << 17;
+
+StatusOr<std::vector<NamedSize>> ParseMesh(const std::string& text) {
+  std::vector<NamedSize> mesh;
+  std::int64_t ranks = 1;
+  for (const absl::string_view part : absl::StrSplit(text, ',')) {
+    const std::vector<std::string> sides = absl::StrSplit(part, '=');
+    int size = 0;
+    if (sides.size() != 2 || sides[0].empty() || !absl::SimpleAtoi(sides[1], &size) || size < 1) {
+      return InvalidInput(
+          absl::StrCat("--mesh: is \"", text, "\", expected NAME=SIZE,..., as X=4"));
+    }
+    for (const NamedSize& other : mesh) {
+      if (other.name == sides[0]) {
+        return InvalidInput(absl::StrCat("--mesh: names \"", sides[0], "\" twice"));
+      }
+    }
+    ranks *= size;
+    if (ranks > kMostRanks) {
+      return InvalidInput(
+          absl::StrCat("--mesh: is \"", text, "\", more than ", kMostRanks, " devices"));
+    }
+    mesh.push_back({sides[0], size});
+  }
+  return mesh;
+}
+
+// "X,Y", or "XY" where no axis is called that.
+StatusOr<std::vector<AxisId>> ParseAxes(const std::string& option, const std::string& text,
+                                        const Mesh& mesh) {
+  std::vector<std::string> names = absl::StrSplit(text, ',');
+  if (names.size() == 1 && mesh.Find(text) < 0) {
+    names.clear();
+    for (const char c : text) names.push_back(std::string(1, c));
+  }
+  std::vector<std::string> known;
+  for (const MeshAxis& axis : mesh.axes()) {
+    if (axis.name.front() != '(') known.push_back(axis.name);
+  }
+  std::vector<AxisId> axes;
+  for (const std::string& name : names) {
+    const AxisId axis = mesh.Find(name);
+    if (axis < 0 || std::find(axes.begin(), axes.end(), axis) != axes.end()) {
+      return InvalidInput(absl::StrCat(option, ": is \"", text, "\", expected some of ",
+                                       absl::StrJoin(known, ", "), ", each once"));
+    }
+    axes.push_back(axis);
+  }
+  // Inner levels are minor, so that ranks fill nodes.
+  std::sort(axes.begin(), axes.end(), std::greater<>());
+  return axes;
+}
+
+StatusOr<Cluster> LoadCluster(v1::Cluster proto) {
+  Diagnostics diagnostics;
+  ResolveClusterPresets(&proto, "cluster", &diagnostics);
+  RETURN_IF_ERROR(diagnostics.status());
+  Cluster cluster = LoadCluster(proto, "cluster", &diagnostics);
+  RETURN_IF_ERROR(diagnostics.status());
+  return cluster;
+}
+
+StatusOr<Cluster> ClusterOfChip(const std::string& chip, const std::vector<NamedSize>& mesh) {
+  v1::Cluster proto;
+  proto.mutable_chip()->set_preset(chip);
+  Diagnostics diagnostics;
+  v1::Cluster resolved = proto;
+  ResolveClusterPresets(&resolved, "cluster", &diagnostics);
+  RETURN_IF_ERROR(diagnostics.status());
+  const v1::Interconnect& net = resolved.chip().interconnect();
+  int ranks = 1;
+  bool cubes = net.wraparound() == v1::Interconnect::WHOLE_CUBES;
+  std::vector<int> slice;
+  for (const NamedSize& axis : mesh) {
+    ranks *= axis.size;
+    cubes = cubes && axis.size % 4 == 0;
+    slice.push_back(axis.size);
+  }
+  const int per_chip = std::max(1, resolved.chip().devices_per_chip());
+  if (per_chip > 1) {
+    return InvalidInput(absl::StrCat("--chip: \"", chip, "\" has ", per_chip,
+                                     " devices, use --cluster and --axes"));
+  }
+  if (net.kind() == v1::Interconnect::TORUS) {
+    if (static_cast<int>(slice.size()) > net.dimensions()) {
+      return InvalidInput(absl::StrCat("--mesh: has ", slice.size(), " axes, but the torus of \"",
+                                       chip, "\" has ", net.dimensions(), " dimensions"));
+    }
+    slice.resize(static_cast<std::size_t>(net.dimensions()), cubes ? 4 : 1);
+    proto.set_slice(absl::StrJoin(slice, "x"));
+  } else {
+    if (ranks > net.domain_chips()) {
+      return InvalidInput(absl::StrCat("--mesh: has ", ranks, " chips, but \"", chip,
+                                       "\" is joined to ", net.domain_chips(),
+                                       " at most, use --cluster"));
+    }
+    proto.set_chips(ranks);
+    proto.mutable_nodes()->set_chips_per_node(ranks);
+    proto.mutable_nodes()->set_nic_gbytes_per_s(1);
+  }
+  return LoadCluster(std::move(proto));
+}
+
+// One axis per level of the fabric.
+std::vector<AxisRequest> LevelAxes(const Fabric& fabric) {
+  std::vector<AxisRequest> requests;
+  for (const Level& level : fabric.levels()) {
+    const bool torus = level.kind == Level::Kind::kTorus;
+    requests.push_back({level.name, level.extent, torus ? level.name : ""});
+  }
+  return requests;
+}
+
+// The named axes; on a torus one dimension each, and one more for the dimensions left.
+std::vector<AxisRequest> MeshAxes(const Fabric& fabric, const std::vector<NamedSize>& mesh) {
+  std::vector<AxisRequest> requests;
+  const bool torus = fabric.levels().front().kind == Level::Kind::kTorus;
+  for (std::size_t i = 0; i < mesh.size(); ++i) {
+    requests.push_back({mesh[i].name, mesh[i].size, torus ? fabric.levels()[i].name : ""});
+  }
+  int rest = 1;
+  for (std::size_t l = mesh.size(); torus && l < fabric.levels().size(); ++l) {
+    rest *= fabric.levels()[l].extent;
+  }
+  if (rest > 1) requests.push_back({"(rest)", rest, ""});
+  return requests;
+}
+
+Status Finish(const CollectivePlace& place, const std::vector<NamedSize>& mesh,
+              CollectiveSetup* setup) {
+  setup->fabric = BuildFabric(setup->cluster, place.rates, place.fidelity);
+  const std::vector<AxisRequest> requests =
+      mesh.empty() ? LevelAxes(*setup->fabric) : MeshAxes(*setup->fabric, mesh);
+  ASSIGN_OR_RETURN(Mesh placed, Mesh::Place(*setup->fabric, requests));
+  setup->mesh = std::make_unique<Mesh>(std::move(placed));
+  const std::string option = mesh.empty() ? "--axes" : "--over";
+  const std::string& text = mesh.empty() ? place.axes : place.over;
+  if (text.empty()) {
+    for (AxisId axis = static_cast<AxisId>(setup->mesh->axes().size()) - 1; axis >= 0; --axis) {
+      if (setup->mesh->axes()[static_cast<std::size_t>(axis)].name != "(rest)") {
+        setup->axes.push_back(axis);
+      }
+    }
+  } else {
+    ASSIGN_OR_RETURN(setup->axes, ParseAxes(option, text, *setup->mesh));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+StatusOr<CollectiveSetup> SetUpCollective(const CollectivePlace& place) {
+  if (place.cluster.empty() == place.chip.empty()) {
+    return InvalidInput("--cluster or --chip: expected one of the two");
+  }
+  CollectiveSetup setup;
+  std::vector<NamedSize> mesh;
+  if (!place.chip.empty()) {
+    if (place.mesh.empty()) return InvalidInput("--mesh: is missing, expected NAME=SIZE,...");
+    if (!place.axes.empty() || !place.slice.empty() || place.chips != 0) {
+      return InvalidInput("--axes, --slice and --chips: go with --cluster, not with --chip");
+    }
+    ASSIGN_OR_RETURN(mesh, ParseMesh(place.mesh));
+    ASSIGN_OR_RETURN(setup.cluster, ClusterOfChip(place.chip, mesh));
+  } else {
+    if (!place.mesh.empty() || !place.over.empty()) {
+      return InvalidInput("--mesh and --over: go with --chip, not with --cluster");
+    }
+    v1::Cluster proto;
+    proto.set_preset(place.cluster);
+    if (!place.slice.empty()) proto.set_slice(place.slice);
+    if (place.chips != 0) proto.set_chips(place.chips);
+    ASSIGN_OR_RETURN(setup.cluster, LoadCluster(std::move(proto)));
+  }
+  RETURN_IF_ERROR(Finish(place, mesh, &setup));
+  return setup;
+}
+
+StatusOr<double> ParseByteCount(const std::string& option, const std::string& text) {
+  static const std::map<std::string, double> kUnits = {
+      {"", 1},
+      {"B", 1},
+      {"kB", 1e3},
+      {"KB", 1e3},
+      {"MB", 1e6},
+      {"GB", 1e9},
+      {"TB", 1e12},
+      {"KiB", 1024},
+      {"MiB", 1 << 20},
+      {"GiB", 1 << 30},
+      {"TiB", 1099511627776},
+      {"K", 1024},
+      {"M", 1 << 20},
+      {"G", 1 << 30},
+  };
+  std::size_t digits = text.find_first_not_of("0123456789.eE+-");
+  if (digits == std::string::npos) digits = text.size();
+  double value = 0;
+  const auto unit = kUnits.find(text.substr(digits));
+  if (!absl::SimpleAtod(text.substr(0, digits), &value) || unit == kUnits.end() ||
+      !std::isfinite(value) || value < 0 || value * unit->second > 1e18) {
+    return InvalidInput(
+        absl::StrCat(option, ": is \"", text, "\", expected bytes from 0 to 1e18, as 64MiB"));
+  }
+  return value * unit->second;
+}
+
+}  // namespace meshstep
