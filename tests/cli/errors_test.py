@@ -95,6 +95,12 @@ class ErrorsTest(unittest.TestCase):
                 self.refuse(field, f"{name}: {value}", "workload." + name)
             path = self.write(GOOD.replace(field, f"{name}: 100000000"))
             self.assertIn(run("simulate", path).returncode, (0, 2))
+        # As many micro-batches as a plan may have.
+        path = self.write(GOOD.replace("global_batch_sequences: 1024",
+                                       f"global_batch_sequences: {64 * 4 * 65536}"))
+        self.assert_refused(run("simulate", path), f"{path}: ", "65536 micro-batches", "tasks")
+        big = EXAMPLES / "llama3-405b-h100-16384.textproto"
+        self.assert_refused(run("simulate", big, "--unfolded"), "leave out --unfolded")
 
     def test_huge_models_end_soon(self):
         for field in ("layers", "hidden", "heads", "ffn", "vocab"):
