@@ -453,73 +453,11 @@ Plan PlanLoader::Load() {
   return std::move(plan_);
 }
 
-void ExpandRules(const Plan& plan, const std::vector<Rule>& rules, v1::Rule::Of of,
-                 v1::Plan* proto) {
-  for (const Rule& rule : rules) {
-    v1::Rule* out = proto->add_rules();
-    out->set_of(of);
-    out->set_dimension(rule.dim);
-    for (const AxisId axis : rule.axes) {
-      out->add_axes(plan.axes[static_cast<std::size_t>(axis)].name);
-    }
-  }
-}
-
-std::string NameOf(Recompute recompute) {
-  switch (recompute) {
-    case Recompute::kNone:
-      return "none";
-    case Recompute::kSelective:
-      return "selective";
-    case Recompute::kMatmuls:
-      return "matmuls";
-    case Recompute::kFull:
-      return "full";
-  }
-  return "";
-}
-
 }  // namespace
 
 Plan LoadPlan(const v1::Plan& proto, const std::string& field, const Model& model,
               const Cluster& cluster, const Workload& workload, Diagnostics* diagnostics) {
   return PlanLoader(proto, field, model, cluster, workload, diagnostics).Load();
-}
-
-void ExpandPlan(const Plan& plan, v1::Plan* proto) {
-  proto->Clear();
-  for (const AxisRequest& axis : plan.axes) {
-    v1::Axis* out = proto->mutable_mesh()->add_axes();
-    out->set_name(axis.name);
-    out->set_size(axis.size);
-    out->set_physical(axis.physical);
-  }
-  proto->mutable_mesh();
-  ExpandRules(plan, plan.rules.compute, v1::Rule::COMPUTE, proto);
-  ExpandRules(plan, plan.rules.parameters, v1::Rule::PARAMETERS, proto);
-  ExpandRules(plan, plan.rules.optimizer, v1::Rule::OPTIMIZER, proto);
-  ExpandRules(plan, plan.rules.residual, v1::Rule::RESIDUAL, proto);
-  proto->set_micro_batch_sequences(static_cast<int>(plan.micro_batch_sequences));
-  proto->set_schedule(plan.schedule);
-  proto->set_virtual_stages(plan.virtual_stages);
-  proto->set_recompute(NameOf(plan.recompute));
-  proto->set_attention_kernel(plan.unfused_attention ? "unfused" : "flash");
-  proto->set_dropout(plan.dropout);
-  proto->set_accumulate_unsharded(plan.accumulate_unsharded);
-  proto->set_prefetch_layers(plan.prefetch_layers);
-  const Precision& p = plan.precision;
-  v1::Precision* precision = proto->mutable_precision();
-  precision->set_compute(std::string(NameOf(p.compute)));
-  precision->set_parameters(std::string(NameOf(p.parameters)));
-  precision->set_gradients(std::string(NameOf(p.gradients)));
-  precision->set_reduce(std::string(NameOf(p.reduce)));
-  precision->set_optimizer(p.optimizer);
-  for (const CollectiveChoice& choice : plan.collectives) {
-    v1::CollectiveChoice* out = proto->add_collectives();
-    out->set_collective(choice.collective);
-    out->set_axis(choice.axis);
-    out->set_algorithm(choice.algorithm);
-  }
 }
 
 }  // namespace meshstep

@@ -34,9 +34,11 @@ inline Status InvalidInput(const std::string& message) {
 
 #define ASSIGN_OR_RETURN(left, expression) \
   MESHSTEP_ASSIGN_OR_RETURN(MESHSTEP_CONCAT(status_or_, __LINE__), left, expression)
+// NOLINTBEGIN(bugprone-macro-parentheses): `left` may be a declaration.
 #define MESHSTEP_ASSIGN_OR_RETURN(temporary, left, expression) \
   auto temporary = (expression);                               \
   if (!temporary.ok()) return temporary.status();              \
   left = *std::move(temporary)
+// NOLINTEND(bugprone-macro-parentheses)
 
 #endif  // MESHSTEP_SIM_BASE_STATUS_H_

@@ -42,7 +42,7 @@ class Quantity {
   friend constexpr Quantity operator*(double k, Quantity a) { return Quantity(a.value_ * k); }
   friend constexpr Quantity operator/(Quantity a, double k) { return Quantity(a.value_ / k); }
   friend constexpr double operator/(Quantity a, Quantity b) { return a.value_ / b.value_; }
-  friend constexpr auto operator<=>(Quantity a, Quantity b) = default;
+  friend constexpr auto operator<=>(Quantity, Quantity) = default;
 
  private:
   double value_ = 0;
@@ -93,7 +93,7 @@ class Time {
   friend constexpr Time operator+(Time a, Time b) { return Time(a.ps_ + b.ps_); }
   friend constexpr Time operator-(Time a, Time b) { return Time(a.ps_ - b.ps_); }
   friend constexpr Time operator*(Time a, std::int64_t k) { return Time(a.ps_ * k); }
-  friend constexpr auto operator<=>(Time a, Time b) = default;
+  friend constexpr auto operator<=>(Time, Time) = default;
 
  private:
   std::int64_t ps_ = 0;
