@@ -69,8 +69,8 @@ Status BlockLowering::MatmulForward(const Op& op, PassBuilder* pass) {
     shape.n += Elements(weight, used, false, context_);
   }
   const Dtype dtype = context_.plan->precision.compute;
-  const int step =
-      pass->Compute(op.name, context_.compute->Matmul(shape, dtype), shape.flops(), {ready}, true);
+  const int step = pass->Compute(op.name, context_.compute->Matmul(shape, dtype), shape.flops(),
+                                 {ready}, true, shape.bytes(dtype));
   for (std::size_t i = 0; i < op.outputs.size(); ++i) {
     RETURN_IF_ERROR(pass->Finish({op.outputs[i], false}, natural[i], step));
   }
@@ -87,7 +87,7 @@ Status BlockLowering::ElementwiseForward(const Op& op, PassBuilder* pass) {
   }
   for (const ArrayId output : op.outputs) bytes += pass->StoredBytes(output);
   const int step = pass->Compute(op.name, context_.compute->Elementwise(Bytes(bytes)), Flops(),
-                                 after, !op.weights.empty());
+                                 after, !op.weights.empty(), Bytes(bytes));
   for (const ArrayId output : op.outputs) pass->Define({output, false}, pass->Stored(output), step);
   return absl::OkStatus();
 }
@@ -156,14 +156,15 @@ Status BlockLowering::MatmulBackward(const Op& op, PassBuilder* pass) {
   }
   const Dtype dtype = context_.plan->precision.compute;
   const MatmulShape dx{.m = shape.m, .n = shape.k, .k = shape.n};
-  const int step =
-      pass->Compute(op.name + " dx", context_.compute->Matmul(dx, dtype), dx.flops(), after, true);
+  const int step = pass->Compute(op.name + " dx", context_.compute->Matmul(dx, dtype), dx.flops(),
+                                 after, true, dx.bytes(dtype));
   // x is asked for before dx leaves, so that its gather does not queue behind dx's reduction.
   ASSIGN_OR_RETURN(const int x_there, pass->Bring({x, false}, used));
   RETURN_IF_ERROR(pass->Finish({x, true}, natural, step));
   after.push_back(x_there);
   const MatmulShape dw{.m = shape.k, .n = shape.n, .k = shape.m};
-  pass->Compute(op.name + " dw", context_.compute->Matmul(dw, dtype), dw.flops(), after, false);
+  pass->Compute(op.name + " dw", context_.compute->Matmul(dw, dtype), dw.flops(), after, false,
+                dw.bytes(dtype));
   return absl::OkStatus();
 }
 
@@ -182,7 +183,7 @@ Status BlockLowering::ElementwiseBackward(const Op& op, PassBuilder* pass) {
     for (const ArrayId saved : op.saved) bytes += pass->StoredBytes(saved);
     for (const ArrayId input : op.inputs) bytes += pass->StoredBytes(input);
     step = pass->Compute(op.name + " backward", context_.compute->Elementwise(Bytes(bytes)),
-                         Flops(), after, false);
+                         Flops(), after, false, Bytes(bytes));
   }
   for (const ArrayId input : op.inputs) pass->Define({input, true}, pass->Stored(input), step);
   return absl::OkStatus();

@@ -41,6 +41,7 @@ struct BlockStep {
   int transfer = -1;            // index into TransferTable; -1: compute
   Time duration = {};           // compute
   Flops flops = {};             // compute, per device
+  Bytes hbm_bytes = {};         // compute, per device: what the kernel reads and writes at least
   std::vector<int> after = {};  // steps of the same pass, on other streams
   bool needs_input = false;     // the block's input (forward) or the gradient of its output
   bool needs_parameters = false;

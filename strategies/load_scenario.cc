@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "meshstep/v1/scenario.pb.h"
 #include "sim/base/proto_file.h"
+#include "strategies/load_hf_config.h"
 #include "strategies/load_model.h"
 #include "strategies/load_plan.h"
 #include "topologies/load_cluster.h"
@@ -37,6 +38,7 @@ Workload LoadWorkload(const v1::Workload& proto, Diagnostics* diagnostics) {
 
 Scenario LoadScenario(const v1::Scenario& proto, Diagnostics* diagnostics) {
   v1::Scenario resolved = proto;
+  ResolveHfConfig("model", resolved.mutable_model(), diagnostics);
   ResolvePreset(kModelFolder, "model", resolved.mutable_model(), diagnostics);
   ResolveClusterPresets(resolved.mutable_cluster(), "cluster", diagnostics);
   Scenario scenario;
@@ -71,6 +73,7 @@ v1::Scenario ExpandScenario(const v1::Scenario& proto) {
   const Scenario scenario = LoadScenario(proto, &diagnostics);
   CHECK(diagnostics.ok()) << std::string(diagnostics.status().message());
   v1::Scenario expanded = proto;
+  ResolveHfConfig("model", expanded.mutable_model(), &diagnostics);
   ResolvePreset(kModelFolder, "model", expanded.mutable_model(), &diagnostics);
   ResolveClusterPresets(expanded.mutable_cluster(), "cluster", &diagnostics);
   ExpandPlan(scenario.plan, expanded.mutable_plan());

@@ -310,7 +310,8 @@ StatusOr<UnitTasks> StepEmitter::EmitPass(StepBuilder::Where where, const BlockP
     if (step.needs_parameters) after.push_back(&parameters);
     const std::string* name = builder_.Intern(step.name);
     if (step.transfer < 0) {
-      made[i] = builder_.AddCompute(where, TaskKind::kCompute, name, step.duration, after);
+      made[i] = builder_.AddCompute(where, TaskKind::kCompute, name, step.duration, after,
+                                    step.flops, step.hbm_bytes);
       *last = made[i];
       out_.hardware_flops += stands_for * step.flops;
     } else {
@@ -362,7 +363,7 @@ Status StepEmitter::Update(int stage) {
   for (const UnitTasks& update : state.updates) after.push_back(&update);
   const StepBuilder::Where where{stage, -2, 0, Pass::kUpdate};
   const UnitTasks updated = builder_.AddCompute(where, TaskKind::kOptimizer, update_name_,
-                                                compute_.Elementwise(bytes), after);
+                                                compute_.Elementwise(bytes), after, Flops(), bytes);
   for (const int layer : layers) {
     UnitTasks ready = updated;
     for (const int transfer : model_.of(layer).regathers) {

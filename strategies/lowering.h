@@ -29,6 +29,9 @@ struct TaskInfo {
   std::int32_t micro_batch;
   TaskKind kind;
   Pass pass;
+  // Of a kernel, on one device; the bytes are what it reads and writes in HBM at least.
+  Flops flops = {};
+  Bytes hbm_bytes = {};
 };
 
 struct StreamInfo {
@@ -66,6 +69,12 @@ struct StepTransfer {
   double sent_bytes_per_device;
 };
 
+// A link of the task graph: a class of links that are loaded alike, or one link when unfolded.
+struct StepLink {
+  std::string name;
+  std::int64_t links;  // how many it stands for
+};
+
 struct StepGraph {
   TaskGraph graph;
   std::vector<TaskInfo> tasks;
@@ -73,6 +82,7 @@ struct StepGraph {
   std::vector<UnitInfo> units;
   std::vector<StreamId> compute_stream;  // per unit
   std::vector<StepTransfer> transfers;
+  std::vector<StepLink> links;                               // of `graph`
   std::vector<std::array<double, kMemoryBuckets>> resident;  // per unit: bytes held all step
   std::vector<MemoryEvent> memory;
   Flops hardware_flops;  // all chips

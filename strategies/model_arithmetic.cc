@@ -208,7 +208,7 @@ double ModelArithmetic::KeptBytes(const Block& block, Keep keep,
     const auto first = op.outputs.begin() + (keep == Keep::kSelective ? 1 : 0);
     made_again.insert(first, op.outputs.end());
   }
-  needed.insert(block.input);
+  if (block.input >= 0) needed.insert(block.input);
   double bytes = 0;
   for (const ArrayId id : needed) {
     if (made_again.contains(id)) continue;

@@ -82,7 +82,7 @@ int PassBuilder::AddPart(ArrayKey key, int before, int part) {
   }
   const Bytes bytes(3 * StoredBytes(key.array));
   return Compute("d" + block_.arrays[static_cast<std::size_t>(key.array)].name + " sum",
-                 context_.compute->Elementwise(bytes), Flops(), {before, part}, false);
+                 context_.compute->Elementwise(bytes), Flops(), {before, part}, false, bytes);
 }
 
 int PassBuilder::StepOf(ArrayKey key) const {
@@ -123,8 +123,8 @@ StatusOr<int> PassBuilder::Emit(ArrayKey key, const Sharding& from, const Shardi
 }
 
 int PassBuilder::Compute(const std::string& name, Time duration, Flops flops,
-                         const std::vector<int>& after, bool needs_parameters) {
-  BlockStep step{.name = name, .duration = duration, .flops = flops};
+                         const std::vector<int>& after, bool needs_parameters, Bytes hbm_bytes) {
+  BlockStep step{.name = name, .duration = duration, .flops = flops, .hbm_bytes = hbm_bytes};
   step.needs_parameters = needs_parameters;
   for (const int s : after) {
     if (s == kInput) step.needs_input = true;

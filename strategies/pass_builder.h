@@ -48,7 +48,7 @@ class PassBuilder {
 
   // Emit a step; `after` may hold kReady and kInput.
   int Compute(const std::string& name, Time duration, Flops flops, const std::vector<int>& after,
-              bool needs_parameters);
+              bool needs_parameters, Bytes hbm_bytes = {});
   int Transfer(const std::string& name, Collective collective, const std::vector<AxisId>& axes,
                double bytes, const std::vector<int>& after);
 

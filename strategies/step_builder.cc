@@ -20,9 +20,15 @@ StepBuilder::StepBuilder(const Plan& plan, const Mesh& mesh, const LinkClasses& 
       stage_units_(Index(plan.stages)) {
   const Fabric& fabric = mesh.fabric();
   if (unfolded_) {
-    for (LinkId l = 0; l < fabric.links(); ++l) out->graph.AddLink(fabric.capacity(l));
+    for (LinkId l = 0; l < fabric.links(); ++l) {
+      out->graph.AddLink(fabric.capacity(l));
+      out->links.push_back({fabric.LinkName(l), 1});
+    }
   } else {
-    for (int c = 0; c < classes.size(); ++c) out->graph.AddLink(classes.capacity(c));
+    for (int c = 0; c < classes.size(); ++c) {
+      out->graph.AddLink(classes.capacity(c));
+      out->links.push_back({classes.Name(c), classes.count(c)});
+    }
   }
   std::vector<DeviceId> devices;
   std::vector<int> coordinates(mesh.axes().size(), 0);
@@ -83,11 +89,13 @@ StreamId StepBuilder::Stream(int unit, const std::string& name) {
 }
 
 void StepBuilder::Record(const Where& where, TaskKind kind, const std::string* name, int transfer) {
-  out_->tasks.push_back({name, transfer, where.layer, where.micro_batch, kind, where.pass});
+  out_->tasks.push_back(
+      {name, transfer, where.layer, where.micro_batch, kind, where.pass, Flops(), Bytes()});
 }
 
 UnitTasks StepBuilder::AddCompute(const Where& where, TaskKind kind, const std::string* name,
-                                  Time duration, std::span<const UnitTasks* const> after) {
+                                  Time duration, std::span<const UnitTasks* const> after,
+                                  Flops flops, Bytes hbm_bytes) {
   const std::vector<int>& units = stage_units_[Index(where.stage)];
   UnitTasks tasks(units.size());
   for (std::size_t u = 0; u < units.size(); ++u) {
@@ -97,6 +105,8 @@ UnitTasks StepBuilder::AddCompute(const Where& where, TaskKind kind, const std::
     }
     tasks[u] = out_->graph.AddTimed(out_->compute_stream[Index(units[u])], duration, scratch_);
     Record(where, kind, name, -1);
+    out_->tasks.back().flops = flops;
+    out_->tasks.back().hbm_bytes = hbm_bytes;
   }
   return tasks;
 }

@@ -39,7 +39,8 @@ class StepBuilder {
 
   // One task on the compute stream of every unit. deps: per unit, several lists.
   UnitTasks AddCompute(const Where& where, TaskKind kind, const std::string* name, Time duration,
-                       std::span<const UnitTasks* const> after);
+                       std::span<const UnitTasks* const> after, Flops flops = {},
+                       Bytes hbm_bytes = {});
   // One collective in every group of the stage.
   StatusOr<UnitTasks> AddTransfer(const Where& where, const std::string* name, int transfer,
                                   std::span<const UnitTasks* const> after);

@@ -38,7 +38,12 @@ void AddListCommand(CLI::App* app);
 void AddShowCommand(CLI::App* app);
 void AddSimulateCommand(CLI::App* app);
 void AddCompareCommand(CLI::App* app);
+void AddModelCommand(CLI::App* app);
+void AddRooflineCommand(CLI::App* app);
+void AddBudgetCommand(CLI::App* app);
 void AddCollectiveCommand(CLI::App* app);
+void AddEinsumCommand(CLI::App* app);
+void AddImportCommand(CLI::App* app);
 
 }  // namespace meshstep
 

@@ -59,8 +59,13 @@ int Main(int argc, char** argv) {
   AddSimulateCommand(&app);
   AddCompareCommand(&app);
   AddCollectiveCommand(&app);
+  AddEinsumCommand(&app);
+  AddImportCommand(&app);
   AddListCommand(&app);
   AddShowCommand(&app);
+  AddModelCommand(&app);
+  AddRooflineCommand(&app);
+  AddBudgetCommand(&app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& e) {  // --help, --version
@@ -79,4 +84,8 @@ int Main(int argc, char** argv) {
 
 }  // namespace meshstep
 
-int main(int argc, char** argv) { return meshstep::Main(argc, argv); }
+int main(int argc, char** argv) {
+  // A closed pipe is an error of the write, told in one sentence.
+  std::signal(SIGPIPE, SIG_IGN);
+  return meshstep::Main(argc, argv);
+}

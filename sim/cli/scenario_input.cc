@@ -87,18 +87,25 @@ Status ReadOne(const std::string& name, const ScenarioOptions& options, Scenario
     input->proto.set_name(input->file == "-" ? "scenario"
                                              : std::filesystem::path(input->file).stem().string());
   }
+  if (const std::string& hf = input->proto.model().hf_config();
+      !hf.empty() && input->file != "-" && std::filesystem::path(hf).is_relative()) {
+    input->proto.mutable_model()->set_hf_config(
+        (std::filesystem::path(input->file).parent_path() / hf).string());
+  }
   Diagnostics diagnostics(WithOverrides(std::move(locator), options.sets));
   input->scenario = LoadScenario(input->proto, &diagnostics);
   return diagnostics.status();
 }
 
-StatusOr<v1::SimulateReport> SimulateOne(const ScenarioInput& input,
-                                         const SimulateOptions& options) {
+StatusOr<v1::SimulateReport> SimulateOne(const ScenarioInput& input, const SimulateOptions& options,
+                                         const StepVisitor& visit) {
   const Fidelity fidelity = options.ideal ? Fidelity::kIdeal : Fidelity::kCalibrated;
   ASSIGN_OR_RETURN(const StepGraph step,
                    LowerStep(input.scenario, {.fidelity = fidelity, .unfolded = options.unfolded}));
   ASSIGN_OR_RETURN(const Run run, Simulate(step.graph, step.Names()));
-  return MakeReport(input.scenario, step, run, fidelity);
+  v1::SimulateReport report = MakeReport(input.scenario, step, run, fidelity);
+  if (visit) visit(input, step, run, report);
+  return report;
 }
 
 // Errors that are not located in a file, with its name before each line.
@@ -155,11 +162,12 @@ std::vector<ScenarioInput> ReadScenarios(const ScenarioOptions& options) {
 }
 
 std::vector<v1::SimulateReport> SimulateAll(const std::vector<ScenarioInput>& inputs,
-                                            const SimulateOptions& options) {
+                                            const SimulateOptions& options,
+                                            const StepVisitor& visit) {
   std::vector<v1::SimulateReport> reports;
   std::vector<std::string> problems;
   for (const ScenarioInput& input : inputs) {
-    StatusOr<v1::SimulateReport> report = SimulateOne(input, options);
+    StatusOr<v1::SimulateReport> report = SimulateOne(input, options, visit);
     if (report.ok()) {
       reports.push_back(*std::move(report));
     } else if (report.status().code() == absl::StatusCode::kInternal) {

@@ -4,6 +4,7 @@
 #ifndef MESHSTEP_SIM_CLI_SCENARIO_INPUT_H_
 #define MESHSTEP_SIM_CLI_SCENARIO_INPUT_H_
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,8 @@
 #include "meshstep/v1/scenario.pb.h"
 #include "sim/base/diagnostics.h"
 #include "sim/base/status.h"
+#include "sim/engine/engine.h"
+#include "strategies/lowering.h"
 #include "strategies/plan.h"
 
 namespace CLI {
@@ -42,8 +45,12 @@ struct ScenarioInput {
 
 // Ends the command with every problem of every file if there is one.
 std::vector<ScenarioInput> ReadScenarios(const ScenarioOptions& options);
+// Called with each scenario that was simulated.
+using StepVisitor = std::function<void(const ScenarioInput& input, const StepGraph& step,
+                                       const Run& run, const v1::SimulateReport& report)>;
 std::vector<v1::SimulateReport> SimulateAll(const std::vector<ScenarioInput>& inputs,
-                                            const SimulateOptions& options);
+                                            const SimulateOptions& options,
+                                            const StepVisitor& visit = nullptr);
 
 }  // namespace meshstep
 

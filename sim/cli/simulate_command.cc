@@ -9,6 +9,7 @@
 #include "sim/cli/scenario_input.h"
 #include "sim/cli/terminal.h"
 #include "sim/report/text.h"
+#include "sim/report/trace.h"
 
 namespace meshstep {
 namespace {
@@ -18,6 +19,7 @@ struct Options {
   SimulateOptions simulate;
   OutputFormat format = OutputFormat::kText;
   bool require_fit = false;
+  std::string trace;  // path; empty: none
 };
 
 // One message as it is; several as an array, or wrapped in the message for several.
@@ -41,10 +43,27 @@ std::string Written(const std::vector<v1::SimulateReport>& reports, OutputFormat
   return Serialize(all, format);
 }
 
+Status CheckTrace(const Options& options) {
+  if (options.trace.empty()) return absl::OkStatus();
+  if (options.scenarios.files.size() > 1) {
+    return InvalidInput(absl::StrCat("--trace: is of one scenario, but ",
+                                     options.scenarios.files.size(), " are given"));
+  }
+  return CheckTracePath(options.trace);
+}
+
 void RunSimulate(const Options& options) {
+  if (const Status status = CheckTrace(options); !status.ok()) Fail(status);
+  Status written;  // told after the report, which a full disk must not cost
   const std::vector<v1::SimulateReport> reports =
-      SimulateAll(ReadScenarios(options.scenarios), options.simulate);
+      SimulateAll(ReadScenarios(options.scenarios), options.simulate,
+                  [&](const ScenarioInput& input, const StepGraph& step, const Run& run,
+                      const v1::SimulateReport&) {
+                    if (!options.trace.empty())
+                      written = WriteTrace(input.scenario, step, run, options.trace);
+                  });
   Print(Written(reports, options.format));
+  if (!written.ok()) Fail(written);
   if (!options.require_fit) return;
   for (const v1::SimulateReport& report : reports) {
     if (report.memory().fits()) continue;
@@ -64,6 +83,8 @@ void AddSimulateCommand(CLI::App* app) {
   AddFormatOption(command, &options->format);
   command->add_flag("--require-fit", options->require_fit,
                     "Exit with status 3 if a plan does not fit in memory");
+  command->add_option("--trace", options->trace,
+                      "Also write a timeline: FILE.pftrace (Perfetto) or FILE.json (Chrome)");
   command->footer(
       "Example:\n"
       "  meshstep simulate llama3-70b-v5p-1024 --set plan.tensor=4 --set plan.fsdp=256");

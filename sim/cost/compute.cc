@@ -67,6 +67,12 @@ Flops ComputeModel::AttentionFlops(const AttentionShape& s) {
                s.visible);
 }
 
+Bytes ComputeModel::AttentionBytes(const AttentionShape& s, Dtype dtype) {
+  const double q = s.batch * s.queries * s.heads * s.head_dim;
+  const double kv = s.batch * s.keys * s.kv_heads * s.head_dim;
+  return (s.backward ? 4 * q + 4 * kv : 2 * q + 2 * kv) * SizeOf(dtype);
+}
+
 // Nearest measured head size; between measured lengths linear in log2 of the length.
 double ComputeModel::AttentionFraction(const AttentionShape& shape) const {
   const auto& points = chip_.calibration.attention;
@@ -98,11 +104,7 @@ double ComputeModel::AttentionFraction(const AttentionShape& shape) const {
 }
 
 Time ComputeModel::Attention(const AttentionShape& s, Dtype dtype) const {
-  // Forward reads q, k, v and writes the output; backward reads those and the output's gradient and
-  // writes three gradients: Dao, arXiv 2307.08691, algorithms 1 and 2.
-  const double q = s.batch * s.queries * s.heads * s.head_dim;
-  const double kv = s.batch * s.keys * s.kv_heads * s.head_dim;
-  const Bytes bytes = (s.backward ? 4 * q + 4 * kv : 2 * q + 2 * kv) * SizeOf(dtype);
+  const Bytes bytes = AttentionBytes(s, dtype);
   const FlopsPerSecond peak = rates_.peak(dtype);
   const Flops flops = AttentionFlops(s);
   if (!calibrated_) return Time::RoundUp(std::max(flops / peak, bytes / rates_.hbm_rate));

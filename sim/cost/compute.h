@@ -50,6 +50,9 @@ class ComputeModel {
   Time Elementwise(Bytes bytes) const;
 
   static Flops AttentionFlops(const AttentionShape& shape);
+  // Forward reads q, k, v and writes the output; backward reads those and the output's gradient and
+  // writes three gradients: Dao, arXiv 2307.08691, algorithms 1 and 2.
+  static Bytes AttentionBytes(const AttentionShape& shape, Dtype dtype);
 
  private:
   double AttentionFraction(const AttentionShape& shape) const;

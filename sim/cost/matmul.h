@@ -24,6 +24,7 @@
 #ifndef MESHSTEP_SIM_COST_MATMUL_H_
 #define MESHSTEP_SIM_COST_MATMUL_H_
 
+#include "sim/base/dtype.h"
 #include "sim/base/units.h"
 #include "topologies/chip.h"
 
@@ -34,6 +35,8 @@ namespace meshstep {
 struct MatmulShape {
   double batch = 1, m = 1, n = 1, k = 1;
   Flops flops() const { return Flops(2 * batch * m * n * k); }
+  // Operands and result, each once.
+  Bytes bytes(Dtype dtype) const { return batch * (m * k + k * n + m * n) * SizeOf(dtype); }
 };
 
 // What the model needs to know of a device besides the calibration.

@@ -46,13 +46,20 @@ Sharding WholeSequence(Sharding sharding) {
 
 // Unfused kernels also stream the square of scores through HBM: write scores, read and write
 // softmax, read for AV.
+Bytes Square(const AttentionShape& shape, const BlockContext& context) {
+  const double square = shape.batch * shape.heads * shape.queries * shape.keys;
+  return 4 * square * SizeOf(context.plan->precision.compute);
+}
+
 Time KernelTime(const AttentionShape& shape, const BlockContext& context) {
   Time time = context.compute->Attention(shape, context.plan->precision.compute);
-  if (context.plan->unfused_attention) {
-    const double square = shape.batch * shape.heads * shape.queries * shape.keys;
-    time += context.compute->Elementwise(4 * square * SizeOf(context.plan->precision.compute));
-  }
+  if (context.plan->unfused_attention) time += context.compute->Elementwise(Square(shape, context));
   return time;
+}
+
+Bytes KernelBytes(const AttentionShape& shape, const BlockContext& context) {
+  const Bytes fused = ComputeModel::AttentionBytes(shape, context.plan->precision.compute);
+  return context.plan->unfused_attention ? fused + Square(shape, context) : fused;
 }
 
 }  // namespace
@@ -78,7 +85,8 @@ Status AttentionForward(const Op& op, PassBuilder* pass) {
   }
   const AttentionShape shape = ShapeOf(op, *pass, false);
   const int step = pass->Compute(op.name, KernelTime(shape, pass->context()),
-                                 ComputeModel::AttentionFlops(shape), after, false);
+                                 ComputeModel::AttentionFlops(shape), after, false,
+                                 KernelBytes(shape, pass->context()));
   for (const ArrayId output : op.outputs) {
     RETURN_IF_ERROR(pass->Finish({output, false}, pass->Used(output), step));
   }
@@ -96,7 +104,8 @@ Status AttentionBackward(const Op& op, PassBuilder* pass) {
   }
   const AttentionShape shape = ShapeOf(op, *pass, true);
   const int step = pass->Compute(op.name + " backward", KernelTime(shape, pass->context()),
-                                 ComputeModel::AttentionFlops(shape), after, false);
+                                 ComputeModel::AttentionFlops(shape), after, false,
+                                 KernelBytes(shape, pass->context()));
   for (std::size_t i = 0; i < 3; ++i) {
     Sharding natural = pass->Used(op.inputs[i]);
     if (i > 0) {

@@ -19,7 +19,7 @@ Bytes Traffic(const Op& op, const PassBuilder& pass) {
 
 Status EmbeddingForward(const Op& op, PassBuilder* pass) {
   const int step = pass->Compute(op.name, pass->context().compute->Elementwise(Traffic(op, *pass)),
-                                 Flops(), {}, true);
+                                 Flops(), {}, true, Traffic(op, *pass));
   Sharding natural = pass->Used(op.outputs[0]);
   natural.unreduced = RowAxes(op, *pass);
   return pass->Finish({op.outputs[0], false}, natural, step);
@@ -29,7 +29,7 @@ Status EmbeddingBackward(const Op& op, PassBuilder* pass) {
   ASSIGN_OR_RETURN(const int incoming,
                    pass->Bring({op.outputs[0], true}, pass->Used(op.outputs[0])));
   pass->Compute(op.name + " backward", pass->context().compute->Elementwise(Traffic(op, *pass)),
-                Flops(), {incoming}, false);
+                Flops(), {incoming}, false, Traffic(op, *pass));
   return absl::OkStatus();
 }
 

@@ -18,18 +18,18 @@ Status LossForward(const Op& op, PassBuilder* pass) {
   CHECK_GE(v, 0) << "logits without a vocabulary ";
   const std::vector<AxisId>& axes = used.dims[static_cast<std::size_t>(v)].axes;
   if (axes.empty()) {
-    pass->Compute(op.name, compute.Elementwise(read + write), Flops(), {step}, false);
+    pass->Compute(op.name, compute.Elementwise(read + write), Flops(), {step}, false, read + write);
     return absl::OkStatus();
   }
   // Row maxima and sums of one's own shard, then the probabilities from everybody's.
-  step = pass->Compute(op.name, compute.Elementwise(read), Flops(), {step}, false);
+  step = pass->Compute(op.name, compute.Elementwise(read), Flops(), {step}, false, read);
   Sharding rows = used;
   rows.dims.erase(rows.dims.begin() + v);
   const double row_bytes = pass->context().LocalElements(rows) * kFp32Bytes;
   for (const char* what : {"row maximum", "row sum", "target logit"}) {
     step = pass->Transfer(what, Collective::kAllReduce, axes, row_bytes, {step});
   }
-  pass->Compute("softmax", compute.Elementwise(read + write), Flops(), {step}, false);
+  pass->Compute("softmax", compute.Elementwise(read + write), Flops(), {step}, false, read + write);
   return absl::OkStatus();
 }
 
@@ -38,7 +38,7 @@ Status LossBackward(const Op& op, PassBuilder* pass) {
   const Sharding used = pass->Used(logits);
   const Bytes bytes(pass->LocalBytes(logits, used) + pass->LocalBytes(op.outputs[0], used));
   const int step = pass->Compute(op.name + " backward", pass->context().compute->Elementwise(bytes),
-                                 Flops(), {PassBuilder::kInput}, false);
+                                 Flops(), {PassBuilder::kInput}, false, bytes);
   return pass->Finish({logits, true}, used, step);
 }
 

@@ -1,0 +1,155 @@
+// meshstep budget: FLOPs, tokens, time, money and memory of a training run.
+
+#include <memory>
+
+#include "CLI/CLI.hpp"
+#include "absl/strings/str_cat.h"
+#include "meshstep/v1/budget_report.pb.h"
+#include "sim/cli/chip_input.h"
+#include "sim/cli/commands.h"
+#include "sim/cli/model_input.h"
+#include "sim/cli/numeric_options.h"
+#include "sim/report/budget_report.h"
+#include "sim/report/field_table.h"
+#include "strategies/model_arithmetic.h"
+
+namespace meshstep {
+namespace {
+
+struct Options {
+  ModelInput model;
+  ChipInput chip;
+  NumericOptions numbers;
+  std::string dtype = "bf16", parameters = "bf16", gradients = "fp32", optimizer = "adam-fp32";
+  std::string checkpoint;
+  OutputFormat format = OutputFormat::kText;
+};
+
+const NumericOption kNumbers[] = {
+    {"params", "parameters, instead of a model"},
+    {"active", "parameters that one token uses (default all)"},
+    {"tokens", "training tokens"},
+    {"flops", "training FLOPs"},
+    {"tokens-per-parameter", "compute-optimal ratio (default 20)"},
+    {"inference-tokens", "tokens that the model will serve"},
+    {"chips", "chips"},
+    {"mfu", "fraction of the peak, 0.4 for 40 %"},
+    {"hours", "chip-hours of the run"},
+    {"days", "days of the run"},
+    {"price", "dollars per chip-hour"},
+    {"batch-tokens", "tokens of one step"},
+    {"seq", "tokens of one sequence"},
+    {"step-time", "seconds of one step"},
+    {"bytes-per-param", "bytes of parameters, gradients and optimizer state per parameter"},
+    {"layers", "layers, for activations (default: the model's)"},
+    {"model-parallel", "chips that share one copy of the state"},
+};
+
+// Bytes of state per parameter, master copy included (as `plan.precision.optimizer`).
+double OptimizerBytes(const std::string& name, double parameter_bytes) {
+  if (name == "adam-fp32") return parameter_bytes < 4 ? 12 : 8;
+  if (name == "adam-fp32-no-master") return 8;
+  if (name == "adam-bf16") return 4;
+  return 0;
+}
+
+double ElementBytes(const std::string& option, const std::string& name) {
+  if (name == "none") return 0;
+  const StatusOr<Dtype> dtype = ParseDtype(name);
+  if (!dtype.ok()) Fail(InvalidInput(absl::StrCat(option, ": ", dtype.status().message())));
+  return SizeOf(*dtype).value();
+}
+
+// "D,F,F" or "3xD" or "8192,27648": elements kept per token and layer.
+double CheckpointElements(const std::string& text, const Values& dims) {
+  double sum = 0;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t comma = std::min(text.find(',', at), text.size());
+    std::string item = text.substr(at, comma - at);
+    at = comma + 1;
+    double times = 1;
+    if (const std::size_t x = item.find('x'); x != std::string::npos && x > 0) {
+      const StatusOr<double> count = ParseNumber("--checkpoint", item.substr(0, x));
+      if (!count.ok()) Fail(count.status());
+      times = *count;
+      item = item.substr(x + 1);
+    }
+    StatusOr<double> size = ValueOr(dims, item, 0);
+    if (*size == 0) size = ParseNumber("--checkpoint", item);
+    if (!size.ok()) Fail(size.status());
+    sum += times * *size;
+  }
+  return sum;
+}
+
+void AddModelNumbers(const Options& options, Values* dims, Values* numbers) {
+  if (options.model.name.empty() && !(dims->contains("L") && dims->contains("D"))) return;
+  const StatusOr<Model> model = ReadModel(options.model, *dims);
+  if (!model.ok()) Fail(model.status());
+  const ParameterCounts counts = ModelArithmetic(*model, {}).Parameters();
+  if (!numbers->contains("params")) {
+    numbers->emplace("params", counts.total);
+    numbers->emplace("active", counts.active);
+  }
+  numbers->emplace("layers", model->layers);
+  dims->emplace("D", model->hidden);
+  dims->emplace("F", model->ffn);
+}
+
+void Run(const Options& options) {
+  BudgetInput in;
+  StatusOr<Values> numbers = options.numbers.Read();
+  if (!numbers.ok()) Fail(numbers.status());
+  StatusOr<Values> dims = ParseValues("--dims", options.model.dims, ModelLetters());
+  if (!dims.ok()) Fail(dims.status());
+  AddModelNumbers(options, &*dims, &*numbers);
+  if (numbers->contains("mfu") && numbers->at("mfu") > 1) {
+    Fail(InvalidInput("--mfu: is above 1, expected a fraction such as 0.4"));
+  }
+  in.numbers = *numbers;
+  in.numbers["checkpoint"] = CheckpointElements(options.checkpoint, *dims);
+  in.activation_bytes = ElementBytes("--dtype", options.dtype);
+  in.parameter_bytes = ElementBytes("--parameters", options.parameters);
+  in.gradient_bytes = ElementBytes("--gradients", options.gradients);
+  in.optimizer_bytes = OptimizerBytes(options.optimizer, in.parameter_bytes);
+  if (!options.chip.name.empty() || !options.chip.hw.empty()) {
+    const StatusOr<Dtype> math = ParseDtype(options.dtype);
+    if (!math.ok()) Fail(InvalidInput(absl::StrCat("--dtype: ", math.status().message())));
+    const StatusOr<AskedChip> chip = ReadChip(options.chip, *math);
+    if (!chip.ok()) Fail(chip.status());
+    in.flops_per_s = chip->limits.flops_per_s;
+    in.hbm_bytes = chip->limits.hbm_bytes;
+    in.node_chips = chip->limits.domain_chips;
+  }
+  const v1::BudgetReport report = MakeBudgetReport(in);
+  Print(options.format == OutputFormat::kText ? FieldTable(report)
+                                              : Serialize(report, options.format));
+}
+
+}  // namespace
+
+void AddBudgetCommand(CLI::App* app) {
+  CLI::App* command = app->add_subcommand(
+      "budget",
+      "scaling laws, days of training, MFU from chip-hours, memory of the training state");
+  const auto options = std::make_shared<Options>();
+  AddModelOptions(command, &options->model);
+  AddChipOptions(command, &options->chip);
+  options->numbers.Add(command, kNumbers);
+  command->add_option("--dtype", options->dtype, "format of the FLOPs and activations (bf16)");
+  command->add_option("--parameters", options->parameters, "format of the parameters (bf16)");
+  command->add_option("--gradients", options->gradients, "format of the gradients (fp32), or none");
+  command->add_option("--optimizer", options->optimizer, "state of the optimizer (adam-fp32)")
+      ->check(CLI::IsMember({"adam-fp32", "adam-fp32-no-master", "adam-bf16", "sgd", "none"}));
+  command->add_option("--checkpoint", options->checkpoint,
+                      "elements kept per token and layer: D,F,F or 4xD or 8192");
+  AddFormatOption(command, &options->format);
+  command->footer(
+      "Examples:\n"
+      "  meshstep budget --params=70B --tokens=15T --chip=h100-sxm --chips=4096 --mfu=0.45\n"
+      "  meshstep budget --flops=5.76e23 --inference-tokens=2T\n"
+      "  meshstep budget --params=37B --tokens=14.8T --hours=2.79e6 --hw=C=1.5e15");
+  command->callback([options] { Run(*options); });
+}
+
+}  // namespace meshstep

@@ -1,0 +1,155 @@
+// meshstep einsum: answers a mesh-sharding exercise.
+
+#include <memory>
+#include <optional>
+
+#include "CLI/CLI.hpp"
+#include "sim/cli/commands.h"
+#include "sim/report/einsum_report.h"
+#include "strategies/einsum/parser.h"
+#include "strategies/einsum/spelling.h"
+#include "strategies/load_hardware.h"
+
+namespace meshstep {
+namespace {
+
+using einsum::CostModel;
+
+struct Options {
+  std::string expression, mesh, dims, dtype = "bf16", reduce_dtype, chip, rates = "book", cost;
+  std::string overlap = "max";
+  std::optional<double> latency, peak, hbm, link;
+  bool pad = false, explain = false;
+  std::size_t top = 3;
+  OutputFormat format = OutputFormat::kText;
+};
+
+constexpr char kFooter[] =
+    "Example:\n"
+    "  meshstep einsum 'A[I_X,J] * B[J_X,K_Y] -> C[I_X,K_Y]' --mesh=X=4,Y=4 \\\n"
+    "    --dims=I=8192,J=8192,K=8192 --chip=tpu-v5p --cost=book --explain\n"
+    "I_XY is the dimension I sharded over the mesh axes X and Y, {U_X} a sum over X that is still\n"
+    "outstanding. Without --dims the answer is in formulas.";
+
+// The value, or the end of the command with its error.
+template <class T>
+T OrFail(StatusOr<T> value) {
+  if (!value.ok()) Fail(value.status());
+  return *std::move(value);
+}
+
+// The chip's data file, or the rates given inline, or none.
+std::optional<einsum::Hardware> HardwareOf(const Options& options, const einsum::Mesh& mesh) {
+  const std::string& name = options.chip.empty() ? mesh.chip : options.chip;
+  std::optional<einsum::Hardware> hardware;
+  if (!name.empty()) {
+    const RateSet set = options.rates == "datasheet" ? RateSet::kDatasheet : RateSet::kBook;
+    hardware = OrFail(LoadHardware(name, set));
+  } else if (options.peak || options.hbm || options.link) {
+    hardware.emplace();
+    hardware->name = "the rates given";
+    hardware->interconnect.kind = Interconnect::Kind::kTorus;
+    hardware->interconnect.wraparound = Interconnect::Wraparound::kAlways;
+  }
+  if (!hardware) return hardware;
+  if (options.peak) hardware->matmul.fill(FlopsPerSecond(*options.peak));
+  if (options.hbm) hardware->hbm_rate = BytesPerSecond(*options.hbm);
+  if (options.link) hardware->link = BytesPerSecond(*options.link);
+  return hardware;
+}
+
+einsum::PlanOptions PlanOptionsOf(const Options& options, const einsum::Mesh& mesh) {
+  einsum::PlanOptions plan;
+  plan.hardware = HardwareOf(options, mesh);
+  const bool inline_rates = options.chip.empty() && mesh.chip.empty();
+  plan.model = inline_rates ? CostModel::kBook : CostModel::kChip;
+  if (!options.cost.empty()) plan.model = OrFail(einsum::ParseCostModel(options.cost));
+  plan.hop_latency = options.latency;
+  plan.dtype = OrFail(einsum::ParseDtypeSpelling(options.dtype));
+  if (!options.reduce_dtype.empty()) {
+    plan.reduce_dtype = OrFail(einsum::ParseDtypeSpelling(options.reduce_dtype));
+  }
+  plan.sequential = options.overlap == "sum";
+  plan.pad = options.pad;
+  return plan;
+}
+
+// Sizes given on the command line join those of the expression. With some but not all sizes the one
+// that is missing was forgotten; with none the answer is symbolic.
+void AddSizes(const Options& options, einsum::Expression* expression) {
+  for (const auto& [dim, size] : OrFail(einsum::ParseSizes(options.dims))) {
+    const auto [entry, added] = expression->sizes.emplace(dim, size);
+    if (!added && entry->second != size) {
+      Fail(
+          InvalidInput("dim " + dim + " has two sizes, in the expression and in --dims; give one"));
+    }
+  }
+  const std::vector<std::string> missing = einsum::MissingSizes(*expression);
+  if (missing.empty() || expression->sizes.empty()) return;
+  Fail(InvalidInput("dim " + missing[0] + " has no size; add " + missing[0] +
+                    "=4096 to --dims, or leave all sizes out for an answer in formulas"));
+}
+
+void RunEinsum(const Options& options) {
+  einsum::Mesh mesh;
+  if (!options.mesh.empty()) mesh = OrFail(einsum::ParseMesh(options.mesh));
+  einsum::Expression expression = OrFail(einsum::ParseExpression(options.expression, mesh));
+  if (expression.mesh.chip.empty()) expression.mesh.chip = mesh.chip;
+  AddSizes(options, &expression);
+  const einsum::PlanOptions plan = PlanOptionsOf(options, expression.mesh);
+  const einsum::Answer answer = OrFail(einsum::Plan(expression, plan));
+  if (options.format != OutputFormat::kText) {
+    Print(Serialize(MakeEinsumReport(expression, plan, answer), options.format));
+  } else if (options.explain) {
+    Print(EinsumDerivation(expression, plan, answer));
+  } else {
+    Print(EinsumText(expression, plan, answer, options.top));
+  }
+}
+
+void AddRateOptions(CLI::App* command, Options* options) {
+  command->add_option("--chip", options->chip, "chip, as tpu-v5p, v5e or h100-sxm");
+  command->add_option("--rates", options->rates, "the chip's book (default) or datasheet rates")
+      ->check(CLI::IsMember({"book", "datasheet"}));
+  command->add_option("--peak", options->peak, "FLOP/s of a chip, instead of the chip's")
+      ->check(CLI::PositiveNumber);
+  command->add_option("--hbm-bandwidth", options->hbm, "bytes/s of HBM, instead of the chip's")
+      ->check(CLI::PositiveNumber);
+  command->add_option("--link", options->link, "bytes/s of one link one way, instead of the chip's")
+      ->check(CLI::PositiveNumber);
+  command->add_option("--latency", options->latency, "seconds of one hop, instead of the model's")
+      ->check(CLI::NonNegativeNumber);
+}
+
+}  // namespace
+
+void AddEinsumCommand(CLI::App* app) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command = app->add_subcommand(
+      "einsum", "answers a mesh-sharding exercise: collectives, FLOPs, bytes, times, plans");
+  command->footer(kFooter);
+  command->add_option("expression", options->expression, "as 'A[I_X,J] * B[J,K_Y] -> C[I_X,K_Y]'")
+      ->required();
+  command->add_option("--mesh", options->mesh, "axes and sizes, as X=4,Y=8 or 4x8 or X=4x4,Y=8");
+  command->add_option("--dims", options->dims, "sizes, as I=8192,J=8*1024,K=2^13");
+  command->add_option("--dtype", options->dtype, "of arrays without a prefix; default bf16");
+  command->add_option("--reduce-dtype", options->reduce_dtype,
+                      "in which partial sums are moved; default that of the array");
+  AddRateOptions(command, options.get());
+  command
+      ->add_option("--cost", options->cost,
+                   "chip (default with --chip: its wraparound and latency), book, ring, no-wrap")
+      ->check(CLI::IsMember({"chip", "book", "ring", "no-wrap"}));
+  command
+      ->add_option("--overlap", options->overlap,
+                   "sort by the longer of compute and communication (max) or their sum (sum)")
+      ->check(CLI::IsMember({"max", "sum"}));
+  command->add_flag("--pad", options->pad, "round dimensions up to what their axes divide");
+  command->add_option("--top", options->top, "plans to print as text; default 3")
+      ->check(CLI::Range(1, 1000));
+  command->add_flag("--explain", options->explain, "print the derivation step by step");
+  AddFormatOption(command, &options->format);
+  command->callback([options] { RunEinsum(*options); });
+}
+
+}  // namespace meshstep

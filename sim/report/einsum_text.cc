@@ -1,0 +1,236 @@
+#include <cmath>
+
+#include "absl/strings/str_cat.h"
+#include "sim/report/einsum_report.h"
+#include "sim/report/format.h"
+#include "strategies/einsum/formula.h"
+
+namespace meshstep {
+namespace {
+
+using einsum::Answer;
+using einsum::CostModel;
+using einsum::Expression;
+using einsum::PlanAnswer;
+using einsum::PlanOptions;
+using einsum::Step;
+
+std::string Known(double value, std::string (*format)(double)) {
+  return std::isnan(value) ? "-" : format(value);
+}
+std::string Times(double value) { return FormatNumber(value) + " x"; }
+
+std::string ModelSentence(const PlanOptions& options) {
+  if (!options.hardware) return "no chip, so no times (--chip=tpu-v5p gives them)";
+  std::string model;
+  switch (options.model) {
+    case CostModel::kChip:
+      model = "the chip's wraparound and hop latency";
+      break;
+    case CostModel::kBook:
+      model = "book, V/W on rings";
+      break;
+    case CostModel::kRing:
+      model = "exact ring, V(N-1)/(N W)";
+      break;
+    case CostModel::kNoWrap:
+      model = "lines without wraparound, V(N-1)/(N w)";
+      break;
+  }
+  return absl::StrCat(options.hardware->name, ", cost model ", std::string(NameOf(options.model)),
+                      " (", model, ")");
+}
+
+std::string Heading(const Expression& expression, const PlanOptions& options,
+                    const Answer& answer) {
+  const std::vector<Step>& steps = answer.BookPlan().steps;
+  const std::string formula = einsum::FlopsFormula(steps, expression.mesh, false);
+  const std::string local = einsum::FlopsFormula(steps, expression.mesh, true);
+  std::string text =
+      absl::StrCat(ToString(expression), "\n  mesh         ", ToString(expression.mesh),
+                   "\n  hardware     ", ModelSentence(options), "\n");
+  if (formula.empty()) return text;
+  absl::StrAppend(&text, "  FLOPs        ", formula, " = ",
+                  Known(answer.flops_theoretical, FormatFlops), "; per chip ", local, " = ",
+                  Known(answer.flops_per_chip, FormatFlops), "; all chips ",
+                  Known(answer.flops_executed, FormatFlops), "\n");
+  absl::StrAppend(&text, "  replication  ", Known(answer.replication, Times), "\n");
+  return text;
+}
+
+std::string MemoryTable(const Answer& answer) {
+  std::vector<std::vector<std::string>> rows = {{"array", "local shape", "per chip", "all chips"}};
+  for (const einsum::ArrayMemory& memory : answer.memory) {
+    std::string shape;
+    for (double size : memory.local_shape) {
+      absl::StrAppend(&shape, shape.empty() ? "[" : ",",
+                      std::isnan(size) ? "?" : FormatCount(static_cast<std::int64_t>(size)));
+    }
+    rows.push_back({memory.array, shape + "]",
+                    std::isnan(memory.bytes_per_chip) ? memory.formula + " B"
+                                                      : FormatBytes(memory.bytes_per_chip),
+                    Known(memory.bytes_all_chips, FormatBytes)});
+  }
+  return FormatTable(rows, "<<>>", 2);
+}
+
+std::string Notes(const Answer& answer) {
+  std::string text;
+  for (const std::string& note : answer.notes) {
+    absl::StrAppend(&text, "  ", WrapText("note: " + note, 98, 8), "\n");
+  }
+  return text;
+}
+
+std::vector<std::string> StepRow(const Step& step, const einsum::Mesh& mesh) {
+  const std::string amount = einsum::AmountFormula(step, mesh);
+  std::string number =
+      step.is_product ? Known(step.flops, FormatFlops) : Known(step.volume, FormatTraffic);
+  if (amount.empty()) number = "free";
+  return {NameOf(step, mesh),
+          step.to,
+          amount.empty() ? "" : amount,
+          number,
+          step.is_product || amount.empty() ? "" : Known(step.sent, FormatTraffic),
+          Known(step.seconds, FormatSeconds)};
+}
+
+std::string PlanTable(const PlanAnswer& plan, const einsum::Mesh& mesh) {
+  std::vector<std::vector<std::string>> rows = {
+      {"step", "gives", "amount", "", "sent/chip", "time"}};
+  for (const Step& step : plan.steps) rows.push_back(StepRow(step, mesh));
+  return FormatTable(rows, "<<<>>>", 4);
+}
+
+std::string PlanTimes(const PlanAnswer& plan) {
+  if (std::isnan(plan.overlapped_s)) return "";
+  return absl::StrCat("    compute ", FormatSeconds(plan.compute_s), ", communication ",
+                      FormatSeconds(plan.communication_s), ", HBM ", FormatSeconds(plan.hbm_s),
+                      "; overlapped ", FormatSeconds(plan.overlapped_s), ", one after the other ",
+                      FormatSeconds(plan.sequential_s), "; bound by ", plan.bound, "\n");
+}
+
+// "2^17" and 1e15 read better than nineteen digits.
+std::string Exact(double value) {
+  if (std::isnan(value)) return "?";
+  if (value == std::floor(value) && value < 1e15) {
+    return FormatCount(static_cast<std::int64_t>(value));
+  }
+  return FormatNumber(value, 6);
+}
+
+std::string StepDerivation(const Step& step, const einsum::Mesh& mesh, const PlanOptions& options) {
+  std::string text = absl::StrCat("     ", NameOf(step, mesh), ": ", step.from, " -> ", step.to);
+  const std::string amount = einsum::AmountFormula(step, mesh);
+  if (step.is_product) {
+    absl::StrAppend(&text, "\n       FLOPs per chip ", amount, " = ", Exact(step.flops));
+    const double peak = options.hardware ? options.hardware->peak(step.dtype).value() : 0;
+    if (peak > 0) {
+      absl::StrAppend(&text, "; T_math = FLOPs/C = ", FormatSeconds(step.seconds),
+                      " at C = ", FormatNumber(peak / 1e12), " TFLOP/s (",
+                      std::string(meshstep::NameOf(step.dtype)), ")");
+    }
+    return text + "\n";
+  }
+  if (amount.empty()) return text + "\n       each chip keeps its part of what it has: free\n";
+  absl::StrAppend(&text, "\n       V = ", amount, " = ", Exact(step.volume),
+                  " bytes, N = ", Exact(step.chips), "; each chip sends ", Exact(step.sent),
+                  " bytes");
+  if (options.hardware && !std::isnan(step.seconds)) {
+    absl::StrAppend(&text, "; T = ", step.formula, " = ", FormatSeconds(step.seconds));
+    if (step.latency_s > 0) absl::StrAppend(&text, " (the hops, not the bytes)");
+  }
+  return text + "\n";
+}
+
+// How large a dimension must be for compute to take longer than communication.
+std::string Verdict(const PlanAnswer& plan) {
+  if (std::isnan(plan.overlapped_s)) return "";
+  std::string text =
+      absl::StrCat("     T >= max(T_math, T_comms, T_hbm) = max(", FormatSeconds(plan.compute_s),
+                   ", ", FormatSeconds(plan.communication_s), ", ", FormatSeconds(plan.hbm_s),
+                   ") = ", FormatSeconds(plan.overlapped_s), ": bound by ", plan.bound, "\n");
+  return text +
+         absl::StrCat("     T <= max(T_math, T_hbm) + T_comms = ", FormatSeconds(plan.sequential_s),
+                      " if nothing overlaps\n");
+}
+
+std::string Derive(const PlanAnswer& plan, const Expression& expression,
+                   const PlanOptions& options) {
+  std::string text;
+  for (const Step& step : plan.steps) {
+    absl::StrAppend(&text, StepDerivation(step, expression.mesh, options));
+  }
+  return text + Verdict(plan);
+}
+
+// The cases of each product as it was written, before anything is moved.
+std::string CasesText(const Expression& expression) {
+  std::string text;
+  for (const einsum::Statement& statement : expression.statements) {
+    if (statement.contractions.size() != 1) continue;
+    std::vector<std::string> notes;
+    const auto product =
+        einsum::Resolve(statement.inputs[0], statement.inputs[1], statement.contractions[0],
+                        {&*statement.output, nullptr}, &notes);
+    if (!product.ok()) continue;
+    for (const std::string& sentence : einsum::Cases(*product, expression.mesh)) {
+      absl::StrAppend(&text, "     ", WrapText(sentence, 93, 7), "\n");
+    }
+  }
+  return text;
+}
+
+std::string Symbols(const PlanOptions& options) {
+  if (!options.hardware) return "";
+  const einsum::Hardware& hw = *options.hardware;
+  return absl::StrCat("     w = ", FormatNumber(hw.link.value() / 1e9), " GB/s one way",
+                      hw.is_switch() ? " (all links of a chip)" : ", W = 2 w both ways", ", HBM ",
+                      FormatNumber(hw.hbm_rate.value() / 1e9), " GB/s\n");
+}
+
+}  // namespace
+
+std::string EinsumText(const Expression& expression, const PlanOptions& options,
+                       const Answer& answer, std::size_t plans) {
+  std::string text = Heading(expression, options, answer);
+  absl::StrAppend(&text, "\n", MemoryTable(answer));
+  for (std::size_t i = 0; i < std::min(plans, answer.plans.size()); ++i) {
+    const PlanAnswer& plan = answer.plans[i];
+    if (plan.steps.empty()) continue;
+    absl::StrAppend(&text, "\n  ", i + 1, ". ", plan.name, plan.book ? "   (the book's plan)" : "",
+                    "\n", PlanTable(plan, expression.mesh), PlanTimes(plan));
+  }
+  if (answer.plans_found > plans) {
+    absl::StrAppend(&text, "\n  ", answer.plans_found, " plans in all; --top=", answer.plans_found,
+                    " lists them\n");
+  }
+  const std::string notes = Notes(answer);
+  return text + (notes.empty() ? "" : "\n") + notes;
+}
+
+std::string EinsumDerivation(const Expression& expression, const PlanOptions& options,
+                             const Answer& answer) {
+  std::string text = Heading(expression, options, answer);
+  const std::string cases = CasesText(expression);
+  if (!cases.empty()) absl::StrAppend(&text, "\n  1. What the shardings ask for\n", cases);
+  const PlanAnswer& book = answer.BookPlan();
+  absl::StrAppend(&text, "\n  2. The plan of the book's rules: ",
+                  book.steps.empty() ? "nothing to do" : book.name, "\n", Symbols(options),
+                  Derive(book, expression, options));
+  if (!answer.plans.empty() && &answer.plans[0] != &book) {
+    absl::StrAppend(&text, "\n  3. A better one of the ", answer.plans_found,
+                    " plans: ", answer.plans[0].name, "\n",
+                    Derive(answer.plans[0], expression, options));
+  } else {
+    absl::StrAppend(&text, "\n  3. ",
+                    answer.plans_found == 1
+                        ? std::string("There is no other plan")
+                        : absl::StrCat("None of the ", answer.plans_found, " plans is better"),
+                    "\n");
+  }
+  const std::string notes = Notes(answer);
+  return text + (notes.empty() ? "" : "\n") + notes;
+}
+
+}  // namespace meshstep

@@ -1,0 +1,217 @@
+#include "strategies/einsum/exercise.h"
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+#include <utility>
+
+#include "strategies/einsum/parser.h"
+#include "strategies/einsum/spelling.h"
+
+namespace meshstep::einsum {
+namespace {
+
+using Op = ReshardStep::Op;
+
+std::optional<double> IfKnown(double value) {
+  return std::isnan(value) ? std::nullopt : std::optional<double>(value);
+}
+
+bool IsCollective(const Step& step) { return !step.is_product && step.reshard.op != Op::kSlice; }
+
+// Collectives named in a text, in any spelling.
+std::set<Op> NamedOps(const std::string& words) {
+  std::string plain;
+  for (char c : Plain(words)) {
+    if (c != ' ' && c != '_') plain += c;
+  }
+  std::set<Op> ops;
+  auto has = [&](const char* word) { return plain.find(word) != std::string::npos; };
+  if (has("gather")) ops.insert(Op::kAllGather);
+  if (has("reducescatter")) ops.insert(Op::kReduceScatter);
+  if (has("allreduce")) ops.insert(Op::kAllReduce);
+  if (has("alltoall")) ops.insert(Op::kAllToAll);
+  return ops;
+}
+
+// True if `words` has `name` as a word of its own.
+bool Mentions(const std::string& words, const std::string& name) {
+  auto is_letter = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '_'; };
+  for (std::size_t at = words.find(name); at != std::string::npos; at = words.find(name, at + 1)) {
+    const bool begins = at == 0 || !is_letter(words[at - 1]);
+    const std::size_t end = at + name.size();
+    if (begins && (end == words.size() || !is_letter(words[end]))) return true;
+  }
+  return false;
+}
+
+// How many collectives of the plan are on an array that the words mention.
+std::size_t Mentioned(const PlanAnswer& plan, const std::string& words) {
+  return static_cast<std::size_t>(std::count_if(
+      plan.steps.begin(), plan.steps.end(),
+      [&](const Step& step) { return IsCollective(step) && Mentions(words, step.array); }));
+}
+
+}  // namespace
+
+std::size_t ChoosePlan(const Answer& answer, const std::string& words) {
+  const auto book = static_cast<std::size_t>(&answer.BookPlan() - answer.plans.data());
+  if (words.empty()) return book;
+  const std::set<Op> named = NamedOps(words);
+  std::optional<std::size_t> best;
+  for (std::size_t i = 0; i < answer.plans.size(); ++i) {
+    std::set<Op> ops;
+    for (const Step& step : answer.plans[i].steps) {
+      if (IsCollective(step)) ops.insert(step.reshard.op);
+    }
+    if (named.empty() || ops != named) continue;
+    const bool more =
+        best && Mentioned(answer.plans[i], words) > Mentioned(answer.plans[*best], words);
+    if (!best || more) best = i;
+  }
+  if (best) return *best;
+  if (words.find("alternative") == std::string::npos || answer.plans.size() < 2) return book;
+  return book == 0 ? 1 : 0;
+}
+
+StatusOr<ExerciseAnswer> ExerciseAnswer::Make(const Exercise& exercise) {
+  ExerciseAnswer made;
+  made.exercise_ = exercise;
+  ASSIGN_OR_RETURN(made.expression_, ParseExpression(exercise.expression, exercise.mesh));
+  for (const std::string& dim : MissingSizes(made.expression_)) {
+    const auto size = exercise.sizes.find(dim);
+    if (size != exercise.sizes.end()) made.expression_.sizes.insert(*size);
+  }
+  ASSIGN_OR_RETURN(made.answer_, Plan(made.expression_, exercise.options));
+  made.chosen_ = ChoosePlan(made.answer_, exercise.plan);
+  return made;
+}
+
+std::vector<Step> ExerciseAnswer::Collectives(std::size_t plan) const {
+  std::vector<Step> collectives;
+  for (const Step& step : answer_.plans[plan].steps) {
+    if (IsCollective(step)) collectives.push_back(step);
+  }
+  return collectives;
+}
+
+double ExerciseAnswer::CommunicationSeconds(const PlanAnswer& plan, CostModel model,
+                                            bool one_ring) const {
+  const Hardware hardware = exercise_.options.hardware.value_or(Hardware());
+  const CollectiveCost cost(hardware, expression_.mesh, model, exercise_.options.hop_latency);
+  double seconds = 0;
+  for (const Step& step : plan.steps) {
+    if (!IsCollective(step)) continue;
+    const bool exchange = step.reshard.op == Op::kAllToAll || step.reshard.op == Op::kPermute;
+    const double rings = one_ring && !exchange ? static_cast<double>(step.axes.size()) : 1;
+    seconds += rings * cost.Of(step.reshard.op, step.axes, step.volume).total();
+  }
+  return seconds;
+}
+
+const ArrayMemory* ExerciseAnswer::Find(const std::string& array) const {
+  for (const ArrayMemory& memory : answer_.memory) {
+    if (memory.name == array) return &memory;
+  }
+  return nullptr;
+}
+
+std::optional<double> ExerciseAnswer::BytesOf(const std::string& quantity) const {
+  if (answer_.memory.empty()) return std::nullopt;
+  if (quantity.ends_with("_bytes")) {
+    const ArrayMemory* memory = Find(quantity.substr(0, quantity.size() - 6));
+    return memory == nullptr ? std::nullopt : IfKnown(memory->bytes_one_copy);
+  }
+  const ArrayMemory& last = answer_.memory.back();
+  if (quantity == "bytes") return IfKnown(last.bytes_one_copy);
+  if (quantity == "bytes_per_chip") return IfKnown(last.bytes_per_chip);
+  if (quantity == "bytes_all_chips" || quantity == "bytes_total") {
+    return IfKnown(last.bytes_all_chips);
+  }
+  return std::nullopt;
+}
+
+// Compute and communication are products of powers of the dimension, so one evaluation and the two
+// exponents give where they meet.
+std::optional<double> ExerciseAnswer::CriticalSize(const std::string& dim,
+                                                   const PlanAnswer& plan) const {
+  const double size = SizeOf(dim, expression_.sizes);
+  const double comms = CommunicationSeconds(plan, exercise_.options.model);
+  std::optional<int> compute_power, comms_power;
+  for (const Step& step : plan.steps) {
+    if (!step.is_product && !IsCollective(step)) continue;
+    const std::vector<std::string> dims = step.product.Dims();
+    const int power = step.is_product ? static_cast<int>(std::count(dims.begin(), dims.end(), dim))
+                                      : (step.reshard.before.Find(dim) >= 0 ? 1 : 0);
+    std::optional<int>& known = step.is_product ? compute_power : comms_power;
+    if (known && *known != power) return std::nullopt;
+    known = power;
+  }
+  if (!compute_power || !comms_power || *compute_power == *comms_power) return std::nullopt;
+  return IfKnown(size * std::pow(comms / plan.compute_s, 1.0 / (*compute_power - *comms_power)));
+}
+
+std::optional<double> ExerciseAnswer::NumberOf(const std::string& quantity,
+                                               const PlanAnswer& plan) const {
+  const double chips = expression_.mesh.Chips();
+  const CostModel model = exercise_.options.model;
+  const double comms = CommunicationSeconds(plan, model, model == CostModel::kBook);
+  const Hardware hardware = exercise_.options.hardware.value_or(Hardware());
+  const std::map<std::string, double> values = {
+      {"flops_theoretical", answer_.flops_theoretical},
+      {"flops_total", answer_.flops_theoretical},
+      {"flops", answer_.flops_theoretical},
+      {"flops_per_chip", plan.flops_per_chip},
+      {"flops_executed_all_chips", plan.flops_per_chip * chips},
+      {"flops_executed", plan.flops_per_chip * chips},
+      {"replication", plan.flops_per_chip * chips / answer_.flops_theoretical},
+      {"t_math", plan.compute_s},
+      {"t_comms", comms},
+      {"t_comms_no_wrap", CommunicationSeconds(plan, CostModel::kNoWrap)},
+      {"t_comms_if_ring", CommunicationSeconds(plan, CostModel::kBook)},
+      {"t_comms_book_formula", CommunicationSeconds(plan, CostModel::kBook)},
+      {"t_comms_book", CommunicationSeconds(plan, CostModel::kBook)},
+      {"t_comms_exact_ring", CommunicationSeconds(plan, CostModel::kRing)},
+      {"t_hbm", plan.hbm_s},
+      {"t", std::max(plan.compute_s, comms)},
+      {"t_lower", std::max(plan.compute_s, comms)},
+      {"t_upper", plan.compute_s + comms},
+  };
+  const auto found = values.find(quantity);
+  if (found != values.end()) return IfKnown(found->second);
+  if (quantity == "alpha" && hardware.link.value() > 0) {
+    return hardware.peak(exercise_.options.dtype).value() / (2 * hardware.link.value());
+  }
+  if (quantity.ends_with("_crit")) {
+    return CriticalSize(quantity.substr(0, quantity.size() - 5), plan);
+  }
+  return BytesOf(quantity);
+}
+
+std::optional<double> ExerciseAnswer::Number(const std::string& quantity) const {
+  if (quantity.starts_with("s1_")) return NumberOf(quantity.substr(3), answer_.BookPlan());
+  if (quantity.starts_with("s2_")) {
+    for (const PlanAnswer& plan : answer_.plans) {
+      if (!plan.book) return NumberOf(quantity.substr(3), plan);
+    }
+    return std::nullopt;
+  }
+  return NumberOf(quantity, plan());
+}
+
+std::optional<std::vector<double>> ExerciseAnswer::Shape(const std::string& quantity) const {
+  if (!quantity.starts_with("local_") || answer_.memory.empty()) return std::nullopt;
+  std::string name = quantity.substr(6);
+  if (name == "shape") return answer_.memory.back().local_shape;
+  if (name.starts_with("shape_")) name = name.substr(6);
+  const ArrayMemory* memory = Find(name);
+  if (memory == nullptr) return std::nullopt;
+  return memory->local_shape;
+}
+
+std::string ExerciseAnswer::Bound() const {
+  return plan().compute_s >= CommunicationSeconds(plan(), exercise_.options.model) ? "compute"
+                                                                                   : "comms";
+}
+
+}  // namespace meshstep::einsum

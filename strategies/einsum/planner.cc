@@ -1,0 +1,478 @@
+#include "strategies/einsum/planner.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <map>
+#include <set>
+#include <tuple>
+#include <utility>
+
+#include "sim/base/check.h"
+#include "strategies/einsum/formula.h"
+#include "strategies/einsum/layout.h"
+#include "strategies/einsum/step_cost.h"
+
+namespace meshstep::einsum {
+namespace {
+
+using StatementKind = Statement::Kind;
+
+// A plan as far as it has been made.
+struct Partial {
+  std::vector<Step> steps;
+  Array left;  // the result so far of the chain that is being planned
+  bool book = true;
+};
+
+double Max(double a, double b) { return std::isnan(a) || std::isnan(b) ? a + b : std::max(a, b); }
+
+std::string Word(std::size_t count, const std::string& noun) {
+  return std::to_string(count) + " " + noun + (count == 1 ? "" : "s");
+}
+
+class Planner {
+ public:
+  Planner(const Expression& expression, const PlanOptions& options)
+      : expression_(expression), options_(options), cost_(expression, options) {
+    std::size_t products = 0;
+    for (const Statement& s : expression.statements) products += s.contractions.size();
+    // The work is bounded by layouts x plans that are kept, whatever the expression.
+    max_layouts_ = std::max<std::size_t>(8, 512 / std::max<std::size_t>(1, products));
+    max_kept_ = std::max<std::size_t>(4, 128 / std::max<std::size_t>(1, products));
+    weight_ = [this](const Array& array) { return cost_.LocalBytes(array); };
+  }
+
+  StatusOr<Answer> Run() {
+    answer_.missing = MissingSizes(expression_);
+    RETURN_IF_ERROR(CheckSizes(expression_, options_.pad, &answer_.notes));
+    std::vector<Partial> partials(1);
+    for (std::size_t s = 0; s < expression_.statements.size(); ++s) {
+      statement_ = s;
+      RETURN_IF_ERROR(Continue(expression_.statements[s], &partials));
+    }
+    RETURN_IF_ERROR(Finish(std::move(partials)));
+    return std::move(answer_);
+  }
+
+ private:
+  const Mesh& mesh() const { return expression_.mesh; }
+  bool symbolic() const { return !answer_.missing.empty(); }
+
+  Status Continue(const Statement& statement, std::vector<Partial>* partials) {
+    switch (statement.kind) {
+      case StatementKind::kMesh:
+        return absl::OkStatus();
+      case StatementKind::kArray:
+        return Remember(statement.inputs[0], true);
+      case StatementKind::kCollective:
+        return Collective(statement, partials);
+      case StatementKind::kReshard:
+        return ReshardStatement(statement, partials);
+      case StatementKind::kProduct:
+        return Product(statement, partials);
+    }
+    return absl::OkStatus();
+  }
+
+  // Notes an array for the list of memory, and what it was last, by name.
+  Status Remember(const Array& array, bool is_input) {
+    const auto known = last_.find(array.name);
+    if (is_input && known != last_.end() && array.name != "?") return absl::OkStatus();
+    last_[array.name] = array;
+    arrays_.push_back(array);
+    return absl::OkStatus();
+  }
+
+  // An input as the steps so far left it: a result that an earlier statement gave another sharding
+  // is first brought to the one written here.
+  Status TakeInput(const Array& input, std::vector<Partial>* partials) {
+    const auto known = last_.find(input.name);
+    const bool same = known == last_.end() || input.name == "?" ||
+                      known->second.sharding == input.sharding || produced_.count(input.name) == 0;
+    RETURN_IF_ERROR(Remember(input, true));
+    if (same) return absl::OkStatus();
+    const StatusOr<std::vector<Step>> steps = cost_.Cheapest(known->second, input.sharding);
+    if (!steps.ok()) {
+      return InvalidInput(input.name + " is " + ToString(known->second, mesh()) +
+                          " in one statement and " + ToString(input, mesh()) +
+                          " in a later one: " + std::string(steps.status().message()));
+    }
+    for (Partial& partial : *partials) Append(*steps, true, &partial);
+    known->second = input;
+    return absl::OkStatus();
+  }
+
+  void Produce(const Array& output) {
+    last_.erase(output.name);
+    (void)Remember(output, false);
+    produced_.insert(output.name);
+    answer_.result = ToString(output, mesh());
+  }
+
+  void Append(std::vector<Step> steps, bool before, Partial* partial) const {
+    for (Step& step : steps) {
+      // What only involves axes of one chip is not a step.
+      if (!step.is_product && step.axes.empty()) continue;
+      step.statement = statement_;
+      step.before_product = before && !step.is_product;
+      partial->steps.push_back(std::move(step));
+    }
+  }
+
+  Status Collective(const Statement& statement, std::vector<Partial>* partials) {
+    const Array& input = statement.inputs[0];
+    RETURN_IF_ERROR(TakeInput(input, partials));
+    const ReshardStep reshard{statement.op, statement.axes, statement.from,
+                              statement.to, input.sharding, statement.output->sharding};
+    for (Partial& partial : *partials) Append({cost_.Move(input, reshard)}, false, &partial);
+    Produce(*statement.output);
+    return absl::OkStatus();
+  }
+
+  Status ReshardStatement(const Statement& statement, std::vector<Partial>* partials) {
+    const Array& input = statement.inputs[0];
+    RETURN_IF_ERROR(TakeInput(input, partials));
+    ASSIGN_OR_RETURN(const auto ways, cost_.Ways(input, statement.output->sharding));
+    std::vector<Partial> next;
+    for (const Partial& partial : *partials) {
+      for (std::size_t w = 0; w < ways.size(); ++w) {
+        Partial with = partial;
+        with.book = partial.book && w == 0;
+        Append(ways[w], false, &with);
+        next.push_back(std::move(with));
+      }
+    }
+    *partials = Best(std::move(next));
+    Produce(*statement.output);
+    return absl::OkStatus();
+  }
+
+  Status Product(const Statement& statement, std::vector<Partial>* partials) {
+    for (const Array& input : statement.inputs) RETURN_IF_ERROR(TakeInput(input, partials));
+    for (Partial& partial : *partials) partial.left = statement.inputs[0];
+    const std::size_t count = statement.contractions.size();
+    for (std::size_t i = 0; i < count; ++i) {
+      const bool last = i + 1 == count;
+      std::vector<Partial> next;
+      for (const Partial& partial : *partials) {
+        const Array* output = statement.output_written ? &*statement.output : nullptr;
+        std::vector<std::string> notes;
+        ASSIGN_OR_RETURN(const BinaryProduct product,
+                         Resolve(partial.left, statement.inputs[i + 1], statement.contractions[i],
+                                 {last ? &*statement.output : nullptr, output}, &notes));
+        for (const std::string& note : notes) AddNote(note);
+        if (&partial == &partials->front()) {
+          answer_.flops_theoretical += TheoreticalFlops(product, expression_.sizes);
+        }
+        if (last) {
+          RETURN_IF_ERROR(LastProduct(partial, product, *statement.output, &next));
+        } else {
+          const Array& after = statement.inputs[i + 2];
+          RETURN_IF_ERROR(InnerProduct(partial, product, after, i, &next));
+        }
+      }
+      *partials = Best(std::move(next));
+    }
+    Produce(*statement.output);
+    return absl::OkStatus();
+  }
+
+  struct Candidate {
+    Layout layout;
+    bool book;
+  };
+
+  // The book's layout first, if it can give the sums that the output wants, then all others.
+  std::vector<Candidate> Layouts(const BinaryProduct& product, const Sharding* output) {
+    std::vector<Candidate> candidates;
+    const Layout book = BookLayout(product, output, weight_);
+    const StatusOr<Sharding> local = LocalProduct(book.left, book.right, product.out);
+    CHECK(local.ok()) << local.status();
+    const bool reaches = output == nullptr || Reshard(*local, *output).ok();
+    if (reaches) candidates.push_back({book, true});
+    bool truncated = false;
+    for (Layout& layout : AllLayouts(product, output, max_layouts_, &truncated)) {
+      candidates.push_back({std::move(layout), false});
+    }
+    if (truncated) {
+      AddNote("more than " + std::to_string(max_layouts_) +
+              " ways to place the axes of a product; the first " + std::to_string(max_layouts_) +
+              " and the book's were compared");
+    }
+    return candidates;
+  }
+
+  // `partial` with the operands brought to `layout` and multiplied.
+  StatusOr<Partial> Multiply(const Partial& partial, const BinaryProduct& product,
+                             const Candidate& candidate, const Array& output) {
+    Partial next = partial;
+    next.book = partial.book && candidate.book;
+    BinaryProduct local = product;
+    auto bring = [&](Array* operand, const Sharding& to) -> Status {
+      StatusOr<std::vector<Step>> steps =
+          candidate.book ? cost_.Direct(*operand, to) : cost_.Cheapest(*operand, to);
+      RETURN_IF_ERROR(steps.status());
+      Append(*std::move(steps), true, &next);
+      operand->sharding = to;
+      return absl::OkStatus();
+    };
+    RETURN_IF_ERROR(bring(&local.left, candidate.layout.left));
+    RETURN_IF_ERROR(bring(&local.right, candidate.layout.right));
+    ASSIGN_OR_RETURN(Sharding result,
+                     LocalProduct(candidate.layout.left, candidate.layout.right, product.out));
+    next.left = {output.name, std::move(result), output.dtype};
+    Append({cost_.Product(local, next.left)}, false, &next);
+    return next;
+  }
+
+  Status LastProduct(const Partial& partial, const BinaryProduct& product, const Array& output,
+                     std::vector<Partial>* next) {
+    for (const Candidate& candidate : Layouts(product, &output.sharding)) {
+      ASSIGN_OR_RETURN(Partial with, Multiply(partial, product, candidate, output));
+      StatusOr<std::vector<Step>> steps = candidate.book
+                                              ? cost_.Direct(with.left, output.sharding)
+                                              : cost_.Cheapest(with.left, output.sharding);
+      if (!steps.ok()) continue;  // sums that the output does not want cannot be undone
+      Append(*std::move(steps), false, &with);
+      next->push_back(std::move(with));
+    }
+    if (!next->empty()) return absl::OkStatus();
+    return InvalidInput(
+        "no plan gives " + ToString(output, mesh()) + " from " + ToString(product.left, mesh()) +
+        " . " + ToString(product.right, mesh()) +
+        ": ask for an output whose {U} axes are sharded on a contracting dimension");
+  }
+
+  // A result inside a chain is reduced: over each axis onto a dimension that the next factor has on
+  // that axis, or onto any one dimension, or not scattered at all.
+  Status InnerProduct(const Partial& partial, const BinaryProduct& product, const Array& after,
+                      std::size_t index, std::vector<Partial>* next) {
+    const Array output{"Tmp" + (index == 0 ? "" : std::to_string(index + 1)), {}, std::nullopt};
+    for (const Candidate& candidate : Layouts(product, nullptr)) {
+      ASSIGN_OR_RETURN(const Partial with, Multiply(partial, product, candidate, output));
+      bool first = true;
+      for (const Sharding& reduced : Reduced(with.left.sharding, after.sharding)) {
+        ASSIGN_OR_RETURN(std::vector<Step> steps, cost_.Direct(with.left, reduced));
+        Partial done = with;
+        done.book = with.book && first;
+        first = false;
+        Append(std::move(steps), false, &done);
+        done.left.sharding = reduced;
+        next->push_back(std::move(done));
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  static std::vector<Sharding> Reduced(const Sharding& sum, const Sharding& after) {
+    std::vector<Sharding> choices;
+    auto add = [&](Sharding sharding) {
+      sharding.unreduced.clear();
+      if (std::find(choices.begin(), choices.end(), sharding) == choices.end()) {
+        choices.push_back(std::move(sharding));
+      }
+    };
+    Sharding wanted = sum;
+    for (AxisId axis : sum.unreduced) {
+      for (ShardedDim& dim : wanted.dims) {
+        const int d = after.Find(dim.name);
+        if (d < 0) continue;
+        const std::vector<AxisId>& axes = after.dims[static_cast<std::size_t>(d)].axes;
+        if (std::find(axes.begin(), axes.end(), axis) != axes.end()) dim.axes.push_back(axis);
+      }
+    }
+    add(wanted);
+    add(sum);
+    for (std::size_t d = 0; d < sum.dims.size(); ++d) {
+      Sharding scattered = sum;
+      std::vector<AxisId>& axes = scattered.dims[d].axes;
+      axes.insert(axes.end(), sum.unreduced.begin(), sum.unreduced.end());
+      add(scattered);
+    }
+    return choices;
+  }
+
+  void AddNote(const std::string& note) {
+    const auto& notes = answer_.notes;
+    if (std::find(notes.begin(), notes.end(), note) == notes.end()) answer_.notes.push_back(note);
+  }
+
+  // Totals of a plan from its steps.
+  PlanAnswer Total(const Partial& partial) const {
+    PlanAnswer plan;
+    plan.steps = partial.steps;
+    plan.book = partial.book;
+    const double hbm = options_.hardware ? options_.hardware->hbm_rate.value() : 0;
+    double waiting = 0;
+    for (const Step& step : partial.steps) {
+      plan.name += (plan.name.empty() ? "" : "; ") + NameOf(step, mesh());
+      (step.is_product ? plan.compute_s : plan.communication_s) += step.seconds;
+      plan.flops_per_chip += step.flops;
+      if (hbm > 0) plan.hbm_s += step.hbm_bytes / hbm;
+      waiting += step.latency_s;
+    }
+    const double chip = Max(plan.compute_s, plan.hbm_s);
+    plan.overlapped_s = Max(chip, plan.communication_s);
+    plan.sequential_s = chip + plan.communication_s;
+    if (!options_.hardware) plan.overlapped_s = plan.sequential_s = std::nan("");
+    plan.bound = Bound(plan, waiting);
+    plan.peak_bytes = PeakBytes(plan);
+    return plan;
+  }
+
+  static std::string Bound(const PlanAnswer& plan, double waiting) {
+    if (std::isnan(plan.overlapped_s)) return "";
+    if (plan.compute_s >= plan.overlapped_s) return "compute";
+    if (plan.communication_s < plan.overlapped_s) return "memory";
+    return 2 * waiting > plan.communication_s ? "latency" : "communication";
+  }
+
+  // Inputs stay; each array that a step makes replaces the one it was made from, except an input.
+  double PeakBytes(const PlanAnswer& plan) const {
+    double inputs = 0, peak = 0;
+    std::map<std::string, double> temporaries;
+    for (const Array& array : arrays_) {
+      if (produced_.count(array.name) == 0) inputs += cost_.LocalBytes(array);
+    }
+    auto total = [&] {
+      double sum = inputs;
+      for (const auto& [name, bytes] : temporaries) sum += bytes;
+      return sum;
+    };
+    for (const Step& step : plan.steps) {
+      const Sharding& after = step.is_product ? step.result : step.reshard.after;
+      const double bytes = cost_.LocalBytes({step.array, after, DtypeOfName(step.array)});
+      peak = Max(peak, total() + bytes);
+      temporaries[step.array] = bytes;
+    }
+    return Max(peak, total());
+  }
+
+  std::optional<Dtype> DtypeOfName(const std::string& name) const {
+    const auto found = last_.find(name);
+    return found == last_.end() ? std::nullopt : found->second.dtype;
+  }
+
+  // Order of plans: time, then the book's plan, then fewer steps, then the name.
+  auto Key(const PlanAnswer& plan) const {
+    double first = options_.sequential ? plan.sequential_s : plan.overlapped_s;
+    double second = options_.sequential ? plan.overlapped_s : plan.sequential_s;
+    if (symbolic()) {
+      first = second = 0;
+    } else if (std::isnan(first)) {
+      // Without rates: the bytes that are sent, then the FLOPs.
+      first = 0;
+      for (const Step& step : plan.steps) first += step.sent;
+      second = plan.flops_per_chip;
+    }
+    return std::make_tuple(first, second, !plan.book, plan.steps.size(), plan.name);
+  }
+
+  // The best of the partial plans, each once, and always the book's.
+  std::vector<Partial> Best(std::vector<Partial> partials) const {
+    std::vector<std::pair<PlanAnswer, std::size_t>> totals;
+    for (std::size_t i = 0; i < partials.size(); ++i) totals.emplace_back(Total(partials[i]), i);
+    std::stable_sort(totals.begin(), totals.end(),
+                     [this](const auto& a, const auto& b) { return Key(a.first) < Key(b.first); });
+    std::vector<Partial> best;
+    std::set<std::string> seen;
+    for (const auto& [total, i] : totals) {
+      const std::string state =
+          total.name + "|" + ToString(partials[i].left, mesh()) + "|" + Signature(partials[i]);
+      if (!seen.insert(state).second) continue;
+      if (best.size() < max_kept_ || partials[i].book) best.push_back(std::move(partials[i]));
+    }
+    return best;
+  }
+
+  static std::string Signature(const Partial& partial) {
+    std::string text;
+    for (const Step& step : partial.steps) text += step.from + ">" + step.to + ";";
+    return text;
+  }
+
+  Status Finish(std::vector<Partial> partials) {
+    for (const Partial& partial : Best(std::move(partials))) {
+      answer_.plans.push_back(Total(partial));
+    }
+    answer_.plans_found = answer_.plans.size();
+    const PlanAnswer book = answer_.BookPlan();
+    if (answer_.plans.size() > options_.max_plans) {
+      answer_.plans.resize(options_.max_plans);
+      AddNote(Word(answer_.plans_found, "plan") + " found; the best " +
+              std::to_string(options_.max_plans) + " are listed");
+    }
+    answer_.flops_per_chip = book.flops_per_chip;
+    answer_.flops_executed = book.flops_per_chip * mesh().Chips();
+    answer_.replication =
+        answer_.flops_theoretical > 0 ? answer_.flops_executed / answer_.flops_theoretical : 1;
+    if (!symbolic() && !std::isfinite(answer_.flops_executed)) {
+      return InvalidInput(
+          "the dimensions are so large that the FLOPs are not a number of a double; "
+          "make them smaller");
+    }
+    for (const Array& array : arrays_) answer_.memory.push_back(MemoryOf(array));
+    for (const Statement& s : expression_.statements) {
+      if (s.kind == StatementKind::kArray) answer_.result = ToString(s.inputs[0], mesh());
+    }
+    NoteHardware();
+    return absl::OkStatus();
+  }
+
+  ArrayMemory MemoryOf(const Array& array) const {
+    ArrayMemory memory;
+    memory.array = ToString(array, mesh());
+    memory.name = array.name;
+    double elements = 1;
+    for (const ShardedDim& dim : array.sharding.dims) {
+      memory.local_shape.push_back(LocalElements({{dim}, {}}, mesh(), expression_.sizes));
+      elements *= SizeOf(dim.name, expression_.sizes);
+    }
+    memory.bytes_per_chip = cost_.LocalBytes(array);
+    memory.formula = LocalBytesFormula(array, cost_.DtypeOf(array), mesh());
+    memory.bytes_all_chips = memory.bytes_per_chip * mesh().Chips();
+    memory.bytes_one_copy = elements * meshstep::SizeOf(cost_.DtypeOf(array)).value();
+    return memory;
+  }
+
+  void NoteHardware() {
+    if (!options_.hardware || answer_.plans.empty()) return;
+    for (const Step& step : answer_.plans[0].steps) {
+      if (step.is_product && options_.hardware->peak(step.dtype).value() <= 0) {
+        AddNote(options_.hardware->name + " has no peak rate for " +
+                std::string(meshstep::NameOf(step.dtype)) + ", so compute times are not known");
+      }
+    }
+    const double capacity = options_.hardware->hbm.value();
+    if (capacity > 0 && answer_.plans[0].peak_bytes > capacity) {
+      AddNote("the best plan needs more than the HBM of a chip");
+    }
+  }
+
+  const Expression& expression_;
+  const PlanOptions& options_;
+  StepCost cost_;
+  std::size_t max_layouts_, max_kept_;
+  Weight weight_;
+  std::size_t statement_ = 0;
+  std::map<std::string, Array> last_;  // each array as it is now
+  std::set<std::string> produced_;     // names that are results
+  std::vector<Array> arrays_;          // in order of appearance
+  Answer answer_;
+};
+
+}  // namespace
+
+const PlanAnswer& Answer::BookPlan() const {
+  CHECK(!plans.empty());
+  const auto found =
+      std::find_if(plans.begin(), plans.end(), [](const PlanAnswer& p) { return p.book; });
+  return found == plans.end() ? plans[0] : *found;
+}
+
+StatusOr<Answer> Plan(const Expression& expression, const PlanOptions& options) {
+  return Planner(expression, options).Run();
+}
+
+}  // namespace meshstep::einsum

@@ -1,0 +1,41 @@
+// Turns changes of sharding and local products into steps with bytes, FLOPs and seconds.
+
+#ifndef MESHSTEP_STRATEGIES_EINSUM_STEP_COST_H_
+#define MESHSTEP_STRATEGIES_EINSUM_STEP_COST_H_
+
+#include <vector>
+
+#include "strategies/einsum/planner.h"
+
+namespace meshstep::einsum {
+
+class StepCost {
+ public:
+  StepCost(const Expression& expression, const PlanOptions& options);
+
+  // One step on `array`. A step over axes of size 1 only costs nothing.
+  Step Move(const Array& array, const ReshardStep& reshard) const;
+
+  // The product of operands as they are sharded now.
+  Step Product(const BinaryProduct& product, const Array& result) const;
+
+  // The cheapest of the ways from array.sharding to `to`, or the direct one. Steps over axes of
+  // size 1 and slices remain, so that the last step ends at `to`.
+  StatusOr<std::vector<Step>> Cheapest(const Array& array, const Sharding& to) const;
+  StatusOr<std::vector<Step>> Direct(const Array& array, const Sharding& to) const;
+  StatusOr<std::vector<std::vector<Step>>> Ways(const Array& array, const Sharding& to) const;
+
+  // Bytes of one chip's block.
+  double LocalBytes(const Array& array) const;
+  Dtype DtypeOf(const Array& array) const { return array.dtype.value_or(options_.dtype); }
+
+ private:
+  const Expression& expression_;
+  const PlanOptions& options_;
+  Hardware no_hardware_;
+  CollectiveCost collectives_;
+};
+
+}  // namespace meshstep::einsum
+
+#endif  // MESHSTEP_STRATEGIES_EINSUM_STEP_COST_H_

@@ -1,0 +1,49 @@
+// Decode steps and prefill as rooflines ("How To Scale Your Model" ch. 7 and 8).
+//
+//   T_step = KV bytes / (n · M) + max(parameter bytes / (n · M), 2 B P / (n · C))
+//
+// n chips of HBM rate M and FLOP/s C, B sequences, P parameters a token uses. Communication is left
+// out.
+
+#ifndef MESHSTEP_STRATEGIES_INFERENCE_BOUNDS_H_
+#define MESHSTEP_STRATEGIES_INFERENCE_BOUNDS_H_
+
+#include "strategies/chip_limits.h"
+
+namespace meshstep {
+
+struct DecodeCase {
+  double parameters = 0, active_parameters = 0;
+  double parameter_bytes = 2;  // of one
+  double kv_bytes_per_sequence = 0;
+  double batch = 1;
+  double chips = 1;
+
+  double weight_bytes() const { return parameters * parameter_bytes; }
+  double kv_bytes() const { return batch * kv_bytes_per_sequence; }
+};
+
+struct DecodeStep {
+  double kv = 0, weights = 0, compute = 0;  // seconds
+  double linear() const { return weights > compute ? weights : compute; }
+  double total() const { return kv + linear(); }
+};
+
+DecodeStep StepOf(const DecodeCase& c, const ChipLimits& chip);
+
+// Sequences whose caches fit beside the parameters (not rounded; negative if those do not fit).
+double MaxDecodeBatch(const DecodeCase& c, const ChipLimits& chip);
+
+// Largest batch whose step takes `latency` seconds (not rounded); 0 if none does.
+double BatchWithin(const DecodeCase& c, const ChipLimits& chip, double latency);
+
+// Smallest power of two that is at least `chips`.
+double SliceOf(double chips);
+
+// Y < F / (B beta), beta = W_hbm / W_ici: tensor parallelism beyond it waits for activations rather
+// than for the loads of the weights.
+double MaxTensorOfWeightLoads(double f, double batch, double beta);
+
+}  // namespace meshstep
+
+#endif  // MESHSTEP_STRATEGIES_INFERENCE_BOUNDS_H_

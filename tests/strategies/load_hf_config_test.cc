@@ -1,0 +1,187 @@
+#include "strategies/load_hf_config.h"
+
+#include <string>
+#include <vector>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "meshstep/v1/model.pb.h"
+#include "sim/base/data_path.h"
+#include "sim/base/proto_file.h"
+#include "strategies/hf_family.h"
+#include "strategies/load_model.h"
+#include "strategies/model_arithmetic.h"
+
+namespace meshstep {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::Contains;
+using ::testing::HasSubstr;
+
+const std::string kFolder = std::string(MESHSTEP_SOURCE_DIR) + "/tests/data/hf/";
+
+struct Imported {
+  v1::Model model;
+  std::vector<std::string> assumptions;
+};
+
+Imported ImportFile(const std::string& name) {
+  Imported imported;
+  const StatusOr<std::string> content = ReadFile(kFolder + name + ".json");
+  CHECK(content.ok()) << name;
+  const Status status = ParseHfConfig(name, *content, &imported.model, &imported.assumptions);
+  CHECK(status.ok()) << std::string(status.message());
+  return imported;
+}
+
+std::string Problems(const std::string& json) {
+  v1::Model model;
+  std::vector<std::string> assumptions;
+  const Status status = ParseHfConfig("c.json", json, &model, &assumptions);
+  return std::string(status.message());
+}
+
+Model Loaded(const v1::Model& proto) {
+  Diagnostics diagnostics;
+  Model model = LoadModel(proto, "model", &diagnostics);
+  CHECK(diagnostics.ok()) << std::string(diagnostics.status().message());
+  return model;
+}
+
+double Parameters(const v1::Model& proto) {
+  return ModelArithmetic(Loaded(proto), TokenShape()).Parameters().total;
+}
+
+class Preset : public testing::TestWithParam<const char*> {};
+
+// A configuration and our own file of the same model say the same.
+TEST_P(Preset, IsImportedFromItsConfig) {
+  v1::Model ours;
+  const StatusOr<std::string> path = PresetPath("strategies/models", GetParam());
+  ASSERT_TRUE(path.ok());
+  ASSERT_TRUE(ReadDataFile(*path, &ours).ok());
+  v1::Model theirs = ImportFile(GetParam()).model;
+  theirs.set_mtp_layers(ours.mtp_layers());  // presets leave the module out
+  EXPECT_EQ(Parameters(theirs), Parameters(ours));
+  const Model a = Loaded(theirs), b = Loaded(ours);
+  EXPECT_EQ(a.layers, b.layers);
+  EXPECT_EQ(a.hidden, b.hidden);
+  EXPECT_EQ(a.heads, b.heads);
+  EXPECT_EQ(a.kv_heads, b.kv_heads);
+  EXPECT_EQ(a.head_dim, b.head_dim);
+  EXPECT_EQ(a.ffn, b.ffn);
+  EXPECT_EQ(a.tied_embeddings, b.tied_embeddings);
+  EXPECT_EQ(a.gated_mlp, b.gated_mlp);
+  EXPECT_EQ(a.sliding_window, b.sliding_window);
+  EXPECT_EQ(a.global_layer_period, b.global_layer_period);
+  ASSERT_EQ(a.moe.has_value(), b.moe.has_value());
+  if (a.moe) {
+    EXPECT_EQ(a.moe->experts, b.moe->experts);
+    EXPECT_EQ(a.moe->experts_per_token, b.moe->experts_per_token);
+    EXPECT_EQ(a.moe->expert_ffn, b.moe->expert_ffn);
+    EXPECT_EQ(a.moe->dense_layers, b.moe->dense_layers);
+    EXPECT_EQ(a.moe->groups, b.moe->groups);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Families, Preset,
+                         testing::Values("llama-3-8b", "mistral-7b", "mixtral-8x7b", "qwen-2-72b",
+                                         "qwen-3-30b-a3b", "deepseek-v2", "deepseek-v3", "gemma-7b",
+                                         "gemma-2-27b", "gpt-oss-20b", "gpt2-xl"));
+
+// huggingface.co/Qwen/Qwen1.5-MoE-A2.7B: 14,315,784,192 parameters in its weights.
+TEST(HfConfig, SharedExpertWithAGate) {
+  EXPECT_EQ(Parameters(ImportFile("qwen-1.5-moe-a2.7b").model), 14315784192.0);
+}
+
+// arXiv 2503.19786, Table 1: 675M embedding and 3,209M other parameters of the 4B language model;
+// its text_config leaves out what equals the class's default.
+TEST(HfConfig, DefaultsOfANestedTextConfig) {
+  const Imported imported = ImportFile("gemma-3-4b");
+  const double v = 262208, d = 2560, f = 10240, n = 8, k = 4, h = 256;
+  const double layer = 2 * d * n * h + 2 * d * k * h + 3 * d * f + 4 * d + 2 * h;
+  EXPECT_EQ(Parameters(imported.model), v * d + 34 * layer + d);
+  EXPECT_THAT(imported.assumptions, Contains(HasSubstr("num_attention_heads is absent: 8")));
+  EXPECT_EQ(imported.model.global_layer_period(), 6);
+}
+
+TEST(HfConfig, WindowThatIsNotUsedIsNotTaken) {
+  EXPECT_EQ(ImportFile("qwen-2-72b").model.sliding_window(), 0);
+  EXPECT_EQ(ImportFile("mixtral-8x7b").model.sliding_window(), 0);
+}
+
+TEST(HfConfig, SharedNamesOfExperts) {
+  const std::string rest =
+      R"(, "model_type":"qwen3_moe","hidden_size":64,"num_hidden_layers":2,"head_dim":8,
+      "num_attention_heads":8,"num_key_value_heads":4,"vocab_size":100,"intermediate_size":32,
+      "moe_intermediate_size":16,"num_experts_per_tok":2})";
+  for (const std::string key : {"num_experts", "num_local_experts", "n_routed_experts"}) {
+    v1::Model model;
+    std::vector<std::string> assumptions;
+    ASSERT_TRUE(ParseHfConfig("c", "{\"" + key + "\":4" + rest, &model, &assumptions).ok());
+    EXPECT_EQ(model.moe().experts(), 4) << key;
+  }
+}
+
+TEST(HfConfig, UnknownTypeIsReadAsLlamaAndSaysSo) {
+  v1::Model model;
+  std::vector<std::string> assumptions;
+  ASSERT_TRUE(ParseHfConfig("c", R"({"model_type":"brandnew","hidden_size":64,
+      "num_hidden_layers":2,"num_attention_heads":8,"vocab_size":100,"intermediate_size":32})",
+                            &model, &assumptions)
+                  .ok());
+  EXPECT_THAT(assumptions, Contains(HasSubstr("\"brandnew\" is unknown")));
+}
+
+TEST(HfConfig, EveryProblemIsToldWithItsValue) {
+  const std::string problems = Problems(R"({"model_type":"llama","hidden_size":-64,
+      "num_hidden_layers":"many","num_attention_heads":0,"vocab_size":1e9,
+      "intermediate_size":99999999999999999999})");
+  EXPECT_THAT(problems, AllOf(HasSubstr("hidden_size: is -64"), HasSubstr("layers: is \"many\""),
+                              HasSubstr("heads: is 0"), HasSubstr("vocab_size: is 1000000000.0"),
+                              HasSubstr("intermediate_size: is 1e+20")));
+  EXPECT_THAT(Problems(R"({"model_type":"llama"})"),
+              AllOf(HasSubstr("hidden_size: is absent"), HasSubstr("vocab_size: is absent")));
+}
+
+TEST(HfConfig, WhatIsNoConfiguration) {
+  EXPECT_THAT(Problems(""), HasSubstr("is not JSON"));
+  EXPECT_THAT(Problems("{\"a\":"), HasSubstr("is not JSON"));
+  EXPECT_THAT(Problems("[1]"), HasSubstr("expected an object"));
+  EXPECT_THAT(Problems("{}"), HasSubstr("model_type: is absent"));
+  EXPECT_THAT(Problems(R"({"model_type":7})"), HasSubstr("model_type: is 7"));
+  EXPECT_THAT(Problems(R"({"model_type":"bert"})"), HasSubstr("an encoder"));
+  EXPECT_THAT(Problems(std::string(1000000, '[')), HasSubstr("c.json: is n"));
+  EXPECT_THAT(Problems(std::string(100000, '[') + std::string(100000, ']')),
+              HasSubstr("nested deeper"));
+}
+
+// Changing any one value to something else never crashes and, if it fails, says the file's name.
+TEST(HfConfig, HostileValues) {
+  const char* values[] = {"null", "-1", "0", "1e308", "\"x\"", "[]", "{}", "true", "[{\"a\":[1]}]"};
+  for (const char* name : {"deepseek-v3", "gpt-oss-20b", "qwen-1.5-moe-a2.7b", "gemma-3-4b"}) {
+    const std::string content = *ReadFile(kFolder + name + ".json");
+    for (std::size_t colon = content.find(": "); colon != std::string::npos;
+         colon = content.find(": ", colon + 1)) {
+      const std::size_t end = content.find_first_of(",\n", colon);
+      if (content[colon + 2] == '[' || content[colon + 2] == '{') continue;
+      for (const char* value : values) {
+        const std::string changed = content.substr(0, colon + 2) + value + content.substr(end);
+        const std::string problems = Problems(changed);
+        if (!problems.empty()) {
+          EXPECT_EQ(problems.find("c.json: "), 0u) << problems;
+        }
+      }
+    }
+  }
+}
+
+TEST(HfFamily, AreSortedByName) {
+  for (std::size_t i = 1; i < HfFamilies().size(); ++i) {
+    EXPECT_LT(HfFamilies()[i - 1].type, HfFamilies()[i].type);
+  }
+}
+
+}  // namespace
+}  // namespace meshstep
