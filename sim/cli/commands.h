@@ -43,11 +43,8 @@ void AddRooflineCommand(CLI::App* app);
 void AddBudgetCommand(CLI::App* app);
 void AddCollectiveCommand(CLI::App* app);
 void AddValidateCommand(CLI::App* app);
-<<<<<<< HEAD
 void AddEinsumCommand(CLI::App* app);
-=======
 void AddImportCommand(CLI::App* app);
->>>>>>> see
 
 }  // namespace meshstep
 
