@@ -42,6 +42,7 @@ void AddModelCommand(CLI::App* app);
 void AddRooflineCommand(CLI::App* app);
 void AddBudgetCommand(CLI::App* app);
 void AddCollectiveCommand(CLI::App* app);
+void AddValidateCommand(CLI::App* app);
 void AddEinsumCommand(CLI::App* app);
 void AddImportCommand(CLI::App* app);
 

@@ -59,6 +59,7 @@ int Main(int argc, char** argv) {
   AddSimulateCommand(&app);
   AddCompareCommand(&app);
   AddCollectiveCommand(&app);
+  AddValidateCommand(&app);
   AddEinsumCommand(&app);
   AddImportCommand(&app);
   AddListCommand(&app);
