@@ -42,11 +42,8 @@ void AddModelCommand(CLI::App* app);
 void AddRooflineCommand(CLI::App* app);
 void AddBudgetCommand(CLI::App* app);
 void AddCollectiveCommand(CLI::App* app);
-<<<<<<< HEAD
 void AddEinsumCommand(CLI::App* app);
-=======
 void AddImportCommand(CLI::App* app);
->>>>>>> see
 
 }  // namespace meshstep
 
