@@ -61,6 +61,8 @@ int Main(int argc, char** argv) {
   AddCollectiveCommand(&app);
   AddEinsumCommand(&app);
   AddImportCommand(&app);
+  AddCheckCommand(&app);
+  AddSensitivityCommand(&app);
   AddListCommand(&app);
   AddShowCommand(&app);
   AddModelCommand(&app);

@@ -308,6 +308,33 @@ std::string CompareToHtml(const v1::CompareReport& report) {
   return out + "</section>\n";
 }
 
+std::string SensitivityToHtml(const v1::SensitivityReport& report) {
+  std::string out = absl::StrCat("<section>\n<h2>", EscapeHtml(report.scenario()), "</h2>\n",
+                                 Say(FormatSeconds(report.step_time_s()) + " a step."));
+  std::vector<DifferenceBar> better, plan;
+  std::vector<Row> rows = {{"rate", "twice as good", "half as good", "saves"}};
+  for (const v1::HardwareResponse& r : report.hardware()) {
+    better.push_back({r.rate() + " twice as good", r.better_step_time_s() - report.step_time_s()});
+    better.push_back({r.rate() + " half as good", r.worse_step_time_s() - report.step_time_s()});
+    rows.push_back({r.rate(), FormatSeconds(r.better_step_time_s()),
+                    FormatSeconds(r.worse_step_time_s()), FormatPercent(r.saved_fraction())});
+  }
+  out += Head("Hardware, each rate alone");
+  out += Both([&](double w) { return DifferenceChart(better, w); });
+  out += Folded("As a table", Table(rows));
+  rows = {{"change", "step", "difference", "peak memory", "fits"}};
+  for (const v1::PlanChange& c : report.plan()) {
+    const std::string set = absl::StrJoin(c.set(), ", ");
+    plan.push_back({set + (c.fits() ? "" : " (does not fit)"), c.step_time_difference_s()});
+    rows.push_back({set, FormatSeconds(c.step_time_s()),
+                    FormatSecondsDifference(c.step_time_difference_s()),
+                    FormatBytes(static_cast<double>(c.peak_bytes())), c.fits() ? "yes" : "no"});
+  }
+  out += Head("Plan, each change alone");
+  out += Both([&](double w) { return DifferenceChart(plan, w); });
+  return out + Folded("As a table", Table(rows)) + "</section>\n";
+}
+
 std::string HtmlPage(const std::string& title, const std::string& body) {
   return absl::StrCat(
       "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\n"

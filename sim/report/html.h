@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "meshstep/v1/advice_report.pb.h"
 #include "meshstep/v1/report.pb.h"
 #include "sim/engine/engine.h"
 #include "strategies/lowering.h"
@@ -23,6 +24,9 @@ std::string StepToHtml(const Scenario& scenario, const StepGraph& step, const Ru
 
 // What differs between the scenarios and why one is faster.
 std::string CompareToHtml(const v1::CompareReport& report);
+
+// What to buy or change next.
+std::string SensitivityToHtml(const v1::SensitivityReport& report);
 
 // A whole page.
 std::string HtmlPage(const std::string& title, const std::string& body);
