@@ -42,13 +42,10 @@ void AddModelCommand(CLI::App* app);
 void AddRooflineCommand(CLI::App* app);
 void AddBudgetCommand(CLI::App* app);
 void AddCollectiveCommand(CLI::App* app);
-<<<<<<< HEAD
 void AddEinsumCommand(CLI::App* app);
-=======
 void AddImportCommand(CLI::App* app);
 void AddCheckCommand(CLI::App* app);
 void AddSensitivityCommand(CLI::App* app);
->>>>>>> see
 
 }  // namespace meshstep
 
