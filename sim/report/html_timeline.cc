@@ -1,7 +1,8 @@
 // Charts over time: what units do, and their memory.
 
 #include <algorithm>
-#include <array>
+#include <map>
+#include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -15,7 +16,9 @@ namespace meshstep {
 namespace {
 
 constexpr std::size_t kMaxLanes = 64;
-constexpr double kLeast = 0.6;  // pixels: what is narrower joins its neighbour
+constexpr double kLeast = 0.6;     // pixels: what is narrower joins its neighbour
+constexpr double kPointed = 6;     // pixels: what is wider says what it is
+constexpr double kManyUnits = 16;  // with more the least grows
 
 std::size_t Index(std::int64_t i) { return static_cast<std::size_t>(i); }
 
@@ -107,26 +110,30 @@ struct TimeAxis {
   }
 };
 
+// What is wide enough to be pointed at is a rectangle with a tip; the rest of one kind is one path,
+// which keeps a page of many micro-batches small.
 void DrawLane(const Lane& lane, const TimeAxis& axis, double y, double height, Svg* svg) {
   svg->Rect(axis.left, y, axis.right - axis.left, height, "idle");
+  std::map<std::string, std::string> paths;
   for (const Segment& s : lane.segments) {
-    const double x = axis.At(s.begin), w = axis.At(s.end) - x;
-    if (s.transfer) {
-      svg->Rect(x, y, std::max(w, 0.3), height, "communication");
+    const double x = axis.At(s.begin), w = std::max(axis.At(s.end) - x, 0.3);
+    const std::string style = s.transfer ? "communication" : std::string(NameOf(s.pass));
+    if (s.transfer || w < kPointed) {
+      absl::StrAppend(&paths[style], "M", SvgNumber(x), " ", SvgNumber(y), "h", SvgNumber(w), "v",
+                      SvgNumber(height));
+      absl::StrAppend(&paths[style], "h-", SvgNumber(w), "z");
       continue;
     }
-    std::string tip;
-    if (w >= 2) {
-      tip = absl::StrCat(
-          std::string(NameOf(s.pass)),
-          s.pass == Pass::kUpdate ? "" : absl::StrCat(", micro-batch ", s.micro_batch), "\n",
-          FormatSeconds(s.begin.seconds()), " + ", FormatSeconds((s.end - s.begin).seconds()));
-    }
-    svg->Rect(x, y, std::max(w, 0.3), height, NameOf(s.pass), tip);
+    const std::string which =
+        s.pass == Pass::kUpdate ? "" : absl::StrCat(", micro-batch ", s.micro_batch);
+    svg->Rect(x, y, w, height, style,
+              absl::StrCat(style, which, "\n", FormatSeconds(s.begin.seconds()), " + ",
+                           FormatSeconds((s.end - s.begin).seconds())));
     if (w > 16 && s.pass != Pass::kUpdate && height >= 16) {
       svg->Text(x + w / 2, y + height / 2 + 4, absl::StrCat(s.micro_batch), "middle", "in");
     }
   }
+  for (const auto& [style, path] : paths) svg->Path(path, style);
 }
 
 // Stacked areas, one pixel per point of `column`, from `left` on.
@@ -165,8 +172,9 @@ std::string TimelineChart(const StepGraph& step, const Run& run, double width) {
   const bool narrow = width < 600;
   const double label = one && !narrow ? 190 : narrow ? (one ? 0 : 52) : 60;
   const TimeAxis axis{label, width - 4, run.makespan.seconds()};
+  const double pixels = kLeast * std::max(1.0, static_cast<double>(step.units.size()) / kManyUnits);
   const auto least = Time(static_cast<std::int64_t>(static_cast<double>(run.makespan.ps()) *
-                                                    kLeast / (axis.right - axis.left)));
+                                                    pixels / (axis.right - axis.left)));
   const std::vector<Lane> lanes = Lanes(step, run, least);
   const double above = one && narrow ? 16 : 0;  // labels stand over the lanes
   std::vector<double> heights;
