@@ -226,32 +226,57 @@ std::string CommunicationSection(const v1::SimulateReport& report) {
   return Head("Communication") + Table(rows);
 }
 
-std::string LinkSection(const StepGraph& step, const Run& run) {
-  const std::vector<std::vector<LinkPoint>> usage = LinkUsage(step.graph, run);
-  std::vector<std::pair<double, int>> busiest;
+// Links of one kind, "nic up" of "nic up node 3 nic 1": they differ in where they are.
+struct LinkKind {
+  std::string name;
+  std::int64_t links = 0;
+  double sum = 0;  // of mean uses, over all links
+  double busiest = -1;
+  int example = -1;  // the busiest class
+};
+
+std::vector<LinkKind> LinkKinds(const StepGraph& step, const Run& run,
+                                const std::vector<std::vector<LinkPoint>>& usage) {
+  std::vector<LinkKind> kinds;
   for (std::size_t l = 0; l < std::min(usage.size(), step.links.size()); ++l) {
-    if (!usage[l].empty()) {
-      busiest.emplace_back(-MeanUsage(usage[l], run.makespan), static_cast<int>(l));
+    const std::string& link = step.links[l].name;
+    std::string name = link.substr(0, link.find_first_of("0123456789("));
+    while (!name.empty() && name.back() == ' ') name.pop_back();
+    auto kind = std::ranges::find(kinds, name, &LinkKind::name);
+    if (kind == kinds.end()) kind = kinds.insert(kinds.end(), {.name = name});
+    const double mean = MeanUsage(usage[l], run.makespan);
+    kind->links += step.links[l].links;
+    kind->sum += mean * static_cast<double>(step.links[l].links);
+    if (mean > kind->busiest) {
+      kind->busiest = mean;
+      kind->example = static_cast<int>(l);
     }
   }
-  if (busiest.empty()) return "";
-  std::sort(busiest.begin(), busiest.end());
-  const std::size_t all = busiest.size();
-  busiest.resize(std::min(all, kMaxLinks));
+  std::erase_if(kinds, [](const LinkKind& kind) { return kind.busiest <= 0; });
+  std::ranges::stable_sort(kinds, std::greater<>(), &LinkKind::busiest);
+  if (kinds.size() > kMaxLinks) kinds.resize(kMaxLinks);
+  return kinds;
+}
+
+std::string LinkSection(const StepGraph& step, const Run& run) {
+  const std::vector<std::vector<LinkPoint>> usage = LinkUsage(step.graph, run);
+  const std::vector<LinkKind> kinds = LinkKinds(step, run, usage);
+  if (kinds.empty()) return "";
   std::vector<int> links;
-  std::vector<Row> rows = {{"link", "links", "capacity", "mean use", "highest use"}};
-  for (const auto& [mean, link] : busiest) {
-    links.push_back(link);
-    const auto l = static_cast<std::size_t>(link);
+  std::vector<Row> rows = {
+      {"kind", "links", "mean use", "busiest", "its mean use", "its highest use", "capacity"}};
+  for (const LinkKind& kind : kinds) {
+    links.push_back(kind.example);
+    const auto l = static_cast<std::size_t>(kind.example);
     double highest = 0;
     for (const LinkPoint& p : usage[l]) highest = std::max(highest, p.fraction);
-    rows.push_back({step.links[l].name, FormatCount(step.links[l].links),
-                    FormatTraffic(step.graph.links()[l].value()) + "/s", FormatPercent(-mean),
-                    FormatPercent(highest)});
+    rows.push_back({kind.name, FormatCount(kind.links),
+                    FormatPercent(kind.sum / static_cast<double>(kind.links)), step.links[l].name,
+                    FormatPercent(kind.busiest), FormatPercent(highest),
+                    FormatTraffic(step.graph.links()[l].value()) + "/s"});
   }
   std::string out = Head("Links");
-  out += Say(absl::StrCat("The busiest ", links.size(), " of ", all,
-                          " classes of links in use, over the step; darker is busier."));
+  out += Say("The busiest link of each kind over the step; darker is busier.");
   out += Both([&](double w) { return LinkChart(step, run, usage, links, w); });
   return out + Folded("As a table", Table(rows));
 }

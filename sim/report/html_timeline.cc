@@ -104,7 +104,10 @@ struct TimeAxis {
     const std::size_t every = right - left < 400 && ticks.size() > 4 ? 2 : 1;
     for (std::size_t i = 0; i < ticks.size(); i += every) {
       svg->Line(At(ticks[i]), top, At(ticks[i]), bottom, "grid");
-      svg->Text(At(ticks[i]), bottom + 15, FormatSeconds(ticks[i]), i == 0 ? "start" : "middle",
+      svg->Text(At(ticks[i]), bottom + 15, FormatSeconds(ticks[i]),
+                i == 0                      ? "start"
+                : At(ticks[i]) > right - 24 ? "end"
+                                            : "middle",
                 "s");
     }
   }
