@@ -41,11 +41,14 @@ std::string ModelSentence(const PlanOptions& options) {
                       " (", model, ")");
 }
 
+// "1.10 TFLOP"; beyond the prefixes "2e+45 FLOP".
+std::string Flop(double flops) {
+  return flops >= 1e21 ? absl::StrCat(absl::SixDigits(flops), " FLOP") : FormatFlops(flops);
+}
+
 // "2IJK = 1.10 TFLOP", or the formula alone while a size is missing.
 std::string Equals(const std::string& formula, double flops) {
-  if (std::isnan(flops)) return formula;
-  if (flops >= 1e21) return absl::StrCat(formula, " = ", absl::SixDigits(flops), " FLOP");
-  return absl::StrCat(formula, " = ", FormatFlops(flops));
+  return std::isnan(flops) ? formula : absl::StrCat(formula, " = ", Flop(flops));
 }
 
 std::string Heading(const Expression& expression, const PlanOptions& options,
@@ -60,7 +63,7 @@ std::string Heading(const Expression& expression, const PlanOptions& options,
   absl::StrAppend(&text, "  FLOPs        ", Equals(formula, answer.flops_theoretical),
                   "; per chip ", Equals(local, answer.flops_per_chip));
   if (!std::isnan(answer.flops_executed)) {
-    absl::StrAppend(&text, "; all chips ", absl::SixDigits(answer.flops_executed), " FLOP");
+    absl::StrAppend(&text, "; all chips ", Flop(answer.flops_executed));
   }
   absl::StrAppend(&text, "\n  replication  ", Known(answer.replication, Times), "\n");
   return text;
@@ -93,13 +96,14 @@ std::string Notes(const Answer& answer) {
 std::vector<std::string> StepRow(const Step& step, const einsum::Mesh& mesh) {
   const std::string amount = einsum::AmountFormula(step, mesh);
   std::string number =
-      step.is_product ? Known(step.flops, FormatFlops) : Known(step.volume, FormatTraffic);
+      step.is_product ? Known(step.flops, Flop) : Known(step.volume, FormatTraffic);
   if (amount.empty()) number = "free";
+  const bool sends = !step.is_product && !amount.empty();
   return {NameOf(step, mesh),
           step.to,
-          amount.empty() ? "" : amount,
+          amount,
           number,
-          step.is_product || amount.empty() ? "" : Known(step.sent, FormatTraffic),
+          sends ? Known(step.sent, FormatTraffic) : "",
           Known(step.seconds, FormatSeconds)};
 }
 
