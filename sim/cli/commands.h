@@ -44,11 +44,8 @@ void AddBudgetCommand(CLI::App* app);
 void AddCollectiveCommand(CLI::App* app);
 void AddEinsumCommand(CLI::App* app);
 void AddImportCommand(CLI::App* app);
-<<<<<<< HEAD
 void AddCheckCommand(CLI::App* app);
 void AddSensitivityCommand(CLI::App* app);
-=======
->>>>>>> main
 
 }  // namespace meshstep
 
