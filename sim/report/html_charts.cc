@@ -17,8 +17,6 @@ namespace {
 
 std::size_t Index(std::int64_t i) { return static_cast<std::size_t>(i); }
 
-constexpr int kNamedKernels = 3;
-
 // Logarithmic scale from 10^low to 10^high.
 struct LogScale {
   double from, to;  // pixels
@@ -123,14 +121,8 @@ std::string RooflineChart(std::span<const KernelSum> kernels, FlopsPerSecond pea
                         " ", SvgNumber(y.At(peak.value())), "H", SvgNumber(width - 8)),
            "roof");
   svg.Text(width - 10, y.At(peak.value()) - 6, FormatFlopRate(peak.value()) + " peak", "end", "m");
-  int named = 0;
   for (const KernelSum& k : kernels) {
     if (k.flops <= 0 || k.bytes <= 0 || k.seconds <= 0) continue;
-    if (named++ < kNamedKernels) {
-      // The longest by name, one below the other beside their dots.
-      svg.Text(x.At(k.flops / k.bytes), y.At(k.flops / k.seconds) + 20 + 13 * named, k.name,
-               "middle", "s");
-    }
     const double r = std::max(2.5, 26 * std::sqrt(k.seconds / all));
     svg.Circle(
         x.At(k.flops / k.bytes), y.At(k.flops / k.seconds), r, std::string(NameOf(k.pass)) + " dot",
