@@ -129,6 +129,7 @@ bool IsLone(Collective collective) {
 }
 
 bool SharesNics(const Cluster& cluster) {
+  if (cluster.slices > 1) return true;  // chips of a host share its NICs
   return !cluster.is_torus() &&
          (cluster.nodes.nics_per_node < cluster.nodes.chips_per_node ||
           cluster.chip.devices_per_chip > 1 ||
