@@ -75,6 +75,27 @@ struct ComputeCalibration {
   Seconds elementwise_launch{4.5e-6};
 };
 
+// Time of one collective by one algorithm on p chips of one domain; see chip.proto.
+struct CollectiveCalibration {
+  enum class Ranks { kAny, kPowersOfTwo, kOthers };
+  struct PortRate {
+    Bytes bytes;
+    BytesPerSecond rate;
+  };
+  std::string collective, algorithm;
+  Ranks ranks = Ranks::kAny;
+  int min_ranks = 2, max_ranks = 1 << 30;
+  Seconds base, rank, rank_squared;
+  std::vector<PortRate> port;  // ascending; at least one
+
+  bool Holds(int p) const;
+  Seconds Latency(int p) const {
+    return base + (p - 1) * rank + (p - 1.0) * (p - 1.0) * rank_squared;
+  }
+  // Through one port, one way, at the size `bytes`.
+  BytesPerSecond PortRateAt(Bytes bytes) const;
+};
+
 struct Chip {
   std::string name, vendor;
   int year = 0;
@@ -83,6 +104,7 @@ struct Chip {
   Rates datasheet, book;
   Interconnect interconnect;
   ComputeCalibration calibration;
+  std::vector<CollectiveCalibration> collectives;
 
   const Rates& rates(RateSet set) const { return set == RateSet::kBook ? book : datasheet; }
 };

@@ -49,6 +49,9 @@ struct Level {
   // Moving everything along this level by one maps the fabric onto itself. Not so on a line of more
   // than two, in a twisted torus (which moves other dimensions at its seam) and in a custom graph.
   bool shifts = true;
+  // How long a library's collectives inside one unit of this level take; empty: not measured, or
+  // not asked for (kIdeal).
+  std::vector<CollectiveCalibration> measured = {};
 };
 
 // The fabric as an explicit directed graph. Nodes 0 .. devices-1 are the devices; further nodes are

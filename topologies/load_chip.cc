@@ -6,6 +6,7 @@
 
 #include "meshstep/v1/chip.pb.h"
 #include "topologies/field_checks.h"
+#include "topologies/load_collectives.h"
 
 namespace meshstep {
 namespace {
@@ -302,6 +303,7 @@ Chip LoadChip(const v1::Chip& proto, const std::string& field, Diagnostics* diag
   chip.interconnect = LoadInterconnect(proto.interconnect(), chip.devices_per_chip,
                                        field + ".interconnect", diagnostics);
   chip.calibration = LoadCalibration(proto.calibration(), field + ".calibration", diagnostics);
+  chip.collectives = LoadCollectives(proto, field, diagnostics);
   return chip;
 }
 

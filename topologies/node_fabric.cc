@@ -42,10 +42,11 @@ void NodeFabric::AddNodeLevel(const Cluster& cluster, RateSet rates, Fidelity fi
   if (net.kind == Interconnect::Kind::kFullMesh) {
     AddLevel(
         {Level::Kind::kFullMesh, "node", chips, false, link * (chips - 1), net.latency, false});
-    return;
+  } else {
+    AddLevel(
+        {Level::Kind::kSwitch, "node", chips, false, link, net.latency, net.in_network_reduction});
   }
-  AddLevel(
-      {Level::Kind::kSwitch, "node", chips, false, link, net.latency, net.in_network_reduction});
+  if (fidelity == Fidelity::kCalibrated) levels_.back().measured = cluster.chip.collectives;
 }
 
 void NodeFabric::AddNetwork(const Cluster& cluster, Fidelity fidelity) {

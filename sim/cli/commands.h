@@ -42,8 +42,11 @@ void AddModelCommand(CLI::App* app);
 void AddRooflineCommand(CLI::App* app);
 void AddBudgetCommand(CLI::App* app);
 void AddCollectiveCommand(CLI::App* app);
+void AddValidateCommand(CLI::App* app);
 void AddEinsumCommand(CLI::App* app);
 void AddImportCommand(CLI::App* app);
+void AddCheckCommand(CLI::App* app);
+void AddSensitivityCommand(CLI::App* app);
 
 }  // namespace meshstep
 

@@ -59,8 +59,11 @@ int Main(int argc, char** argv) {
   AddSimulateCommand(&app);
   AddCompareCommand(&app);
   AddCollectiveCommand(&app);
+  AddValidateCommand(&app);
   AddEinsumCommand(&app);
   AddImportCommand(&app);
+  AddCheckCommand(&app);
+  AddSensitivityCommand(&app);
   AddListCommand(&app);
   AddShowCommand(&app);
   AddModelCommand(&app);

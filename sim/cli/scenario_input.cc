@@ -115,18 +115,6 @@ Status CheckSize(const ScenarioInput& input, const SimulateOptions& options) {
       FormatNumber(kMaxTasks, 2), options.unfolded ? "; leave out --unfolded" : ""));
 }
 
-StatusOr<v1::SimulateReport> SimulateOne(const ScenarioInput& input, const SimulateOptions& options,
-                                         const StepVisitor& visit) {
-  RETURN_IF_ERROR(CheckSize(input, options));
-  const Fidelity fidelity = options.ideal ? Fidelity::kIdeal : Fidelity::kCalibrated;
-  ASSIGN_OR_RETURN(const StepGraph step,
-                   LowerStep(input.scenario, {.fidelity = fidelity, .unfolded = options.unfolded}));
-  ASSIGN_OR_RETURN(const Run run, Simulate(step.graph, step.Names()));
-  v1::SimulateReport report = MakeReport(input.scenario, step, run, fidelity);
-  if (visit) visit(input, step, run, report);
-  return report;
-}
-
 // Errors that are not located in a file, with its name before each line.
 std::string Prefixed(const std::string& file, const Status& status) {
   const std::string message(status.message());
@@ -178,6 +166,18 @@ std::vector<ScenarioInput> ReadScenarios(const ScenarioOptions& options) {
   }
   if (!problems.empty()) Fail(InvalidInput(absl::StrJoin(problems, "\n")));
   return inputs;
+}
+
+StatusOr<v1::SimulateReport> SimulateOne(const ScenarioInput& input, const SimulateOptions& options,
+                                         const StepVisitor& visit) {
+  RETURN_IF_ERROR(CheckSize(input, options));
+  const Fidelity fidelity = options.ideal ? Fidelity::kIdeal : Fidelity::kCalibrated;
+  ASSIGN_OR_RETURN(const StepGraph step,
+                   LowerStep(input.scenario, {.fidelity = fidelity, .unfolded = options.unfolded}));
+  ASSIGN_OR_RETURN(const Run run, Simulate(step.graph, step.Names()));
+  v1::SimulateReport report = MakeReport(input.scenario, step, run, fidelity);
+  if (visit) visit(input, step, run, report);
+  return report;
 }
 
 std::vector<v1::SimulateReport> SimulateAll(const std::vector<ScenarioInput>& inputs,

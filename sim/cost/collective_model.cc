@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "sim/base/check.h"
 #include "sim/cost/collective.h"
+#include "sim/cost/dim_gather.h"
 #include "sim/cost/link_load.h"
 
 namespace meshstep {
@@ -30,13 +31,8 @@ struct CollectiveModel::Impl {
   void AddPhase(std::span<const AxisId> axes, DeviceId device, const TrafficPhase& phase,
                 CollectiveCost* cost) const {
     const LinkLoad load = LoadOf(*mesh, classes, axes, device, phase);
-    CostPhase priced{Time::RoundUp(phase.latency), load.demands, load.weight};
-    Seconds drain;
-    for (const LinkDemand& demand : priced.demands) {
-      drain = std::max(drain, Bytes(demand.bytes) / Capacity(demand.link));
-    }
-    cost->idle_time += Seconds((priced.latency + Time::RoundUp(drain)).seconds());
-    cost->phases.push_back(std::move(priced));
+    cost->phases.push_back({Time::RoundUp(phase.latency), load.demands, load.weight});
+    cost->idle_time += IdleTime(cost->phases.back());
   }
 
   CollectiveCost Price(const CollectiveAlgorithm& algorithm, Collective collective, Bytes bytes,
@@ -50,7 +46,49 @@ struct CollectiveModel::Impl {
       AddPhase(axes, device, phase, &cost);
     }
     cost.sent_per_device = Bytes(*std::max_element(sent.begin(), sent.end()));
+    if (const CollectiveCalibration* measured = MeasuredOn(group, collective, algorithm.name())) {
+      Calibrate(*measured, bytes, group, &cost);
+    }
     return cost;
+  }
+
+  // What was measured of the collective inside one unit of the group's level; nullptr if nothing.
+  const CollectiveCalibration* MeasuredOn(const Group& group, Collective collective,
+                                          std::string_view algorithm) const {
+    if (group.dims.size() != 1) return nullptr;
+    const int level = group.dims.front().level;
+    for (const CollectiveCalibration& entry :
+         mesh->fabric().levels()[static_cast<std::size_t>(level)].measured) {
+      if (entry.collective == NameOf(collective) && entry.algorithm == algorithm &&
+          entry.Holds(group.size())) {
+        return &entry;
+      }
+    }
+    return nullptr;
+  }
+
+  // Spreads the measured latency over the phases, and lets every byte hold the links for as long as
+  // it does at the measured rate.
+  void Calibrate(const CollectiveCalibration& measured, Bytes bytes, const Group& group,
+                 CollectiveCost* cost) const {
+    const Seconds latency =
+        measured.Latency(group.size()) / static_cast<double>(cost->phases.size());
+    const double slower = LinkBandwidth(group.dims.front()) / measured.PortRateAt(bytes);
+    cost->idle_time = Seconds(0);
+    for (CostPhase& phase : cost->phases) {
+      phase.latency = Time::RoundUp(latency);
+      phase.weight *= slower;
+      for (LinkDemand& demand : phase.demands) demand.bytes *= slower;
+      cost->idle_time += IdleTime(phase);
+    }
+  }
+
+  Seconds IdleTime(const CostPhase& phase) const {
+    Seconds drain;
+    for (const LinkDemand& demand : phase.demands) {
+      drain = std::max(drain, Bytes(demand.bytes) / Capacity(demand.link));
+    }
+    return Seconds((phase.latency + Time::RoundUp(drain)).seconds());
   }
 
   StatusOr<CollectiveCost> Choose(Collective collective, Bytes bytes, std::span<const AxisId> axes,
@@ -70,9 +108,17 @@ struct CollectiveModel::Impl {
       }
       return Price(*algorithm, collective, bytes, axes, device, group);
     }
+    // Where the library was measured, it is one of the algorithms measured that runs.
+    const bool measured =
+        std::any_of(CollectiveAlgorithms().begin(), CollectiveAlgorithms().end(),
+                    [&](const CollectiveAlgorithm* algorithm) {
+                      return algorithm->Supports(collective, group) &&
+                             MeasuredOn(group, collective, algorithm->name()) != nullptr;
+                    });
     CollectiveCost best;
     for (const CollectiveAlgorithm* algorithm : CollectiveAlgorithms()) {
       if (!algorithm->Supports(collective, group)) continue;
+      if (measured && MeasuredOn(group, collective, algorithm->name()) == nullptr) continue;
       CollectiveCost cost = Price(*algorithm, collective, bytes, axes, device, group);
       if (best.algorithm == nullptr || cost.idle_time < best.idle_time) best = std::move(cost);
     }

@@ -1,0 +1,92 @@
+#include "sim/base/csv.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+
+namespace meshstep {
+namespace {
+
+// Reads records one by one; a record may span lines inside quotes.
+class CsvReader {
+ public:
+  explicit CsvReader(const std::string& content) : content_(content) {}
+
+  bool done() const { return at_ >= content_.size(); }
+  int line() const { return line_; }
+
+  // False if a quote is not closed.
+  bool Next(std::vector<std::string>* record) {
+    record->assign(1, "");
+    bool quoted = false;
+    while (at_ < content_.size()) {
+      const char c = content_[at_++];
+      if (c == '\n') ++line_;
+      if (quoted) {
+        if (c != '"') {
+          record->back() += c;
+        } else if (at_ < content_.size() && content_[at_] == '"') {
+          record->back() += content_[at_++];
+        } else {
+          quoted = false;
+        }
+      } else if (c == '"') {
+        quoted = true;
+      } else if (c == ',') {
+        record->emplace_back();
+      } else if (c == '\n') {
+        return true;
+      } else if (c != '\r') {
+        record->back() += c;
+      }
+    }
+    return !quoted;
+  }
+
+ private:
+  const std::string& content_;
+  std::size_t at_ = 0;
+  int line_ = 1;
+};
+
+}  // namespace
+
+bool CsvTable::Has(const std::string& column) const {
+  return std::find(columns.begin(), columns.end(), column) != columns.end();
+}
+
+const std::string& CsvTable::At(std::size_t row, const std::string& column) const {
+  static const std::string kEmpty;
+  const auto found = std::find(columns.begin(), columns.end(), column);
+  if (found == columns.end()) return kEmpty;
+  return rows[row][static_cast<std::size_t>(found - columns.begin())];
+}
+
+StatusOr<CsvTable> ParseCsv(const std::string& name, const std::string& content) {
+  CsvReader reader(content);
+  CsvTable table;
+  while (!reader.done()) {
+    const int line = reader.line();
+    std::vector<std::string> record;
+    if (!reader.Next(&record)) {
+      return InvalidInput(absl::StrCat(name, ":", line, ": a quoted field does not end"));
+    }
+    if (record.size() == 1 && record.front().empty()) continue;
+    if (table.columns.empty()) {
+      table.columns = std::move(record);
+      continue;
+    }
+    if (record.size() != table.columns.size()) {
+      return InvalidInput(absl::StrCat(name, ":", line, ": has ", record.size(),
+                                       " fields, expected ", table.columns.size(),
+                                       " as in the header"));
+    }
+    table.rows.push_back(std::move(record));
+    table.lines.push_back(line);
+  }
+  if (table.columns.empty()) return InvalidInput(absl::StrCat(name, ": is empty"));
+  return table;
+}
+
+}  // namespace meshstep

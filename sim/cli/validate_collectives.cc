@@ -1,0 +1,329 @@
+#include "sim/cli/validate_collectives.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <memory>
+#include <regex>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "meshstep/v1/cluster.pb.h"
+#include "sim/base/csv.h"
+#include "sim/base/data_path.h"
+#include "sim/cost/collective.h"
+#include "topologies/load_cluster.h"
+
+namespace meshstep {
+namespace {
+
+// Chips of one group: `ranks` in nodes of `per_node` that share `nic_gbytes_per_s` each way.
+struct Place {
+  std::string chip;
+  int ranks = 0, per_node = 0;
+  double nic_gbytes_per_s = 0;
+  auto operator<=>(const Place&) const = default;
+};
+
+// A row in the terms of the model; `reason` if it cannot be expressed.
+struct Question {
+  Place place;
+  Collective collective = Collective::kAllReduce;
+  double bytes = 0;
+  std::string reason;
+};
+
+// Names of devices in collective_tables.csv (XLA target specs) and of hardware in
+// collective_runs.csv.
+struct DeviceName {
+  const char* name;
+  const char* chip;
+};
+constexpr DeviceName kDevices[] = {
+    {"sm_90", "h100-sxm"},
+    {"sm_100_B200", "b200"},
+    {"sm_100_GB200", "gb200"},
+    {"sm_103", "gb300"},
+    {"gfx950", "mi355x"},
+    {"H100-80GB", "h100-sxm"},
+    {"H200-141GB", "h200"},
+    {"A100-80GB", "a100-80gb"},
+    {"A100-40GB", "a100-40gb"},
+    {"B200", "b200"},
+    {"B300", "b300"},
+    {"GB200", "gb200"},
+    {"GB300", "gb300"},
+    {"MI300X", "mi300x"},
+    {"MI355X", "mi355x"},
+    {"A100-80GB pairwise NVLink", "a100-80gb"},
+    {"H100-80GB pairwise NVLink", "h100-sxm"},
+};
+
+std::string ChipOf(const std::string& device) {
+  for (const DeviceName& entry : kDevices) {
+    if (device == entry.name) return entry.chip;
+  }
+  return "";
+}
+
+StatusOr<Collective> CollectiveOf(std::string name) {
+  name = absl::StrReplaceAll(name, {{"_", "-"}});
+  if (name == "alltoall") name = "all-to-all";
+  if (name == "collective-permute" || name == "send-recv") name = "permute";
+  return ParseCollective(name);
+}
+
+double Number(const CsvTable& table, std::size_t row, const std::string& column) {
+  double value = 0;
+  return absl::SimpleAtod(table.At(row, column), &value) && std::isfinite(value) ? value : 0;
+}
+
+int Count(const CsvTable& table, std::size_t row, const std::string& column) {
+  const double value = Number(table, row, column);
+  return value >= 1 && value <= (1 << 17) ? static_cast<int>(value) : 0;
+}
+
+// GB/s of all NICs of a node, from "8x400G", "32x EFA 100G"; 0 if the text names none.
+double NicsOf(const std::string& interconnect) {
+  static const std::regex kNics("([0-9]+)x ?[A-Za-z ]*([0-9]+)G");
+  std::smatch match;
+  if (!std::regex_search(interconnect, match, kNics)) return 0;
+  return std::stod(match[1].str()) * std::stod(match[2].str()) / 8;
+}
+
+// Chips joined by one NVLink switch, from "20 NVL72 racks", "2 racks", "1 rack"; 0 if not said.
+int RackRanks(const std::string& interconnect, int ranks) {
+  if (interconnect.find("NVL72") == std::string::npos &&
+      interconnect.find("MNNVL") == std::string::npos) {
+    return 0;
+  }
+  static const std::regex kRacks("([0-9]+) (NVL72 )?racks");
+  std::smatch match;
+  if (!std::regex_search(interconnect, match, kRacks)) return ranks;
+  const int racks = std::stoi(match[1].str());
+  return racks > 0 && ranks % racks == 0 ? ranks / racks : 0;
+}
+
+Question InDomain(const CsvTable& table, std::size_t row) {
+  Question question;
+  const int ranks = Count(table, row, "group_size");
+  question.place = {ChipOf(table.At(row, "device")), ranks, ranks, 0};
+  question.bytes = Number(table, row, "tensor_bytes");
+  return question;
+}
+
+Question AcrossNodes(const CsvTable& table, std::size_t row) {
+  Question question;
+  const std::string& hardware = table.At(row, "hardware");
+  const std::string& interconnect = table.At(row, "interconnect");
+  const int ranks = Count(table, row, "ranks");
+  int per_node = Count(table, row, "ranks_per_node");
+  if (const int rack = RackRanks(interconnect, ranks); rack > 0) per_node = rack;
+  double nics = NicsOf(interconnect);
+  if (hardware.find("pairwise") != std::string::npos) {
+    // Two chips on an NVLink bridge, pairs joined by PCIe 4 x16 (31 GB/s one way: hardware facts).
+    per_node = std::min(2, ranks);
+    nics = 31 * per_node;
+  }
+  // Where the text names no NIC: 400 Gb/s per chip.
+  if (nics == 0) nics = 50 * std::max(1, per_node);
+  question.place = {ChipOf(hardware), ranks, per_node, nics};
+  question.bytes = Number(table, row, "bytes");
+  return question;
+}
+
+Question Ask(const CsvTable& table, std::size_t row) {
+  Question question = table.Has("group_size") ? InDomain(table, row) : AcrossNodes(table, row);
+  const StatusOr<Collective> collective = CollectiveOf(table.At(row, "collective"));
+  if (collective.ok()) question.collective = *collective;
+  const Place& place = question.place;
+  if (!collective.ok()) {
+    question.reason = std::string(collective.status().message());
+  } else if (place.chip.empty()) {
+    question.reason = "the chip is not described";
+  } else if (place.ranks < 2) {
+    question.reason = "the number of ranks is not given";
+  } else if (place.per_node < 1 || place.ranks % place.per_node != 0) {
+    question.reason = "the ranks do not fill nodes";
+  } else if (question.bytes <= 0) {
+    question.reason = "the size is not given";
+  }
+  return question;
+}
+
+// A cluster with all its devices as one group.
+class Predictor {
+ public:
+  static StatusOr<std::unique_ptr<Predictor>> Make(const Place& place) {
+    v1::Cluster proto;
+    proto.mutable_chip()->set_preset(place.chip);
+    proto.set_chips(place.ranks);
+    v1::Nodes* nodes = proto.mutable_nodes();
+    nodes->set_chips_per_node(place.per_node);
+    nodes->set_nics_per_node(place.per_node);
+    const double nic = place.nic_gbytes_per_s / place.per_node;
+    nodes->set_nic_gbytes_per_s(nic > 0 ? nic : 50);
+    // InfiniBand under one leaf, and the usable part of a NIC: as topologies/clusters/dgx-h100.
+    nodes->set_nic_latency_ns(2800);
+    nodes->set_nic_usable_fraction(0.96);
+    Diagnostics diagnostics;
+    ResolveClusterPresets(&proto, "cluster", &diagnostics);
+    RETURN_IF_ERROR(diagnostics.status());
+    auto predictor = std::make_unique<Predictor>();
+    const Cluster cluster = LoadCluster(proto, "cluster", &diagnostics);
+    RETURN_IF_ERROR(diagnostics.status());
+    predictor->fabric_ = BuildFabric(cluster, RateSet::kDatasheet, Fidelity::kCalibrated);
+    const AxisRequest all{"all", cluster.devices(), ""};
+    ASSIGN_OR_RETURN(Mesh mesh, Mesh::Place(*predictor->fabric_, {&all, 1}));
+    predictor->mesh_ = std::make_unique<Mesh>(std::move(mesh));
+    predictor->classes_ = std::make_unique<LinkClasses>(*predictor->mesh_, std::span<AxisId>());
+    predictor->model_ = std::make_unique<CollectiveModel>(
+        *predictor->mesh_, predictor->classes_.get(), Fidelity::kCalibrated);
+    return predictor;
+  }
+
+  StatusOr<CollectiveCost> Predict(Collective collective, Bytes bytes) const {
+    const AxisId all = 0;
+    return model_->Cost(collective, bytes, {&all, 1}, 0);
+  }
+
+ private:
+  std::unique_ptr<Fabric> fabric_;
+  std::unique_ptr<Mesh> mesh_;
+  std::unique_ptr<LinkClasses> classes_;
+  std::unique_ptr<CollectiveModel> model_;
+};
+
+using Predictors = std::map<Place, std::unique_ptr<Predictor>>;
+
+void Predict(const Question& question, Predictors* predictors, v1::ValidateRow* row) {
+  if (!question.reason.empty()) {
+    row->set_reason(question.reason);
+    return;
+  }
+  std::unique_ptr<Predictor>& predictor = (*predictors)[question.place];
+  if (predictor == nullptr) {
+    StatusOr<std::unique_ptr<Predictor>> made = Predictor::Make(question.place);
+    if (!made.ok()) {
+      row->set_reason(std::string(made.status().message()));
+      return;
+    }
+    predictor = *std::move(made);
+  }
+  const StatusOr<CollectiveCost> cost =
+      predictor->Predict(question.collective, Bytes(question.bytes));
+  if (!cost.ok()) {
+    row->set_reason(std::string(cost.status().message()));
+    return;
+  }
+  row->set_predicted_s(cost->idle_time.value());
+  row->set_algorithm(std::string(cost->algorithm->name()));
+  if (row->measured_s() > 0) row->set_error(row->predicted_s() / row->measured_s() - 1);
+}
+
+// Device, collective, group and decade of the size; runs: their own family.
+std::string FamilyOf(const CsvTable& table, std::size_t row, const Question& question) {
+  if (table.Has("family")) return table.At(row, "family");
+  const int decade =
+      question.bytes > 0 ? static_cast<int>(std::floor(std::log10(question.bytes))) : 0;
+  return absl::StrCat(table.At(row, "device"), " ", table.At(row, "collective"), " ",
+                      table.At(row, "group_size"), " 1e", decade);
+}
+
+Status CheckColumns(const std::string& path, const CsvTable& table) {
+  const bool domain = table.Has("group_size");
+  const std::vector<std::string> needed =
+      domain ? std::vector<std::string>{"device", "collective", "tensor_bytes", "time_us"}
+             : std::vector<std::string>{"hardware", "collective", "ranks", "bytes", "time_us"};
+  for (const std::string& column : needed) {
+    if (!table.Has(column)) {
+      return InvalidInput(absl::StrCat(path, ":1: has no column \"", column, "\""));
+    }
+  }
+  return absl::OkStatus();
+}
+
+// Ranks with ties at their mean.
+std::vector<double> RanksOf(const std::vector<double>& values) {
+  std::vector<std::size_t> order(values.size());
+  for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::size_t a, std::size_t b) { return values[a] < values[b]; });
+  std::vector<double> ranks(values.size());
+  for (std::size_t i = 0; i < order.size();) {
+    std::size_t end = i;
+    while (end < order.size() && values[order[end]] == values[order[i]]) ++end;
+    for (std::size_t k = i; k < end; ++k) {
+      ranks[order[k]] = static_cast<double>(i + end - 1) / 2;
+    }
+    i = end;
+  }
+  return ranks;
+}
+
+double Spearman(const std::vector<double>& a, const std::vector<double>& b) {
+  const std::vector<double> x = RanksOf(a), y = RanksOf(b);
+  const double mean = (static_cast<double>(x.size()) - 1) / 2;
+  double xy = 0, xx = 0, yy = 0;
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    xy += (x[i] - mean) * (y[i] - mean);
+    xx += (x[i] - mean) * (x[i] - mean);
+    yy += (y[i] - mean) * (y[i] - mean);
+  }
+  return xx > 0 && yy > 0 ? xy / std::sqrt(xx * yy) : 0;
+}
+
+}  // namespace
+
+void SummarizeFamilies(v1::ValidateReport* report) {
+  std::map<std::string, std::vector<const v1::ValidateRow*>> families;
+  for (const v1::ValidateRow& row : report->rows()) {
+    if (row.has_error()) families[row.family()].push_back(&row);
+  }
+  for (const auto& [name, rows] : families) {
+    std::vector<double> errors, predicted, measured;
+    double sum = 0;
+    for (const v1::ValidateRow* row : rows) {
+      errors.push_back(std::abs(row->error()));
+      sum += errors.back();
+      predicted.push_back(row->predicted_s());
+      measured.push_back(row->measured_s());
+    }
+    std::sort(errors.begin(), errors.end());
+    v1::ValidateFamily* family = report->add_families();
+    family->set_family(name);
+    family->set_rows(static_cast<std::int64_t>(rows.size()));
+    family->set_mape(sum / static_cast<double>(rows.size()));
+    family->set_median(errors[errors.size() / 2]);
+    family->set_ninetieth(errors[errors.size() * 9 / 10]);
+    family->set_worst(errors.back());
+    family->set_spearman(Spearman(predicted, measured));
+  }
+}
+
+StatusOr<v1::ValidateReport> ValidateCollectives(const std::string& path) {
+  ASSIGN_OR_RETURN(const std::string content, ReadFile(path));
+  ASSIGN_OR_RETURN(const CsvTable table, ParseCsv(path, content));
+  RETURN_IF_ERROR(CheckColumns(path, table));
+  v1::ValidateReport report;
+  Predictors predictors;
+  for (std::size_t i = 0; i < table.rows.size(); ++i) {
+    const Question question = Ask(table, i);
+    v1::ValidateRow* row = report.add_rows();
+    row->set_id(table.Has("id") ? table.At(i, "id") : absl::StrCat("line ", table.lines[i]));
+    row->set_family(FamilyOf(table, i, question));
+    row->set_measured_s(Number(table, i, "time_us") * 1e-6);
+    row->set_device(table.At(i, table.Has("device") ? "device" : "hardware"));
+    row->set_collective(table.At(i, "collective"));
+    row->set_group_size(question.place.ranks);
+    row->set_tensor_bytes(question.bytes);
+    Predict(question, &predictors, row);
+  }
+  SummarizeFamilies(&report);
+  return report;
+}
+
+}  // namespace meshstep

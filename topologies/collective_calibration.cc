@@ -1,0 +1,28 @@
+#include <algorithm>
+#include <bit>
+#include <cmath>
+
+#include "sim/base/check.h"
+#include "topologies/chip.h"
+
+namespace meshstep {
+
+bool CollectiveCalibration::Holds(int p) const {
+  const bool power = std::has_single_bit(static_cast<unsigned>(p));
+  return p >= min_ranks && p <= max_ranks && (ranks != Ranks::kPowersOfTwo || power) &&
+         (ranks != Ranks::kOthers || !power);
+}
+
+BytesPerSecond CollectiveCalibration::PortRateAt(Bytes size) const {
+  CHECK(!port.empty());
+  if (size <= port.front().bytes) return port.front().rate;
+  if (size >= port.back().bytes) return port.back().rate;
+  const auto above = std::upper_bound(port.begin(), port.end(), size,
+                                      [](Bytes b, const PortRate& p) { return b < p.bytes; });
+  const PortRate& high = *above;
+  const PortRate& low = *(above - 1);
+  const double part = std::log(size / low.bytes) / std::log(high.bytes / low.bytes);
+  return low.rate * std::pow(high.rate / low.rate, part);
+}
+
+}  // namespace meshstep

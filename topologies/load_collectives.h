@@ -1,0 +1,26 @@
+// v1::CollectiveCalibration as a value, for topologies/load_chip.cc.
+
+#ifndef MESHSTEP_TOPOLOGIES_LOAD_COLLECTIVES_H_
+#define MESHSTEP_TOPOLOGIES_LOAD_COLLECTIVES_H_
+
+#include <string>
+#include <vector>
+
+#include "sim/base/diagnostics.h"
+#include "topologies/chip.h"
+
+namespace meshstep {
+
+namespace v1 {
+class Chip;
+}
+
+// `field` is the chip's path in errors. Every entry that comes back has a port rate. That the names
+// of collective and algorithm exist is checked where algorithms are known; an entry of other names
+// is never used.
+std::vector<CollectiveCalibration> LoadCollectives(const v1::Chip& proto, const std::string& field,
+                                                   Diagnostics* diagnostics);
+
+}  // namespace meshstep
+
+#endif  // MESHSTEP_TOPOLOGIES_LOAD_COLLECTIVES_H_
