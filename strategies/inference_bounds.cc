@@ -34,4 +34,14 @@ double SliceOf(double chips) { return std::exp2(std::ceil(std::log2(std::max(chi
 
 double MaxTensorOfWeightLoads(double f, double batch, double beta) { return f / (batch * beta); }
 
+WeightStationary StationaryTimes(double batch, double d, double f, double chips,
+                                 double link_bytes_per_s) {
+  WeightStationary times;
+  times.x = std::sqrt(chips * d / (2 * f));
+  times.two_d = (2 * batch * d / times.x + 4 * batch * f * times.x / chips) / link_bytes_per_s;
+  times.one_d = 4 * batch * d / (3 * link_bytes_per_s);
+  times.chips = 18 * f / d;
+  return times;
+}
+
 }  // namespace meshstep

@@ -44,6 +44,17 @@ double SliceOf(double chips);
 // than for the loads of the weights.
 double MaxTensorOfWeightLoads(double f, double batch, double beta);
 
+// Communication of one MLP at small batch ("How To Scale Your Model" ch. 7, appendix B). Weights
+// split over X ways of D and n / X of F: 2 B D / (X W) + 4 B F X / (n W), least at X = sqrt(n D / 2
+// F); weights split over F alone, on three axes: 4 B D / (3 W).
+struct WeightStationary {
+  double x = 1;                 // best X
+  double two_d = 0, one_d = 0;  // seconds
+  double chips = 0;             // n at which they are equal: 18 F / D
+};
+WeightStationary StationaryTimes(double batch, double d, double f, double chips,
+                                 double link_bytes_per_s);
+
 }  // namespace meshstep
 
 #endif  // MESHSTEP_STRATEGIES_INFERENCE_BOUNDS_H_

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <utility>
 
 namespace meshstep {
 namespace {
@@ -26,8 +27,13 @@ std::size_t EditDistance(const std::string& a, const std::string& b) {
 
 std::vector<std::string> NearestNames(const std::string& name, std::vector<std::string> names,
                                       std::size_t count) {
+  // "h100" most likely means "h100-sxm", though "h200" is fewer edits away.
+  const auto distance = [&](const std::string& candidate) {
+    const bool part = !name.empty() && candidate.find(name) != std::string::npos;
+    return std::pair(!part, EditDistance(candidate, name));
+  };
   std::stable_sort(names.begin(), names.end(), [&](const std::string& a, const std::string& b) {
-    return EditDistance(a, name) < EditDistance(b, name);
+    return distance(a) < distance(b);
   });
   names.resize(std::min(names.size(), count));
   return names;

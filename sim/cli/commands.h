@@ -45,6 +45,8 @@ void AddCollectiveCommand(CLI::App* app);
 void AddValidateCommand(CLI::App* app);
 void AddEinsumCommand(CLI::App* app);
 void AddImportCommand(CLI::App* app);
+void AddCheckCommand(CLI::App* app);
+void AddSensitivityCommand(CLI::App* app);
 
 }  // namespace meshstep
 

@@ -7,6 +7,8 @@
 #include "sim/cli/scenario_input.h"
 #include "sim/cli/terminal.h"
 #include "sim/report/compare.h"
+#include "sim/report/html.h"
+#include "sim/report/output_file.h"
 #include "sim/report/text.h"
 
 namespace meshstep {
@@ -16,16 +18,29 @@ struct Options {
   ScenarioOptions scenarios;
   SimulateOptions simulate;
   OutputFormat format = OutputFormat::kText;
+  std::string html;  // path; empty: none
 };
 
 void RunCompare(const Options& options) {
   const std::vector<ScenarioInput> inputs = ReadScenarios(options.scenarios);
-  const std::vector<v1::SimulateReport> reports = SimulateAll(inputs, options.simulate);
+  std::string html;
+  const std::vector<v1::SimulateReport> reports =
+      SimulateAll(inputs, options.simulate,
+                  [&](const ScenarioInput& input, const StepGraph& step, const Run& run,
+                      const v1::SimulateReport& of_step) {
+                    if (!options.html.empty())
+                      html += StepToHtml(input.scenario, step, run, of_step);
+                  });
   std::vector<v1::Scenario> scenarios;
   for (const ScenarioInput& input : inputs) scenarios.push_back(input.proto);
   const v1::CompareReport report = Compare(scenarios, reports);
   Print(options.format == OutputFormat::kText ? ToText(report, TerminalStyle())
                                               : Serialize(report, options.format));
+  if (options.html.empty()) return;
+  const std::string title = reports.front().scenario() + " and others";
+  const Status status =
+      WriteFile("--html", options.html, HtmlPage(title, CompareToHtml(report) + html));
+  if (!status.ok()) Fail(status);
 }
 
 }  // namespace
@@ -37,6 +52,7 @@ void AddCompareCommand(CLI::App* app) {
   AddScenarioOptions(command, &options->scenarios, 2, -1);
   AddSimulateOptions(command, &options->simulate);
   AddFormatOption(command, &options->format);
+  command->add_option("--html", options->html, "Also write a report with charts: FILE.html");
   command->footer(
       "Example:\n"
       "  meshstep compare llama3-70b-v5p-1024 llama3-70b-h100-512");

@@ -1,5 +1,6 @@
 // meshstep einsum: answers a mesh-sharding exercise.
 
+#include <iostream>
 #include <memory>
 #include <optional>
 
@@ -23,6 +24,9 @@ struct Options {
   std::size_t top = 3;
   OutputFormat format = OutputFormat::kText;
 };
+
+// More than the parser takes, so that a longer text is refused and not cut.
+constexpr std::size_t kMaxInput = 1 << 17;
 
 constexpr char kFooter[] =
     "Example:\n"
@@ -58,6 +62,21 @@ std::optional<einsum::Hardware> HardwareOf(const Options& options, const einsum:
   return hardware;
 }
 
+Dtype DtypeOf(const std::string& option, const std::string& name) {
+  const StatusOr<Dtype> dtype = einsum::ParseDtypeSpelling(name);
+  if (!dtype.ok()) Fail(InvalidInput(option + " " + std::string(dtype.status().message())));
+  return *dtype;
+}
+
+// The expression itself, or what standard input holds for "-".
+std::string ExpressionOf(const Options& options) {
+  if (options.expression != "-") return options.expression;
+  std::string text(kMaxInput, 0);
+  std::cin.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<std::size_t>(std::cin.gcount()));
+  return text;
+}
+
 einsum::PlanOptions PlanOptionsOf(const Options& options, const einsum::Mesh& mesh) {
   einsum::PlanOptions plan;
   plan.hardware = HardwareOf(options, mesh);
@@ -65,9 +84,9 @@ einsum::PlanOptions PlanOptionsOf(const Options& options, const einsum::Mesh& me
   plan.model = inline_rates ? CostModel::kBook : CostModel::kChip;
   if (!options.cost.empty()) plan.model = OrFail(einsum::ParseCostModel(options.cost));
   plan.hop_latency = options.latency;
-  plan.dtype = OrFail(einsum::ParseDtypeSpelling(options.dtype));
+  plan.dtype = DtypeOf("--dtype", options.dtype);
   if (!options.reduce_dtype.empty()) {
-    plan.reduce_dtype = OrFail(einsum::ParseDtypeSpelling(options.reduce_dtype));
+    plan.reduce_dtype = DtypeOf("--reduce-dtype", options.reduce_dtype);
   }
   plan.sequential = options.overlap == "sum";
   plan.pad = options.pad;
@@ -93,7 +112,7 @@ void AddSizes(const Options& options, einsum::Expression* expression) {
 void RunEinsum(const Options& options) {
   einsum::Mesh mesh;
   if (!options.mesh.empty()) mesh = OrFail(einsum::ParseMesh(options.mesh));
-  einsum::Expression expression = OrFail(einsum::ParseExpression(options.expression, mesh));
+  einsum::Expression expression = OrFail(einsum::ParseExpression(ExpressionOf(options), mesh));
   if (expression.mesh.chip.empty()) expression.mesh.chip = mesh.chip;
   AddSizes(options, &expression);
   const einsum::PlanOptions plan = PlanOptionsOf(options, expression.mesh);
@@ -128,7 +147,9 @@ void AddEinsumCommand(CLI::App* app) {
   CLI::App* command = app->add_subcommand(
       "einsum", "answers a mesh-sharding exercise: collectives, FLOPs, bytes, times, plans");
   command->footer(kFooter);
-  command->add_option("expression", options->expression, "as 'A[I_X,J] * B[J,K_Y] -> C[I_X,K_Y]'")
+  command
+      ->add_option("expression", options->expression,
+                   "as 'A[I_X,J] * B[J,K_Y] -> C[I_X,K_Y]'; - reads standard input")
       ->required();
   command->add_option("--mesh", options->mesh, "axes and sizes, as X=4,Y=8 or 4x8 or X=4x4,Y=8");
   command->add_option("--dims", options->dims, "sizes, as I=8192,J=8*1024,K=2^13");

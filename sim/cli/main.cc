@@ -62,6 +62,8 @@ int Main(int argc, char** argv) {
   AddValidateCommand(&app);
   AddEinsumCommand(&app);
   AddImportCommand(&app);
+  AddCheckCommand(&app);
+  AddSensitivityCommand(&app);
   AddListCommand(&app);
   AddShowCommand(&app);
   AddModelCommand(&app);

@@ -89,6 +89,13 @@ RooflineInput Read(const Options& options) {
     const StatusOr<Model> model = ReadModel(options.dims, *dims);
     if (!model.ok()) Fail(model.status());
     in.model = *model;
+    in.dims.emplace("D", model->hidden);
+    in.dims.emplace("F", model->moe ? model->moe->expert_ffn : model->ffn);
+    if (options.kind == "attention") {
+      in.dims.emplace("N", model->heads);
+      in.dims.emplace("K", model->kv_heads);
+      in.dims.emplace("H", model->head_dim);
+    }
   }
   return in;
 }

@@ -48,6 +48,9 @@ std::vector<ScenarioInput> ReadScenarios(const ScenarioOptions& options);
 // Called with each scenario that was simulated.
 using StepVisitor = std::function<void(const ScenarioInput& input, const StepGraph& step,
                                        const Run& run, const v1::SimulateReport& report)>;
+// Error: the plan cannot be lowered, or its schedule deadlocks.
+StatusOr<v1::SimulateReport> SimulateOne(const ScenarioInput& input, const SimulateOptions& options,
+                                         const StepVisitor& visit = nullptr);
 std::vector<v1::SimulateReport> SimulateAll(const std::vector<ScenarioInput>& inputs,
                                             const SimulateOptions& options,
                                             const StepVisitor& visit = nullptr);

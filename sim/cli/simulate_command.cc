@@ -8,6 +8,8 @@
 #include "sim/cli/commands.h"
 #include "sim/cli/scenario_input.h"
 #include "sim/cli/terminal.h"
+#include "sim/report/html.h"
+#include "sim/report/output_file.h"
 #include "sim/report/text.h"
 #include "sim/report/trace.h"
 
@@ -19,7 +21,7 @@ struct Options {
   SimulateOptions simulate;
   OutputFormat format = OutputFormat::kText;
   bool require_fit = false;
-  std::string trace;  // path; empty: none
+  std::string trace, html;  // paths; empty: none
 };
 
 // One message as it is; several as an array, or wrapped in the message for several.
@@ -55,13 +57,17 @@ Status CheckTrace(const Options& options) {
 void RunSimulate(const Options& options) {
   if (const Status status = CheckTrace(options); !status.ok()) Fail(status);
   Status written;  // told after the report, which a full disk must not cost
+  std::string html;
+  const auto visit = [&](const ScenarioInput& input, const StepGraph& step, const Run& run,
+                         const v1::SimulateReport& report) {
+    if (!options.trace.empty()) written = WriteTrace(input.scenario, step, run, options.trace);
+    if (!options.html.empty()) html += StepToHtml(input.scenario, step, run, report);
+  };
   const std::vector<v1::SimulateReport> reports =
-      SimulateAll(ReadScenarios(options.scenarios), options.simulate,
-                  [&](const ScenarioInput& input, const StepGraph& step, const Run& run,
-                      const v1::SimulateReport&) {
-                    if (!options.trace.empty())
-                      written = WriteTrace(input.scenario, step, run, options.trace);
-                  });
+      SimulateAll(ReadScenarios(options.scenarios), options.simulate, visit);
+  if (!options.html.empty()) {
+    written.Update(WriteFile("--html", options.html, HtmlPage(reports.front().scenario(), html)));
+  }
   Print(Written(reports, options.format));
   if (!written.ok()) Fail(written);
   if (!options.require_fit) return;
@@ -85,6 +91,7 @@ void AddSimulateCommand(CLI::App* app) {
                     "Exit with status 3 if a plan does not fit in memory");
   command->add_option("--trace", options->trace,
                       "Also write a timeline: FILE.pftrace (Perfetto) or FILE.json (Chrome)");
+  command->add_option("--html", options->html, "Also write a report with charts: FILE.html");
   command->footer(
       "Example:\n"
       "  meshstep simulate llama3-70b-v5p-1024 --set plan.tensor=4 --set plan.fsdp=256");

@@ -125,8 +125,8 @@ class CollectiveModel {
   StatusOr<CollectiveCost> Cost(Collective collective, Bytes bytes, std::span<const AxisId> axes,
                                 DeviceId device, std::string_view algorithm = "auto") const;
 
-  // One message of `bytes` from `src` to `dst`, which differ along `axis` only. Folded: every device
-  // that agrees with `src` on the distinguished axes sends to its counterpart at once.
+  // One message of `bytes` from `src` to `dst`, which differ along `axis` only. Folded: every
+  // device that agrees with `src` on the distinguished axes sends to its counterpart at once.
   CollectiveCost PointToPoint(Bytes bytes, AxisId axis, DeviceId src, DeviceId dst) const;
 
  private:

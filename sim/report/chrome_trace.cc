@@ -3,6 +3,7 @@
 
 #include <array>
 #include <charconv>
+#include <cmath>
 #include <map>
 #include <string>
 #include <utility>
@@ -44,6 +45,20 @@ template <class Number>
 void AppendNumber(Number value, std::string* out) {
   std::array<char, 32> digits;
   const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), value).ptr;
+  out->append(digits.data(), end);
+}
+
+// Six digits: rates and percentages need no more, and counts of bytes and FLOPs are whole numbers.
+void AppendNumber(double value, std::string* out) {
+  constexpr double kWhole = 1e15;
+  if (value == std::floor(value) && std::abs(value) < kWhole) {
+    AppendNumber(static_cast<std::int64_t>(value), out);
+    return;
+  }
+  std::array<char, 32> digits;
+  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), value,
+                                 std::chars_format::general, 6)
+                       .ptr;
   out->append(digits.data(), end);
 }
 

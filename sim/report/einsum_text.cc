@@ -41,6 +41,16 @@ std::string ModelSentence(const PlanOptions& options) {
                       " (", model, ")");
 }
 
+// "1.10 TFLOP"; beyond the prefixes "2e+45 FLOP".
+std::string Flop(double flops) {
+  return flops >= 1e21 ? absl::StrCat(absl::SixDigits(flops), " FLOP") : FormatFlops(flops);
+}
+
+// "2IJK = 1.10 TFLOP", or the formula alone while a size is missing.
+std::string Equals(const std::string& formula, double flops) {
+  return std::isnan(flops) ? formula : absl::StrCat(formula, " = ", Flop(flops));
+}
+
 std::string Heading(const Expression& expression, const PlanOptions& options,
                     const Answer& answer) {
   const std::vector<Step>& steps = answer.BookPlan().steps;
@@ -50,11 +60,12 @@ std::string Heading(const Expression& expression, const PlanOptions& options,
       absl::StrCat(ToString(expression), "\n  mesh         ", ToString(expression.mesh),
                    "\n  hardware     ", ModelSentence(options), "\n");
   if (formula.empty()) return text;
-  absl::StrAppend(&text, "  FLOPs        ", formula, " = ",
-                  Known(answer.flops_theoretical, FormatFlops), "; per chip ", local, " = ",
-                  Known(answer.flops_per_chip, FormatFlops), "; all chips ",
-                  Known(answer.flops_executed, FormatFlops), "\n");
-  absl::StrAppend(&text, "  replication  ", Known(answer.replication, Times), "\n");
+  absl::StrAppend(&text, "  FLOPs        ", Equals(formula, answer.flops_theoretical),
+                  "; per chip ", Equals(local, answer.flops_per_chip));
+  if (!std::isnan(answer.flops_executed)) {
+    absl::StrAppend(&text, "; all chips ", Flop(answer.flops_executed));
+  }
+  absl::StrAppend(&text, "\n  replication  ", Known(answer.replication, Times), "\n");
   return text;
 }
 
@@ -85,13 +96,14 @@ std::string Notes(const Answer& answer) {
 std::vector<std::string> StepRow(const Step& step, const einsum::Mesh& mesh) {
   const std::string amount = einsum::AmountFormula(step, mesh);
   std::string number =
-      step.is_product ? Known(step.flops, FormatFlops) : Known(step.volume, FormatTraffic);
+      step.is_product ? Known(step.flops, Flop) : Known(step.volume, FormatTraffic);
   if (amount.empty()) number = "free";
+  const bool sends = !step.is_product && !amount.empty();
   return {NameOf(step, mesh),
           step.to,
-          amount.empty() ? "" : amount,
+          amount,
           number,
-          step.is_product || amount.empty() ? "" : Known(step.sent, FormatTraffic),
+          sends ? Known(step.sent, FormatTraffic) : "",
           Known(step.seconds, FormatSeconds)};
 }
 
@@ -110,7 +122,7 @@ std::string PlanTimes(const PlanAnswer& plan) {
                       FormatSeconds(plan.sequential_s), "; bound by ", plan.bound, "\n");
 }
 
-// "2^17" and 1e15 read better than nineteen digits.
+// All digits of a whole number, as long as a person can read them.
 std::string Exact(double value) {
   if (std::isnan(value)) return "?";
   if (value == std::floor(value) && value < 1e15) {
@@ -119,31 +131,43 @@ std::string Exact(double value) {
   return FormatNumber(value, 6);
 }
 
+// " = 12 bytes", nothing if it is not known.
+std::string EqualsBytes(double bytes) {
+  return std::isnan(bytes) ? "" : absl::StrCat(" = ", Exact(bytes), " bytes");
+}
+std::string EqualsSeconds(double seconds) {
+  return std::isnan(seconds) ? "" : absl::StrCat(" = ", FormatSeconds(seconds));
+}
+
+std::string ProductDerivation(const Step& step, const std::string& amount,
+                              const PlanOptions& options) {
+  std::string text = absl::StrCat("\n       FLOPs per chip ", amount);
+  if (!std::isnan(step.flops)) absl::StrAppend(&text, " = ", Exact(step.flops));
+  const double peak = options.hardware ? options.hardware->peak(step.dtype).value() : 0;
+  if (peak <= 0) return text + "\n";
+  return absl::StrCat(text, "; T_math = FLOPs/C", EqualsSeconds(step.seconds),
+                      " at C = ", FormatNumber(peak / 1e12), " TFLOP/s (",
+                      std::string(meshstep::NameOf(step.dtype)), ")\n");
+}
+
 std::string StepDerivation(const Step& step, const einsum::Mesh& mesh, const PlanOptions& options) {
   std::string text = absl::StrCat("     ", NameOf(step, mesh), ": ", step.from, " -> ", step.to);
   const std::string amount = einsum::AmountFormula(step, mesh);
-  if (step.is_product) {
-    absl::StrAppend(&text, "\n       FLOPs per chip ", amount, " = ", Exact(step.flops));
-    const double peak = options.hardware ? options.hardware->peak(step.dtype).value() : 0;
-    if (peak > 0) {
-      absl::StrAppend(&text, "; T_math = FLOPs/C = ", FormatSeconds(step.seconds),
-                      " at C = ", FormatNumber(peak / 1e12), " TFLOP/s (",
-                      std::string(meshstep::NameOf(step.dtype)), ")");
-    }
-    return text + "\n";
-  }
+  if (step.is_product) return text + ProductDerivation(step, amount, options);
   if (amount.empty()) return text + "\n       each chip keeps its part of what it has: free\n";
-  absl::StrAppend(&text, "\n       V = ", amount, " = ", Exact(step.volume),
-                  " bytes, N = ", Exact(step.chips), "; each chip sends ", Exact(step.sent),
-                  " bytes");
-  if (options.hardware && !std::isnan(step.seconds)) {
-    absl::StrAppend(&text, "; T = ", step.formula, " = ", FormatSeconds(step.seconds));
-    if (step.latency_s > 0) absl::StrAppend(&text, " (the hops, not the bytes)");
+  absl::StrAppend(&text, "\n       V = ", amount, EqualsBytes(step.volume),
+                  ", N = ", Exact(step.chips));
+  if (!std::isnan(step.sent)) {
+    absl::StrAppend(&text, "; each chip sends ", Exact(step.sent), " bytes");
   }
+  if (options.hardware) {
+    absl::StrAppend(&text, "; T = ", step.formula, EqualsSeconds(step.seconds));
+  }
+  if (step.latency_s > 0) absl::StrAppend(&text, " (the hops, not the bytes)");
   return text + "\n";
 }
 
-// How large a dimension must be for compute to take longer than communication.
+// The two bounds of the time and what sets the lower one.
 std::string Verdict(const PlanAnswer& plan) {
   if (std::isnan(plan.overlapped_s)) return "";
   std::string text =
@@ -189,6 +213,29 @@ std::string Symbols(const PlanOptions& options) {
                       FormatNumber(hw.hbm_rate.value() / 1e9), " GB/s\n");
 }
 
+std::string OtherPlans(const Expression& expression, const PlanOptions& options,
+                       const Answer& answer) {
+  const PlanAnswer& best = answer.plans[0];
+  if (!best.book) {
+    return absl::StrCat("\n  3. A better one of the ", answer.plans_found, " plans: ", best.name,
+                        "\n", Derive(best, expression, options));
+  }
+  if (answer.plans_found == 1) return "\n  3. There is no other plan\n";
+  if (answer.missing.empty()) {
+    return absl::StrCat("\n  3. None of the other ", answer.plans_found - 1, " plans is better\n");
+  }
+  std::string text = "\n  3. The other plans; which is best depends on the sizes\n";
+  for (const PlanAnswer& plan : answer.plans) {
+    if (!plan.book) absl::StrAppend(&text, "     ", plan.name, "\n");
+  }
+  return text;
+}
+
+std::string NotesAfter(const Answer& answer) {
+  const std::string notes = Notes(answer);
+  return notes.empty() ? "" : "\n" + notes;
+}
+
 }  // namespace
 
 std::string EinsumText(const Expression& expression, const PlanOptions& options,
@@ -205,8 +252,7 @@ std::string EinsumText(const Expression& expression, const PlanOptions& options,
     absl::StrAppend(&text, "\n  ", answer.plans_found, " plans in all; --top=", answer.plans_found,
                     " lists them\n");
   }
-  const std::string notes = Notes(answer);
-  return text + (notes.empty() ? "" : "\n") + notes;
+  return text + NotesAfter(answer);
 }
 
 std::string EinsumDerivation(const Expression& expression, const PlanOptions& options,
@@ -218,19 +264,7 @@ std::string EinsumDerivation(const Expression& expression, const PlanOptions& op
   absl::StrAppend(&text, "\n  2. The plan of the book's rules: ",
                   book.steps.empty() ? "nothing to do" : book.name, "\n", Symbols(options),
                   Derive(book, expression, options));
-  if (!answer.plans.empty() && &answer.plans[0] != &book) {
-    absl::StrAppend(&text, "\n  3. A better one of the ", answer.plans_found,
-                    " plans: ", answer.plans[0].name, "\n",
-                    Derive(answer.plans[0], expression, options));
-  } else {
-    absl::StrAppend(&text, "\n  3. ",
-                    answer.plans_found == 1
-                        ? std::string("There is no other plan")
-                        : absl::StrCat("None of the ", answer.plans_found, " plans is better"),
-                    "\n");
-  }
-  const std::string notes = Notes(answer);
-  return text + (notes.empty() ? "" : "\n") + notes;
+  return absl::StrCat(text, OtherPlans(expression, options, answer), NotesAfter(answer));
 }
 
 }  // namespace meshstep

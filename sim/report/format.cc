@@ -10,6 +10,11 @@
 namespace meshstep {
 namespace {
 
+// Less would read as a bar beside "0.0 %".
+constexpr double kLeastBar = 0.0005;
+
+bool IsDigit(char c) { return c >= '0' && c <= '9'; }
+
 struct Unit {
   double size;
   const char* name;
@@ -100,7 +105,7 @@ std::string FormatCount(std::int64_t count) { return WithCommas(absl::StrCat(cou
 std::string FormatPercent(double fraction) { return absl::StrFormat("%.1f %%", 100 * fraction); }
 
 std::string Bar(double fraction, int width) {
-  if (!(fraction > 0)) return "";
+  if (!(fraction >= kLeastBar)) return "";
   const double length = std::round(std::min(fraction, 1.0) * width);
   return std::string(static_cast<std::size_t>(std::max(1.0, length)), '#');
 }
@@ -133,14 +138,23 @@ std::string FormatTable(const std::vector<std::vector<std::string>>& rows, std::
 }
 
 std::string WrapText(std::string_view text, int width, int indent) {
-  std::string out;
-  int column = 0;
-  std::size_t at = 0;
-  while (at < text.size()) {
+  std::vector<std::string> words;
+  for (std::size_t at = 0; at < text.size();) {
     const std::size_t end = std::min(text.find(' ', at), text.size());
     const std::string word(text.substr(at, end - at));
     at = end + 1;
     if (word.empty()) continue;
+    // A number stays with its unit.
+    const bool unit = !words.empty() && IsDigit(words.back().back()) && !IsDigit(word.front());
+    if (unit) {
+      absl::StrAppend(&words.back(), " ", word);
+    } else {
+      words.push_back(word);
+    }
+  }
+  std::string out;
+  int column = 0;
+  for (const std::string& word : words) {
     const int length = DisplayWidth(word);
     if (column > 0 && column + 1 + length > width) {
       absl::StrAppend(&out, "\n", std::string(static_cast<std::size_t>(indent), ' '));

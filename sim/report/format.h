@@ -39,7 +39,8 @@ std::string FormatCount(std::int64_t count);
 // A fraction as "58.1 %".
 std::string FormatPercent(double fraction);
 
-// `fraction` of `width` characters, at least one if it is above 0. fraction: range [0,1].
+// `fraction` of `width` characters, at least one if it does not print as 0.0 %. fraction: range
+// [0,1].
 std::string Bar(double fraction, int width);
 
 // Rows of cells as aligned columns, two spaces apart, each line indented by `indent` and without

@@ -121,6 +121,10 @@ void FillPrefill(const RooflineInput& in, const Served& s, v1::InferenceBounds* 
   if (HasNumber(in.numbers, "prefill-time")) {
     out->set_prefill_s(NumberOr(in.numbers, "prefill-time", 0));
   }
+  if (HasNumber(in.dims, "T") && HasNumber(in.numbers, "steps")) {
+    const double steps = NumberOr(in.numbers, "steps", 1);
+    out->set_evicted_tokens_per_step(d.batch * (NumberOr(in.dims, "T", 0) + steps) / steps);
+  }
   // One prefill server makes 1 / t of the sequences that a decode server takes in B / (t_step ·
   // steps).
   if (out->has_prefill_s() && out->has_decode_s()) {
@@ -143,6 +147,12 @@ void FillSharding(const RooflineInput& in, v1::InferenceBounds* out) {
           MaxTensorOfWeightLoads(f, batch, NumberOr(in.numbers, "beta", beta)));
     }
     if (f > 0 && hidden > 0) {
+      const WeightStationary times =
+          StationaryTimes(batch, hidden, f, chips, in.chip.link_bytes_per_s);
+      out->set_stationary_2d_x(times.x);
+      out->set_stationary_2d_s(times.two_d);
+      out->set_stationary_1d_s(times.one_d);
+      out->set_stationary_2d_chips(times.chips);
       out->set_matmul_link_s(in.activation_bytes * batch * hidden / in.chip.link_bytes_per_s);
       out->set_matmul_hbm_s(in.weight_bytes * hidden * f / (chips * in.chip.hbm_bytes_per_s));
       out->set_matmul_compute_s(2 * batch * hidden * f / (chips * in.chip.flops_per_s));

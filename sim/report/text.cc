@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "sim/report/format.h"
+#include "strategies/block_plan.h"
 
 namespace meshstep {
 namespace {
@@ -81,11 +82,16 @@ std::string CommunicationTable(const v1::SimulateReport& r, const TextStyle& sty
   if (r.communication_size() == 0) return "";
   Rows rows = {{"over", "collective", "of", "count", "sent/chip", "busy", "exposed", "algorithm"}};
   for (const v1::CommunicationRow& row : r.communication()) {
-    rows.push_back({row.axis(), row.collective(), row.tensor(), FormatCount(row.count()),
-                    FormatTraffic(row.bytes_per_chip()), FormatSeconds(row.busy_s()),
-                    FormatSeconds(row.exposed_s()), absl::StrJoin(row.algorithms(), ", ")});
+    // The axis says that stages are meant.
+    const bool between_stages = row.tensor() == NameOf(Role::kPipeline);
+    rows.push_back({row.axis(), row.collective(),
+                    between_stages ? std::string(NameOf(Role::kActivations)) : row.tensor(),
+                    FormatCount(row.count()), FormatTraffic(row.bytes_per_chip()),
+                    FormatSeconds(row.busy_s()), FormatSeconds(row.exposed_s()),
+                    row.algorithms().empty() ? "" : row.algorithms(0),
+                    row.algorithms_size() > 1 ? "and others" : ""});
   }
-  return Heading("Communication", style) + FormatTable(rows, "<<<>>>><", kIndent);
+  return Heading("Communication", style) + FormatTable(rows, "<<<>>>><<", kIndent);
 }
 
 std::string KernelTable(const v1::SimulateReport& r, const TextStyle& style) {
@@ -209,8 +215,12 @@ std::string Verdict(const v1::Memory& m) {
   if (!m.fits()) {
     return absl::StrCat("does not fit: ", FormatBytes(over), " too much on stage ", m.stage());
   }
-  return absl::StrCat("fits: ", FormatBytes(static_cast<double>(m.peak_bytes())), " of ",
-                      FormatBytes(static_cast<double>(m.capacity_bytes())));
+  std::string peak = FormatBytes(static_cast<double>(m.peak_bytes()));
+  const std::string capacity = FormatBytes(static_cast<double>(m.capacity_bytes()));
+  // "61.2 of 95.0 GiB": one unit is enough where both have the same.
+  const std::string unit = capacity.substr(capacity.find(' '));
+  if (peak.ends_with(unit)) peak.resize(peak.size() - unit.size());
+  return absl::StrCat("fits: ", peak, " of ", capacity);
 }
 
 std::string ToText(const v1::SimulateReport& r, const TextStyle& style) {

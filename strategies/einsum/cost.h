@@ -36,7 +36,8 @@ struct CollectiveTime {
   double bandwidth_s = 0;
   double latency_s = 0;
   std::string formula;  // of the larger one, in the symbols above
-  double total() const { return bandwidth_s > latency_s ? bandwidth_s : latency_s; }
+  // NaN if the bandwidth part is.
+  double total() const { return latency_s > bandwidth_s ? latency_s : bandwidth_s; }
 };
 
 // Bytes one chip sends: V(N-1)/N for a gather, scatter, twice that for an AllReduce, V(N-1)/N^2

@@ -27,7 +27,8 @@ std::string Monomial(double coefficient, const std::vector<std::string>& up,
   std::snprintf(number, sizeof number, "%g", coefficient);
   const std::string top = joined(up);
   const bool beside = top.empty() || std::all_of(up.begin(), up.end(), is_letter);
-  std::string text = coefficient == 1 && !top.empty() ? top : std::string(number) + (beside ? "" : "·") + top;
+  std::string text =
+      coefficient == 1 && !top.empty() ? top : std::string(number) + (beside ? "" : "·") + top;
   if (down.empty()) return text;
   return text + "/" + (down.size() == 1 ? down[0] : "(" + joined(down) + ")");
 }

@@ -97,7 +97,9 @@ class BookRules {
       if (wanted == dim) return true;
       if (wanted == other) return false;
     }
-    return !(WeightOf(dim) < WeightOf(other));
+    // The lighter array is gathered; of equal ones the left.
+    if (WeightOf(dim) != WeightOf(other)) return WeightOf(dim) > WeightOf(other);
+    return product_.right.sharding.Find(dim) >= 0;
   }
 
   void SettleConflicts(const std::string& dim) {

@@ -379,16 +379,26 @@ class Planner {
     std::set<std::string> seen;
     for (const auto& [total, i] : totals) {
       const std::string state =
-          total.name + "|" + ToString(partials[i].left, mesh()) + "|" + Signature(partials[i]);
+          total.name + "|" + Placed(partials[i].left.sharding) + "|" + Signature(partials[i]);
       if (!seen.insert(state).second) continue;
       if (best.size() < max_kept_ || partials[i].book) best.push_back(std::move(partials[i]));
     }
     return best;
   }
 
-  static std::string Signature(const Partial& partial) {
+  // A sharding without axes of size 1, which place nothing.
+  std::string Placed(Sharding sharding) const {
+    auto is_one = [this](AxisId a) { return mesh().axes[static_cast<std::size_t>(a)].size == 1; };
+    for (ShardedDim& dim : sharding.dims) std::erase_if(dim.axes, is_one);
+    std::erase_if(sharding.unreduced, is_one);
+    return ToString(sharding, mesh().Names());
+  }
+
+  std::string Signature(const Partial& partial) const {
     std::string text;
-    for (const Step& step : partial.steps) text += step.from + ">" + step.to + ";";
+    for (const Step& step : partial.steps) {
+      text += Placed(step.is_product ? step.result : step.reshard.after) + ";";
+    }
     return text;
   }
 
@@ -403,6 +413,7 @@ class Planner {
       AddNote(Word(answer_.plans_found, "plan") + " found; the best " +
               std::to_string(options_.max_plans) + " are listed");
     }
+    if (symbolic()) AddNote("without sizes the plans cannot be compared; the book's comes first");
     answer_.flops_per_chip = book.flops_per_chip;
     answer_.flops_executed = book.flops_per_chip * mesh().Chips();
     answer_.replication =
@@ -436,8 +447,27 @@ class Planner {
     return memory;
   }
 
+  // Why the default model may be slower than the book's V/W.
+  void NoteLines() {
+    if (options_.model != CostModel::kChip || options_.hardware->is_switch()) return;
+    const std::vector<std::vector<bool>> rings = Rings(*options_.hardware, mesh());
+    std::string lines;
+    for (std::size_t a = 0; a < rings.size(); ++a) {
+      for (std::size_t i = 0; i < rings[a].size(); ++i) {
+        if (rings[a][i] || mesh().axes[a].physical[i] == 1) continue;
+        lines += (lines.empty() ? "" : ", ") + mesh().axes[a].name;
+        break;
+      }
+    }
+    if (lines.empty()) return;
+    AddNote("taken as physical dimensions of " + options_.hardware->name + ", " + lines +
+            " do not close into rings; --cost=book assumes that they do, and X=4x4 spans two "
+            "dimensions");
+  }
+
   void NoteHardware() {
     if (!options_.hardware || answer_.plans.empty()) return;
+    if (answer_.plans[0].communication_s > 0) NoteLines();
     for (const Step& step : answer_.plans[0].steps) {
       if (step.is_product && options_.hardware->peak(step.dtype).value() <= 0) {
         AddNote(options_.hardware->name + " has no peak rate for " +

@@ -44,6 +44,19 @@ double StepCost::LocalBytes(const Array& array) const {
          meshstep::SizeOf(DtypeOf(array)).value();
 }
 
+// False if a change of order only concerns axes of size 1.
+bool StepCost::Reorders(const ReshardStep& reshard) const {
+  auto order = [&](const Sharding& sharding) {
+    std::vector<AxisId> axes =
+        sharding.dims[static_cast<std::size_t>(sharding.Find(reshard.from))].axes;
+    std::erase_if(axes, [&](AxisId a) {
+      return expression_.mesh.axes[static_cast<std::size_t>(a)].size == 1;
+    });
+    return axes;
+  };
+  return order(reshard.before) != order(reshard.after);
+}
+
 Step StepCost::Move(const Array& array, const ReshardStep& reshard) const {
   const Mesh& mesh = expression_.mesh;
   Step step;
@@ -57,6 +70,7 @@ Step StepCost::Move(const Array& array, const ReshardStep& reshard) const {
     if (size > 1) step.axes.push_back(axis);
     step.chips *= size;
   }
+  if (reshard.op == Op::kPermute && !Reorders(reshard)) step.axes.clear();
   const bool sums = reshard.op == Op::kAllReduce || reshard.op == Op::kReduceScatter;
   Array before{array.name, reshard.before, array.dtype};
   if (sums && options_.reduce_dtype) before.dtype = options_.reduce_dtype;

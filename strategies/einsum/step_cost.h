@@ -30,6 +30,8 @@ class StepCost {
   Dtype DtypeOf(const Array& array) const { return array.dtype.value_or(options_.dtype); }
 
  private:
+  bool Reorders(const ReshardStep& reshard) const;
+
   const Expression& expression_;
   const PlanOptions& options_;
   Hardware no_hardware_;

@@ -19,14 +19,21 @@ struct Shape {
   int devices;
 };
 
-constexpr Shape kShapes[] = {
-    {"preset: 'tpu-v5p' slice: '4x4x4'", 64}, {"preset: 'tpu-v5p' slice: '2x2x4'", 16},
-    {"preset: 'tpu-v5e' slice: '4x4'", 16},   {"preset: 'tpu-v5e' slice: '2x8'", 16},
-    {"preset: 'tpu-v6e' slice: '1x16'", 16},  {"preset: 'tpu-v7x' slice: '2x2x2'", 16},
-    {"preset: 'dgx-h100' chips: 8", 8},       {"preset: 'dgx-h100' chips: 32", 32},
-    {"preset: 'dgx-a100' chips: 16", 16},     {"preset: 'dgx-b200' chips: 64", 64},
-    {"preset: 'mi300x-node' chips: 8", 8},    {"preset: 'gb200-nvl72' chips: 72", 72},
-    {"preset: 'meta-24k-h100' chips: 32", 32}};
+constexpr Shape kShapes[] = {{"preset: 'tpu-v5p' slice: '4x4x4'", 64},
+                             {"preset: 'tpu-v5p' slice: '2x2x4'", 16},
+                             {"preset: 'tpu-v5e' slice: '4x4'", 16},
+                             {"preset: 'tpu-v5e' slice: '2x8'", 16},
+                             {"preset: 'tpu-v6e' slice: '1x16'", 16},
+                             {"preset: 'tpu-v7x' slice: '2x2x2'", 16},
+                             {"preset: 'dgx-h100' chips: 8", 8},
+                             {"preset: 'dgx-h100' chips: 32", 32},
+                             {"preset: 'dgx-a100' chips: 16", 16},
+                             {"preset: 'dgx-b200' chips: 64", 64},
+                             {"preset: 'tpu-v4' slice: '4x4x8' twisted: true", 128},
+                             {"preset: 'tpu-v5e' slice: '4x4' slices: 2", 32},
+                             {"preset: 'mi300x-node' chips: 8", 8},
+                             {"preset: 'gb200-nvl72' chips: 72", 72},
+                             {"preset: 'meta-24k-h100' chips: 32", 32}};
 
 // A random factorisation of n into four degrees.
 std::string RandomPlan(int devices, std::mt19937* random) {

@@ -6,6 +6,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "meshstep/v1/model.pb.h"
+#include "sim/base/check.h"
 #include "sim/base/data_path.h"
 #include "sim/base/proto_file.h"
 #include "strategies/hf_family.h"

@@ -152,6 +152,38 @@ inline Blocks Shard(const DeviceMesh& mesh, const Dense& whole, const Sharding& 
   return blocks;
 }
 
+// The blocks of a group put together, dimension by dimension (a step may gather several at once):
+// every dimension loses the axes of the step, which are its minor ones.
+inline Dense Gathered(const DeviceMesh& mesh, const ReshardStep& step, const Blocks& held,
+                      int device) {
+  Dense whole = held[static_cast<std::size_t>(device)];
+  std::vector<int> blocks(whole.shape.size(), 1);
+  std::vector<std::vector<AxisId>> leaving(whole.shape.size());
+  for (std::size_t d = 0; d < whole.shape.size(); ++d) {
+    const std::vector<AxisId>& before = step.before.dims[d].axes;
+    const std::size_t kept = step.after.dims[d].axes.size();
+    leaving[d].assign(before.begin() + static_cast<std::ptrdiff_t>(kept), before.end());
+    blocks[d] = whole.shape[d];
+    whole.shape[d] *= mesh.Count(leaving[d]);
+  }
+  whole.values.assign(whole.size(), 0);
+  const std::vector<int> members = mesh.Group(device, step.axes);
+  ForEachIndex(whole.shape, [&](const std::vector<int>& index) {
+    std::vector<int> within = index;
+    for (int member : members) {
+      bool holds = true;
+      for (std::size_t d = 0; d < index.size(); ++d) {
+        holds = holds && mesh.Rank(member, leaving[d]) == index[d] / blocks[d];
+        within[d] = index[d] % blocks[d];
+      }
+      if (!holds) continue;
+      At(whole, index) = At(held[static_cast<std::size_t>(member)], within);
+      break;
+    }
+  });
+  return whole;
+}
+
 // One device's new block, from what the devices of its group hold.
 inline Dense BlockAfter(const DeviceMesh& mesh, const ReshardStep& step, const Blocks& held,
                         int device) {
@@ -167,7 +199,7 @@ inline Dense BlockAfter(const DeviceMesh& mesh, const ReshardStep& step, const B
   };
   switch (step.op) {
     case Op::kAllGather:
-      return Concatenate(group, dim(step.from));
+      return Gathered(mesh, step, held, device);
     case Op::kAllReduce:
       return Sum(group);
     case Op::kReduceScatter:

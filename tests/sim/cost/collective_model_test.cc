@@ -17,8 +17,9 @@ constexpr Collective kAll[] = {Collective::kAllGather, Collective::kReduceScatte
                                Collective::kPermute};
 
 // Bytes per explicit link when every group among the devices that agree with `device` on the
-// distinguished axes runs phase `phase` at once.
-std::map<LinkId, double> BruteForce(const Placed& placed, const std::vector<AxisId>& axes,
+// distinguished axes and levels runs phase `phase` at once.
+std::map<LinkId, double> BruteForce(const Placed& placed, const LinkClasses& classes,
+                                    const std::vector<AxisId>& axes,
                                     const std::vector<AxisId>& distinguished, DeviceId device,
                                     Collective collective, Bytes bytes, std::string_view name,
                                     std::size_t phase) {
@@ -28,9 +29,18 @@ std::map<LinkId, double> BruteForce(const Placed& placed, const std::vector<Axis
   std::set<DeviceId> done;
   for (DeviceId d = 0; d < placed.fabric->devices(); ++d) {
     bool agrees = true;
-    for (const AxisId axis : distinguished) {
-      const bool in_group = std::find(axes.begin(), axes.end(), axis) != axes.end();
-      agrees = agrees && (in_group || mesh.Coordinate(d, axis) == mesh.Coordinate(device, axis));
+    for (AxisId axis = 0; axis < static_cast<AxisId>(mesh.axes().size()); ++axis) {
+      if (std::find(axes.begin(), axes.end(), axis) != axes.end()) continue;
+      const bool apart =
+          std::find(distinguished.begin(), distinguished.end(), axis) != distinguished.end();
+      int c = mesh.Coordinate(d, axis), own = mesh.Coordinate(device, axis);
+      for (const AxisPart& part : mesh.axes()[static_cast<std::size_t>(axis)].parts) {
+        if (apart || classes.IsDistinguished(part.level)) {
+          agrees = agrees && c % part.size == own % part.size;
+        }
+        c /= part.size;
+        own /= part.size;
+      }
     }
     if (!agrees || !done.insert(mesh.GroupOf(axes, d).members.front()).second) continue;
     const auto cost = explicit_model.Cost(collective, bytes, axes, d, name);
@@ -68,8 +78,8 @@ void ExpectFoldedEqualsExplicit(const Case& c, Collective collective,
   for (std::size_t phase = 0; phase < cost->phases.size(); ++phase) {
     std::map<int, double> demand;
     for (const LinkDemand& d : cost->phases[phase].demands) demand[d.link] = d.bytes;
-    const auto truth = BruteForce(*c.placed, c.axes, c.distinguished, c.device, collective, bytes,
-                                  algorithm.name(), phase);
+    const auto truth = BruteForce(*c.placed, classes, c.axes, c.distinguished, c.device, collective,
+                                  bytes, algorithm.name(), phase);
     std::map<int, double> most;
     for (const auto& [link, b] : truth) {
       double& m = most[classes.ClassOf(link)];
@@ -119,6 +129,7 @@ bool IsLone(Collective collective) {
 }
 
 bool SharesNics(const Cluster& cluster) {
+  if (cluster.slices > 1) return true;  // chips of a host share its NICs
   return !cluster.is_torus() &&
          (cluster.nodes.nics_per_node < cluster.nodes.chips_per_node ||
           cluster.chip.devices_per_chip > 1 ||

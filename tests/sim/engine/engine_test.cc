@@ -277,7 +277,7 @@ TEST(EngineTest, BarriersAndRepeatedMembers) {
   EXPECT_EQ(run->end[static_cast<std::size_t>(twice)], Time(200));
 }
 
-// Ranks 0 and 1 enter two collectives in opposite order: each waits for the other.
+// Each rank sends before it receives, and each send waits for the other rank to receive.
 TEST(EngineTest, DeadlockNamesStreamsAndWhatTheyWaitFor) {
   TaskGraph graph;
   const PatternId pattern = graph.AddPattern({});

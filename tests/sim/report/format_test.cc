@@ -66,7 +66,8 @@ TEST(FormatCount, SeparatesThousands) {
 
 TEST(Bar, ShowsWhatIsThereAndNothingElse) {
   EXPECT_EQ(Bar(0, 10), "");
-  EXPECT_EQ(Bar(1e-6, 10), "#");
+  EXPECT_EQ(Bar(0.0004, 10), "") << "beside 0.0 %";
+  EXPECT_EQ(Bar(0.001, 10), "#");
   EXPECT_EQ(Bar(0.5, 10), "#####");
   EXPECT_EQ(Bar(1.5, 10), "##########");
 }
@@ -79,6 +80,10 @@ TEST(FormatTable, AlignsColumnsWithoutTrailingSpaces) {
 
 TEST(FormatTable, CountsCodePointsNotBytes) {
   EXPECT_EQ(FormatTable({{"é", "x"}, {"ab", "y"}}, "<<", 0), "é   x\nab  y\n");
+}
+
+TEST(WrapText, KeepsNumbersWithTheirUnits) {
+  EXPECT_EQ(WrapText("takes 4.27 s now", 8, 0), "takes\n4.27 s\nnow");
 }
 
 TEST(WrapText, BreaksAtSpacesOnly) {

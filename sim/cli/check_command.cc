@@ -1,0 +1,81 @@
+// meshstep check: is the scenario valid, does it fit, and what would.
+
+#include <algorithm>
+#include <memory>
+
+#include "CLI/CLI.hpp"
+#include "absl/strings/str_cat.h"
+#include "sim/cli/commands.h"
+#include "sim/cli/scenario_input.h"
+#include "sim/cli/variants.h"
+#include "sim/report/format.h"
+
+namespace meshstep {
+namespace {
+
+constexpr int kMostChanges = 8;
+
+struct Options {
+  ScenarioOptions scenarios;
+  SimulateOptions simulate;
+  OutputFormat format = OutputFormat::kText;
+};
+
+std::string ToText(const v1::CheckReport& report) {
+  const v1::Memory& memory = report.memory();
+  const std::string by = FormatBytes(std::abs(static_cast<double>(report.spare_bytes())));
+  std::string text = absl::StrCat(
+      report.scenario(), ": valid; ",
+      memory.fits() ? "fits with " + by + " to spare" : "does not fit, " + by + " too much",
+      " on stage ", memory.stage(), " (peak ",
+      FormatBytes(static_cast<double>(memory.peak_bytes())), " of ",
+      FormatBytes(static_cast<double>(memory.capacity_bytes())), " at ",
+      FormatSeconds(memory.peak_time_s()), ": ", memory.peak_task(), ")\n");
+  if (memory.fits()) return text;
+  int shown = 0;
+  for (const v1::PlanChange& change : report.changes()) {
+    if (!change.fits() || shown++ >= kMostChanges) continue;
+    absl::StrAppend(&text, shown == 1 ? "Changes that fit, quickest first:\n" : "", "  ",
+                    change.text(), "\n");
+  }
+  if (shown == 0) text += "No single change of the plan fits.\n";
+  return text;
+}
+
+void RunCheck(const Options& options) {
+  const std::vector<ScenarioInput> inputs = ReadScenarios(options.scenarios);
+  const v1::SimulateReport base = SimulateAll(inputs, options.simulate).front();
+  v1::CheckReport report;
+  report.set_scenario(base.scenario());
+  report.set_step_time_s(base.step_time_s());
+  *report.mutable_memory() = base.memory();
+  report.set_spare_bytes(base.memory().capacity_bytes() - base.memory().peak_bytes());
+  *report.mutable_stages() = base.stages();
+  if (!base.memory().fits()) {
+    std::vector<v1::PlanChange> changes =
+        SimulateEdits(inputs.front(), PlanEdits(inputs.front()), base, options.simulate);
+    std::stable_partition(changes.begin(), changes.end(),
+                          [](const v1::PlanChange& change) { return change.fits(); });
+    for (v1::PlanChange& change : changes) *report.add_changes() = std::move(change);
+    SetExitCode(kExitDoesNotFit);
+  }
+  Print(options.format == OutputFormat::kText ? ToText(report) : Serialize(report, options.format));
+}
+
+}  // namespace
+
+void AddCheckCommand(CLI::App* app) {
+  auto options = std::make_shared<Options>();
+  CLI::App* command = app->add_subcommand(
+      "check", "Does the scenario fit in memory, and the nearest changes that do");
+  AddScenarioOptions(command, &options->scenarios, 1, 1);
+  AddSimulateOptions(command, &options->simulate);
+  AddFormatOption(command, &options->format);
+  command->footer(
+      "Exit status: 0 it fits, 2 it is not valid, 3 it does not fit.\n"
+      "Example:\n"
+      "  meshstep check llama3-70b-h100-512 --set plan.recompute=none");
+  command->callback([options] { RunCheck(*options); });
+}
+
+}  // namespace meshstep

@@ -1,0 +1,189 @@
+#include "sim/cli/variants.h"
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "sim/cli/set_field.h"
+#include "sim/report/format.h"
+#include "sim/report/report.h"
+#include "strategies/load_scenario.h"
+
+namespace meshstep {
+namespace {
+
+// A rate of a cluster and how to make it `factor` times as good.
+struct HardwareRate {
+  const char* name;
+  void (*improve)(double factor, Cluster* cluster);
+};
+
+const HardwareRate kRates[] = {
+    {"matrix rate",
+     [](double factor, Cluster* cluster) {
+       for (FlopsPerSecond& rate : cluster->chip.datasheet.matmul) rate = rate * factor;
+     }},
+    {"HBM rate",
+     [](double factor, Cluster* cluster) {
+       cluster->chip.datasheet.hbm_rate = cluster->chip.datasheet.hbm_rate * factor;
+     }},
+    {"link bandwidth",
+     [](double factor, Cluster* cluster) {
+       cluster->chip.datasheet.link = cluster->chip.datasheet.link * factor;
+       cluster->chip.interconnect.die_to_die = cluster->chip.interconnect.die_to_die * factor;
+     }},
+    {"NIC bandwidth",
+     [](double factor, Cluster* cluster) {
+       cluster->chip.datasheet.scale_out = cluster->chip.datasheet.scale_out * factor;
+       cluster->nodes.nic = cluster->nodes.nic * factor;
+     }},
+    {"latency",
+     [](double factor, Cluster* cluster) {
+       cluster->chip.interconnect.latency = cluster->chip.interconnect.latency / factor;
+       cluster->nodes.nic_latency = cluster->nodes.nic_latency / factor;
+       for (Tier& tier : cluster->nodes.tiers) tier.latency = tier.latency / factor;
+     }},
+    {"kernel launch",
+     [](double factor, Cluster* cluster) {
+       ComputeCalibration& c = cluster->chip.calibration;
+       for (MatmulCalibration& m : c.matmul) m.launch = m.launch / factor;
+       c.elementwise_launch = c.elementwise_launch / factor;
+     }},
+};
+
+std::string Set(const char* field, std::int64_t value) {
+  return absl::StrCat("plan.", field, "=", value);
+}
+
+// Degrees traded: `from` halved and `to` doubled.
+void AddTrades(const v1::Plan& plan, std::vector<PlanEdit>* edits) {
+  const struct {
+    const char* name;
+    int degree;
+  } axes[] = {{"data", std::max(1, plan.data())},
+              {"fsdp", std::max(1, plan.fsdp())},
+              {"tensor", std::max(1, plan.tensor())},
+              {"pipeline", std::max(1, plan.pipeline())}};
+  for (const auto& from : axes) {
+    for (const auto& to : axes) {
+      if (from.name == to.name || from.degree % 2 != 0) continue;
+      edits->push_back({Set(from.name, from.degree / 2), Set(to.name, to.degree * 2)});
+    }
+  }
+}
+
+std::string Sentence(const PlanEdit& edit, const v1::PlanChange& change, double base_s) {
+  const auto bytes = static_cast<double>(change.peak_difference_bytes());
+  const double time = change.step_time_difference_s() / base_s;
+  return absl::StrCat(absl::StrJoin(edit, ", "), ": ", bytes < 0 ? "-" : "+",
+                      FormatBytes(std::abs(bytes)), ", ", time < 0 ? "-" : "+",
+                      FormatPercent(std::abs(time)), " time");
+}
+
+StatusOr<double> StepSeconds(const Scenario& scenario, const SimulateOptions& options) {
+  const Fidelity fidelity = options.ideal ? Fidelity::kIdeal : Fidelity::kCalibrated;
+  ASSIGN_OR_RETURN(const StepGraph step,
+                   LowerStep(scenario, {.fidelity = fidelity, .unfolded = options.unfolded}));
+  ASSIGN_OR_RETURN(const Run run, Simulate(step.graph, step.Names()));
+  return run.makespan.seconds();
+}
+
+}  // namespace
+
+std::vector<PlanEdit> PlanEdits(const ScenarioInput& input) {
+  const v1::Plan& plan = input.proto.plan();
+  std::vector<PlanEdit> edits;
+  for (const char* policy : {"none", "selective", "matmuls", "full"}) {
+    const std::string now = plan.recompute().empty() ? "none" : plan.recompute();
+    if (now != policy && !(now == "block" && std::string(policy) == "full")) {
+      edits.push_back({absl::StrCat("plan.recompute=", policy)});
+    }
+  }
+  const auto micro = static_cast<std::int64_t>(input.scenario.plan.micro_batch_sequences);
+  if (micro > 1) edits.push_back({Set("micro_batch_sequences", micro / 2)});
+  edits.push_back({Set("micro_batch_sequences", 2 * micro)});
+  if (plan.data() > 1) {
+    for (int zero = 0; zero <= 2; ++zero) {
+      if (zero != plan.zero_stage()) edits.push_back({Set("zero_stage", zero)});
+    }
+  }
+  if (plan.tensor() > 1) {
+    edits.push_back({plan.sequence_parallel() ? "plan.sequence_parallel=false"
+                                              : "plan.sequence_parallel=true"});
+  }
+  if (plan.precision().optimizer() != "adam-bf16") {
+    edits.push_back({"plan.precision.optimizer=adam-bf16"});
+  }
+  if (plan.precision().gradients() != "bf16") edits.push_back({"plan.precision.gradients=bf16"});
+  if (plan.pipeline() > 1 && plan.virtual_stages() <= 1) {
+    edits.push_back({"plan.virtual_stages=2", "plan.schedule=interleaved"});
+  }
+  if (plan.fsdp() > 1) {
+    edits.push_back({Set("prefetch_layers", input.scenario.plan.prefetch_layers + 1)});
+  }
+  if (!plan.has_mesh()) AddTrades(plan, &edits);
+  return edits;
+}
+
+std::vector<v1::PlanChange> SimulateEdits(const ScenarioInput& input,
+                                          const std::vector<PlanEdit>& edits,
+                                          const v1::SimulateReport& base,
+                                          const SimulateOptions& options) {
+  std::vector<v1::PlanChange> changes;
+  for (const PlanEdit& edit : edits) {
+    ScenarioInput changed = input;
+    bool ok = true;
+    for (const std::string& set : edit) ok = ok && SetField(set, &changed.proto).ok();
+    Diagnostics diagnostics;
+    if (ok) changed.scenario = LoadScenario(changed.proto, &diagnostics);
+    if (!ok || !diagnostics.ok()) continue;
+    const StatusOr<v1::SimulateReport> report = SimulateOne(changed, options);
+    if (!report.ok()) continue;
+    v1::PlanChange change;
+    for (const std::string& set : edit) change.add_set(set);
+    change.set_fits(report->memory().fits());
+    change.set_peak_bytes(report->memory().peak_bytes());
+    change.set_peak_difference_bytes(report->memory().peak_bytes() - base.memory().peak_bytes());
+    change.set_step_time_s(report->step_time_s());
+    change.set_step_time_difference_s(report->step_time_s() - base.step_time_s());
+    change.set_text(Sentence(edit, change, base.step_time_s()));
+    changes.push_back(std::move(change));
+  }
+  std::stable_sort(changes.begin(), changes.end(),
+                   [](const v1::PlanChange& a, const v1::PlanChange& b) {
+                     return a.step_time_s() < b.step_time_s();
+                   });
+  return changes;
+}
+
+StatusOr<std::vector<v1::HardwareResponse>> SimulateRates(const ScenarioInput& input,
+                                                          double step_time_s,
+                                                          const SimulateOptions& options) {
+  std::vector<v1::HardwareResponse> responses;
+  for (const HardwareRate& rate : kRates) {
+    v1::HardwareResponse response;
+    response.set_rate(rate.name);
+    for (const double factor : {2.0, 0.5}) {
+      Scenario changed = input.scenario;
+      rate.improve(factor, &changed.cluster);
+      ASSIGN_OR_RETURN(const double seconds, StepSeconds(changed, options));
+      if (factor > 1) {
+        response.set_better_step_time_s(seconds);
+      } else {
+        response.set_worse_step_time_s(seconds);
+      }
+    }
+    response.set_saved_fraction(1 - response.better_step_time_s() / step_time_s);
+    responses.push_back(std::move(response));
+  }
+  std::stable_sort(responses.begin(), responses.end(),
+                   [](const v1::HardwareResponse& a, const v1::HardwareResponse& b) {
+                     return a.worse_step_time_s() - a.better_step_time_s() >
+                            b.worse_step_time_s() - b.better_step_time_s();
+                   });
+  return responses;
+}
+
+}  // namespace meshstep

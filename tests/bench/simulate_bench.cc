@@ -1,0 +1,54 @@
+// The whole program, from process start to exit, on two examples. Bars on 2 cores:
+// Llama-3-70B on 1,024 chips under 100 ms and 200 MB, Llama-3-405B on 16,384 under 300 ms.
+
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+
+#include <string>
+
+#include "benchmark/benchmark.h"
+#include "sim/base/check.h"
+
+extern char** environ;
+
+namespace meshstep {
+namespace {
+
+// Runs the program with its output thrown away; returns its peak memory in bytes.
+double Simulate(std::string scenario) {
+  std::string program = MESHSTEP_BINARY, command = "simulate";
+  char* arguments[] = {program.data(), command.data(), scenario.data(), nullptr};
+  posix_spawn_file_actions_t actions;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
+  pid_t child = 0;
+  CHECK_EQ(posix_spawn(&child, program.c_str(), &actions, nullptr, arguments, environ), 0);
+  posix_spawn_file_actions_destroy(&actions);
+  int status = 0;
+  rusage usage = {};
+  CHECK_EQ(wait4(child, &status, 0, &usage), child);
+  CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0) << scenario;
+  return static_cast<double>(usage.ru_maxrss) * 1024;
+}
+
+void BM_Simulate(benchmark::State& state, const std::string& example) {
+  double bytes = 0;
+  for (auto _ : state) {
+    bytes = Simulate(MESHSTEP_SOURCE_DIR "/examples/" + example + ".textproto");
+  }
+  state.counters["peak_MB"] = bytes / 1e6;
+}
+BENCHMARK_CAPTURE(BM_Simulate, llama3_70b_v5p_1024, "llama3-70b-v5p-1024")
+    ->Unit(benchmark::kMillisecond)
+    ->UseRealTime();
+BENCHMARK_CAPTURE(BM_Simulate, llama3_70b_h100_512, "llama3-70b-h100-512")
+    ->Unit(benchmark::kMillisecond)
+    ->UseRealTime();
+BENCHMARK_CAPTURE(BM_Simulate, llama3_405b_h100_16384, "llama3-405b-h100-16384")
+    ->Unit(benchmark::kMillisecond)
+    ->UseRealTime();
+
+}  // namespace
+}  // namespace meshstep

@@ -1,0 +1,98 @@
+"""check, sensitivity and import hf as a script uses them."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+
+PROGRAM, SOURCE = sys.argv[1], sys.argv[2]
+
+FITS = "llama3-70b-v5p-1024"
+
+
+def run(*arguments, **options):
+    return subprocess.run([PROGRAM, *arguments], capture_output=True, text=True, **options)
+
+
+def check_check():
+    fits = run("check", FITS, "--format=json")
+    assert fits.returncode == 0, fits.stderr
+    report = json.loads(fits.stdout)
+    assert report["spare_bytes"] > 0 and not report["changes"]
+    memory = report["memory"]
+    assert report["spare_bytes"] == memory["capacity_bytes"] - memory["peak_bytes"]
+    # Every layer's activations kept and a micro-batch of the whole replica.
+    arguments = [FITS, "--set", "plan.recompute=none"]
+    full = run("check", *arguments, "--format=json")
+    assert full.returncode == 3, full
+    report = json.loads(full.stdout)
+    assert report["spare_bytes"] < 0 and report["changes"]
+    fit = [c for c in report["changes"] if c["fits"]]
+    assert fit and [c["fits"] for c in report["changes"]] == sorted(
+        (c["fits"] for c in report["changes"]), reverse=True)
+    assert any(c["set"] == ["plan.recompute=full"] for c in fit)
+    # Each change says what simulating it says.
+    for change in fit[:2]:
+        sets = [x for s in change["set"] for x in ("--set", s)]
+        again = json.loads(run("simulate", *arguments, *sets, "--format=json").stdout)
+        assert again["step_time_s"] == change["step_time_s"], change
+        assert again["memory"]["peak_bytes"] == change["peak_bytes"]
+    text = run("check", *arguments)
+    assert text.returncode == 3 and "does not fit" in text.stdout
+    assert run("check", FITS, "--set", "plan.tensor=7").returncode == 2
+
+
+def check_sensitivity():
+    result = run("sensitivity", FITS, "--fidelity=ideal", "--format=json")
+    assert result.returncode == 0, result.stderr
+    report = json.loads(result.stdout)
+    rates = {r["rate"]: r for r in report["hardware"]}
+    base = report["step_time_s"]
+    for rate in rates.values():
+        assert rate["better_step_time_s"] <= base * (1 + 1e-9), rate
+        assert rate["worse_step_time_s"] >= base * (1 - 1e-9), rate
+    # A torus has no NICs, and ideal kernels have no launch cost.
+    assert rates["NIC bandwidth"]["worse_step_time_s"] == base
+    assert rates["kernel launch"]["worse_step_time_s"] == base
+    assert rates["matrix rate"]["saved_fraction"] > 0
+    spread = [r["worse_step_time_s"] - r["better_step_time_s"] for r in report["hardware"]]
+    assert spread == sorted(spread, reverse=True)
+
+
+def check_import():
+    config = os.path.join(SOURCE, "tests/data/hf/llama-3-8b.json")
+    text = run("import", "hf", config)
+    assert text.returncode == 0 and "layers: 32" in text.stdout
+    assert run("import", "hf", config).stdout == text.stdout
+    report = json.loads(run("import", "hf", config, "--format=json").stdout)
+    assert report["model"]["hidden"] == 4096
+    with tempfile.TemporaryDirectory() as folder:
+        os.symlink(config, os.path.join(folder, "config.json"))
+        scenario = os.path.join(folder, "scenario.textproto")
+        rest = """cluster { preset: "dgx-h100" chips: 8 }
+            workload { global_batch_sequences: 8 sequence_length: 2048 }
+            plan { fsdp: 8 recompute: "full" }"""
+        steps = []
+        for model in ('model { hf_config: "config.json" }', 'model { preset: "llama-3-8b" }'):
+            with open(scenario, "w") as f:
+                f.write(model + rest)
+            result = run("simulate", scenario, "--format=json", cwd="/")
+            assert result.returncode == 0, result.stderr
+            steps.append(json.loads(result.stdout)["step_time_s"])
+        assert steps[0] == steps[1], steps
+        with open(scenario, "w") as f:
+            f.write('model { hf_config: "nothing.json" }' + rest)
+        missing = run("simulate", scenario)
+        assert missing.returncode == 2 and "hf_config" in missing.stderr, missing.stderr
+        bad = os.path.join(folder, "bad.json")
+        for content in ("", "[", "{}", "[" * 100000, '{"model_type":"llama","hidden_size":"x"}'):
+            with open(bad, "w") as f:
+                f.write(content)
+            result = run("import", "hf", bad)
+            assert result.returncode == 2 and bad in result.stderr, (content[:50], result)
+
+
+check_check()
+check_sensitivity()
+check_import()
