@@ -143,6 +143,7 @@ TEST(CollectiveModel, PhasesTakeTheClosedFormOnAnIdleFabric) {
     if (named.cluster.devices() > 128 || named.cluster.twisted || named.cluster.devices() < 2) {
       continue;
     }
+    if (named.cluster.is_graph()) continue;  // closed forms know of no links beyond the ports
     const Placed placed = PlaceWhole(named.cluster);
     const Group group = placed.GroupOf({0});
     const CollectiveModel model(*placed.mesh, nullptr, Fidelity::kIdeal);
