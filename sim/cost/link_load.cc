@@ -12,11 +12,6 @@ namespace {
 
 std::size_t Index(int i) { return static_cast<std::size_t>(i); }
 
-int ShiftedBy(const RankGrid& grid, int rank, int offset) {
-  for (int d = 0; d < grid.dims(); ++d) rank = grid.Shift(rank, d, grid.Digit(offset, d));
-  return rank;
-}
-
 // Loads of explicit links, cleared by what was touched.
 class LoadMap {
  public:
@@ -78,7 +73,7 @@ std::vector<RankFlow> AllFlows(const Group& group, const TrafficPhase& phase) {
   for (int rank = 0; rank < group.size(); ++rank) {
     for (const RankFlow& flow : phase.flows) {
       CHECK_EQ(flow.src, 0);
-      flows.push_back({rank, ShiftedBy(grid, rank, flow.dst), flow.bytes, flow.combine});
+      flows.push_back({rank, grid.ShiftBy(rank, flow.dst), flow.bytes, flow.combine});
     }
   }
   return flows;
@@ -213,7 +208,7 @@ void AddShifted(const Fabric& fabric, const LinkClasses& classes, const Group& g
     for (int rank = 0; rank < group.size(); ++rank) {
       hops.clear();
       fabric.Route(group.members[Index(rank)],
-                   group.members[Index(ShiftedBy(grid, rank, example[c]->dst))], &hops);
+                   group.members[Index(grid.ShiftBy(rank, example[c]->dst))], &hops);
       for (const Hop& hop : hops) {
         if (classes.ClassOf(hop.link) == c) images.push_back(hop.link);
       }

@@ -33,6 +33,11 @@ class RankGrid {
   int Shift(int rank, int dim, int steps) const {
     return WithDigit(rank, dim, ((Digit(rank, dim) + steps) % size(dim) + size(dim)) % size(dim));
   }
+  // The rank whose digits are those of `rank` moved on by those of `offset`, each dim a ring.
+  int ShiftBy(int rank, int offset) const {
+    for (int d = 0; d < dims(); ++d) rank = Shift(rank, d, Digit(offset, d));
+    return rank;
+  }
 
  private:
   std::vector<int> size_, stride_;

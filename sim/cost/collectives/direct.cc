@@ -22,12 +22,6 @@ bool Shifts(const Group& group) {
   });
 }
 
-// The rank whose digits are those of `rank` moved on by those of `offset`.
-int Shifted(const RankGrid& grid, int rank, int offset) {
-  for (int d = 0; d < grid.dims(); ++d) rank = grid.Shift(rank, d, grid.Digit(offset, d));
-  return rank;
-}
-
 // The longest way: torus dims add up.
 Seconds Latency(const Group& group) {
   Seconds torus, longest;
@@ -97,7 +91,7 @@ class DirectAlgorithm final : public GatherAlgorithm {
     phase.flows.reserve(static_cast<std::size_t>(p));
     for (int src = 0; src < (phase.shifted ? 1 : p); ++src) {
       for (int i = 1; i < p; ++i) {
-        phase.flows.push_back({src, Shifted(grid, src, i), bytes.value() / p});
+        phase.flows.push_back({src, grid.ShiftBy(src, i), bytes.value() / p});
       }
     }
     return {phase};
@@ -128,7 +122,7 @@ class DirectAlgorithm final : public GatherAlgorithm {
     const RankGrid grid(group);
     for (int src = 0; src < group.size(); ++src) {
       for (int i = 1; i < group.size(); ++i) {
-        const int dst = Shifted(grid, src, i);
+        const int dst = grid.ShiftBy(src, i);
         schedule.messages.push_back({0, src, dst, {chunk_of(src, dst)}, false});
       }
     }
