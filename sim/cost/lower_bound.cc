@@ -11,8 +11,7 @@
 namespace meshstep {
 namespace {
 
-// Above this many devices graphs are not cut; the injection bound remains, for whole tori also the
-// counted cut.
+// Above this many devices graphs are not cut; counted cuts remain.
 constexpr int kMostDevicesCut = 8192;
 
 std::size_t Index(int i) { return static_cast<std::size_t>(i); }
@@ -94,6 +93,16 @@ std::optional<double> CountedCut(const Fabric& fabric, const Group& group, int d
   return rows * (dim.ring && dim.size > 2 ? 2 : 1) * dim.bandwidth.value();
 }
 
+// Capacity out of one unit below a network level, all its NICs or uplinks together; nothing for
+// other levels.
+std::optional<double> UnitCut(const Fabric& fabric, const Group::Dim& dim) {
+  const std::vector<Level>& levels = fabric.levels();
+  if (dim.kind != Level::Kind::kNetwork || !levels[Index(dim.level)].shifts) return std::nullopt;
+  double devices = 1;
+  for (int l = 0; l < dim.level; ++l) devices *= levels[Index(l)].extent;
+  return devices * dim.bandwidth.value();
+}
+
 // Members whose coordinate in dim d is below `digits` and, if `unit`, 0 in all dims above.
 std::vector<bool> MemberSet(const RankGrid& grid, int d, int digits, bool unit) {
   std::vector<bool> set;
@@ -115,6 +124,9 @@ class Cuts {
     double worst = 0;
     for (int d = 0; d < grid.dims(); ++d) {
       const int half = grid.size(d) / 2;
+      if (const auto capacity = UnitCut(fabric_, group_.dims[Index(d)])) {
+        worst = std::max(worst, UnitTime(grid.stride(d), *capacity));
+      }
       if (const auto capacity = CountedCut(fabric_, group_, d)) {
         const double u = static_cast<double>(grid.ranks()) / grid.size(d) * half;
         worst = std::max(worst, Time(u, *capacity));
@@ -135,6 +147,10 @@ class Cuts {
     const double p = group_.size();
     return std::max(CutBytes(collective_, bytes_, p, u), CutBytes(collective_, bytes_, p, p - u)) /
            capacity;
+  }
+  // What one unit of u ranks must get, or give, through `capacity` each way.
+  double UnitTime(double u, double capacity) const {
+    return CutBytes(collective_, bytes_, group_.size(), u) / capacity;
   }
   double GraphCut(const std::vector<bool>& set) {
     if (!graph_) graph_.emplace(fabric_);

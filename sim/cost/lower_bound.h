@@ -11,9 +11,10 @@
 //   all-to-all              (p-1)/p S / W   u (p-u)/p S / C(U)
 //   permute                 S / W           -
 // Sets U: halves along each dim of the group, and what one unit of each level holds. On a whole
-// torus C is counted (2 N/X links of a dim of X that closes, N/X of one that does not); elsewhere
-// it is a minimum cut of the fabric's graph. The bound is for one group alone on the fabric.
-// Nor is any sooner than one message between the two ranks farthest apart.
+// torus C is counted (2 N/X links of a dim of X that closes, N/X of one that does not), and so are
+// the NICs or uplinks of a unit; elsewhere it is a minimum cut of the fabric's graph. The bound is
+// for one group alone on the fabric. Nor is any sooner than one message between the two ranks
+// farthest apart.
 //
 // Source: P. Patarasuk and X. Yuan, JPDC 69(2), 2009 (all-reduce); the rest counts bytes.
 // Example: all-to-all of 64 MB per chip on 16x16 TPU v5e: cut of 32 links, 128 · 64 MB / 2 / C.
