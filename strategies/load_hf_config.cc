@@ -392,6 +392,8 @@ void Importer::Experts() {
     moe->set_groups_per_token(Int({"topk_group"}, 0, groups).value_or(groups));
   }
   DenseLayers(moe);
+  // Without a dense layer intermediate_size is of nothing.
+  if (moe->dense_layers() == 0 && moe->layer_period() <= 1) out_.clear_ffn();
 }
 
 void Importer::DenseLayers(v1::Moe* moe) {

@@ -33,6 +33,9 @@ const HardwareRate kRates[] = {
      [](double factor, Cluster* cluster) {
        cluster->chip.datasheet.link = cluster->chip.datasheet.link * factor;
        cluster->chip.interconnect.die_to_die = cluster->chip.interconnect.die_to_die * factor;
+       for (CollectiveCalibration& c : cluster->chip.collectives) {
+         for (CollectiveCalibration::PortRate& port : c.port) port.rate = port.rate * factor;
+       }
      }},
     {"NIC bandwidth",
      [](double factor, Cluster* cluster) {
@@ -44,6 +47,11 @@ const HardwareRate kRates[] = {
        cluster->chip.interconnect.latency = cluster->chip.interconnect.latency / factor;
        cluster->nodes.nic_latency = cluster->nodes.nic_latency / factor;
        for (Tier& tier : cluster->nodes.tiers) tier.latency = tier.latency / factor;
+       for (CollectiveCalibration& c : cluster->chip.collectives) {
+         c.base = c.base / factor;
+         c.rank = c.rank / factor;
+         c.rank_squared = c.rank_squared / factor;
+       }
      }},
     {"kernel launch",
      [](double factor, Cluster* cluster) {

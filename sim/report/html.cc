@@ -317,7 +317,9 @@ std::string CompareToHtml(const v1::CompareReport& report) {
                              " times the speed of ", report.scenarios(0).scenario()));
     std::vector<DifferenceBar> differences;
     for (const v1::Reason& reason : comparison.reasons()) {
-      differences.push_back({reason.part(), reason.difference_s()});
+      // The sentence begins with what it is about.
+      const std::string what = reason.text().substr(0, reason.text().find(": "));
+      differences.push_back({what, reason.difference_s()});
     }
     out += Both([&](double w) { return DifferenceChart(differences, w); });
     for (const v1::Reason& reason : comparison.reasons()) {

@@ -19,6 +19,7 @@ namespace meshstep {
 struct LinkPoint {
   Time time;
   double fraction = 0;
+  bool operator==(const LinkPoint&) const = default;
 };
 
 // Per link of the graph, in order of time; empty for a link that is never used.

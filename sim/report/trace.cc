@@ -192,16 +192,33 @@ void Tracer::MemoryCounters() {
   }
 }
 
+// Links that are used alike all the time share a counter.
 void Tracer::LinkCounters() {
   const std::vector<std::vector<LinkPoint>> usage = LinkUsage(step_.graph, run_);
-  bool declared = false;
+  std::vector<std::size_t> first;   // of each counter
+  std::vector<std::int64_t> links;  // that it stands for
   for (std::size_t l = 0; l < usage.size(); ++l) {
     if (usage[l].empty()) continue;
-    if (!std::exchange(declared, true)) out_.Process(NetworkProcess(), "network");
-    const std::string links = l < step_.links.size() ? step_.links[l].name : absl::StrCat(l);
+    const auto same =
+        std::ranges::find_if(first, [&](std::size_t other) { return usage[other] == usage[l]; });
+    const auto at = static_cast<std::size_t>(same - first.begin());
+    if (same == first.end()) {
+      first.push_back(l);
+      links.push_back(0);
+    }
+    links[at] += step_.links[l].links;
+  }
+  if (!first.empty()) out_.Process(NetworkProcess(), "network");
+  for (std::size_t i = 0; i < first.size(); ++i) {
+    std::string name = "link " + step_.links[first[i]].name;
+    if (links[i] > step_.links[first[i]].links) {
+      absl::StrAppend(&name, ", ", FormatCount(links[i]), " used alike");
+    }
     const int track = NewTrack();
-    out_.Counter(track, NetworkProcess(), "link " + links, "%");
-    for (const LinkPoint& point : usage[l]) out_.Value(track, point.time, 100 * point.fraction);
+    out_.Counter(track, NetworkProcess(), name, "%");
+    for (const LinkPoint& point : usage[first[i]]) {
+      out_.Value(track, point.time, 100 * point.fraction);
+    }
   }
 }
 
