@@ -268,6 +268,7 @@ void Coalesce(const TransferSpec& spec, std::vector<TransferSpec>* list) {
 
 std::vector<int> InternAll(const std::vector<TransferSpec>& specs, TransferTable* table) {
   std::vector<int> ids;
+  ids.reserve(specs.size());
   for (const TransferSpec& spec : specs) ids.push_back(table->Intern(spec));
   return ids;
 }

@@ -231,6 +231,7 @@ StatusOr<UnitTasks> StepBuilder::AddSend(const Where& where, int to, const std::
     const int sender = from_units[u];
     const DeviceId device = out_->units[Index(sender)].device;
     std::vector<int> coordinates;
+    coordinates.reserve(mesh_.axes().size());
     for (AxisId a = 0; a < static_cast<AxisId>(mesh_.axes().size()); ++a) {
       coordinates.push_back(a == plan_.pipeline ? to : mesh_.Coordinate(device, a));
     }
