@@ -35,6 +35,19 @@ StatusOr<bool> IsKept(const std::vector<Tier>& tiers, std::size_t i, int below, 
   return true;
 }
 
+// A job that does not fill the units of a tapered tier takes an equal share of each: fewer nodes
+// under the same uplinks. The largest share of at least half a unit; the tier unchanged if there is
+// none.
+Tier EqualShare(Tier tier, int below, int nodes) {
+  for (int share = tier.nodes; 2 * share >= tier.nodes && tier.oversubscription > 1; --share) {
+    if (nodes % share != 0 || share % below != 0) continue;
+    tier.oversubscription = std::max(1.0, tier.oversubscription * share / tier.nodes);
+    tier.nodes = share;
+    break;
+  }
+  return tier;
+}
+
 // Fills the levels with the axes in order. Returns the level that an axis does not nest with, -1 if
 // all do.
 int LevelThatDoesNotNest(std::vector<int> left, std::span<const AxisRequest> requests) {
@@ -87,6 +100,7 @@ StatusOr<std::vector<Tier>> UsedTiers(const std::vector<Tier>& declared, int nod
                           " has rails above a tier that has none; expected rails below as well");
     }
     const int below = used.empty() ? 1 : used.back().nodes;
+    tiers[i] = EqualShare(tiers[i], below, nodes);
     ASSIGN_OR_RETURN(const bool kept, IsKept(tiers, i, below, nodes));
     if (!kept) continue;
     const bool adds_nodes = tiers[i].nodes > below || used.empty();

@@ -18,6 +18,9 @@ namespace meshstep {
 //  - None declared: one tier without oversubscription.
 //  - A tier whose units the nodes do not fill evenly joins the next one if it is not
 //  oversubscribed.
+//  - A job that does not fill the units of an oversubscribed tier takes an equal share of at least
+//  half of each, under the uplinks of the whole unit: 2,048 nodes under pods of 384 at 7:1 are
+//  eight pods of 256 at 7 · 256/384.
 //  - Tiers above the first that holds all nodes are left out, except one above a tier of rails, in
 //    which traffic between rails turns around (its unit then holds one unit of the tier below).
 // Example: 48 nodes under leaves of 32 and spines of 128 are one tier of 48.

@@ -11,6 +11,7 @@
 #include "topologies/fabric.h"
 #include "topologies/load_chip.h"
 #include "topologies/load_cluster.h"
+#include "topologies/tiers.h"
 
 namespace meshstep {
 namespace {
@@ -195,11 +196,17 @@ TEST(LoadCluster, TiersThatNodesDoNotFill) {
   const std::string taper =
       "nodes { tiers { name: \"leaf\" nodes: 4 oversubscription: 2 } tiers { name: \"spine\" } }";
   EXPECT_THAT(
-      Errors(kGpu, "chips: 48 " + taper),
+      Errors(kGpu, "chips: 56 " + taper),
       ElementsAre("cluster.nodes: tiers[0] (leaf) joins 4 nodes with oversubscription 2, but "
-                  "the cluster's 6 nodes do not fill such units evenly; expected a multiple "
+                  "the cluster's 7 nodes do not fill such units evenly; expected a multiple "
                   "of 4 nodes or oversubscription 1"));
   LoadOk(kGpu, "chips: 64 " + taper);
+  // Six nodes take three of the four in each of two leaves, under the uplinks of four.
+  const auto tiers =
+      UsedTiers({{"leaf", 4, 2, Seconds(0), false}, {"spine", 0, 1, Seconds(0), false}}, 6);
+  ASSERT_TRUE(tiers.ok()) << tiers.status();
+  EXPECT_EQ(tiers->front().nodes, 3);
+  EXPECT_EQ(tiers->front().oversubscription, 2.0 * 3 / 4);
   // Without oversubscription the tier joins the next one.
   const Cluster cluster = LoadOk(
       kGpu, "chips: 48 nodes { tiers { name: \"leaf\" nodes: 4 } tiers { name: \"spine\" } }");
