@@ -12,6 +12,7 @@
 #include "sim/report/breakdown.h"
 #include "sim/report/format.h"
 #include "sim/report/memory.h"
+#include "sim/report/names.h"
 #include "strategies/model_arithmetic.h"
 
 namespace meshstep {
@@ -49,20 +50,6 @@ StepCounts CountStep(const Scenario& scenario) {
   return counts;
 }
 
-const char* NameOfPass(Pass pass) {
-  switch (pass) {
-    case Pass::kForward:
-      return "forward";
-    case Pass::kRecompute:
-      return "recompute";
-    case Pass::kBackward:
-      return "backward";
-    case Pass::kUpdate:
-      return "update";
-  }
-  return "";
-}
-
 std::string Describe(const Scenario& scenario) {
   const Cluster& cluster = scenario.cluster;
   std::string text =
@@ -91,7 +78,8 @@ std::string DescribeTask(const StepGraph& step, TaskId task, int layers) {
   if (info.layer >= 0 && info.layer < layers) where = absl::StrCat(" of layer ", info.layer);
   if (info.layer == -1) where = " of the embedding";
   if (info.layer == layers) where = " of the head";
-  return absl::StrCat(NameOfPass(info.pass), where, ", micro-batch ", info.micro_batch, ": ", name);
+  return absl::StrCat(std::string(NameOf(info.pass)), where, ", micro-batch ", info.micro_batch,
+                      ": ", name);
 }
 
 void AddThroughput(const Scenario& scenario, const StepGraph& step, const StepCounts& counts,
@@ -190,7 +178,7 @@ void AddBreakdown(const StepGraph& step, const StepBreakdown& parts, v1::Simulat
   for (const KernelTime& kernel : parts.kernels) {
     v1::ComputeRow* row = detail->add_compute();
     row->set_op(kernel.name);
-    row->set_pass(NameOfPass(kernel.pass));
+    row->set_pass(std::string(NameOf(kernel.pass)));
     row->set_count(kernel.count);
     row->set_busy_s(kernel.busy.seconds());
   }
