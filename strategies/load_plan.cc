@@ -217,6 +217,9 @@ void PlanLoader::LoadRules() {
       } else if (axis == plan_.pipeline) {
         Error(absl::StrCat(at, "axes[", k, "]"),
               "is \"pipeline\", which partitions the layers and cannot shard a dimension");
+      } else if (std::find(value.axes.begin(), value.axes.end(), axis) != value.axes.end()) {
+        Error(absl::StrCat(at, "axes[", k, "]"),
+              absl::StrCat("is \"", rule.axes(k), "\" a second time, expected each axis once"));
       } else {
         value.axes.push_back(axis);
       }
