@@ -58,7 +58,7 @@ class Loader {
 };
 
 void Loader::Dimensions() {
-  out_.name = in_.name();
+  out_.name = in_.name().empty() ? "unnamed model" : in_.name();
   out_.layers = Needed("layers", in_.has_layers(), in_.layers(), 1, kMaxLayers, "number of layers");
   out_.hidden = Needed("hidden", in_.has_hidden(), in_.hidden(), 1, kMaxWidth,
                        "width of the residual stream");

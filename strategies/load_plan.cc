@@ -140,10 +140,14 @@ void PlanLoader::LoadMesh() {
   for (const auto& [name, set] :
        {std::pair{"data", proto_.has_data()}, std::pair{"fsdp", proto_.has_fsdp()},
         std::pair{"tensor", proto_.has_tensor()}, std::pair{"pipeline", proto_.has_pipeline()},
-        std::pair{"zero_stage", proto_.has_zero_stage()},
         std::pair{"sequence_parallel", proto_.has_sequence_parallel()},
         std::pair{"order", !proto_.order().empty()}}) {
     if (set) Error(name, "is set beside mesh; expected either degrees or a mesh with rules");
+  }
+  plan_.zero_stage = proto_.zero_stage();
+  if (plan_.zero_stage < 0 || plan_.zero_stage > 2) {
+    Error("zero_stage", absl::StrCat("is ", plan_.zero_stage, " beside mesh, expected 0, 1 or 2"));
+    plan_.zero_stage = 0;
   }
   std::set<std::string> names;
   for (int i = 0; i < proto_.mesh().axes_size(); ++i) {
@@ -217,13 +221,18 @@ void PlanLoader::LoadRules() {
       } else if (axis == plan_.pipeline) {
         Error(absl::StrCat(at, "axes[", k, "]"),
               "is \"pipeline\", which partitions the layers and cannot shard a dimension");
+      } else if (std::find(value.axes.begin(), value.axes.end(), axis) != value.axes.end()) {
+        Error(absl::StrCat(at, "axes[", k, "]"),
+              absl::StrCat("is \"", rule.axes(k), "\" a second time, expected each axis once"));
       } else {
         value.axes.push_back(axis);
       }
     }
     rules->push_back(std::move(value));
   }
-  if (proto_.has_mesh() && !optimizer_rules) plan_.rules.optimizer = plan_.rules.parameters;
+  if (!optimizer_rules && (proto_.has_mesh() || plan_.zero_stage == 0)) {
+    plan_.rules.optimizer = plan_.rules.parameters;
+  }
 }
 
 void PlanLoader::CheckDevices() {

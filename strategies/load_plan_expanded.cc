@@ -47,6 +47,8 @@ void ExpandPlan(const Plan& plan, v1::Plan* proto) {
   ExpandRules(plan, plan.rules.parameters, v1::Rule::PARAMETERS, proto);
   ExpandRules(plan, plan.rules.optimizer, v1::Rule::OPTIMIZER, proto);
   ExpandRules(plan, plan.rules.residual, v1::Rule::RESIDUAL, proto);
+  // Its rules are above; that gradients follow them is not a rule.
+  if (plan.zero_stage == 2) proto->set_zero_stage(2);
   proto->set_micro_batch_sequences(static_cast<int>(plan.micro_batch_sequences));
   proto->set_schedule(plan.schedule);
   proto->set_virtual_stages(plan.virtual_stages);

@@ -34,6 +34,22 @@ Workload LoadWorkload(const v1::Workload& proto, Diagnostics* diagnostics) {
   return workload;
 }
 
+// A step is simulated for dense models.
+void RefuseUnsimulated(const v1::Model& proto, const Model& model, Diagnostics* diagnostics) {
+  constexpr char kWhy[] = "; a step is simulated for dense models only";
+  if (model.mtp_layers > 0) {
+    diagnostics->Error("model.mtp_layers",
+                       absl::StrCat("is ", model.mtp_layers, ", expected 0", kWhy));
+  }
+  if (!model.moe && !model.mla) return;
+  const char* part = model.moe ? "routed experts" : "latent attention";
+  if (model.moe ? proto.has_moe() : proto.has_mla()) {
+    diagnostics->Error(model.moe ? "model.moe" : "model.mla", absl::StrCat("gives ", part, kWhy));
+  } else {
+    diagnostics->Error("model.preset", absl::StrCat("is ", model.name, ", which has ", part, kWhy));
+  }
+}
+
 }  // namespace
 
 Scenario LoadScenario(const v1::Scenario& proto, Diagnostics* diagnostics) {
@@ -55,12 +71,7 @@ Scenario LoadScenario(const v1::Scenario& proto, Diagnostics* diagnostics) {
       diagnostics->Error(field, absl::StrCat("is ", value, ", expected at least 1 for a step"));
     }
   }
-  if (scenario.model.moe || scenario.model.mla) {
-    diagnostics->Error("model.preset",
-                       absl::StrCat("is ", scenario.model.name, ", which has ",
-                                    scenario.model.moe ? "routed experts" : "latent attention",
-                                    "; a step is simulated for dense models only"));
-  }
+  RefuseUnsimulated(proto.model(), scenario.model, diagnostics);
   if (!diagnostics->ok()) return scenario;
   scenario.plan = LoadPlan(resolved.plan(), "plan", scenario.model, scenario.cluster,
                            scenario.workload, diagnostics);

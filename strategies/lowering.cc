@@ -400,11 +400,23 @@ GraphNames StepGraph::Names() const {
   return result;
 }
 
+namespace {
+
+// An error of one field in the form of sim/base/diagnostics.h, without the place in the file.
+Status InField(const char* field, const Status& status) {
+  if (status.code() != absl::StatusCode::kInvalidArgument) return status;
+  return InvalidInput(absl::StrCat(field, ": ", std::string(status.message())));
+}
+
+}  // namespace
+
 StatusOr<StepGraph> LowerStep(const Scenario& scenario, const LoweringOptions& options) {
   const Plan& plan = scenario.plan;
   const std::unique_ptr<Fabric> fabric =
       BuildFabric(FitTiers(scenario.cluster, plan.axes), RateSet::kDatasheet, options.fidelity);
-  ASSIGN_OR_RETURN(const Mesh mesh, Mesh::Place(*fabric, plan.axes));
+  StatusOr<Mesh> placed = Mesh::Place(*fabric, plan.axes);
+  if (!placed.ok()) return InField("plan.mesh", placed.status());
+  const Mesh mesh = *std::move(placed);
   std::vector<AxisId> distinguished;
   if (plan.pipeline >= 0) distinguished.push_back(plan.pipeline);
   const LinkClasses classes(mesh, distinguished);
@@ -414,7 +426,9 @@ StatusOr<StepGraph> LowerStep(const Scenario& scenario, const LoweringOptions& o
 
   TransferTable transfers;
   const BlockContext context{&scenario.model, &plan, &scenario.workload, &compute, &transfers};
-  ASSIGN_OR_RETURN(const ModelPlan model, LowerModel(context));
+  const StatusOr<ModelPlan> lowered = LowerModel(context);
+  if (!lowered.ok()) return InField("plan.rules", lowered.status());
+  const ModelPlan& model = *lowered;
   const Sharding residual = Apply(plan.rules.residual, {"B", "T", "D"});
   const double residual_bytes =
       context.LocalElements(residual) * SizeOf(plan.precision.compute).value();

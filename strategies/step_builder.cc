@@ -167,8 +167,12 @@ StatusOr<PatternId> StepBuilder::Pattern(int transfer, DeviceId device) {
   const auto [it, added] = patterns_.try_emplace({transfer, device, -1}, -1);
   if (!added) return it->second;
   const TransferSpec& spec = transfers_[transfer];
-  ASSIGN_OR_RETURN(const CollectiveCost cost, model_.Cost(spec.collective, Bytes(spec.bytes),
-                                                          spec.axes, device, Algorithm(spec)));
+  const StatusOr<CollectiveCost> priced =
+      model_.Cost(spec.collective, Bytes(spec.bytes), spec.axes, device, Algorithm(spec));
+  if (!priced.ok()) {
+    return InvalidInput("plan.collectives: " + std::string(priced.status().message()));
+  }
+  const CollectiveCost& cost = *priced;
   if (!unfolded_ || cost.algorithm == nullptr) {
     it->second = Add(cost, transfer);
     return it->second;

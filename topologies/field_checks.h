@@ -23,7 +23,8 @@ inline double CheckedFraction(double value, const std::string& field, Diagnostic
 // Rates and sizes: finite, above 0, below 1e24 (no unit of any field gets near that).
 inline double CheckedPositive(double value, const std::string& field, Diagnostics* diagnostics) {
   if (value > 0 && value < 1e24) return value;
-  diagnostics->Error(field, absl::StrCat("is ", value, ", expected a number above 0"));
+  diagnostics->Error(field, absl::StrCat("is ", value, ", expected a number above 0",
+                                         value > 0 ? ", finite and below 1e24" : ""));
   return 1;
 }
 

@@ -166,8 +166,8 @@ Interconnect LoadInterconnect(const v1::Interconnect& proto, int devices_per_chi
         Seconds(CheckedNanoseconds(proto.latency_ns(), field + ".latency_ns", diagnostics) * 1e-9);
   }
   // 0 is "not given": one chip alone.
-  net.domain_chips = CheckedInt(std::max(proto.domain_chips(), proto.domain_chips() == 0 ? 1 : 0),
-                                1, 1 << 20, field + ".domain_chips", diagnostics);
+  net.domain_chips = CheckedInt(proto.domain_chips() == 0 ? 1 : proto.domain_chips(), 1, 1 << 20,
+                                field + ".domain_chips", diagnostics);
   net.in_network_reduction = proto.in_network_reduction();
   if (proto.has_die_to_die_gbytes_per_s()) {
     net.die_to_die = BytesPerSecond(Giga(CheckedPositive(

@@ -130,6 +130,11 @@ void LoadSlices(const v1::Cluster& proto, const std::string& field, Diagnostics*
 void LoadTorus(const v1::Cluster& proto, const std::string& field, Diagnostics* diagnostics,
                Cluster* cluster) {
   const Interconnect& net = cluster->chip.interconnect;
+  if (proto.has_nodes()) {
+    diagnostics->Error(field + ".nodes",
+                       absl::StrCat("is given, but the chip \"", cluster->chip.name,
+                                    "\" is on a torus; expected slice"));
+  }
   if (proto.slice().empty()) {
     diagnostics->Error(
         field + ".slice",

@@ -96,7 +96,8 @@ Status ReadOne(const std::string& name, const ScenarioOptions& options, Scenario
     input->proto.mutable_model()->set_hf_config(
         (std::filesystem::path(input->file).parent_path() / hf).string());
   }
-  Diagnostics diagnostics(WithOverrides(std::move(locator), options.sets));
+  input->locator = WithOverrides(std::move(locator), options.sets);
+  Diagnostics diagnostics(input->locator);
   input->scenario = LoadScenario(input->proto, &diagnostics);
   return diagnostics.status();
 }
@@ -115,11 +116,16 @@ Status CheckSize(const ScenarioInput& input, const SimulateOptions& options) {
       FormatNumber(kMaxTasks, 2), options.unfolded ? "; leave out --unfolded" : ""));
 }
 
-// Errors that are not located in a file, with its name before each line.
-std::string Prefixed(const std::string& file, const Status& status) {
+// Errors that are not located in a file, with its name before them, and the place of their field.
+std::string Prefixed(const ScenarioInput& input, const Status& status) {
   const std::string message(status.message());
-  return message.starts_with(file) || message.starts_with("--") ? message
-                                                                : absl::StrCat(file, ": ", message);
+  if (message.starts_with(input.file) || message.starts_with("--")) return message;
+  std::string place = input.file;
+  if (message.starts_with("plan.") && input.locator) {
+    const std::string found = input.locator(message.substr(0, message.find(':')));
+    if (!found.empty()) place = found;
+  }
+  return absl::StrCat(place, ": ", message);
 }
 
 }  // namespace
@@ -192,7 +198,7 @@ std::vector<v1::SimulateReport> SimulateAll(const std::vector<ScenarioInput>& in
     } else if (report.status().code() == absl::StatusCode::kInternal) {
       Fail(report.status());
     } else {
-      problems.push_back(Prefixed(input.file, report.status()));
+      problems.push_back(Prefixed(input, report.status()));
     }
   }
   if (!problems.empty()) Fail(InvalidInput(absl::StrJoin(problems, "\n")));

@@ -41,6 +41,7 @@ struct ScenarioInput {
   std::string file;
   v1::Scenario proto;
   Scenario scenario;
+  Locator locator;  // where a field of the scenario was written
 };
 
 // Ends the command with every problem of every file if there is one.

@@ -117,6 +117,35 @@ class ErrorsTest(unittest.TestCase):
         self.refuse('optimizer: "adam-fp32"', 'optimizer: "adem"', "adem")
         self.refuse("  data: 2", '  schedule: "2f2b" data: 2', "plan.schedule", "2f2b")
 
+    def test_models_that_are_not_simulated(self):
+        name = 'preset: "llama-3-70b"'
+        self.refuse(name, name + " mtp_layers: 1", "model.mtp_layers: is 1, expected 0")
+        self.refuse(name, name + " moe { experts: 8 experts_per_token: 2 expert_ffn: 512 }",
+                    "model.moe: gives routed experts")
+        self.refuse("llama-3-70b", "mixtral-8x7b", "model.preset: is mixtral-8x7b")
+        # Without a name the sentence still has a noun.
+        unnamed = GOOD.replace(name, "layers: 2 hidden: 1024 heads: 4 ffn: 4096 vocab: 1000")
+        self.assert_refused(run("simulate", self.write(unnamed)), "query heads of unnamed model")
+
+    def test_fields_that_do_not_go_together(self):
+        self.refuse("chips: 512", 'chip { preset: "tpu-v5p" } slice: "8x8x8"', "cluster.nodes")
+        self.refuse("chips: 512", "chips: 512 chip { interconnect { domain_chips: -8 } }",
+                    "domain_chips: is -8")
+        self.refuse("chips: 512", "chips: 512 chip { datasheet { hbm_bytes_per_s: inf } }",
+                    "hbm_bytes_per_s: is inf", "finite")
+
+    def test_problems_found_after_reading_have_a_place(self):
+        fsdp = "  data: 2\n  fsdp: 32\n  tensor: 8\n  sequence_parallel: true"
+        self.refuse(fsdp, '  mesh { axes { name: "a" size: 512 physical: "x" } }',
+                    "plan.mesh: axis \"a\" has physical \"x\"")
+        self.refuse("  data: 2", '  rules { dimension: "F" axes: "fsdp" of: COMPUTE } data: 2',
+                    "plan.rules: ", "share a mesh axis")
+        self.refuse("  data: 2", '  rules { dimension: "B" axes: ["fsdp", "fsdp"] of: COMPUTE } '
+                    "data: 2", "plan.rules[0].axes[1]: is \"fsdp\" a second time")
+        self.refuse("  data: 2", '  collectives { collective: "all-gather" axis: "tensor" '
+                    'algorithm: "multi-axis-ring" } data: 2',
+                    "plan.collectives: algorithm: \"multi-axis-ring\" does not run all-gather")
+
     def test_all_problems_of_all_files_at_once(self):
         first = self.write(GOOD.replace("  tensor: 8", "  tensor: 7").replace('"full"', '"ful"'),
                            "a.textproto")

@@ -123,6 +123,38 @@ TEST(BlockPlan, ZeroThreeIsFsdp) {
 }
 
 // HSDP: reduce-scatter inside, then all-reduce of the shards outside.
+// What `meshstep show scenario` prints says all that the degrees said.
+TEST(Expansion, IsTheSamePlan) {
+  for (const char* plan :
+       {"data: 8", "data: 8 zero_stage: 1", "data: 8 zero_stage: 2", "data: 8 zero_stage: 3",
+        "data: 2 fsdp: 4 zero_stage: 2", "data: 2 fsdp: 2 tensor: 2 sequence_parallel: true",
+        "tensor: 8 rules { dimension: 'D' axes: 'tensor' of: PARAMETERS }"}) {
+    v1::Scenario proto;
+    const std::string text = absl::StrCat(
+        "model { preset: 'llama-3-8b' } cluster { preset: 'dgx-h100' chips: 8 } workload { "
+        "global_batch_sequences: 8 sequence_length: 512 } plan { ",
+        plan, " }");
+    ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &proto)) << text;
+    const auto layer = [](const v1::Scenario& message) {
+      Diagnostics diagnostics;
+      const Scenario scenario = LoadScenario(message, &diagnostics);
+      EXPECT_TRUE(diagnostics.ok()) << diagnostics.status();
+      const ComputeModel compute(scenario.cluster.chip, RateSet::kDatasheet, Fidelity::kIdeal);
+      TransferTable transfers;
+      const BlockContext context{&scenario.model, &scenario.plan, &scenario.workload, &compute,
+                                 &transfers};
+      StatusOr<BlockPlan> lowered =
+          LowerBlock(BuildTransformer(scenario.model, {}).kinds[0], context);
+      EXPECT_TRUE(lowered.ok()) << lowered.status();
+      return lowered.ok() ? *std::move(lowered) : BlockPlan();
+    };
+    const BlockPlan a = layer(proto), b = layer(ExpandScenario(proto));
+    EXPECT_EQ(a.parameters, b.parameters) << plan;
+    EXPECT_EQ(a.gradients, b.gradients) << plan;
+    EXPECT_EQ(a.optimizer, b.optimizer) << plan;
+  }
+}
+
 TEST(BlockPlan, HybridShardsInsideAndReplicatesOutside) {
   const Lowered l = Lower(16, "data: 2 fsdp: 8");
   const double parameters = kLayerParameters + kNormParameters;
