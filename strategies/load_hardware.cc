@@ -14,8 +14,9 @@ namespace {
 
 constexpr char kFolder[] = "topologies/chips";
 
-// "TPU v4p" is "tpu-v4p"; the book calls tpu-v4 "v4p" and the SXM module of the H100 "H100".
-std::string PresetName(const std::string& chip) {
+}  // namespace
+
+std::string ChipPreset(const std::string& chip) {
   std::string name;
   for (char c : chip) {
     name +=
@@ -33,13 +34,11 @@ std::string PresetName(const std::string& chip) {
   for (const std::string& candidate : candidates) {
     if (std::find(presets.begin(), presets.end(), candidate) != presets.end()) return candidate;
   }
-  return name;
+  return chip;
 }
 
-}  // namespace
-
 StatusOr<einsum::Hardware> LoadHardware(const std::string& chip, RateSet rates) {
-  const StatusOr<std::string> path = PresetPath(kFolder, PresetName(chip));
+  const StatusOr<std::string> path = PresetPath(kFolder, ChipPreset(chip));
   if (!path.ok()) return InvalidInput("chip " + std::string(path.status().message()));
   v1::Chip proto;
   RETURN_IF_ERROR(ReadDataFile(*path, &proto));

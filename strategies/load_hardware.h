@@ -11,6 +11,10 @@
 
 namespace meshstep {
 
+// The preset that a name means: "v5e" is "tpu-v5e", "H100" is "h100-sxm", "v4p" is "tpu-v4". The
+// name as it is, if no preset is meant.
+std::string ChipPreset(const std::string& chip);
+
 // Error: the name and the names there are.
 StatusOr<einsum::Hardware> LoadHardware(const std::string& chip, RateSet rates);
 

@@ -26,23 +26,23 @@ struct Options {
 };
 
 const NumericOption kNumbers[] = {
-    {"params", "parameters, instead of a model"},
-    {"active", "parameters that one token uses (default all)"},
-    {"tokens", "training tokens"},
-    {"flops", "training FLOPs"},
-    {"tokens-per-parameter", "compute-optimal ratio (default 20)"},
-    {"inference-tokens", "tokens that the model will serve"},
-    {"chips", "chips"},
-    {"mfu", "fraction of the peak, 0.4 for 40 %"},
-    {"hours", "chip-hours of the run"},
-    {"days", "days of the run"},
-    {"price", "dollars per chip-hour"},
-    {"batch-tokens", "tokens of one step"},
-    {"seq", "tokens of one sequence"},
-    {"step-time", "seconds of one step"},
-    {"bytes-per-param", "bytes of parameters, gradients and optimizer state per parameter"},
-    {"layers", "layers, for activations (default: the model's)"},
-    {"model-parallel", "chips that share one copy of the state"},
+    {"params", "Parameters, instead of a model"},
+    {"active", "Parameters that one token uses (default all)"},
+    {"tokens", "Training tokens"},
+    {"flops", "Training FLOPs"},
+    {"tokens-per-parameter", "Compute-optimal ratio (default 20)"},
+    {"inference-tokens", "Tokens that the model will serve"},
+    {"chips", "Chips"},
+    {"mfu", "Fraction of the peak, 0.4 for 40 %"},
+    {"hours", "Chip-hours of the run"},
+    {"days", "Days of the run"},
+    {"price", "Dollars per chip-hour"},
+    {"batch-tokens", "Tokens of one step"},
+    {"seq", "Tokens of one sequence"},
+    {"step-time", "Seconds of one step"},
+    {"bytes-per-param", "Bytes of parameters, gradients and optimizer state per parameter"},
+    {"layers", "Layers, for activations (default: the model's)"},
+    {"model-parallel", "Chips that share one copy of the state"},
 };
 
 // Bytes of state per parameter, master copy included (as `plan.precision.optimizer`).
@@ -135,18 +135,18 @@ void Run(const Options& options) {
 void AddBudgetCommand(CLI::App* app) {
   CLI::App* command = app->add_subcommand(
       "budget",
-      "scaling laws, days of training, MFU from chip-hours, memory of the training state");
+      "Scaling laws, days of training, MFU from chip-hours, memory of the training state");
   const auto options = std::make_shared<Options>();
   AddModelOptions(command, &options->model);
   AddChipOptions(command, &options->chip);
   options->numbers.Add(command, kNumbers);
-  command->add_option("--dtype", options->dtype, "format of the FLOPs and activations (bf16)");
-  command->add_option("--parameters", options->parameters, "format of the parameters (bf16)");
-  command->add_option("--gradients", options->gradients, "format of the gradients (fp32), or none");
-  command->add_option("--optimizer", options->optimizer, "state of the optimizer (adam-fp32)")
+  command->add_option("--dtype", options->dtype, "Format of the FLOPs and activations (bf16)");
+  command->add_option("--parameters", options->parameters, "Format of the parameters (bf16)");
+  command->add_option("--gradients", options->gradients, "Format of the gradients (fp32), or none");
+  command->add_option("--optimizer", options->optimizer, "State of the optimizer (adam-fp32)")
       ->check(CLI::IsMember({"adam-fp32", "adam-fp32-no-master", "adam-bf16", "sgd", "none"}));
   command->add_option("--checkpoint", options->checkpoint,
-                      "elements kept per token and layer: D,F,F or 4xD or 8192");
+                      "Elements kept per token and layer: D,F,F or 4xD or 8192");
   AddFormatOption(command, &options->format);
   command->footer(
       "Examples:\n"

@@ -5,6 +5,7 @@
 #include "meshstep/v1/chip.pb.h"
 #include "sim/base/proto_file.h"
 #include "sim/cli/values.h"
+#include "strategies/load_hardware.h"
 #include "topologies/load_chip.h"
 
 namespace meshstep {
@@ -45,12 +46,12 @@ void Override(const Values& hw, AskedChip* asked) {
 }  // namespace
 
 void AddChipOptions(CLI::App* command, ChipInput* input) {
-  command->add_option("--chip", input->name, "a name of `meshstep list chips`");
+  command->add_option("--chip", input->name, "A name of `meshstep list chips`");
   command->add_option("--rates", input->rates, "book (default) or datasheet")
       ->check(CLI::IsMember({"book", "datasheet"}));
   command->add_option(
       "--hw", input->hw,
-      "rates over the chip's: C FLOP/s, hbm bytes, hbm_bw, W_uni or W_bidi of a torus "
+      "Rates over the chip's: C FLOP/s, hbm bytes, hbm_bw, W_uni or W_bidi of a torus "
       "axis, W into a switch, node chips of a switch, node_W out of a node, dcn out "
       "of a chip, pcie bytes/s, axes");
 }
@@ -62,7 +63,7 @@ StatusOr<AskedChip> ReadChip(const ChipInput& input, Dtype math) {
   AskedChip asked;
   if (!input.name.empty()) {
     v1::Chip message;
-    message.set_preset(input.name);
+    message.set_preset(ChipPreset(input.name));
     Diagnostics diagnostics;
     ResolvePreset("topologies/chips", "chip", &message, &diagnostics);
     RETURN_IF_ERROR(diagnostics.status());

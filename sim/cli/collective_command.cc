@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "CLI/CLI.hpp"
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "meshstep/v1/collective_report.pb.h"
 #include "sim/cli/collective_setup.h"
@@ -40,6 +41,21 @@ double BusFactor(Collective collective, double p) {
       return 1;
   }
   return 1;
+}
+
+// "AllGather", "all_gather" and "allgather" are "all-gather".
+std::string KindOf(const std::string& written) {
+  const auto letters = [](const std::string& text) {
+    std::string plain;
+    for (const char c : text) {
+      if (c != '-' && c != '_') plain += absl::ascii_tolower(static_cast<unsigned char>(c));
+    }
+    return plain;
+  };
+  for (const char* kind : {"all-gather", "reduce-scatter", "all-reduce", "all-to-all"}) {
+    if (letters(written) == letters(kind)) return kind;
+  }
+  return written;
 }
 
 // Sizes from the first to the last by factors of two.
@@ -142,7 +158,7 @@ std::string Written(const v1::CollectiveReports& reports, const Options& options
 StatusOr<v1::CollectiveReports> Run(Options options) {
   options.place.fidelity = options.fidelity == "ideal" ? Fidelity::kIdeal : Fidelity::kCalibrated;
   options.place.rates = options.rates == "book" ? RateSet::kBook : RateSet::kDatasheet;
-  ASSIGN_OR_RETURN(const Collective collective, ParseCollective(options.kind));
+  ASSIGN_OR_RETURN(const Collective collective, ParseCollective(KindOf(options.kind)));
   ASSIGN_OR_RETURN(const std::vector<double> sizes, SizesOf(options));
   ASSIGN_OR_RETURN(const CollectiveSetup setup, SetUpCollective(options.place));
   const int ranks = setup.mesh->GroupOf(setup.axes, 0).size();
@@ -170,7 +186,8 @@ void AddCollectiveCommand(CLI::App* app) {
   command->add_option("--sweep", options->sweep, "Sizes by factors of two, as 1KiB:16GiB");
   command->add_option("--cluster", options->place.cluster, "A name from `meshstep list clusters`");
   command->add_option("--slice", options->place.slice, "Of a torus cluster, as 8x8x16");
-  command->add_option("--chips", options->place.chips, "Of a cluster of nodes")
+  command
+      ->add_option("--chips", options->place.chips, "Of a cluster of nodes, or a ring of the chip")
       ->check(CLI::PositiveNumber);
   command->add_option("--axes", options->place.axes,
                       "Levels of the cluster that the group spans, as x,y or node (default: all)");

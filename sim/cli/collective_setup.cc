@@ -5,12 +5,15 @@
 #include <map>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "meshstep/v1/cluster.pb.h"
 #include "sim/base/proto_file.h"
+#include "strategies/einsum/mesh.h"
+#include "strategies/load_hardware.h"
 #include "topologies/load_cluster.h"
 
 namespace meshstep {
@@ -23,27 +26,22 @@ struct NamedSize {
 
 constexpr int kMostRanks = 1 << 17;
 
+// As `meshstep einsum` reads one: "X=4,Y=8", "{X:4,Y:8}" or "4x8" for X and Y.
 StatusOr<std::vector<NamedSize>> ParseMesh(const std::string& text) {
+  const StatusOr<einsum::Mesh> parsed = einsum::ParseMesh(text);
+  if (!parsed.ok()) return InvalidInput(absl::StrCat("--mesh: ", parsed.status().message()));
   std::vector<NamedSize> mesh;
-  std::int64_t ranks = 1;
-  for (const absl::string_view part : absl::StrSplit(text, ',')) {
-    const std::vector<std::string> sides = absl::StrSplit(part, '=');
-    int size = 0;
-    if (sides.size() != 2 || sides[0].empty() || !absl::SimpleAtoi(sides[1], &size) || size < 1) {
-      return InvalidInput(
-          absl::StrCat("--mesh: is \"", text, "\", expected NAME=SIZE,..., as X=4"));
+  for (const einsum::MeshAxis& axis : parsed->axes) {
+    if (axis.physical.size() > 1) {
+      return InvalidInput(absl::StrCat("--mesh: axis ", axis.name,
+                                       " is more than one dimension of the torus; give each "
+                                       "dimension an axis and name them in --over"));
     }
-    for (const NamedSize& other : mesh) {
-      if (other.name == sides[0]) {
-        return InvalidInput(absl::StrCat("--mesh: names \"", sides[0], "\" twice"));
-      }
-    }
-    ranks *= size;
-    if (ranks > kMostRanks) {
-      return InvalidInput(
-          absl::StrCat("--mesh: is \"", text, "\", more than ", kMostRanks, " devices"));
-    }
-    mesh.push_back({sides[0], size});
+    mesh.push_back({axis.name, axis.size});
+  }
+  if (parsed->Chips() > kMostRanks) {
+    return InvalidInput(absl::StrCat("--mesh: is \"", text.substr(0, 60), "\", more than ",
+                                     kMostRanks, " devices"));
   }
   return mesh;
 }
@@ -85,7 +83,7 @@ StatusOr<Cluster> LoadCluster(v1::Cluster proto) {
 
 StatusOr<Cluster> ClusterOfChip(const std::string& chip, const std::vector<NamedSize>& mesh) {
   v1::Cluster proto;
-  proto.mutable_chip()->set_preset(chip);
+  proto.mutable_chip()->set_preset(ChipPreset(chip));
   Diagnostics diagnostics;
   v1::Cluster resolved = proto;
   ResolveClusterPresets(&resolved, "cluster", &diagnostics);
@@ -179,11 +177,15 @@ StatusOr<CollectiveSetup> SetUpCollective(const CollectivePlace& place) {
   CollectiveSetup setup;
   std::vector<NamedSize> mesh;
   if (!place.chip.empty()) {
-    if (place.mesh.empty()) return InvalidInput("--mesh: is missing, expected NAME=SIZE,...");
-    if (!place.axes.empty() || !place.slice.empty() || place.chips != 0) {
-      return InvalidInput("--axes, --slice and --chips: go with --cluster, not with --chip");
+    if (place.mesh.empty() == (place.chips == 0)) {
+      return InvalidInput(
+          "--mesh or --chips: expected one of the two with --chip, as --mesh=X=4,Y=8");
     }
-    ASSIGN_OR_RETURN(mesh, ParseMesh(place.mesh));
+    if (!place.axes.empty() || !place.slice.empty()) {
+      return InvalidInput("--axes and --slice: go with --cluster, not with --chip");
+    }
+    ASSIGN_OR_RETURN(mesh,
+                     ParseMesh(place.mesh.empty() ? absl::StrCat("X=", place.chips) : place.mesh));
     ASSIGN_OR_RETURN(setup.cluster, ClusterOfChip(place.chip, mesh));
   } else {
     if (!place.mesh.empty() || !place.over.empty()) {
@@ -216,16 +218,23 @@ StatusOr<double> ParseByteCount(const std::string& option, const std::string& te
       {"M", 1 << 20},
       {"G", 1 << 30},
   };
-  std::size_t digits = text.find_first_not_of("0123456789.eE+-");
-  if (digits == std::string::npos) digits = text.size();
-  double value = 0;
-  const auto unit = kUnits.find(text.substr(digits));
-  if (!absl::SimpleAtod(text.substr(0, digits), &value) || unit == kUnits.end() ||
-      !std::isfinite(value) || value < 0 || value * unit->second > 1e18) {
-    return InvalidInput(
-        absl::StrCat(option, ": is \"", text, "\", expected bytes from 0 to 1e18, as 64MiB"));
+  const std::string expected = absl::StrCat(option, ": is \"", text.substr(0, 60),
+                                            "\", expected bytes from 0 to 1e18, as 64MiB");
+  double bytes = 1;
+  for (const std::string& factor : std::vector<std::string>(absl::StrSplit(text, '*'))) {
+    std::size_t digits = factor.find_first_not_of("0123456789.eE+-");
+    if (digits == std::string::npos) digits = factor.size();
+    double value = 0;
+    const auto unit = kUnits.find(
+        std::string(absl::StripLeadingAsciiWhitespace(absl::string_view(factor).substr(digits))));
+    if (!absl::SimpleAtod(factor.substr(0, digits), &value) || unit == kUnits.end() ||
+        !std::isfinite(value) || value < 0) {
+      return InvalidInput(expected);
+    }
+    bytes *= value * unit->second;
   }
-  return value * unit->second;
+  if (!(bytes <= 1e18)) return InvalidInput(expected);
+  return bytes;
 }
 
 }  // namespace meshstep

@@ -35,7 +35,8 @@ struct CollectiveSetup {
 // Error: one line per problem, naming the option.
 StatusOr<CollectiveSetup> SetUpCollective(const CollectivePlace& place);
 
-// "64", "1e9", "64MB" (10^6), "64MiB" (2^20), "64M" (2^20, as nccl-tests). Error: what it is.
+// "64", "1e9", "64MB" (10^6), "64MiB" (2^20), "64M" (2^20, as nccl-tests), or a
+// product "2*4096*8192". Error: what it is.
 StatusOr<double> ParseByteCount(const std::string& option, const std::string& text);
 
 }  // namespace meshstep

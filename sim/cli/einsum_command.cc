@@ -1,8 +1,12 @@
 // meshstep einsum: answers a mesh-sharding exercise.
 
+#include <cmath>
 #include <iostream>
 #include <memory>
 #include <optional>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "CLI/CLI.hpp"
 #include "sim/cli/commands.h"
@@ -17,8 +21,9 @@ namespace {
 using einsum::CostModel;
 
 struct Options {
-  std::string expression, mesh, dims, dtype = "bf16", reduce_dtype, chip, rates = "book", cost;
+  std::string expression, mesh, dtype = "bf16", reduce_dtype, chip, rates = "book", cost;
   std::string overlap = "max";
+  std::vector<std::string> dims;
   std::optional<double> latency, peak, hbm, link;
   bool pad = false, explain = false;
   std::size_t top = 3;
@@ -56,6 +61,13 @@ std::optional<einsum::Hardware> HardwareOf(const Options& options, const einsum:
     hardware->interconnect.wraparound = Interconnect::Wraparound::kAlways;
   }
   if (!hardware) return hardware;
+  for (const auto& [option, rate] :
+       {std::pair("--peak", options.peak), std::pair("--hbm-bandwidth", options.hbm),
+        std::pair("--link", options.link)}) {
+    if (rate && !std::isfinite(*rate)) {
+      Fail(InvalidInput(std::string(option) + " is not a finite number, expected one above 0"));
+    }
+  }
   if (options.peak) hardware->matmul.fill(FlopsPerSecond(*options.peak));
   if (options.hbm) hardware->hbm_rate = BytesPerSecond(*options.hbm);
   if (options.link) hardware->link = BytesPerSecond(*options.link);
@@ -96,7 +108,9 @@ einsum::PlanOptions PlanOptionsOf(const Options& options, const einsum::Mesh& me
 // Sizes given on the command line join those of the expression. With some but not all sizes the one
 // that is missing was forgotten; with none the answer is symbolic.
 void AddSizes(const Options& options, einsum::Expression* expression) {
-  for (const auto& [dim, size] : OrFail(einsum::ParseSizes(options.dims))) {
+  std::string sizes;
+  for (const std::string& some : options.dims) sizes += some + ",";
+  for (const auto& [dim, size] : OrFail(einsum::ParseSizes(sizes))) {
     const auto [entry, added] = expression->sizes.emplace(dim, size);
     if (!added && entry->second != size) {
       Fail(
@@ -127,16 +141,16 @@ void RunEinsum(const Options& options) {
 }
 
 void AddRateOptions(CLI::App* command, Options* options) {
-  command->add_option("--chip", options->chip, "chip, as tpu-v5p, v5e or h100-sxm");
-  command->add_option("--rates", options->rates, "the chip's book (default) or datasheet rates")
+  command->add_option("--chip", options->chip, "Chip, as tpu-v5p, v5e or h100-sxm");
+  command->add_option("--rates", options->rates, "The chip's book (default) or datasheet rates")
       ->check(CLI::IsMember({"book", "datasheet"}));
   command->add_option("--peak", options->peak, "FLOP/s of a chip, instead of the chip's")
       ->check(CLI::PositiveNumber);
-  command->add_option("--hbm-bandwidth", options->hbm, "bytes/s of HBM, instead of the chip's")
+  command->add_option("--hbm-bandwidth", options->hbm, "Bytes/s of HBM, instead of the chip's")
       ->check(CLI::PositiveNumber);
-  command->add_option("--link", options->link, "bytes/s of one link one way, instead of the chip's")
+  command->add_option("--link", options->link, "Bytes/s of one link one way, instead of the chip's")
       ->check(CLI::PositiveNumber);
-  command->add_option("--latency", options->latency, "seconds of one hop, instead of the model's")
+  command->add_option("--latency", options->latency, "Seconds of one hop, instead of the model's")
       ->check(CLI::NonNegativeNumber);
 }
 
@@ -145,17 +159,18 @@ void AddRateOptions(CLI::App* command, Options* options) {
 void AddEinsumCommand(CLI::App* app) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app->add_subcommand(
-      "einsum", "answers a mesh-sharding exercise: collectives, FLOPs, bytes, times, plans");
+      "einsum", "Answer a mesh-sharding exercise: collectives, FLOPs, bytes, times, plans");
   command->footer(kFooter);
   command
       ->add_option("expression", options->expression,
-                   "as 'A[I_X,J] * B[J,K_Y] -> C[I_X,K_Y]'; - reads standard input")
+                   "As 'A[I_X,J] * B[J,K_Y] -> C[I_X,K_Y]'; - reads standard input")
       ->required();
-  command->add_option("--mesh", options->mesh, "axes and sizes, as X=4,Y=8 or 4x8 or X=4x4,Y=8");
-  command->add_option("--dims", options->dims, "sizes, as I=8192,J=8*1024,K=2^13");
-  command->add_option("--dtype", options->dtype, "of arrays without a prefix; default bf16");
+  command->add_option("--mesh", options->mesh, "Axes and sizes, as X=4,Y=8 or 4x8 or X=4x4,Y=8");
+  command->add_option("--dims", options->dims, "Sizes, as I=8192,J=8*1024,K=2^13,L=8Ki")
+      ->allow_extra_args(false);
+  command->add_option("--dtype", options->dtype, "Of arrays without a prefix; default bf16");
   command->add_option("--reduce-dtype", options->reduce_dtype,
-                      "in which partial sums are moved; default that of the array");
+                      "In which partial sums are moved; default that of the array");
   AddRateOptions(command, options.get());
   command
       ->add_option("--cost", options->cost,
@@ -163,12 +178,12 @@ void AddEinsumCommand(CLI::App* app) {
       ->check(CLI::IsMember({"chip", "book", "ring", "no-wrap"}));
   command
       ->add_option("--overlap", options->overlap,
-                   "sort by the longer of compute and communication (max) or their sum (sum)")
+                   "Sort by the longer of compute and communication (max) or their sum (sum)")
       ->check(CLI::IsMember({"max", "sum"}));
-  command->add_flag("--pad", options->pad, "round dimensions up to what their axes divide");
-  command->add_option("--top", options->top, "plans to print as text; default 3")
+  command->add_flag("--pad", options->pad, "Round dimensions up to what their axes divide");
+  command->add_option("--top", options->top, "Plans to print as text; default 3")
       ->check(CLI::Range(1, 1000));
-  command->add_flag("--explain", options->explain, "print the derivation step by step");
+  command->add_flag("--explain", options->explain, "Print the derivation step by step");
   AddFormatOption(command, &options->format);
   command->callback([options] { RunEinsum(*options); });
 }

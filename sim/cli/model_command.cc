@@ -77,23 +77,23 @@ void Run(const Options& options) {
 
 void AddModelCommand(CLI::App* app) {
   CLI::App* command = app->add_subcommand(
-      "model", "parameters, FLOPs, activations, KV cache and arithmetic intensity of a model");
+      "model", "Parameters, FLOPs, activations, KV cache and arithmetic intensity of a model");
   const auto options = std::make_shared<Options>();
   AddModelOptions(command, &options->model);
-  command->add_option("--seq", options->sequence, "positions of a sequence (default 4096)");
-  command->add_option("--batch", options->batch, "sequences (default 1)");
-  command->add_flag("--decode", options->decode, "one new position per sequence; --seq are cached");
-  command->add_option("--dtype", options->dtype, "format of activations (default bf16)");
-  command->add_option("--weights", options->weights, "format of the weights (default --dtype)");
-  command->add_option("--kv", options->kv, "format of the KV cache (default --dtype)");
+  command->add_option("--seq", options->sequence, "Positions of a sequence (default 4096)");
+  command->add_option("--batch", options->batch, "Sequences (default 1)");
+  command->add_flag("--decode", options->decode, "One new position per sequence; --seq are cached");
+  command->add_option("--dtype", options->dtype, "Format of activations (default bf16)");
+  command->add_option("--weights", options->weights, "Format of the weights (default --dtype)");
+  command->add_option("--kv", options->kv, "Format of the KV cache (default --dtype)");
   command->add_option("--attention", options->attention, "flash (default) or unfused")
       ->check(CLI::IsMember({"flash", "unfused"}));
-  command->add_flag("--dropout", options->dropout, "dropout masks are kept");
-  command->add_option("--tensor", options->tensor, "tensor-parallel devices that share activations")
+  command->add_flag("--dropout", options->dropout, "Dropout masks are kept");
+  command->add_option("--tensor", options->tensor, "Tensor-parallel devices that share activations")
       ->check(CLI::Range(1.0, 1e6));
   command->add_flag("--sequence-parallel", options->sequence_parallel,
-                    "the other activations are shared too");
-  command->add_option("--pipeline", options->pipeline, "micro-batches in flight on the first stage")
+                    "The other activations are shared too");
+  command->add_option("--pipeline", options->pipeline, "Micro-batches in flight on the first stage")
       ->check(CLI::Range(1.0, 1e6));
   AddFormatOption(command, &options->format);
   command->footer(

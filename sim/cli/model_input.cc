@@ -86,17 +86,17 @@ const std::vector<std::string>& ModelLetters() {
 }
 
 void AddModelOptions(CLI::App* command, ModelInput* input) {
-  command->add_option("model", input->name, "a preset of `meshstep list models`, or a file");
+  command->add_option("model", input->name, "A preset of `meshstep list models`, or a file");
   command->add_option("--dims", input->dims,
-                      "dimensions by letter, over the preset's: L layers, D hidden, F MLP width, "
+                      "Dimensions by letter, over the preset's: L layers, D hidden, F MLP width, "
                       "N query heads, K KV heads, H head size, V vocabulary, P position table, "
                       "E experts, k experts per token; also B, T, S");
-  command->add_option("--set", input->set, "one field, as moe.shared_experts=1 or qkv_bias=true");
+  command->add_option("--set", input->set, "One field, as moe.shared_experts=1 or qkv_bias=true");
   command
       ->add_option("--mlp", input->mlp,
                    "gated (three matrices; default without a preset) or plain (two)")
       ->check(CLI::IsMember({"gated", "plain"}));
-  command->add_flag("--tied", input->tied, "the head uses the embedding table");
+  command->add_flag("--tied", input->tied, "The head uses the embedding table");
 }
 
 StatusOr<Model> ReadModel(const ModelInput& input, const Values& dims) {

@@ -15,7 +15,10 @@ StatusOr<Values> NumericOptions::Read() const {
   Values values;
   for (const auto& [name, text] : texts_) {
     if (text.empty()) continue;
-    ASSIGN_OR_RETURN(const double value, ParseNumber("--" + name, text));
+    const bool percent = name == "mfu" && text.back() == '%';
+    const std::string number = percent ? text.substr(0, text.size() - 1) : text;
+    ASSIGN_OR_RETURN(double value, ParseNumber("--" + name, number));
+    if (percent) value /= 100;
     if (value <= 0) {
       return InvalidInput(absl::StrCat("--", name, ": is ", text, ", expected a number above 0"));
     }

@@ -28,28 +28,28 @@ struct Options {
 };
 
 const NumericOption kNumbers[] = {
-    {"chips", "chips that share the work"},
-    {"flops", "chip: FLOPs to do"},
-    {"bytes", "chip: bytes to stream"},
-    {"price", "chip: dollars per hour"},
-    {"units", "chip: vector or matrix units"},
-    {"lanes", "chip: lanes of a unit"},
-    {"flops-per-lane", "chip: FLOPs of a lane and cycle (default 1)"},
-    {"clock", "chip: Hz"},
-    {"vector-flops", "chip: FLOP/s, for the clock"},
-    {"nodes-per-replica", "training: nodes that one replica of the model spans"},
-    {"stages", "training: pipeline stages"},
-    {"micro-batches", "training: micro-batches of a step"},
-    {"params", "inference: parameters, instead of a model"},
-    {"active", "inference: parameters that one token uses"},
-    {"kv-per-token", "inference: bytes of keys and values per position"},
-    {"kv-per-sequence", "inference: bytes of keys and values per sequence"},
-    {"steps", "inference: tokens that a request decodes"},
-    {"latency", "inference: seconds that a step may take"},
-    {"mfu", "inference: fraction of the peak that prefill reaches (default 1)"},
-    {"prefill-time", "inference: seconds of a prefill, instead of worked out"},
-    {"step-time", "inference: seconds of a step, instead of worked out"},
-    {"beta", "inference: HBM rate over link rate, instead of the chip's"},
+    {"chips", "Chips that share the work"},
+    {"flops", "Chip: FLOPs to do"},
+    {"bytes", "Chip: bytes to stream"},
+    {"price", "Chip: dollars per hour"},
+    {"units", "Chip: vector or matrix units"},
+    {"lanes", "Chip: lanes of a unit"},
+    {"flops-per-lane", "Chip: FLOPs of a lane and cycle (default 1)"},
+    {"clock", "Chip: Hz"},
+    {"vector-flops", "Chip: FLOP/s, for the clock"},
+    {"nodes-per-replica", "Training: nodes that one replica of the model spans"},
+    {"stages", "Training: pipeline stages"},
+    {"micro-batches", "Training: micro-batches of a step"},
+    {"params", "Inference: parameters, instead of a model"},
+    {"active", "Inference: parameters that one token uses"},
+    {"kv-per-token", "Inference: bytes of keys and values per position"},
+    {"kv-per-sequence", "Inference: bytes of keys and values per sequence"},
+    {"steps", "Inference: tokens that a request decodes"},
+    {"latency", "Inference: seconds that a step may take"},
+    {"mfu", "Inference: fraction of the peak that prefill reaches (default 1)"},
+    {"prefill-time", "Inference: seconds of a prefill, instead of worked out"},
+    {"step-time", "Inference: seconds of a step, instead of worked out"},
+    {"beta", "Inference: HBM rate over link rate, instead of the chip's"},
 };
 
 Dtype FormatOf(const std::string& option, const std::string& name) {
@@ -121,18 +121,18 @@ void Run(const Options& options) {
 
 void AddRooflineCommand(CLI::App* app) {
   CLI::App* command = app->add_subcommand(
-      "roofline", "what binds a chip, a matmul, attention, a training plan, or serving");
+      "roofline", "What binds a chip, a matmul, attention, a training plan, or serving");
   const auto options = std::make_shared<Options>();
-  command->add_option("kind", options->kind, "chip, matmul, attention, training or inference")
+  command->add_option("kind", options->kind, "Chip, matmul, attention, training or inference")
       ->required()
       ->check(CLI::IsMember({"chip", "matmul", "attention", "training", "inference"}));
   AddModelOptions(command, &options->dims);
   AddChipOptions(command, &options->chip);
-  command->add_option("--dtype", options->dtype, "format of activations (default bf16)");
-  command->add_option("--weights", options->weights, "format of the weights (default --dtype)");
-  command->add_option("--math", options->math, "format of the FLOPs (default --dtype)");
-  command->add_option("--kv", options->kv, "format of the KV cache (default --dtype)");
-  command->add_option("--memory", options->memory, "where operands are: hbm (default), vmem, host")
+  command->add_option("--dtype", options->dtype, "Format of activations (default bf16)");
+  command->add_option("--weights", options->weights, "Format of the weights (default --dtype)");
+  command->add_option("--math", options->math, "Format of the FLOPs (default --dtype)");
+  command->add_option("--kv", options->kv, "Format of the KV cache (default --dtype)");
+  command->add_option("--memory", options->memory, "Where operands are: hbm (default), vmem, host")
       ->check(CLI::IsMember({"hbm", "vmem", "host"}));
   options->numbers.Add(command, kNumbers);
   AddFormatOption(command, &options->format);

@@ -17,6 +17,13 @@ constexpr double kLargest = 1e40;
 }  // namespace
 
 StatusOr<double> ParseNumber(const std::string& option, const std::string& text) {
+  const std::size_t times = text.find('*');
+  if (times != std::string::npos) {
+    ASSIGN_OR_RETURN(const double first, ParseNumber(option, text.substr(0, times)));
+    ASSIGN_OR_RETURN(const double rest, ParseNumber(option, text.substr(times + 1)));
+    if (first * rest <= kLargest) return first * rest;
+    return InvalidInput(absl::StrCat(option, ": is above ", kLargest, ", expected less"));
+  }
   char* end = nullptr;
   const double number = std::strtod(text.c_str(), &end);
   const std::map<std::string, double> factors = {

@@ -222,7 +222,7 @@ std::string OtherPlans(const Expression& expression, const PlanOptions& options,
   }
   if (answer.plans_found == 1) return "\n  3. There is no other plan\n";
   if (answer.missing.empty()) {
-    return absl::StrCat("\n  3. None of the other ", answer.plans_found - 1, " plans is better\n");
+    return absl::StrCat("\n  3. None of the ", answer.plans_found, " plans is better than it\n");
   }
   std::string text = "\n  3. The other plans; which is best depends on the sizes\n";
   for (const PlanAnswer& plan : answer.plans) {

@@ -118,6 +118,14 @@ const ArrayMemory* ExerciseAnswer::Find(const std::string& array) const {
 
 std::optional<double> ExerciseAnswer::BytesOf(const std::string& quantity) const {
   if (answer_.memory.empty()) return std::nullopt;
+  // Bytes on one chip: "local_bytes", "local_A_bytes", "A_local_bytes", "A_bytes_per_chip".
+  if (quantity == "local_bytes") return IfKnown(answer_.memory.back().bytes_per_chip);
+  for (const ArrayMemory& memory : answer_.memory) {
+    if (quantity == "local_" + memory.name + "_bytes" || quantity == memory.name + "_local_bytes" ||
+        quantity == memory.name + "_bytes_per_chip") {
+      return IfKnown(memory.bytes_per_chip);
+    }
+  }
   if (quantity.ends_with("_bytes")) {
     const ArrayMemory* memory = Find(quantity.substr(0, quantity.size() - 6));
     return memory == nullptr ? std::nullopt : IfKnown(memory->bytes_one_copy);
@@ -157,6 +165,9 @@ std::optional<double> ExerciseAnswer::NumberOf(const std::string& quantity,
   const CostModel model = exercise_.options.model;
   const double comms = CommunicationSeconds(plan, model, model == CostModel::kBook);
   const Hardware hardware = exercise_.options.hardware.value_or(Hardware());
+  // Unknown if either is: std::max would pass over what is not a number.
+  const double upper = plan.compute_s + comms;
+  const double lower = std::isnan(upper) ? upper : std::max(comms, plan.compute_s);
   const std::map<std::string, double> values = {
       {"flops_theoretical", answer_.flops_theoretical},
       {"flops_total", answer_.flops_theoretical},
@@ -173,9 +184,9 @@ std::optional<double> ExerciseAnswer::NumberOf(const std::string& quantity,
       {"t_comms_book", CommunicationSeconds(plan, CostModel::kBook)},
       {"t_comms_exact_ring", CommunicationSeconds(plan, CostModel::kRing)},
       {"t_hbm", plan.hbm_s},
-      {"t", std::max(plan.compute_s, comms)},
-      {"t_lower", std::max(plan.compute_s, comms)},
-      {"t_upper", plan.compute_s + comms},
+      {"t", lower},
+      {"t_lower", lower},
+      {"t_upper", upper},
   };
   const auto found = values.find(quantity);
   if (found != values.end()) return IfKnown(found->second);

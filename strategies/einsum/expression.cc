@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 #include <limits>
 #include <utility>
 
@@ -13,8 +14,11 @@ bool Contains(const std::vector<std::string>& names, const std::string& name) {
 }
 
 std::string Number(double value) {
-  std::string text = std::to_string(value);
-  if (value == std::floor(value) && value < 1e18) text = std::to_string(static_cast<long>(value));
+  if (value == std::floor(value) && std::abs(value) < 1e18) {
+    return std::to_string(static_cast<long>(value));
+  }
+  char text[32];
+  std::snprintf(text, sizeof text, "%.6g", value);
   return text;
 }
 

@@ -47,6 +47,25 @@ std::vector<Token> Scan(const std::string& text) {
   return tokens;
 }
 
+// The first number of a mesh that is not a whole one ("-1", "1e9", "2.5", "4x"), if there is one.
+// Digits inside a name (X1, v5e-16) are no number.
+std::string NotWhole(const std::string& text) {
+  auto in_name = [&](std::size_t i) { return IsWordStart(text[i]) || IsDigit(text[i]); };
+  auto is_sign = [&](std::size_t i) { return text[i] == '-' || text[i] == '+' || text[i] == '.'; };
+  std::size_t start = 0, end = 0;
+  for (std::size_t i = 0; i < text.size(); i = std::max(end, i + 1)) {
+    if (!in_name(i) && !is_sign(i)) continue;
+    start = i;
+    for (end = i; end < text.size() && (in_name(end) || is_sign(end) || text[end] == '*');) ++end;
+    const std::string word = text.substr(start, end - start);
+    if (IsWordStart(word[0]) || word.find_first_of("0123456789") == std::string::npos) continue;
+    if (word.find_first_not_of("0123456789x*") != std::string::npos || !IsDigit(word.back())) {
+      return word;
+    }
+  }
+  return "";
+}
+
 // "4x4" as its factors. A number too large for an int becomes 0, which MakeMesh refuses.
 std::vector<int> Factors(const std::string& text) {
   std::vector<int> factors;
@@ -191,6 +210,11 @@ StatusOr<Mesh> ParseMesh(const std::string& text) {
   if (text.size() > 8192) {
     return InvalidInput("the mesh is " + std::to_string(text.size()) +
                         " characters long, expected at most 8192");
+  }
+  const std::string not_whole = NotWhole(text);
+  if (!not_whole.empty()) {
+    return InvalidInput("size \"" + not_whole.substr(0, 60) +
+                        "\" in the mesh is not a whole number; " + kHowToWrite);
   }
   const std::vector<Token> tokens = Scan(text);
   const bool two_lists = std::any_of(tokens.begin(), tokens.end(), [](const Token& t) {

@@ -13,7 +13,27 @@ namespace {
 
 constexpr std::size_t kMaxSizes = 65536;  // characters
 
-// "8*1024", "2^17", "1e15", "4096". NaN if it is none of these.
+// What a suffix at the front of `text` multiplies by, and is removed: Ki is 1024, k or K 1000.
+double TakeSuffix(std::string_view* text) {
+  static constexpr std::array<std::pair<std::string_view, double>, 8> kSuffixes = {{
+      {"Ki", 1024.0},
+      {"Mi", 1024.0 * 1024},
+      {"Gi", 1024.0 * 1024 * 1024},
+      {"k", 1e3},
+      {"K", 1e3},
+      {"M", 1e6},
+      {"G", 1e9},
+      {"B", 1e9},
+  }};
+  for (const auto& [suffix, factor] : kSuffixes) {
+    if (!text->starts_with(suffix)) continue;
+    text->remove_prefix(suffix.size());
+    return factor;
+  }
+  return 1;
+}
+
+// "8*1024", "2^17", "1e15", "8Ki", "4096". NaN if it is none of these.
 double EvaluateSize(std::string_view text) {
   double product = 1;
   while (true) {
@@ -29,7 +49,7 @@ double EvaluateSize(std::string_view text) {
       text.remove_prefix(static_cast<std::size_t>(result.ptr - text.data()));
       factor = std::pow(factor, power);
     }
-    product *= factor;
+    product *= factor * TakeSuffix(&text);
     if (text.empty()) return product;
     if (text[0] != '*' && text[0] != 'x') return std::nan("");
     text.remove_prefix(1);

@@ -35,6 +35,19 @@ class CollectiveCommand(unittest.TestCase):
         self.assertAlmostEqual(out['busbw_bytes_per_s'], 2**26 / out['time_s'] * 3 / 4, delta=1)
         self.assertLessEqual(out['lower_bound_s'], out['time_s'])
 
+    def test_spellings_of_a_student_are_the_same_question(self):
+        asked = collective('all-gather', '--bytes=67108864', '--chip=tpu-v5p', '--mesh=X=4,Y=4',
+                           '--over=X,Y')
+        for kind, size, chip, mesh in (
+                ('AllGather', '64MiB', 'v5p', '4x4'),
+                ('all_gather', '2*4096*8192', 'TPU v5p', '{X:4, Y:4}'),
+                ('allgather', '64 MiB', 'tpu-v5p', 'X:4,Y:4')):
+            self.assertEqual(asked, collective(kind, '--bytes=' + size, '--chip=' + chip,
+                                               '--mesh=' + mesh, '--over=XY'))
+        self.assertEqual(
+            collective('AllReduce', '--bytes=1GB', '--chip=H100', '--chips=8'),
+            collective('all-reduce', '--bytes=1e9', '--chip=h100-sxm', '--mesh=X=8'))
+
     def test_all_to_all_on_a_pod_reaches_its_bisection(self):
         # 16x16: 256 chips of 64 MB, half of half of it over 32 links of 50 GB/s, 16 hops.
         out = collective('all-to-all', '--bytes=64MB', '--cluster=tpu-v5e', '--slice=16x16',

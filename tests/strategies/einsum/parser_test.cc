@@ -1,11 +1,13 @@
 #include "strategies/einsum/parser.h"
 
 #include <fstream>
+#include <map>
 #include <random>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
+#include "strategies/einsum/spelling.h"
 
 namespace meshstep::einsum {
 namespace {
@@ -136,6 +138,15 @@ TEST(ParserTest, NumberFormatsAndSizes) {
   EXPECT_EQ(expression->sizes.at("F"), 512);
 }
 
+TEST(ParserTest, SizesTakeSuffixes) {
+  const auto sizes = ParseSizes("B=8Ki,D=2Mi,T=128k,N=1M,F=4*1Ki");
+  ASSERT_TRUE(sizes.ok()) << sizes.status();
+  const std::map<std::string, double> expected = {
+      {"B", 8 * 1024}, {"D", 2 * 1024 * 1024}, {"T", 128e3}, {"N", 1e6}, {"F", 4 * 1024}};
+  EXPECT_EQ(*sizes, expected);
+  EXPECT_THAT(std::string(ParseSizes("B=8kk").status().message()), HasSubstr("not NAME=NUMBER"));
+}
+
 TEST(ParserTest, MeshSpellings) {
   for (const char* text :
        {"X=4,Y=8", "{X:4, Y:8}", "Mesh({'X': 4, 'Y': 8})", "4x8", "v5e 4x8",
@@ -145,6 +156,8 @@ TEST(ParserTest, MeshSpellings) {
   }
   EXPECT_EQ(ToString(MeshOf("16x16x16")), "{X:16,Y:16,Z:16}");
   EXPECT_EQ(MeshOf("v5e 4x4").chip, "v5e");
+  EXPECT_EQ(MeshOf("tpu-v5p 4x4").chip, "tpu-v5p");
+  EXPECT_EQ(ToString(MeshOf("X1=4,Y_2=8")), "{X1:4,Y_2:8}");
   EXPECT_THAT(MeshOf("X=4x4,Y=2").axes[0].physical, ::testing::ElementsAre(4, 4));
   EXPECT_EQ(MeshOf("X=4x4,Y=2").axes[0].size, 16);
 }
@@ -156,6 +169,11 @@ TEST(ParserTest, BadMeshes) {
   EXPECT_THAT(message("X=0"), HasSubstr("axis X of the mesh has a size out of range"));
   EXPECT_THAT(message("X=99999999999999999999"), HasSubstr("out of range"));
   EXPECT_THAT(message("X=4,X=8"), HasSubstr("axis X is twice"));
+  for (const char* size : {"-1", "+4", "1e9", "2.5", "4x", "4.", ".5"}) {
+    EXPECT_THAT(message("X=" + std::string(size)),
+                HasSubstr("\"" + std::string(size) + "\" in the mesh is not a whole number"));
+  }
+  EXPECT_THAT(message("4x"), HasSubstr("not a whole number"));
   EXPECT_THAT(message("X=4,Y"), HasSubstr("is not NAME=SIZE"));
   EXPECT_THAT(message(""), HasSubstr("0 sizes"));
   std::string many;
