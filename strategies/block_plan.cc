@@ -177,7 +177,9 @@ Status BlockLowering::ElementwiseBackward(const Op& op, PassBuilder* pass) {
     after.push_back(pass->StepOf({output, true}));
     bytes += pass->StoredBytes(output);
   }
-  const bool only_adds = op.saved.empty() && op.weights.empty();
+  // A sum hands its gradient on to every term.
+  const bool only_adds =
+      op.saved.empty() && op.weights.empty() && op.inputs.size() > 1 && op.outputs.size() == 1;
   int step = after.front();
   if (!only_adds) {
     for (const ArrayId saved : op.saved) bytes += pass->StoredBytes(saved);

@@ -35,6 +35,7 @@ class LayerBuilder {
   ArrayId Project(ArrayId heads, const std::string& head_out);
   ArrayId Mlp(ArrayId x, const std::string& name, const std::string& width);
   ArrayId Experts(ArrayId x);
+  ArrayId RoutedMlp(ArrayId x);
   ArrayId Activate(const std::string& name, ArrayId gate, ArrayId in, const Dims& dims);
   ArrayId AddBranch(const std::string& name, ArrayId x, ArrayId branch);
   ArrayId ProjectStreams(ArrayId x);
@@ -183,19 +184,8 @@ ArrayId LayerBuilder::Mlp(ArrayId x, const std::string& name, const std::string&
   return out;
 }
 
-// Router, the experts of each token, and those that every token uses.
-ArrayId LayerBuilder::Experts(ArrayId x) {
-  b_.SetPart(Op::Part::kRouter);
-  const ArrayId logits = b_.Activation("router_logits", {"B", "T", "E"}, kFp32Bytes);
-  b_.Matmul("router", x, {{"W_router", {"D", "E"}}}, {logits});
-  const ArrayId scores = b_.Activation("router_scores", {"B", "T", "E"}, kFp32Bytes);
-  const ArrayId gates = b_.Activation("gates", {"B", "T", "A"}, kFp32Bytes);
-  std::vector<ArrayId> bias;
-  if (m_.moe->router_bias) bias.push_back(b_.Parameter({"b_router", {"E"}}));
-  Op& routing = b_.Elementwise("routing", {logits}, {scores, gates}, kRoutingFlops);
-  routing.weights = bias;
-  routing.saved = {scores, gates};
-
+// Tokens at their experts, through the experts' MLPs: [B,T,A,D] to be combined.
+ArrayId LayerBuilder::RoutedMlp(ArrayId x) {
   b_.SetPart(Op::Part::kMlp);
   const Dims routed = {"B", "T", "A", "D"}, inner = {"B", "T", "A", "F_e"};
   const ArrayId sent = b_.Activation("x_routed", routed);
@@ -221,6 +211,23 @@ ArrayId LayerBuilder::Experts(ArrayId x) {
   Op& out = b_.Matmul("experts_out", act, {{"W_out_experts", {"E", "F_e", "D"}}}, {back}, biases);
   out.kind = Op::Kind::kExperts;
   out.big_matmul = true;
+  return back;
+}
+
+// Router, the experts of each token, and those that every token uses.
+ArrayId LayerBuilder::Experts(ArrayId x) {
+  b_.SetPart(Op::Part::kRouter);
+  const ArrayId logits = b_.Activation("router_logits", {"B", "T", "E"}, kFp32Bytes);
+  b_.Matmul("router", x, {{"W_router", {"D", "E"}}}, {logits});
+  const ArrayId scores = b_.Activation("router_scores", {"B", "T", "E"}, kFp32Bytes);
+  const ArrayId gates = b_.Activation("gates", {"B", "T", "A"}, kFp32Bytes);
+  std::vector<ArrayId> bias;
+  if (m_.moe->router_bias) bias.push_back(b_.Parameter({"b_router", {"E"}}));
+  Op& routing = b_.Elementwise("routing", {logits}, {scores, gates}, kRoutingFlops);
+  routing.weights = bias;
+  routing.saved = {scores, gates};
+
+  const ArrayId back = RoutedMlp(x);
   const ArrayId combined = b_.Activation("experts_branch", kTokens);
   b_.Other(Op::Kind::kCombine, "combine", {back, gates}, {combined}).saved = {back, gates};
   if (m_.moe->shared_experts == 0) return combined;

@@ -8,8 +8,8 @@
 
 namespace meshstep {
 
-// Up to `count` of `names`: those that contain `name` first, then by edit distance; equals keep their
-// order.
+// Up to `count` of `names`: those that contain `name` first, then by edit distance; equals keep
+// their order.
 std::vector<std::string> NearestNames(const std::string& name, std::vector<std::string> names,
                                       std::size_t count);
 

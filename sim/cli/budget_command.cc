@@ -103,6 +103,10 @@ void Run(const Options& options) {
   StatusOr<Values> dims = ParseValues("--dims", options.model.dims, ModelLetters());
   if (!dims.ok()) Fail(dims.status());
   AddModelNumbers(options, &*dims, &*numbers);
+  if (!numbers->contains("params") && !numbers->contains("flops") && !numbers->contains("hours") &&
+      !numbers->contains("active")) {
+    Fail(InvalidInput("budget: needs a model, --params, --flops or --hours"));
+  }
   if (numbers->contains("mfu") && numbers->at("mfu") > 1) {
     Fail(InvalidInput("--mfu: is above 1, expected a fraction such as 0.4"));
   }

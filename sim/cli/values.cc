@@ -9,6 +9,12 @@
 #include "absl/strings/str_split.h"
 
 namespace meshstep {
+namespace {
+
+// Products of a few numbers stay finite.
+constexpr double kLargest = 1e40;
+
+}  // namespace
 
 StatusOr<double> ParseNumber(const std::string& option, const std::string& text) {
   char* end = nullptr;
@@ -17,7 +23,8 @@ StatusOr<double> ParseNumber(const std::string& option, const std::string& text)
       {"", 1},     {"k", 1e3},  {"K", 1e3},  {"M", 1e6},   {"G", 1e9},          {"B", 1e9},
       {"T", 1e12}, {"P", 1e15}, {"E", 1e18}, {"Ki", 1024}, {"Mi", 1024 * 1024}, {"Gi", 1 << 30}};
   const auto factor = factors.find(end);
-  if (end == text.c_str() || factor == factors.end() || !std::isfinite(number) || number < 0) {
+  if (end == text.c_str() || factor == factors.end() || !std::isfinite(number) || number < 0 ||
+      number * factor->second > kLargest) {
     return InvalidInput(absl::StrCat(option, ": is \"", text,
                                      "\", expected a number such as 4096, 1e9, 8Ki or 70B"));
   }

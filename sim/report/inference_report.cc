@@ -168,6 +168,13 @@ void FillSharding(const RooflineInput& in, v1::InferenceBounds* out) {
 }  // namespace
 
 StatusOr<v1::RooflineReport> InferenceQuestion(const RooflineInput& in) {
+  if (!in.model && !HasNumber(in.numbers, "params")) {
+    return InvalidInput("inference: needs a model (a preset, or --dims with L) or --params");
+  }
+  if (in.chip.hbm_bytes_per_s <= 0 || in.chip.hbm_bytes <= 0) {
+    return InvalidInput(
+        "inference: needs the HBM of the chip (--chip, or --hw=hbm=...,hbm_bw=...)");
+  }
   v1::RooflineReport report;
   report.set_chip(in.chip_name);
   v1::InferenceBounds* out = report.mutable_inference();

@@ -20,7 +20,9 @@ std::string Monomial(double coefficient, const std::vector<std::string>& up,
   auto joined = [&](const std::vector<std::string>& factors) {
     const bool letters = std::all_of(factors.begin(), factors.end(), is_letter);
     std::string text;
-    for (const std::string& factor : factors) text += (text.empty() || letters ? "" : "·") + factor;
+    for (const std::string& factor : factors) {
+      text += (text.empty() || letters ? "" : "·") + factor;
+    }
     return text;
   };
   char number[32];

@@ -51,4 +51,17 @@ std::vector<std::vector<bool>> Rings(const Hardware& hardware, const Mesh& mesh)
   return rings;
 }
 
+std::string LinesOf(const Hardware& hardware, const Mesh& mesh) {
+  const std::vector<std::vector<bool>> rings = Rings(hardware, mesh);
+  std::string lines;
+  for (std::size_t a = 0; a < rings.size(); ++a) {
+    for (std::size_t i = 0; i < rings[a].size(); ++i) {
+      if (rings[a][i] || mesh.axes[a].physical[i] == 1) continue;
+      lines += (lines.empty() ? "" : ", ") + mesh.axes[a].name;
+      break;
+    }
+  }
+  return lines;
+}
+
 }  // namespace meshstep::einsum

@@ -37,6 +37,9 @@ Hardware HardwareOf(const Chip& chip, RateSet rates);
 // physical dimension of the mesh is taken as one of the torus; those not named have size 1.
 std::vector<std::vector<bool>> Rings(const Hardware& hardware, const Mesh& mesh);
 
+// The axes that are lines on this chip: "X, Y"; "" if there are none.
+std::string LinesOf(const Hardware& hardware, const Mesh& mesh);
+
 }  // namespace meshstep::einsum
 
 #endif  // MESHSTEP_STRATEGIES_EINSUM_HARDWARE_H_

@@ -9,7 +9,6 @@
 #include <utility>
 
 #include "sim/base/check.h"
-#include "strategies/einsum/formula.h"
 #include "strategies/einsum/layout.h"
 #include "strategies/einsum/step_cost.h"
 
@@ -423,7 +422,7 @@ class Planner {
           "the dimensions are so large that the FLOPs are not a number of a double; "
           "make them smaller");
     }
-    for (const Array& array : arrays_) answer_.memory.push_back(MemoryOf(array));
+    for (const Array& array : arrays_) answer_.memory.push_back(cost_.MemoryOf(array));
     for (const Statement& s : expression_.statements) {
       if (s.kind == StatementKind::kArray) answer_.result = ToString(s.inputs[0], mesh());
     }
@@ -431,43 +430,15 @@ class Planner {
     return absl::OkStatus();
   }
 
-  ArrayMemory MemoryOf(const Array& array) const {
-    ArrayMemory memory;
-    memory.array = ToString(array, mesh());
-    memory.name = array.name;
-    double elements = 1;
-    for (const ShardedDim& dim : array.sharding.dims) {
-      memory.local_shape.push_back(LocalElements({{dim}, {}}, mesh(), expression_.sizes));
-      elements *= SizeOf(dim.name, expression_.sizes);
-    }
-    memory.bytes_per_chip = cost_.LocalBytes(array);
-    memory.formula = LocalBytesFormula(array, cost_.DtypeOf(array), mesh());
-    memory.bytes_all_chips = memory.bytes_per_chip * mesh().Chips();
-    memory.bytes_one_copy = elements * meshstep::SizeOf(cost_.DtypeOf(array)).value();
-    return memory;
-  }
-
-  // Why the default model may be slower than the book's V/W.
-  void NoteLines() {
-    if (options_.model != CostModel::kChip || options_.hardware->is_switch()) return;
-    const std::vector<std::vector<bool>> rings = Rings(*options_.hardware, mesh());
-    std::string lines;
-    for (std::size_t a = 0; a < rings.size(); ++a) {
-      for (std::size_t i = 0; i < rings[a].size(); ++i) {
-        if (rings[a][i] || mesh().axes[a].physical[i] == 1) continue;
-        lines += (lines.empty() ? "" : ", ") + mesh().axes[a].name;
-        break;
-      }
-    }
-    if (lines.empty()) return;
-    AddNote("taken as physical dimensions of " + options_.hardware->name + ", " + lines +
-            " do not close into rings; --cost=book assumes that they do, and X=4x4 spans two "
-            "dimensions");
-  }
-
   void NoteHardware() {
     if (!options_.hardware || answer_.plans.empty()) return;
-    if (answer_.plans[0].communication_s > 0) NoteLines();
+    const std::string lines = LinesOf(*options_.hardware, mesh());
+    const bool as_chip = options_.model == CostModel::kChip && !options_.hardware->is_switch();
+    if (as_chip && !lines.empty() && answer_.plans[0].communication_s > 0) {
+      AddNote("taken as physical dimensions of " + options_.hardware->name + ", " + lines +
+              " do not close into rings; --cost=book assumes that they do, and X=4x4 spans two "
+              "dimensions");
+    }
     for (const Step& step : answer_.plans[0].steps) {
       if (step.is_product && options_.hardware->peak(step.dtype).value() <= 0) {
         AddNote(options_.hardware->name + " has no peak rate for " +

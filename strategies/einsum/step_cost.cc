@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "strategies/einsum/formula.h"
 #include "strategies/einsum/reshard_variants.h"
 
 namespace meshstep::einsum {
@@ -83,6 +84,22 @@ Step StepCost::Move(const Array& array, const ReshardStep& reshard) const {
   step.latency_s = time.latency_s > time.bandwidth_s ? time.latency_s : 0;
   step.formula = time.formula;
   return step;
+}
+
+ArrayMemory StepCost::MemoryOf(const Array& array) const {
+  ArrayMemory memory;
+  memory.array = ToString(array, expression_.mesh);
+  memory.name = array.name;
+  double elements = 1;
+  for (const ShardedDim& dim : array.sharding.dims) {
+    memory.local_shape.push_back(LocalElements({{dim}, {}}, expression_.mesh, expression_.sizes));
+    elements *= einsum::SizeOf(dim.name, expression_.sizes);
+  }
+  memory.bytes_per_chip = LocalBytes(array);
+  memory.formula = LocalBytesFormula(array, DtypeOf(array), expression_.mesh);
+  memory.bytes_all_chips = memory.bytes_per_chip * expression_.mesh.Chips();
+  memory.bytes_one_copy = elements * meshstep::SizeOf(DtypeOf(array)).value();
+  return memory;
 }
 
 Step StepCost::Product(const BinaryProduct& product, const Array& result) const {

@@ -27,6 +27,7 @@ class StepCost {
 
   // Bytes of one chip's block.
   double LocalBytes(const Array& array) const;
+  ArrayMemory MemoryOf(const Array& array) const;
   Dtype DtypeOf(const Array& array) const { return array.dtype.value_or(options_.dtype); }
 
  private:

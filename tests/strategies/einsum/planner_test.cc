@@ -3,6 +3,8 @@
 #include <chrono>
 #include <cmath>
 #include <fstream>
+#include <random>
+#include <sstream>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -285,6 +287,39 @@ TEST(PlannerTest, HugeSearchesAreCut) {
   answer = AnswerOf(chain + " -> Out[B_X,D_Y]", "X=4,Y=4", "B=64,D=64,F=64", BookOptions());
   EXPECT_TRUE(answer.ok()) << answer.status();
   EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(60));
+}
+
+// Random statements over a few names, most of them nonsense: an answer or one sentence.
+TEST(PlannerTest, RandomExpressionsNeverCrash) {
+  std::mt19937 random(11);
+  auto pick = [&](const std::vector<std::string>& from) { return from[random() % from.size()]; };
+  auto array = [&] {
+    std::string text = pick({"A", "B", "C", ""}) + "[";
+    for (std::size_t d = random() % 4; d-- > 0;) {
+      text += pick({"I", "J", "K", "L"}) + pick({"", "", "_X", "_Y", "_XY", "_YX", "_Z"}) +
+              (d > 0 ? "," : "");
+    }
+    return text + "]" + pick({"", "", "", "{U_X}", "{U_YZ}"});
+  };
+  const std::vector<std::string> calls = {"AllGather_X",    "AllReduce_Y", "ReduceScatter_{X,I}",
+                                          "AllToAll_{X,J}", "AllGather",   ""};
+  int answered = 0;
+  for (int round = 0; round < 20000; ++round) {
+    std::string text;
+    for (std::size_t s = 1 + random() % 2; s-- > 0;) {
+      for (std::size_t f = 1 + random() % 3; f-- > 0;) {
+        text += pick(calls) + "(" + array() + ")" + (f > 0 ? pick({" . ", " ._J "}) : "");
+      }
+      text += pick({"", " -> " + array()}) + (s > 0 ? "; " : "");
+    }
+    const StatusOr<Answer> answer =
+        AnswerOf(text, "X=4,Y=2,Z=1", pick({"", "I=8,J=8,K=8,L=8", "I=8"}), BookOptions());
+    answered += answer.ok();
+    if (!answer.ok()) {
+      EXPECT_FALSE(answer.status().message().empty()) << text;
+    }
+  }
+  EXPECT_GT(answered, 100);
 }
 
 TEST(PlannerTest, LargeDimensionsStayExact) {
