@@ -96,6 +96,16 @@ struct CollectiveCalibration {
   BytesPerSecond PortRateAt(Bytes bytes) const;
 };
 
+// Time of one collective by one algorithm and protocol across nodes; see chip.proto.
+struct NetworkCalibration {
+  std::string collective, algorithm;
+  Seconds base, rank, node, doubling;
+  double node_fraction = 1, network_fraction = 1;
+
+  // Of p ranks in `nodes` nodes, where a message between nodes takes alpha.
+  Seconds Latency(int p, int nodes, Seconds alpha) const;
+};
+
 struct Chip {
   std::string name, vendor;
   int year = 0;
@@ -105,6 +115,7 @@ struct Chip {
   Interconnect interconnect;
   ComputeCalibration calibration;
   std::vector<CollectiveCalibration> collectives;
+  std::vector<NetworkCalibration> across_nodes;
 
   const Rates& rates(RateSet set) const { return set == RateSet::kBook ? book : datasheet; }
 };

@@ -13,6 +13,13 @@ bool CollectiveCalibration::Holds(int p) const {
          (ranks != Ranks::kOthers || !power);
 }
 
+Seconds NetworkCalibration::Latency(int p, int nodes, Seconds alpha) const {
+  const double doublings = std::log2(nodes);
+  const double way = algorithm == "ring" ? nodes - 1 : algorithm.ends_with("tree") ? doublings : 1;
+  const double hops = (collective == "all-reduce" ? 2 : 1) * way;
+  return base + (p - nodes) * rank + (nodes - 1) * node + doublings * doubling + hops * alpha;
+}
+
 BytesPerSecond CollectiveCalibration::PortRateAt(Bytes size) const {
   CHECK(!port.empty());
   if (size <= port.front().bytes) return port.front().rate;

@@ -52,6 +52,8 @@ struct Level {
   // How long a library's collectives inside one unit of this level take; empty: not measured, or
   // not asked for (kIdeal).
   std::vector<CollectiveCalibration> measured = {};
+  // kNetwork: the same of collectives across nodes.
+  std::vector<NetworkCalibration> across = {};
 };
 
 // The fabric as an explicit directed graph. Nodes 0 .. devices-1 are the devices; further nodes are

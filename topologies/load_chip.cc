@@ -304,6 +304,7 @@ Chip LoadChip(const v1::Chip& proto, const std::string& field, Diagnostics* diag
                                        field + ".interconnect", diagnostics);
   chip.calibration = LoadCalibration(proto.calibration(), field + ".calibration", diagnostics);
   chip.collectives = LoadCollectives(proto, field, diagnostics);
+  chip.across_nodes = LoadAcrossNodes(proto, field, diagnostics);
   return chip;
 }
 

@@ -74,4 +74,30 @@ std::vector<CollectiveCalibration> LoadCollectives(const v1::Chip& proto, const 
   return entries;
 }
 
+std::vector<NetworkCalibration> LoadAcrossNodes(const v1::Chip& proto, const std::string& field,
+                                                Diagnostics* diagnostics) {
+  std::vector<NetworkCalibration> entries;
+  for (int i = 0; i < proto.across_nodes_size(); ++i) {
+    const v1::NetworkCalibration& from = proto.across_nodes(i);
+    const std::string item = Item(field, "across_nodes", i);
+    NetworkCalibration entry;
+    entry.collective = from.collective();
+    entry.algorithm = from.algorithm();
+    entry.base = Nanoseconds(from.base_ns(), item + ".base_ns", diagnostics);
+    entry.rank = Nanoseconds(from.rank_ns(), item + ".rank_ns", diagnostics);
+    entry.node = Nanoseconds(from.node_ns(), item + ".node_ns", diagnostics);
+    entry.doubling = Nanoseconds(from.doubling_ns(), item + ".doubling_ns", diagnostics);
+    if (from.has_node_fraction()) {
+      entry.node_fraction =
+          CheckedFraction(from.node_fraction(), item + ".node_fraction", diagnostics);
+    }
+    if (from.has_network_fraction()) {
+      entry.network_fraction =
+          CheckedFraction(from.network_fraction(), item + ".network_fraction", diagnostics);
+    }
+    entries.push_back(std::move(entry));
+  }
+  return entries;
+}
+
 }  // namespace meshstep

@@ -21,6 +21,10 @@ class Chip;
 std::vector<CollectiveCalibration> LoadCollectives(const v1::Chip& proto, const std::string& field,
                                                    Diagnostics* diagnostics);
 
+// v1::NetworkCalibration as values.
+std::vector<NetworkCalibration> LoadAcrossNodes(const v1::Chip& proto, const std::string& field,
+                                                Diagnostics* diagnostics);
+
 }  // namespace meshstep
 
 #endif  // MESHSTEP_TOPOLOGIES_LOAD_COLLECTIVES_H_

@@ -68,6 +68,7 @@ void NodeFabric::AddNetwork(const Cluster& cluster, Fidelity fidelity) {
   for (const Tier& tier : *tiers) {
     AddLevel({Level::Kind::kNetwork, tier.name, tier.nodes / below, false,
               nic * nics / (devices_per_node * taper), nodes.nic_latency + tier.latency, false});
+    if (fidelity == Fidelity::kCalibrated) levels_.back().across = cluster.chip.across_nodes;
     rails_.push_back(tier.rails);
     // Chips 0 and 1 may share a rail while 1 and 2 do not.
     if (tier.rails && chips_per_nic_ > 1) levels_[Index(node_)].shifts = false;

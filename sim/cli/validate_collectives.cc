@@ -20,11 +20,14 @@
 namespace meshstep {
 namespace {
 
-// Chips of one group: `ranks` in nodes of `per_node` that share `nic_gbytes_per_s` each way.
+// Chips of one group: `ranks` in nodes of `per_node` that share `nic_gbytes_per_s` each way, or
+// chips of a torus of that slice.
 struct Place {
   std::string chip;
   int ranks = 0, per_node = 0;
   double nic_gbytes_per_s = 0;
+  double nic_usable_fraction = 0.96, nic_latency_ns = 2800;
+  std::string slice = "";
   auto operator<=>(const Place&) const = default;
 };
 
@@ -94,6 +97,24 @@ double NicsOf(const std::string& interconnect) {
   return std::stod(match[1].str()) * std::stod(match[2].str()) / 8;
 }
 
+// What transports reach and how long a message takes, by a word of the interconnect; the first that
+// matches. Fractions are those of the largest all-gather or all-reduce in collective_runs.csv,
+// latencies arXiv 2505.09343 (InfiniBand, RoCE) or fitted on the small sizes there (EFA, TCPX).
+struct Transport {
+  const char* word;
+  double usable_fraction, latency_ns;
+};
+constexpr Transport kTransports[] = {
+    {"TCPXO", 0.94, 15000}, {"TCPX", 0.6, 600000}, {"EFA", 0.95, 15000},
+    {"AINIC", 0.965, 3600}, {"RoCE", 0.92, 3600},  {"", 0.96, 2800},
+};
+
+const Transport& TransportOf(const std::string& interconnect) {
+  const Transport* transport = kTransports;
+  while (interconnect.find(transport->word) == std::string::npos) ++transport;
+  return *transport;
+}
+
 // Chips joined by one NVLink switch, from "20 NVL72 racks", "2 racks", "1 rack"; 0 if not said.
 int RackRanks(const std::string& interconnect, int ranks) {
   if (interconnect.find("NVL72") == std::string::npos &&
@@ -115,6 +136,24 @@ Question InDomain(const CsvTable& table, std::size_t row) {
   return question;
 }
 
+// All-gather over four chips of TPU7x, by both devices of each chip at once: the size counts what a
+// chip receives, 2 x 3/4 of the gathered array of one device.
+Question OnTorus(const CsvTable& table, std::size_t row) {
+  static const std::regex kSlice("topology ([0-9]+x[0-9]+x[0-9]+) \\(4 devices");
+  Question question;
+  std::smatch match;
+  if (!std::regex_search(table.At(row, "interconnect"), match, kSlice)) {
+    question.reason = "the slice is not given";
+    return question;
+  }
+  question.place.chip = "tpu-v7x";
+  question.place.ranks = 4;
+  question.place.per_node = 4;
+  question.place.slice = match[1].str();
+  question.bytes = Number(table, row, "bytes") * (4.0 / 3) / 2;
+  return question;
+}
+
 Question AcrossNodes(const CsvTable& table, std::size_t row) {
   Question question;
   const std::string& hardware = table.At(row, "hardware");
@@ -123,20 +162,32 @@ Question AcrossNodes(const CsvTable& table, std::size_t row) {
   int per_node = Count(table, row, "ranks_per_node");
   if (const int rack = RackRanks(interconnect, ranks); rack > 0) per_node = rack;
   double nics = NicsOf(interconnect);
-  if (hardware.find("pairwise") != std::string::npos) {
-    // Two chips on an NVLink bridge, pairs joined by PCIe 4 x16 (31 GB/s one way: hardware facts).
+  const bool pairs = hardware.find("pairwise") != std::string::npos;
+  if (pairs && Count(table, row, "nodes") <= 1) {
+    // Two chips on an NVLink bridge, pairs joined by PCIe x16 of generation 4 or 5: 24 and 48 GB/s
+    // (12 per PCIe 3 x16, NCCL topo.h).
     per_node = std::min(2, ranks);
-    nics = 31 * per_node;
+    nics = hardware.find("A100") != std::string::npos ? 24 : 48;
+  } else if (interconnect.find("slow Ethernet") != std::string::npos &&
+             hardware.find("A100") != std::string::npos) {
+    // The source names no NICs. As its own largest rows: 25 Gb/s per node of pairs, else 50 Gb/s
+    // per chip and 200 Gb/s per node.
+    nics = pairs ? 3.125 : 6.25 * std::min(4, per_node);
   }
-  // Where the text names no NIC: 400 Gb/s per chip.
-  if (nics == 0) nics = 50 * std::max(1, per_node);
-  question.place = {ChipOf(hardware), ranks, per_node, nics};
+  // Where the text names no NIC: 400 Gb/s per chip, 800 of the generation of GB300.
+  const std::string chip = ChipOf(hardware);
+  if (nics == 0) nics = (chip == "gb300" ? 100 : 50) * std::max(1, per_node);
+  const Transport& transport = TransportOf(interconnect);
+  question.place = {chip, ranks, per_node, nics, transport.usable_fraction, transport.latency_ns};
   question.bytes = Number(table, row, "bytes");
   return question;
 }
 
 Question Ask(const CsvTable& table, std::size_t row) {
-  Question question = table.Has("group_size") ? InDomain(table, row) : AcrossNodes(table, row);
+  Question question = table.Has("group_size")                      ? InDomain(table, row)
+                      : table.At(row, "hardware").find("TPU") == 0 ? OnTorus(table, row)
+                                                                   : AcrossNodes(table, row);
+  if (!question.reason.empty()) return question;
   const StatusOr<Collective> collective = CollectiveOf(table.At(row, "collective"));
   if (collective.ok()) question.collective = *collective;
   const Place& place = question.place;
@@ -160,15 +211,27 @@ class Predictor {
   static StatusOr<std::unique_ptr<Predictor>> Make(const Place& place) {
     v1::Cluster proto;
     proto.mutable_chip()->set_preset(place.chip);
+    if (!place.slice.empty()) {
+      proto.set_slice(place.slice);
+      return FromProto(proto, place);
+    }
     proto.set_chips(place.ranks);
     v1::Nodes* nodes = proto.mutable_nodes();
     nodes->set_chips_per_node(place.per_node);
     nodes->set_nics_per_node(place.per_node);
     const double nic = place.nic_gbytes_per_s / place.per_node;
     nodes->set_nic_gbytes_per_s(nic > 0 ? nic : 50);
-    // InfiniBand under one leaf, and the usable part of a NIC: as topologies/clusters/dgx-h100.
-    nodes->set_nic_latency_ns(2800);
-    nodes->set_nic_usable_fraction(0.96);
+    nodes->set_nic_latency_ns(place.nic_latency_ns);
+    nodes->set_nic_usable_fraction(place.nic_usable_fraction);
+    return FromProto(proto, place);
+  }
+
+  StatusOr<CollectiveCost> Predict(Collective collective, Bytes bytes) const {
+    return model_->Cost(collective, bytes, {&axis_, 1}, 0);
+  }
+
+ private:
+  static StatusOr<std::unique_ptr<Predictor>> FromProto(v1::Cluster proto, const Place& place) {
     Diagnostics diagnostics;
     ResolveClusterPresets(&proto, "cluster", &diagnostics);
     RETURN_IF_ERROR(diagnostics.status());
@@ -176,8 +239,13 @@ class Predictor {
     const Cluster cluster = LoadCluster(proto, "cluster", &diagnostics);
     RETURN_IF_ERROR(diagnostics.status());
     predictor->fabric_ = BuildFabric(cluster, RateSet::kDatasheet, Fidelity::kCalibrated);
-    const AxisRequest all{"all", cluster.devices(), ""};
-    ASSIGN_OR_RETURN(Mesh mesh, Mesh::Place(*predictor->fabric_, {&all, 1}));
+    // On a torus the devices of a chip are in different groups.
+    const int dies = place.slice.empty() ? 1 : cluster.chip.devices_per_chip;
+    const AxisRequest axes[] = {{"die", dies, ""},
+                                {"all", place.ranks, ""},
+                                {"rest", cluster.devices() / dies / place.ranks, ""}};
+    ASSIGN_OR_RETURN(Mesh mesh, Mesh::Place(*predictor->fabric_, axes));
+    predictor->axis_ = mesh.Find("all");
     predictor->mesh_ = std::make_unique<Mesh>(std::move(mesh));
     predictor->classes_ = std::make_unique<LinkClasses>(*predictor->mesh_, std::span<AxisId>());
     predictor->model_ = std::make_unique<CollectiveModel>(
@@ -185,16 +253,11 @@ class Predictor {
     return predictor;
   }
 
-  StatusOr<CollectiveCost> Predict(Collective collective, Bytes bytes) const {
-    const AxisId all = 0;
-    return model_->Cost(collective, bytes, {&all, 1}, 0);
-  }
-
- private:
   std::unique_ptr<Fabric> fabric_;
   std::unique_ptr<Mesh> mesh_;
   std::unique_ptr<LinkClasses> classes_;
   std::unique_ptr<CollectiveModel> model_;
+  AxisId axis_ = 0;
 };
 
 using Predictors = std::map<Place, std::unique_ptr<Predictor>>;

@@ -61,6 +61,7 @@ std::span<const CollectiveAlgorithm* const> CollectiveAlgorithms() {
         &collectives::InNetwork(),
         &collectives::Line(),
         &collectives::MultiAxisRing(),
+        &collectives::NvlsTree(),
         &collectives::Pairwise(),
         &collectives::Pat(),
         &collectives::PointToPoint(),

@@ -14,6 +14,7 @@ namespace meshstep {
 struct CollectiveModel::Impl {
   const Mesh* mesh;
   const LinkClasses* classes;
+  Fidelity fidelity;
   using Key = std::tuple<Collective, double, std::vector<AxisId>, std::vector<int>, std::string>;
   mutable std::map<Key, CollectiveCost> cache;
 
@@ -37,6 +38,9 @@ struct CollectiveModel::Impl {
 
   CollectiveCost Price(const CollectiveAlgorithm& algorithm, Collective collective, Bytes bytes,
                        std::span<const AxisId> axes, DeviceId device, const Group& group) const {
+    if (const auto across = AcrossNodes(group, collective, algorithm.name()); !across.empty()) {
+      return PriceAcross(across, algorithm, collective, bytes, axes, device, group);
+    }
     CollectiveCost cost;
     cost.algorithm = &algorithm;
     std::vector<double> sent(group.members.size(), 0.0);
@@ -50,6 +54,80 @@ struct CollectiveModel::Impl {
       Calibrate(*measured, bytes, group, &cost);
     }
     return cost;
+  }
+
+  // By the protocol that is quickest for these bytes; entries of other collectives and algorithms
+  // are passed over.
+  CollectiveCost PriceAcross(std::span<const NetworkCalibration> entries,
+                             const CollectiveAlgorithm& algorithm, Collective collective,
+                             Bytes bytes, std::span<const AxisId> axes, DeviceId device,
+                             const Group& group) const {
+    CollectiveCost best;
+    const std::vector<TrafficPhase> traffic = algorithm.Traffic(collective, bytes, group);
+    for (const NetworkCalibration& entry : entries) {
+      if (!HoldsFor(entry, collective, algorithm.name())) continue;
+      CollectiveCost cost = PriceByProtocol(entry, traffic, axes, device, group);
+      cost.algorithm = &algorithm;
+      if (best.algorithm == nullptr || cost.idle_time < best.idle_time) best = std::move(cost);
+    }
+    return best;
+  }
+
+  CollectiveCost PriceByProtocol(const NetworkCalibration& entry,
+                                 const std::vector<TrafficPhase>& traffic,
+                                 std::span<const AxisId> axes, DeviceId device,
+                                 const Group& group) const {
+    const int per_node = RanksPerNode(group);
+    Seconds alpha;
+    for (const Group::Dim& dim : group.dims) {
+      if (dim.kind == Level::Kind::kNetwork) alpha = std::max(alpha, dim.latency);
+    }
+    const Seconds latency = entry.Latency(group.size(), group.size() / per_node, alpha);
+    CollectiveCost cost;
+    std::vector<double> sent(group.members.size(), 0.0);
+    for (TrafficPhase phase : traffic) {
+      phase.latency = latency / static_cast<double>(traffic.size());
+      for (RankFlow& flow : phase.flows) {
+        sent[static_cast<std::size_t>(flow.src)] += flow.bytes;
+        const bool inside = flow.src / per_node == flow.dst / per_node;
+        flow.bytes /= inside ? entry.node_fraction : entry.network_fraction;
+      }
+      AddPhase(axes, device, phase, &cost);
+    }
+    cost.sent_per_device = Bytes(*std::max_element(sent.begin(), sent.end()));
+    return cost;
+  }
+
+  static int RanksPerNode(const Group& group) {
+    int ranks = 1;
+    for (const Group::Dim& dim : group.dims) {
+      if (dim.kind != Level::Kind::kNetwork) ranks *= dim.size;
+    }
+    return ranks;
+  }
+
+  static bool HoldsFor(const NetworkCalibration& entry, Collective collective,
+                       std::string_view algorithm) {
+    return entry.collective == NameOf(collective) &&
+           entry.algorithm == (algorithm == "rail-ring" ? "ring" : algorithm);
+  }
+
+  // Measurements across nodes that hold for the collective and algorithm; none if there are none.
+  std::span<const NetworkCalibration> AcrossNodes(const Group& group, Collective collective,
+                                                  std::string_view algorithm) const {
+    if (group.dims.back().kind != Level::Kind::kNetwork) return {};
+    const std::vector<NetworkCalibration>& entries =
+        mesh->fabric().levels()[static_cast<std::size_t>(group.dims.back().level)].across;
+    const bool any = std::any_of(
+        entries.begin(), entries.end(),
+        [&](const NetworkCalibration& entry) { return HoldsFor(entry, collective, algorithm); });
+    return any ? std::span<const NetworkCalibration>(entries)
+               : std::span<const NetworkCalibration>();
+  }
+
+  bool IsMeasured(const Group& group, Collective collective, std::string_view algorithm) const {
+    return MeasuredOn(group, collective, algorithm) != nullptr ||
+           !AcrossNodes(group, collective, algorithm).empty();
   }
 
   // What was measured of the collective inside one unit of the group's level; nullptr if nothing.
@@ -108,22 +186,41 @@ struct CollectiveModel::Impl {
       }
       return Price(*algorithm, collective, bytes, axes, device, group);
     }
-    // Where the library was measured, it is one of the algorithms measured that runs.
-    const bool measured =
-        std::any_of(CollectiveAlgorithms().begin(), CollectiveAlgorithms().end(),
-                    [&](const CollectiveAlgorithm* algorithm) {
-                      return algorithm->Supports(collective, group) &&
-                             MeasuredOn(group, collective, algorithm->name()) != nullptr;
-                    });
     CollectiveCost best;
-    for (const CollectiveAlgorithm* algorithm : CollectiveAlgorithms()) {
-      if (!algorithm->Supports(collective, group)) continue;
-      if (measured && MeasuredOn(group, collective, algorithm->name()) == nullptr) continue;
+    for (const CollectiveAlgorithm* algorithm : Candidates(collective, group)) {
       CollectiveCost cost = Price(*algorithm, collective, bytes, axes, device, group);
       if (best.algorithm == nullptr || cost.idle_time < best.idle_time) best = std::move(cost);
     }
     CHECK(best.algorithm != nullptr) << "no algorithm for " << NameOf(collective) << " ";
     return best;
+  }
+
+  // Where the library was measured, it runs one of the algorithms measured; elsewhere, on nodes of
+  // chips and for real predictions, one of those that NCCL has.
+  std::vector<const CollectiveAlgorithm*> Candidates(Collective collective,
+                                                     const Group& group) const {
+    std::vector<const CollectiveAlgorithm*> all, measured, in_library;
+    const bool nodes =
+        std::none_of(group.dims.begin(), group.dims.end(),
+                     [](const Group::Dim& dim) { return dim.kind == Level::Kind::kTorus; });
+    for (const CollectiveAlgorithm* algorithm : CollectiveAlgorithms()) {
+      if (!algorithm->Supports(collective, group)) continue;
+      all.push_back(algorithm);
+      if (IsMeasured(group, collective, algorithm->name())) measured.push_back(algorithm);
+      if (nodes && IsInNccl(algorithm->name(), collective, group)) in_library.push_back(algorithm);
+    }
+    if (!measured.empty()) return measured;
+    return fidelity == Fidelity::kCalibrated && !in_library.empty() ? in_library : all;
+  }
+
+  // On switches NCCL gathers and reduces by rings, trees and the switch itself, never by halving
+  // and doubling or by writing to all peers at once.
+  static bool IsInNccl(std::string_view algorithm, Collective collective, const Group& group) {
+    const bool all_to_all = collective == Collective::kAllToAll;
+    if (algorithm == "direct") {
+      return all_to_all || group.dims.front().kind == Level::Kind::kFullMesh;
+    }
+    return algorithm != "halving-doubling" && algorithm != "bidirectional-ring";
   }
 
   static std::string Known(Collective collective, const Group& group) {
@@ -136,8 +233,8 @@ struct CollectiveModel::Impl {
   }
 };
 
-CollectiveModel::CollectiveModel(const Mesh& mesh, const LinkClasses* classes, Fidelity)
-    : impl_(new Impl{&mesh, classes, {}}) {}
+CollectiveModel::CollectiveModel(const Mesh& mesh, const LinkClasses* classes, Fidelity fidelity)
+    : impl_(new Impl{&mesh, classes, fidelity, {}}) {}
 
 CollectiveModel::~CollectiveModel() = default;
 

@@ -19,6 +19,7 @@ const CollectiveAlgorithm& Hierarchical();
 const CollectiveAlgorithm& InNetwork();
 const CollectiveAlgorithm& Line();
 const CollectiveAlgorithm& MultiAxisRing();
+const CollectiveAlgorithm& NvlsTree();
 const CollectiveAlgorithm& Pairwise();
 const CollectiveAlgorithm& Pat();
 const CollectiveAlgorithm& PointToPoint();

@@ -19,7 +19,15 @@ import math
 import random
 import sys
 
-LINK_GBPS = {'sm_90': 450, 'sm_100_B200': 900, 'sm_100_GB200': 900, 'sm_103': 900}
+LINK_GBPS = {
+    'sm_90': 450,
+    'sm_100_B200': 900,
+    'sm_100_GB200': 900,
+    'sm_103': 900,
+    'gfx950': 76.5,
+}
+# Devices on a full mesh: a port is the link to one peer, and every collective is direct.
+FULL_MESH = {'gfx950'}
 # Devices whose large all-reduces run in the switch: from this many ranks on (fewer: ring).
 IN_NETWORK_FROM = {'sm_90': 8, 'sm_100_GB200': 8, 'sm_103': 8}
 KNOTS = [16, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 30, 32, 34]  # log2 of bytes
@@ -28,16 +36,19 @@ PERMUTE_KNOTS = list(range(16, 31)) + [32, 34]
 KINK, FALL = 0.08, 0.3
 
 
-def wire(algorithm, collective, p):
+def wire(device, algorithm, collective, p):
     """Bytes through one port per byte of S."""
+    if device in FULL_MESH and algorithm == 'direct':
+        return (2 if collective == 'all-reduce' else 1) / p
     if algorithm in ('in-network', 'point-to-point'):
         return 1
     return (2 if collective == 'all-reduce' else 1) * (p - 1) / p
 
 
 class Fit:
-    def __init__(self, algorithm, collective, link, knots, rows):
-        self.algorithm, self.collective, self.link = algorithm, collective, link * 1e3
+    def __init__(self, device, algorithm, collective, knots, rows):
+        self.device, self.algorithm, self.collective = device, algorithm, collective
+        self.link = LINK_GBPS[device] * 1e3
         top = max(s for _, s, _ in rows)
         self.knots = [k for k in knots if k <= math.log2(top) + 1]
         self.rows = rows
@@ -58,7 +69,7 @@ class Fit:
     def time_us(self, p, size):
         q = self.q
         return (q[0] + q[1] * (p - 1) + q[2] * (p - 1)**2 +
-                wire(self.algorithm, self.collective, p) * size / self.link /
+                wire(self.device, self.algorithm, self.collective, p) * size / self.link /
                 math.exp(self.rate(size)))
 
     def loss(self):
@@ -111,6 +122,10 @@ def parts(device, rows):
     def of(name, low=2, high=1 << 20):
         return [(p, s, t) for c, p, s, t in rows if c == name and low <= p <= high]
 
+    if device in FULL_MESH:
+        for name in ('all-gather', 'reduce-scatter', 'all-reduce', 'all-to-all'):
+            yield name, 'direct', '', 0, 0, of(name)
+        return
     for name in ('all-gather', 'reduce-scatter'):
         yield name, 'ring', '', 0, 0, of(name)
     start = IN_NETWORK_FROM.get(device)
@@ -175,7 +190,7 @@ def main():
             train = [r for r in group if pick.random() < 0.6]
             tested = [r for r in group if r not in train]
             group = train
-        fit = Fit(algorithm, collective, LINK_GBPS[options.device],
+        fit = Fit(options.device, algorithm, collective,
                   PERMUTE_KNOTS if collective == 'permute' else KNOTS, group)
         fit.run()
         errors = fit.errors(tested)

@@ -4,6 +4,10 @@
 // chip's NIC carries one ring and its NVLink port the other g - 1:
 //   all-gather of S bytes, p = g k:
 //   (p - 1 - k) alpha_in + k alpha_net + S (p - 1) / (p g) max((g - 1) / B_in, 1 / b).
+// On a full mesh of even g, ring c zigzags instead: c, c + 1, c - 1, c + 2, ... to c + g / 2. These
+// g paths use every link of the mesh once (Walecki's decomposition, run both ways), so that a link
+// carries one ring:
+//   ... + S (p - 1) / (p g) max(1 / B_link, 1 / b).
 // A block moves on as soon as it has come; chips do not wait for one another.
 // Source: NCCL's rings with one channel per NIC (github.com/NVIDIA/nccl, src/graph).
 // Example: 4 nodes of 8 B200 with 50 GB/s NICs, all-reduce of 4 GiB: 2 · 4.29 GB · 31/32 / 400
@@ -12,17 +16,21 @@
 #include <algorithm>
 
 #include "sim/cost/collective_registry.h"
+#include "sim/cost/dim_gather.h"
 #include "sim/cost/gather_algorithm.h"
 
 namespace meshstep::collectives {
 namespace {
 
 // The rank at place i of ring c.
-int RankAt(int c, int i, int g) {
-  const int node = i / g, place = i % g;
-  const int local = node % 2 == 0 ? c + place : c + g - 1 - place;
-  return node * g + local % g;
+int RankAt(int c, int i, int g, bool zigzag) {
+  const int node = i / g;
+  const int place = node % 2 == 0 ? i % g : g - 1 - i % g;
+  const int step = place % 2 == 1 ? (place + 1) / 2 : g - place / 2;
+  return node * g + (c + (zigzag ? step : place)) % g;
 }
+
+bool IsMesh(const Group& group) { return group.dims.front().kind == Level::Kind::kFullMesh; }
 
 class RailRingAlgorithm final : public GatherAlgorithm {
  public:
@@ -30,31 +38,33 @@ class RailRingAlgorithm final : public GatherAlgorithm {
 
  protected:
   bool SupportsGather(const Group& group) const override {
-    return group.dims.size() > 1 && group.dims.front().kind == Level::Kind::kSwitch &&
+    const bool node = group.dims.front().kind == Level::Kind::kSwitch ||
+                      (IsMesh(group) && group.dims.front().size % 2 == 0);
+    return group.dims.size() > 1 && node &&
            std::all_of(group.dims.begin() + 1, group.dims.end(),
                        [](const Group::Dim& dim) { return dim.kind == Level::Kind::kNetwork; });
   }
   std::vector<TrafficPhase> GatherTraffic(Bytes bytes, const Group& group) const override {
     const int p = group.size(), g = group.dims.front().size;
+    const auto at = [&](int c, int i) { return RankAt(c, i, g, IsMesh(group)); };
     TrafficPhase phase{Latency(group), {}};
     for (int c = 0; c < g; ++c) {
       for (int i = 0; i < p; ++i) {
-        phase.flows.push_back(
-            {RankAt(c, i, g), RankAt(c, (i + 1) % p, g), bytes.value() / g * (p - 1) / p});
+        phase.flows.push_back({at(c, i), at(c, (i + 1) % p), bytes.value() / g * (p - 1) / p});
       }
     }
     return {phase};
   }
   MessageSchedule GatherMessages(const Group& group) const override {
     const int p = group.size(), g = group.dims.front().size;
+    const auto at = [&](int c, int i) { return RankAt(c, i, g, IsMesh(group)); };
     MessageSchedule schedule;
     schedule.splits = g;
     for (int s = 0; s + 1 < p; ++s) {
       for (int c = 0; c < g; ++c) {
         for (int i = 0; i < p; ++i) {
-          const int chunk = RankAt(c, (i - s + p) % p, g);
-          schedule.messages.push_back(
-              {s, RankAt(c, i, g), RankAt(c, (i + 1) % p, g), {chunk * g + c}, false});
+          const int chunk = at(c, (i - s + p) % p);
+          schedule.messages.push_back({s, at(c, i), at(c, (i + 1) % p), {chunk * g + c}, false});
         }
       }
     }
@@ -62,7 +72,7 @@ class RailRingAlgorithm final : public GatherAlgorithm {
   }
   Seconds GatherClosedForm(Bytes bytes, const Group& group) const override {
     const double p = group.size(), g = group.dims.front().size;
-    Seconds slowest = Bytes(g - 1) / group.dims.front().bandwidth;
+    Seconds slowest = Bytes(IsMesh(group) ? 1 : g - 1) / LinkBandwidth(group.dims.front());
     // A tier carries g rings out of every unit, that is 1 / (its chips) of them per chip.
     double inside = g;
     for (std::size_t d = 1; d < group.dims.size(); ++d) {
