@@ -255,13 +255,16 @@ std::string ToText(const v1::CompareReport& report, const TextStyle& style) {
   }
   for (const v1::Comparison& c : report.comparisons()) {
     const bool faster = c.speedup() >= 1;
+    const std::string how = c.speedup() == 1
+                                ? "as fast as"
+                                : absl::StrCat(FormatNumber(faster ? c.speedup() : 1 / c.speedup()),
+                                               "x ", faster ? "faster" : "slower", " than");
     absl::StrAppend(
         &out,
-        Heading(absl::StrCat(
-                    c.scenario(), " is ", FormatNumber(faster ? c.speedup() : 1 / c.speedup()),
-                    "x ", faster ? "faster" : "slower", " than ", report.scenarios(0).scenario(),
-                    ", ", FormatNumber(c.throughput_per_chip_ratio()), "x the tokens/s per chip"),
-                style),
+        Heading(
+            absl::StrCat(c.scenario(), " is ", how, " ", report.scenarios(0).scenario(), ", ",
+                         FormatNumber(c.throughput_per_chip_ratio()), "x the tokens/s per chip"),
+            style),
         Reasons(c, report.scenarios(0)));
   }
   return out;

@@ -299,6 +299,12 @@ class ErrorsTest(unittest.TestCase):
                 for form in ("text", "json"):
                     self.assertEqual(run("show", kind[:-1], name, "--format=" + form).returncode, 0)
 
+    def test_equal_scenarios_are_as_fast(self):
+        path = self.write(GOOD)
+        done = run("compare", path, path)
+        self.assertIn(b" is as fast as ", done.stdout)
+        self.assertNotIn(b"faster", done.stdout)
+
     def test_no_color_without_a_terminal(self):
         done = run("simulate", EXAMPLES / "llama3-70b-h100-512.textproto")
         self.assertNotIn(b"\033", done.stdout)
