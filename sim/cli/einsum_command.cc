@@ -64,8 +64,8 @@ std::optional<einsum::Hardware> HardwareOf(const Options& options, const einsum:
   for (const auto& [option, rate] :
        {std::pair("--peak", options.peak), std::pair("--hbm-bandwidth", options.hbm),
         std::pair("--link", options.link)}) {
-    if (rate && !std::isfinite(*rate)) {
-      Fail(InvalidInput(std::string(option) + " is not a finite number, expected one above 0"));
+    if (rate && !(*rate > 0 && std::isfinite(*rate))) {
+      Fail(InvalidInput(std::string(option) + " is not a finite number above 0"));
     }
   }
   if (options.peak) hardware->matmul.fill(FlopsPerSecond(*options.peak));
@@ -144,12 +144,10 @@ void AddRateOptions(CLI::App* command, Options* options) {
   command->add_option("--chip", options->chip, "Chip, as tpu-v5p, v5e or h100-sxm");
   command->add_option("--rates", options->rates, "The chip's book (default) or datasheet rates")
       ->check(CLI::IsMember({"book", "datasheet"}));
-  command->add_option("--peak", options->peak, "FLOP/s of a chip, instead of the chip's")
-      ->check(CLI::PositiveNumber);
-  command->add_option("--hbm-bandwidth", options->hbm, "Bytes/s of HBM, instead of the chip's")
-      ->check(CLI::PositiveNumber);
-  command->add_option("--link", options->link, "Bytes/s of one link one way, instead of the chip's")
-      ->check(CLI::PositiveNumber);
+  command->add_option("--peak", options->peak, "FLOP/s of a chip, instead of the chip's");
+  command->add_option("--hbm-bandwidth", options->hbm, "Bytes/s of HBM, instead of the chip's");
+  command->add_option("--link", options->link,
+                      "Bytes/s of one link one way, instead of the chip's");
   command->add_option("--latency", options->latency, "Seconds of one hop, instead of the model's")
       ->check(CLI::NonNegativeNumber);
 }

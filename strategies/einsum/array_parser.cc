@@ -87,12 +87,14 @@ StatusOr<std::vector<std::string>> ArrayParser::ParseSubscript() {
   auto is_part = [&] { return tokens_.IsName() || tokens_.Peek().kind == Token::Kind::kNumber; };
   std::vector<std::string> parts;
   if (is_part()) return std::vector<std::string>{tokens_.Next().text};
-  if (!tokens_.Take('{')) return tokens_.Expected("a subscript");
-  while (!tokens_.Take('}')) {
+  // I_{XY}, I_{X,Y}, or as a tuple I_(X,Y).
+  const char close = tokens_.IsSymbol('(') ? ')' : '}';
+  if (!tokens_.Take('(') && !tokens_.Take('{')) return tokens_.Expected("a subscript");
+  while (!tokens_.Take(close)) {
     if (is_part()) {
       parts.push_back(tokens_.Next().text);
     } else if (!tokens_.Take(',') && !tokens_.Take('_')) {
-      return tokens_.Expected("an axis or } of a subscript");
+      return tokens_.Expected(std::string("an axis or ") + close + " of a subscript");
     }
   }
   return parts;

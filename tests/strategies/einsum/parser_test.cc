@@ -138,6 +138,17 @@ TEST(ParserTest, NumberFormatsAndSizes) {
   EXPECT_EQ(expression->sizes.at("F"), 512);
 }
 
+TEST(ParserTest, AxesAsATuple) {
+  const Mesh mesh = MeshOf("X=4,Y=2");
+  const auto tuple = ParseExpression("A[I_(X,Y), J] . B[J, K] -> C[I_(X, Y), K]", mesh);
+  ASSERT_TRUE(tuple.ok()) << tuple.status();
+  const auto braces = ParseExpression("A[I_{XY}, J] . B[J, K] -> C[I_XY, K]", mesh);
+  ASSERT_TRUE(braces.ok()) << braces.status();
+  EXPECT_EQ(ToString(*tuple), ToString(*braces));
+  EXPECT_FALSE(ParseExpression("A[I_(X,Y}]", mesh).ok());
+  EXPECT_FALSE(ParseExpression("A[I_(X", mesh).ok());
+}
+
 TEST(ParserTest, SizesTakeSuffixes) {
   const auto sizes = ParseSizes("B=8Ki,D=2Mi,T=128k,N=1M,F=4*1Ki");
   ASSERT_TRUE(sizes.ok()) << sizes.status();
