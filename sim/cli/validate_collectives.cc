@@ -61,6 +61,9 @@ constexpr DeviceName kDevices[] = {
     {"GB300", "gb300"},
     {"MI300X", "mi300x"},
     {"MI355X", "mi355x"},
+    {"H800", "h800"},
+    {"H100/H800 (SM90)", "h800"},
+    {"B200 (SM100)", "b200"},
     {"A100-80GB pairwise NVLink", "a100-80gb"},
     {"H100-80GB pairwise NVLink", "h100-sxm"},
 };
@@ -74,7 +77,7 @@ std::string ChipOf(const std::string& device) {
 
 StatusOr<Collective> CollectiveOf(std::string name) {
   name = absl::StrReplaceAll(name, {{"_", "-"}});
-  if (name == "alltoall") name = "all-to-all";
+  if (name == "alltoall" || name.find("ep-") == 0) name = "all-to-all";
   if (name == "collective-permute" || name == "send-recv") name = "permute";
   return ParseCollective(name);
 }
@@ -154,6 +157,18 @@ Question OnTorus(const CsvTable& table, std::size_t row) {
   return question;
 }
 
+// Bytes that a rank sends to routed experts, from "128 tokens x 7168, top-8": one per element for
+// the FP8 dispatch, two for the BF16 combine. DeepSeek-V3 routes to 8 where the text does not say.
+double ExpertBytes(const CsvTable& table, std::size_t row) {
+  static const std::regex kTokens("([0-9]+) tokens x ([0-9]+)"), kExperts("top-([0-9]+)");
+  const std::string& text = table.At(row, "size_convention");
+  std::smatch tokens, experts;
+  if (!std::regex_search(text, tokens, kTokens)) return 0;
+  const double copies = std::regex_search(text, experts, kExperts) ? std::stod(experts[1]) : 8;
+  const double width = table.At(row, "collective").find("combine") == std::string::npos ? 1 : 2;
+  return std::stod(tokens[1]) * std::stod(tokens[2]) * copies * width;
+}
+
 Question AcrossNodes(const CsvTable& table, std::size_t row) {
   Question question;
   const std::string& hardware = table.At(row, "hardware");
@@ -180,6 +195,7 @@ Question AcrossNodes(const CsvTable& table, std::size_t row) {
   const Transport& transport = TransportOf(interconnect);
   question.place = {chip, ranks, per_node, nics, transport.usable_fraction, transport.latency_ns};
   question.bytes = Number(table, row, "bytes");
+  if (table.At(row, "collective").find("ep_") == 0) question.bytes = ExpertBytes(table, row);
   return question;
 }
 

@@ -76,6 +76,60 @@ TEST(CollectiveCalibration, ReplacesLatencyAndRateWhenCalibratedOnly) {
   EXPECT_EQ(algorithm, "direct");
 }
 
+TEST(NetworkCalibration, LatencyGrowsWithNodesForRingsAndWithDoublingsForTrees) {
+  NetworkCalibration entry;
+  entry.collective = "all-reduce";
+  entry.algorithm = "ring";
+  entry.base = Seconds(10e-6);
+  entry.rank = Seconds(1e-6);
+  entry.node = Seconds(5e-6);
+  entry.doubling = Seconds(3e-6);
+  // 28 ranks within nodes, 3 more nodes, 2 doublings; 2 . 3 hops of 7 us.
+  EXPECT_DOUBLE_EQ(entry.Latency(32, 4, Seconds(7e-6)).value(), (10 + 28 + 15 + 6 + 42) * 1e-6);
+  entry.algorithm = "nvls-tree";  // 2 . 2 hops
+  EXPECT_DOUBLE_EQ(entry.Latency(32, 4, Seconds(7e-6)).value(), (10 + 28 + 15 + 6 + 28) * 1e-6);
+  entry.collective = "all-gather";  // one way
+  EXPECT_DOUBLE_EQ(entry.Latency(32, 4, Seconds(7e-6)).value(), (10 + 28 + 15 + 6 + 14) * 1e-6);
+}
+
+TEST(NetworkCalibration, TheQuickerProtocolHolds) {
+  Cluster cluster = Switched(2, 8, 8, {});
+  NetworkCalibration quick, wide;
+  quick.collective = wide.collective = "all-gather";
+  quick.algorithm = wide.algorithm = "ring";
+  quick.base = Seconds(1e-6);
+  quick.node_fraction = quick.network_fraction = 0.01;
+  wide.base = Seconds(100e-6);
+  cluster.chip.across_nodes = {quick};
+  std::string algorithm;
+  const Seconds narrow = TimeOf(cluster, Fidelity::kCalibrated, &algorithm);
+  EXPECT_EQ(algorithm, "rail-ring");
+  cluster.chip.across_nodes = {wide};
+  const Seconds full = TimeOf(cluster, Fidelity::kCalibrated, &algorithm);
+  cluster.chip.across_nodes = {quick, wide};
+  const Seconds both = TimeOf(cluster, Fidelity::kCalibrated, &algorithm);
+  EXPECT_LT(full, narrow);
+  EXPECT_DOUBLE_EQ(both.value(), full.value());
+}
+
+TEST(NetworkCalibration, EntriesOfAllChipsNameAlgorithms) {
+  int entries = 0;
+  for (const std::string& chip : ListPresets("topologies/chips")) {
+    v1::Cluster proto;
+    proto.mutable_chip()->set_preset(chip);
+    Diagnostics diagnostics;
+    ResolveClusterPresets(&proto, "cluster", &diagnostics);
+    ASSERT_TRUE(diagnostics.ok()) << diagnostics.status();
+    for (const v1::NetworkCalibration& entry : proto.chip().across_nodes()) {
+      EXPECT_TRUE(ParseCollective(entry.collective()).ok()) << chip << ": " << entry.collective();
+      EXPECT_NE(FindAlgorithm(entry.algorithm()), nullptr) << chip << ": " << entry.algorithm();
+      EXPECT_FALSE(entry.source().empty()) << chip;
+      ++entries;
+    }
+  }
+  EXPECT_GT(entries, 60);
+}
+
 TEST(CollectiveCalibration, EntriesOfAllChipsNameAlgorithmsThatRun) {
   int entries = 0;
   for (const std::string& chip : ListPresets("topologies/chips")) {
