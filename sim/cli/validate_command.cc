@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <memory>
 #include <vector>
 
@@ -24,8 +25,12 @@ std::string ToText(const v1::ValidateReport& report) {
   std::vector<std::vector<std::string>> rows = {
       {"family", "rows", "mean", "median", "90th", "worst"}};
   std::vector<double> errors;
+  std::map<std::string, int> reasons;  // why rows are not predicted
+  int predicted = 0;
   for (const v1::ValidateRow& row : report.rows()) {
     if (row.has_error()) errors.push_back(std::abs(row.error()));
+    predicted += row.has_predicted_s() ? 1 : 0;
+    if (!row.has_predicted_s()) ++reasons[row.reason()];
   }
   for (const v1::ValidateFamily& family : report.families()) {
     rows.push_back({family.family(), FormatCount(family.rows()), FormatPercent(family.mape()),
@@ -34,10 +39,15 @@ std::string ToText(const v1::ValidateReport& report) {
   }
   std::string text = FormatTable(rows, "<>>>>>", 0);
   std::sort(errors.begin(), errors.end());
-  absl::StrAppend(&text, "\n", errors.size(), " of ", report.rows_size(), " rows predicted");
+  text += "\n";
+  for (const auto& [reason, count] : reasons) {
+    absl::StrAppend(&text, FormatCount(count), " not predicted: ", reason, "\n");
+  }
+  absl::StrAppend(&text, predicted, " of ", report.rows_size(), " rows predicted");
   if (!errors.empty()) {
-    absl::StrAppend(&text, ", median error ", FormatPercent(errors[errors.size() / 2]),
-                    ", 90th percentile ", FormatPercent(errors[errors.size() * 9 / 10]));
+    absl::StrAppend(&text, ", ", errors.size(), " of them measured: median error ",
+                    FormatPercent(errors[errors.size() / 2]), ", 90th percentile ",
+                    FormatPercent(errors[errors.size() * 9 / 10]));
   }
   return text + "\n";
 }
