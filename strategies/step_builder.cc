@@ -227,7 +227,7 @@ StatusOr<UnitTasks> StepBuilder::AddTransfer(const Where& where, const std::stri
 
 StatusOr<UnitTasks> StepBuilder::AddSend(const Where& where, int to, const std::string* name,
                                          int transfer, const char* direction,
-                                         const UnitTasks& after) {
+                                         std::span<const UnitTasks* const> after) {
   const std::vector<int>& from_units = stage_units_[Index(where.stage)];
   const std::vector<int>& to_units = stage_units_[Index(to)];
   UnitTasks tasks(to_units.size(), -1);
@@ -247,7 +247,9 @@ StatusOr<UnitTasks> StepBuilder::AddSend(const Where& where, int to, const std::
         Stream(sender, absl::StrCat(direction, " send to stage ", to)),
         Stream(receiver, absl::StrCat(direction, " receive from stage ", where.stage))};
     scratch_.clear();
-    if (after[u] >= 0) scratch_.push_back(after[u]);
+    for (const UnitTasks* list : after) {
+      if ((*list)[u] >= 0) scratch_.push_back((*list)[u]);
+    }
     tasks[Index(position)] = out_->graph.AddTransfer(members, pattern, scratch_);
     Record(where, TaskKind::kTransfer, name, transfer);
   }

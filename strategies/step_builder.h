@@ -47,7 +47,7 @@ class StepBuilder {
   // Every unit of where.stage sends to its counterpart of stage `to`; the result is per unit of
   // `to`. `direction` keeps forward and backward transfers on streams of their own.
   StatusOr<UnitTasks> AddSend(const Where& where, int to, const std::string* name, int transfer,
-                              const char* direction, const UnitTasks& after);
+                              const char* direction, std::span<const UnitTasks* const> after);
 
   const std::string* Intern(const std::string& name);
 
