@@ -152,6 +152,9 @@ void PipelineLoader::LoadLayout() {
 void PipelineLoader::LoadReductions() {
   if (proto_.has_overlap_gradients()) plan_.overlap_gradients = proto_.overlap_gradients();
   plan_.overlap_parameters = proto_.overlap_parameters();
+  if (proto_.has_collectives_take_units()) {
+    plan_.collectives_take_units = proto_.collectives_take_units();
+  }
   plan_.gradient_bucket_bytes = proto_.gradient_bucket_bytes();
   if (!(plan_.gradient_bucket_bytes >= 0 && plan_.gradient_bucket_bytes <= kMaxBucket)) {
     Error("gradient_bucket_bytes",

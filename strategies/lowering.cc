@@ -17,6 +17,14 @@ Status InField(const char* field, const Status& status) {
   return InvalidInput(absl::StrCat(field, ": ", std::string(status.message())));
 }
 
+// What a collective takes of a device's compute units, in millionths.
+std::int32_t TakenByCollectives(const Scenario& scenario, Fidelity fidelity) {
+  const Chip& chip = scenario.cluster.chip;
+  if (fidelity == Fidelity::kIdeal || !scenario.plan.collectives_take_units) return 0;
+  if (chip.compute_units <= 0) return 0;
+  return static_cast<std::int32_t>(1e6 * chip.calibration.collective_units / chip.compute_units);
+}
+
 }  // namespace
 
 GraphNames StepGraph::Names() const {
@@ -67,7 +75,8 @@ StatusOr<StepGraph> LowerStep(const Scenario& scenario, const LoweringOptions& o
   for (const AxisRequest& axis : plan.axes) out.axis_names.push_back(axis.name);
   for (int t = 0; t < transfers.size(); ++t) out.transfers.push_back({transfers[t], "", 0});
   StepBuilder builder(plan, mesh, classes, collectives,
-                      options.unfolded ? &explicit_links : nullptr, transfers, &out);
+                      options.unfolded ? &explicit_links : nullptr, transfers,
+                      TakenByCollectives(scenario, options.fidelity), &out);
   out.resident.resize(out.units.size());
   StepEmitter emitter(scenario, model, compute, &builder, &out, send);
   RETURN_IF_ERROR(emitter.Emit());

@@ -76,6 +76,8 @@ struct Plan {
   double gradient_bucket_bytes = 0;
   // Parameters that the optimizer's shards left gather beside the next forward, or before it.
   bool overlap_parameters = false;
+  // Collectives take compute units from kernels, where the chip has no engines of their own.
+  bool collectives_take_units = true;
   Precision precision;
   std::vector<CollectiveChoice> collectives;
 

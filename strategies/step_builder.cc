@@ -8,7 +8,7 @@ namespace meshstep {
 
 StepBuilder::StepBuilder(const Plan& plan, const Mesh& mesh, const LinkClasses& classes,
                          const CollectiveModel& model, const CollectiveModel* explicit_model,
-                         const TransferTable& transfers, StepGraph* out)
+                         const TransferTable& transfers, std::int32_t taken, StepGraph* out)
     : plan_(plan),
       mesh_(mesh),
       classes_(classes),
@@ -16,6 +16,7 @@ StepBuilder::StepBuilder(const Plan& plan, const Mesh& mesh, const LinkClasses& 
       explicit_model_(explicit_model),
       unfolded_(explicit_model != nullptr),
       transfers_(transfers),
+      taken_(taken),
       out_(out),
       stage_units_(Index(plan.stages)) {
   const Fabric& fabric = mesh.fabric();
@@ -82,7 +83,7 @@ const std::string* StepBuilder::Intern(const std::string& name) {
 StreamId StepBuilder::Stream(int unit, const std::string& name) {
   const auto [it, added] = streams_.try_emplace({unit, name}, out_->graph.streams());
   if (added) {
-    out_->graph.AddStream();
+    out_->graph.AddStream(unit);
     out_->streams.push_back({unit, name});
   }
   return it->second;
@@ -160,7 +161,8 @@ PatternId StepBuilder::Add(const CollectiveCost& cost, int transfer) {
     p.weight = phase.weight;
     for (const LinkDemand& d : phase.demands) p.demands.push_back({d.link, d.bytes});
   }
-  return out_->graph.AddPattern(std::move(phases));
+  // Point-to-point copies are small; their engines are not counted.
+  return out_->graph.AddPattern(std::move(phases), cost.algorithm != nullptr ? taken_ : 0);
 }
 
 StatusOr<PatternId> StepBuilder::Pattern(int transfer, DeviceId device) {
