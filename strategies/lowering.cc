@@ -141,8 +141,7 @@ void StepEmitter::Resident(int stage) {
   for (int chunk = 0; chunk < plan_.virtual_stages; ++chunk) {
     for (const int layer : LayersOfChunk(stage, chunk)) {
       const BlockPlan& block = model_.of(layer);
-      bytes[Index(static_cast<int>(MemoryBucket::kParameters))] +=
-          block.parameters * SizeOf(p.parameters).value();
+      bytes[Index(static_cast<int>(MemoryBucket::kParameters))] += block.parameter_bytes;
       bytes[Index(static_cast<int>(MemoryBucket::kGradients))] +=
           block.gradients * SizeOf(p.gradients).value();
       bytes[Index(static_cast<int>(MemoryBucket::kOptimizer))] +=
@@ -249,8 +248,7 @@ StatusOr<UnitTasks> StepEmitter::GatherParameters(int stage, int layer, const Ac
     ASSIGN_OR_RETURN(ready, builder_.AddTransfer(where, gather_name_, transfer, after));
     if (first.empty()) first = ready;
   }
-  Memory(stage, first, false, MemoryBucket::kWorkspace,
-         block.gathered_parameters * SizeOf(plan_.precision.compute).value());
+  Memory(stage, first, false, MemoryBucket::kUnsharded, block.gathered_bytes);
   return ready;
 }
 
@@ -271,20 +269,23 @@ StatusOr<UnitTasks> StepEmitter::RunBlock(int stage, int layer, const Action& ac
   }
   ASSIGN_OR_RETURN(UnitTasks output, EmitPass(where, forward ? block.forward : block.backward,
                                               input, state.gathered, &first, &last));
-  Memory(stage, first, false, MemoryBucket::kWorkspace, block.workspace_bytes);
-  Memory(stage, last, true, MemoryBucket::kWorkspace, -block.workspace_bytes);
+  const double logits = block.kept_logits_bytes, kept = block.kept_bytes - logits;
+  const double used_logits = block.workspace_logits_bytes;
+  const double used = block.workspace_bytes - used_logits;
+  Memory(stage, first, false, MemoryBucket::kWorkspace, used);
+  Memory(stage, last, true, MemoryBucket::kWorkspace, -used);
+  Memory(stage, first, false, MemoryBucket::kLogits, used_logits + (forward ? logits : 0));
+  Memory(stage, last, true, MemoryBucket::kLogits, -used_logits - (forward ? 0 : logits));
   if (forward) {
-    Memory(stage, first, false, MemoryBucket::kActivations, block.kept_bytes);
+    Memory(stage, first, false, MemoryBucket::kActivations, kept);
   } else {
     Memory(stage, first, false, MemoryBucket::kActivations, block.recomputed_bytes);
-    Memory(stage, last, true, MemoryBucket::kActivations,
-           -(block.kept_bytes + block.recomputed_bytes));
+    Memory(stage, last, true, MemoryBucket::kActivations, -(kept + block.recomputed_bytes));
   }
   // The head's backward follows its forward at once; its parameters stay for it.
   const bool turns = forward && layer == scenario_.model.layers && plan_.stages == 1;
   if (!block.gathers.empty() && !turns && !plan_.accumulate_unsharded) {
-    Memory(stage, last, true, MemoryBucket::kWorkspace,
-           -block.gathered_parameters * SizeOf(plan_.precision.compute).value());
+    Memory(stage, last, true, MemoryBucket::kUnsharded, -block.gathered_bytes);
   }
   state.last_block = turns ? layer : -2;
   state.run_ends.push_back(last);
@@ -333,12 +334,12 @@ Status StepEmitter::ReduceGradients(const StepBuilder::Where& where, const Block
   const double whole = block.reduces.empty()
                            ? 0
                            : block.gathered_parameters * SizeOf(plan_.precision.reduce).value();
-  Memory(where.stage, after, true, MemoryBucket::kWorkspace, whole);
+  Memory(where.stage, after, true, MemoryBucket::kCommunication, whole);
   for (std::size_t i = 0; i < transfers.size(); ++i) {
     const UnitTasks* list[] = {&ready};
     ASSIGN_OR_RETURN(ready, builder_.AddTransfer(where, reduce_name_, transfers[i], list));
     if (i + 1 == block.reduces.size()) {
-      Memory(where.stage, ready, true, MemoryBucket::kWorkspace, -whole);
+      Memory(where.stage, ready, true, MemoryBucket::kCommunication, -whole);
     }
   }
   if (!transfers.empty() && last) stages_[Index(where.stage)].updates.push_back(ready);
@@ -349,16 +350,18 @@ Status StepEmitter::ReduceGradients(const StepBuilder::Where& where, const Block
 Status StepEmitter::Update(int stage) {
   StageState& state = stages_[Index(stage)];
   const Precision& p = plan_.precision;
-  double elements = 0;
+  double elements = 0, cast = 0;
   std::vector<int> layers;
   for (int chunk = 0; chunk < plan_.virtual_stages; ++chunk) {
     for (const int layer : LayersOfChunk(stage, chunk)) {
       elements += model_.of(layer).optimizer;
+      cast += model_.of(layer).cast_bytes;
       layers.push_back(layer);
     }
   }
   const Bytes bytes(elements * (SizeOf(p.gradients).value() + 2 * p.optimizer_bytes +
-                                SizeOf(p.parameters).value()));
+                                SizeOf(p.parameters).value()) +
+                    cast);
   std::vector<const UnitTasks*> after;
   for (const UnitTasks& update : state.updates) after.push_back(&update);
   const StepBuilder::Where where{stage, -2, 0, Pass::kUpdate};
@@ -431,7 +434,7 @@ StatusOr<StepGraph> LowerStep(const Scenario& scenario, const LoweringOptions& o
   const ModelPlan& model = *lowered;
   const Sharding residual = Apply(plan.rules.residual, {"B", "T", "D"});
   const double residual_bytes =
-      context.LocalElements(residual) * SizeOf(plan.precision.compute).value();
+      context.LocalElements(residual) * SizeOf(plan.precision.activations).value();
   int send = -1;
   if (plan.pipeline >= 0) {
     send =
