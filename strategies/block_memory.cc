@@ -16,7 +16,9 @@ void CountWorkspace(const PassBuilder& pass, const std::set<ArrayKey>& needed, B
   for (const Op& op : pass.block().ops) {
     double bytes = 0, logits = 0;
     const auto add = [&](const ArrayKey& key) {
-      const Sharding used = pass.Used(key.array);
+      // Elementwise ops work where arrays are stored.
+      const bool elementwise = op.kind == Op::Kind::kElementwise;
+      const Sharding used = elementwise ? pass.Stored(key.array) : pass.Used(key.array);
       if (needed.contains(key) && used == pass.Stored(key.array)) return;
       const double size = pass.context().LocalElements(used) * pass.ElementBytes(key);
       bytes += size;

@@ -29,9 +29,9 @@ std::string_view NameOf(MemoryBucket bucket) {
     case MemoryBucket::kLogits:
       return "logits";
     case MemoryBucket::kCommunication:
-      return "communication buffers";
+      return "buffers";
     case MemoryBucket::kUnsharded:
-      return "unsharded parameters";
+      return "unsharded";
     case MemoryBucket::kWorkspace:
       return "workspace";
   }
