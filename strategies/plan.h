@@ -10,9 +10,9 @@
 #include <string>
 #include <vector>
 
-#include "sim/base/dtype.h"
 #include "strategies/layout.h"
 #include "strategies/model.h"
+#include "strategies/precision.h"
 #include "strategies/schedules/schedule.h"
 #include "strategies/sharding.h"
 #include "topologies/cluster.h"
@@ -39,13 +39,6 @@ Sharding Apply(const std::vector<Rule>& rules, const std::vector<std::string>& d
 
 // How the layers' activations come back in backward.
 enum class Recompute { kNone, kSelective, kMatmuls, kFull };
-
-struct Precision {
-  Dtype compute = Dtype::kBf16, parameters = Dtype::kBf16;
-  Dtype gradients = Dtype::kFp32, reduce = Dtype::kFp32;
-  std::string optimizer = "adam-fp32";
-  double optimizer_bytes = 12;  // state per parameter, master copy included
-};
 
 struct CollectiveChoice {
   std::string collective, axis, algorithm;  // axis "": every axis

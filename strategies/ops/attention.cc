@@ -48,17 +48,17 @@ Sharding WholeSequence(Sharding sharding) {
 // softmax, read for AV.
 Bytes Square(const AttentionShape& shape, const BlockContext& context) {
   const double square = shape.batch * shape.heads * shape.queries * shape.keys;
-  return 4 * square * SizeOf(context.plan->precision.compute);
+  return 4 * square * SizeOf(context.plan->precision.activations);
 }
 
 Time KernelTime(const AttentionShape& shape, const BlockContext& context) {
-  Time time = context.compute->Attention(shape, context.plan->precision.compute);
+  Time time = context.compute->Attention(shape, context.plan->precision.activations);
   if (context.plan->unfused_attention) time += context.compute->Elementwise(Square(shape, context));
   return time;
 }
 
 Bytes KernelBytes(const AttentionShape& shape, const BlockContext& context) {
-  const Bytes fused = ComputeModel::AttentionBytes(shape, context.plan->precision.compute);
+  const Bytes fused = ComputeModel::AttentionBytes(shape, context.plan->precision.activations);
   return context.plan->unfused_attention ? fused + Square(shape, context) : fused;
 }
 

@@ -59,6 +59,9 @@ std::string RandomPlan(int devices, std::mt19937* random) {
       "data: ", degree[0], " fsdp: ", degree[1], " tensor: ", degree[2], " pipeline: ", degree[3],
       " sequence_parallel: ", pick(2), " recompute: '", recompute[pick(4)], "' zero_stage: ", zero,
       " prefetch_layers: ", pick(3), " accumulate_unsharded: ", pick(2));
+  const char* precision[] = {"compute: 'fp8' scaling: 'block'", "compute: 'int8'",
+                             "compute: 'int8' gather: 'bf16' parameters: 'fp32'"};
+  if (const int p = pick(9); p < 3) absl::StrAppend(&plan, " precision { ", precision[p], " }");
   const int micro = 1 + pick(2);
   absl::StrAppend(&plan, " micro_batch_sequences: ", micro);
   if (degree[3] > 1) {
