@@ -308,8 +308,6 @@ void PlanLoader::LoadMicroBatches() {
   }
 }
 
-}
-
 void PlanLoader::LoadActivations() {
   const std::string& recompute = proto_.recompute();
   if (recompute.empty() || recompute == "none") {

@@ -68,8 +68,7 @@ void StepEmitter::Resident(int stage) {
   for (const Chunk& chunk : stages_[Index(stage)].chunks) {
     for (const int layer : model_.layers[Index(chunk.part)]) {
       const BlockPlan& block = model_.of(layer);
-      bytes[Index(static_cast<int>(MemoryBucket::kParameters))] +=
-          block.parameter_bytes;
+      bytes[Index(static_cast<int>(MemoryBucket::kParameters))] += block.parameter_bytes;
       bytes[Index(static_cast<int>(MemoryBucket::kGradients))] +=
           block.gradients * SizeOf(p.gradients).value();
       bytes[Index(static_cast<int>(MemoryBucket::kOptimizer))] +=
