@@ -137,4 +137,20 @@ void CountActivations(const PassBuilder& pass, const Again& again, BlockPlan* pl
   CountWeightHalf(pass, plan);
 }
 
+void CountOffload(const PassBuilder& pass, BlockPlan* plan) {
+  const Plan& p = *pass.context().plan;
+  TransferTable* transfers = pass.context().transfers;
+  const auto copy = [&](double bytes) {
+    HostCopy host{.bytes = bytes};
+    if (bytes <= 0) return host;
+    host.to = transfers->Intern({Collective::kPermute, {}, Role::kToHost, bytes});
+    host.from = transfers->Intern({Collective::kPermute, {}, Role::kFromHost, bytes});
+    return host;
+  };
+  const bool layer = pass.block().input >= 0 && pass.block().output >= 0;
+  if (layer) plan->host_activations = copy(p.offload.activations * plan->kept_bytes);
+  plan->host_parameters = copy(p.offload.parameters * plan->parameter_bytes);
+  plan->host_optimizer = copy(p.offload.optimizer * plan->optimizer * p.precision.optimizer_bytes);
+}
+
 }  // namespace meshstep

@@ -27,6 +27,9 @@ void CountParameter(const PassBuilder& pass, ArrayId id, BlockPlan* plan);
 // Bytes that are kept, that are made again, and that one op needs beside them.
 void CountActivations(const PassBuilder& pass, const Again& again, BlockPlan* plan);
 
+// What lives on the host, once everything else is counted.
+void CountOffload(const PassBuilder& pass, BlockPlan* plan);
+
 }  // namespace meshstep
 
 #endif  // MESHSTEP_STRATEGIES_BLOCK_MEMORY_H_

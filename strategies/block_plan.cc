@@ -31,8 +31,8 @@ double Elements(const Sharding& a, const Sharding& b, bool shared, const BlockCo
 
 class BlockLowering {
  public:
-  BlockLowering(const Block& block, const BlockContext& context)
-      : block_(block), context_(context) {}
+  BlockLowering(const Block& block, const BlockContext& context, Recompute recompute)
+      : block_(block), context_(context), recompute_(recompute) {}
   StatusOr<BlockPlan> Lower();
 
  private:
@@ -50,6 +50,7 @@ class BlockLowering {
 
   const Block& block_;
   const BlockContext& context_;
+  const Recompute recompute_;
 };
 
 // C[m, n] = x[m, k] · W[k, n] for each weight; one kernel with the widths summed.
@@ -356,9 +357,10 @@ Status BlockLowering::LowerParameters(BlockPlan* plan) {
 
 StatusOr<BlockPlan> BlockLowering::Lower() {
   BlockPlan plan;
-  const Again again = RunsAgain(block_, context_.plan->recompute);
+  const Again again = RunsAgain(block_, recompute_);
   RETURN_IF_ERROR(LowerParameters(&plan));
   CountActivations(PassBuilder(block_, context_), again, &plan);
+  CountOffload(PassBuilder(block_, context_), &plan);
   ASSIGN_OR_RETURN(plan.forward, Forward(nullptr));
   if (!again.ops.empty()) {
     ASSIGN_OR_RETURN(plan.recompute, Forward(&again));
@@ -382,6 +384,10 @@ std::string_view NameOf(Role role) {
       return "gradients";
     case Role::kPipeline:
       return "activations between stages";
+    case Role::kToHost:
+      return "to the host";
+    case Role::kFromHost:
+      return "from the host";
   }
   return "";
 }
@@ -415,8 +421,13 @@ double BlockContext::LocalElements(const Sharding& sharding) const {
   return elements;
 }
 
+StatusOr<BlockPlan> LowerBlock(const Block& block, const BlockContext& context,
+                               Recompute recompute) {
+  return BlockLowering(block, context, recompute).Lower();
+}
+
 StatusOr<BlockPlan> LowerBlock(const Block& block, const BlockContext& context) {
-  return BlockLowering(block, context).Lower();
+  return LowerBlock(block, context, context.plan->recompute);
 }
 
 }  // namespace meshstep

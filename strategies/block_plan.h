@@ -23,7 +23,8 @@
 namespace meshstep {
 
 // What a collective moves; each role and set of axes has a communication stream of its own.
-enum class Role { kActivations, kParameters, kGradients, kPipeline };
+// The last two are copies of one device over its host link.
+enum class Role { kActivations, kParameters, kGradients, kPipeline, kToHost, kFromHost };
 std::string_view NameOf(Role role);
 
 struct TransferSpec {
@@ -53,6 +54,12 @@ struct BlockPass {
   int output = -1;  // step that makes the pass's result; -1: the result is the input
 };
 
+// What of an array lives on the host; 0 and -1: nothing.
+struct HostCopy {
+  double bytes = 0;        // on one device
+  int to = -1, from = -1;  // transfers
+};
+
 struct BlockPlan {
   BlockPass forward, backward;
   BlockPass backward_input, backward_weight;  // the halves of `backward`
@@ -66,6 +73,8 @@ struct BlockPlan {
   double parameter_bytes = 0;
   double gathered_bytes = 0;  // as gathered for use, where that differs from stored; else 0
   double cast_bytes = 0;
+  // Parts of kept_bytes, parameter_bytes and of the optimizer state.
+  HostCopy host_activations, host_parameters, host_optimizer;
   // Elements on one device.
   double parameters = 0;           // as stored
   double gathered_parameters = 0;  // as used, where that differs from stored; else 0
@@ -76,7 +85,7 @@ struct BlockPlan {
   double recomputed_bytes = 0;  // activations made again, alive during backward
   // Inputs of matmuls and gradients of their results, from one half of backward to the other.
   double weight_half_bytes = 0;
-  double workspace_bytes = 0;   // largest operands and results of one op that are not kept
+  double workspace_bytes = 0;  // largest operands and results of one op that are not kept
   // The parts of the first and the last that are as wide as the vocabulary.
   double kept_logits_bytes = 0, workspace_logits_bytes = 0;
 };
@@ -108,6 +117,9 @@ struct BlockContext {
 };
 
 // Error: a rule leaves an einsum without a legal local product; the message names the op.
+StatusOr<BlockPlan> LowerBlock(const Block& block, const BlockContext& context,
+                               Recompute recompute);
+// With the plan's recomputation.
 StatusOr<BlockPlan> LowerBlock(const Block& block, const BlockContext& context);
 
 }  // namespace meshstep

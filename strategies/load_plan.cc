@@ -11,6 +11,7 @@
 #include "absl/strings/str_split.h"
 #include "meshstep/v1/plan.pb.h"
 #include "sim/cost/collective.h"
+#include "strategies/load_offload.h"
 #include "strategies/load_pipeline.h"
 #include "strategies/load_precision.h"
 #include "strategies/parallelisms/parallelism.h"
@@ -371,6 +372,7 @@ Plan PlanLoader::Load() {
   plan_.precision =
       LoadPrecision(proto_.precision(), field_ + ".precision", cluster_.chip, diagnostics_);
   LoadActivations();
+  LoadOffload(proto_, field_, cluster_.chip, diagnostics_, &plan_);
   LoadCollectives();
   return std::move(plan_);
 }

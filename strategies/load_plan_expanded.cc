@@ -1,6 +1,7 @@
 // The way back: a plan as a message.
 
 #include "meshstep/v1/plan.pb.h"
+#include "strategies/load_offload.h"
 #include "strategies/load_plan.h"
 #include "strategies/load_precision.h"
 
@@ -64,6 +65,7 @@ void ExpandPlan(const Plan& plan, v1::Plan* proto) {
   proto->set_dropout(plan.dropout);
   proto->set_accumulate_unsharded(plan.accumulate_unsharded);
   proto->set_prefetch_layers(plan.prefetch_layers);
+  ExpandOffload(plan, proto);
   ExpandPrecision(plan.precision, proto->mutable_precision());
   for (const CollectiveChoice& choice : plan.collectives) {
     v1::CollectiveChoice* out = proto->add_collectives();

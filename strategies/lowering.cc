@@ -25,6 +25,13 @@ std::int32_t TakenByCollectives(const Scenario& scenario, Fidelity fidelity) {
   return static_cast<std::int32_t>(1e6 * chip.calibration.collective_units / chip.compute_units);
 }
 
+// Of one device, one way.
+BytesPerSecond HostRate(const Chip& chip, Fidelity fidelity) {
+  const double share = 1.0 / chip.devices_per_chip;
+  return chip.datasheet.host *
+         (fidelity == Fidelity::kIdeal ? share : share * chip.calibration.host_fraction);
+}
+
 }  // namespace
 
 GraphNames StepGraph::Names() const {
@@ -76,7 +83,8 @@ StatusOr<StepGraph> LowerStep(const Scenario& scenario, const LoweringOptions& o
   for (int t = 0; t < transfers.size(); ++t) out.transfers.push_back({transfers[t], "", 0});
   StepBuilder builder(plan, mesh, classes, collectives,
                       options.unfolded ? &explicit_links : nullptr, transfers,
-                      TakenByCollectives(scenario, options.fidelity), &out);
+                      TakenByCollectives(scenario, options.fidelity),
+                      HostRate(scenario.cluster.chip, options.fidelity), &out);
   out.resident.resize(out.units.size());
   StepEmitter emitter(scenario, model, compute, &builder, &out, send);
   RETURN_IF_ERROR(emitter.Emit());

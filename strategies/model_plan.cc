@@ -19,6 +19,26 @@ std::vector<int> LayersOf(const LayoutPart& part, int model_layers) {
   return layers;
 }
 
+// Layers of a part beyond the first Plan::recompute_layers run nothing again. Megatron's method
+// "block" counts in each TransformerBlock, of which a stage has one per virtual stage
+// (megatron/core/transformer/transformer_block.py).
+Status LimitRecompute(const Transformer& transformer, const BlockContext& context,
+                      ModelPlan* plan) {
+  const int limit = context.plan->recompute_layers;
+  if (limit < 0) return absl::OkStatus();
+  const int kinds = static_cast<int>(transformer.kinds.size());
+  for (const Block& kind : transformer.kinds) {
+    ASSIGN_OR_RETURN(BlockPlan block, LowerBlock(kind, context, Recompute::kNone));
+    plan->kinds.push_back(std::move(block));
+  }
+  for (const LayoutPart& part : context.plan->parts) {
+    for (int l = part.begin; l < part.end; ++l) {
+      if (l - part.begin >= limit) plan->layer_kind[Index(l)] += kinds;
+    }
+  }
+  return absl::OkStatus();
+}
+
 double LargestTransfer(const std::vector<int>& transfers, const TransferTable& table) {
   double bytes = 0;
   for (const int t : transfers) bytes = std::max(bytes, table[t].bytes);
@@ -121,6 +141,7 @@ StatusOr<ModelPlan> LowerModel(const BlockContext& context) {
     plan.kinds.push_back(std::move(block));
   }
   plan.layer_kind = transformer.layer_kind;
+  RETURN_IF_ERROR(LimitRecompute(transformer, context, &plan));
   for (const LayoutPart& part : context.plan->parts) {
     plan.layers.push_back(LayersOf(part, context.model->layers));
     plan.buckets.push_back(MakeBuckets(plan.layers.back(), plan, context));

@@ -40,6 +40,12 @@ Sharding Apply(const std::vector<Rule>& rules, const std::vector<std::string>& d
 // How the layers' activations come back in backward.
 enum class Recompute { kNone, kSelective, kMatmuls, kFull };
 
+// Fractions of bytes that are kept in the memory of the host.
+struct Offload {
+  double activations = 0, parameters = 0, optimizer = 0;
+  bool any() const { return activations > 0 || parameters > 0 || optimizer > 0; }
+};
+
 struct CollectiveChoice {
   std::string collective, axis, algorithm;  // axis "": every axis
 };
@@ -61,6 +67,8 @@ struct Plan {
   int zero_stage = 0;
   bool accumulate_unsharded = false;
   Recompute recompute = Recompute::kNone;
+  int recompute_layers = -1;  // of each part of the pipeline; -1: all
+  Offload offload;
   bool unfused_attention = false, dropout = false;
   int prefetch_layers = 1;
   // Gradients that leave once a step: beside the rest of backward, or after it; in transfers of at

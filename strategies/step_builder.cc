@@ -8,7 +8,8 @@ namespace meshstep {
 
 StepBuilder::StepBuilder(const Plan& plan, const Mesh& mesh, const LinkClasses& classes,
                          const CollectiveModel& model, const CollectiveModel* explicit_model,
-                         const TransferTable& transfers, std::int32_t taken, StepGraph* out)
+                         const TransferTable& transfers, std::int32_t taken, BytesPerSecond host,
+                         StepGraph* out)
     : plan_(plan),
       mesh_(mesh),
       classes_(classes),
@@ -17,6 +18,7 @@ StepBuilder::StepBuilder(const Plan& plan, const Mesh& mesh, const LinkClasses& 
       unfolded_(explicit_model != nullptr),
       transfers_(transfers),
       taken_(taken),
+      host_(host),
       out_(out),
       stage_units_(Index(plan.stages)) {
   const Fabric& fabric = mesh.fabric();
@@ -165,10 +167,25 @@ PatternId StepBuilder::Add(const CollectiveCost& cost, int transfer) {
   return out_->graph.AddPattern(std::move(phases), cost.algorithm != nullptr ? taken_ : 0);
 }
 
+// A copy engine moves the bytes; nothing else uses the link in that direction.
+PatternId StepBuilder::HostPattern(int transfer) {
+  const Bytes bytes(transfers_[transfer].bytes);
+  StepTransfer& info = out_->transfers[Index(transfer)];
+  info.algorithm = "copy";
+  info.sent_bytes_per_device = bytes.value();
+  Phase phase;
+  phase.latency = Time::RoundUp(bytes / host_);
+  return out_->graph.AddPattern({phase}, 0);
+}
+
 StatusOr<PatternId> StepBuilder::Pattern(int transfer, DeviceId device) {
   const auto [it, added] = patterns_.try_emplace({transfer, device, -1}, -1);
   if (!added) return it->second;
   const TransferSpec& spec = transfers_[transfer];
+  if (spec.role == Role::kToHost || spec.role == Role::kFromHost) {
+    it->second = HostPattern(transfer);
+    return it->second;
+  }
   const StatusOr<CollectiveCost> priced =
       model_.Cost(spec.collective, Bytes(spec.bytes), spec.axes, device, Algorithm(spec));
   if (!priced.ok()) {
@@ -203,7 +220,7 @@ StatusOr<UnitTasks> StepBuilder::AddTransfer(const Where& where, const std::stri
   if (stream_name_.size() <= Index(transfer)) stream_name_.resize(Index(transfer) + 1);
   std::string& stream = stream_name_[Index(transfer)];
   if (stream.empty()) {
-    stream = absl::StrCat(std::string(NameOf(spec.role)), " over");
+    stream = absl::StrCat(std::string(NameOf(spec.role)), spec.axes.empty() ? "" : " over");
     for (const AxisId axis : spec.axes) absl::StrAppend(&stream, " ", plan_.axes[Index(axis)].name);
   }
   const std::vector<int>& units = stage_units_[Index(where.stage)];

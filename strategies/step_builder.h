@@ -25,7 +25,8 @@ class StepBuilder {
   // collective takes of a device's compute units, in millionths.
   StepBuilder(const Plan& plan, const Mesh& mesh, const LinkClasses& classes,
               const CollectiveModel& model, const CollectiveModel* explicit_model,
-              const TransferTable& transfers, std::int32_t taken, StepGraph* out);
+              const TransferTable& transfers, std::int32_t taken, BytesPerSecond host,
+              StepGraph* out);
 
   int units_of(int stage) const { return static_cast<int>(stage_units_[Index(stage)].size()); }
   int unit(int stage, int i) const { return stage_units_[Index(stage)][Index(i)]; }
@@ -64,6 +65,7 @@ class StepBuilder {
   StatusOr<PatternId> Pattern(int transfer, DeviceId device);
   StatusOr<PatternId> SendPattern(int transfer, DeviceId from, DeviceId to);
   PatternId Add(const CollectiveCost& cost, int transfer);
+  PatternId HostPattern(int transfer);
   void Record(const Where& where, TaskKind kind, const std::string* name, int transfer);
   std::string Algorithm(const TransferSpec& spec) const;
 
@@ -75,6 +77,7 @@ class StepBuilder {
   const bool unfolded_;
   const TransferTable& transfers_;
   const std::int32_t taken_;
+  const BytesPerSecond host_;  // of one device's link to its host, one way
   StepGraph* out_;
   std::vector<std::vector<int>> stage_units_;
   struct UnitPlace {

@@ -34,6 +34,7 @@ StepEmitter::StepEmitter(const Scenario& scenario, const ModelPlan& model,
       gather_name_(builder->Intern("parameters")),
       reduce_name_(builder->Intern("gradients")),
       update_name_(builder->Intern("optimizer")),
+      offload_name_(builder->Intern("activations")),
       send_name_(builder->Intern("x")) {
   for (int s = 0; s < plan_.stages; ++s) {
     StageState& state = stages_[Index(s)];
@@ -68,11 +69,12 @@ void StepEmitter::Resident(int stage) {
   for (const Chunk& chunk : stages_[Index(stage)].chunks) {
     for (const int layer : model_.layers[Index(chunk.part)]) {
       const BlockPlan& block = model_.of(layer);
-      bytes[Index(static_cast<int>(MemoryBucket::kParameters))] += block.parameter_bytes;
+      bytes[Index(static_cast<int>(MemoryBucket::kParameters))] +=
+          block.parameter_bytes - block.host_parameters.bytes;
       bytes[Index(static_cast<int>(MemoryBucket::kGradients))] +=
           block.gradients * SizeOf(p.gradients).value();
       bytes[Index(static_cast<int>(MemoryBucket::kOptimizer))] +=
-          block.optimizer * p.optimizer_bytes;
+          block.optimizer * p.optimizer_bytes - block.host_optimizer.bytes;
     }
   }
   for (int u = 0; u < builder_.units_of(stage); ++u) {
@@ -221,6 +223,13 @@ Status StepEmitter::Deliver(const Chain& chain) {
   return absl::OkStatus();
 }
 
+// What a transfer waits for that may run `prefetch_layers` runs ahead.
+UnitTasks StepEmitter::Ahead(int stage) const {
+  const StageState& state = stages_[Index(stage)];
+  const auto ahead = static_cast<std::ptrdiff_t>(state.run_ends.size()) - 1 - plan_.prefetch_layers;
+  return ahead >= 0 ? state.run_ends[Index(ahead)] : None(stage);
+}
+
 // Brings the parameters of a block, `prefetch_layers` runs ahead of its use.
 StatusOr<UnitTasks> StepEmitter::GatherParameters(int stage, int layer, const Action& action) {
   StageState& state = stages_[Index(stage)];
@@ -228,13 +237,18 @@ StatusOr<UnitTasks> StepEmitter::GatherParameters(int stage, int layer, const Ac
   if (action.kind == Kind::kBackwardWeight) return None(stage);
   const bool first_time = action.kind == Kind::kForward && state.seen.insert(layer).second;
   const bool updated = first_time && plan_.overlap_parameters && !block.regathers.empty();
-  if (block.gathers.empty() && !updated) return None(stage);
+  const int from_host = block.host_parameters.from;
+  if (block.gathers.empty() && !updated && from_host < 0) return None(stage);
   if (state.last_block == layer) return state.gathered;  // still there from the run before
   if (plan_.accumulate_unsharded && !first_time) return None(stage);
   const StepBuilder::Where where{stage, layer, static_cast<int>(action.micro_batch),
                                  action.kind == Kind::kForward ? Pass::kForward : Pass::kBackward};
-  const auto ahead = static_cast<std::ptrdiff_t>(state.run_ends.size()) - 1 - plan_.prefetch_layers;
-  UnitTasks ready = ahead >= 0 ? state.run_ends[Index(ahead)] : None(stage);
+  UnitTasks ready = Ahead(stage);
+  if (from_host >= 0) {
+    const UnitTasks* after[] = {&ready};
+    ASSIGN_OR_RETURN(ready, builder_.AddTransfer(where, gather_name_, from_host, after));
+    Memory(stage, ready, false, MemoryBucket::kUnsharded, block.host_parameters.bytes);
+  }
   if (updated) {
     for (const int transfer : block.regathers) {
       const UnitTasks* after[] = {&ready};
@@ -264,6 +278,9 @@ StatusOr<StepEmitter::Run> StepEmitter::Begin(int stage, int layer, const Action
   run.before = run.last = state.run_ends.empty() ? None(stage) : state.run_ends.back();
   // What the weights' half gathers was there before it began.
   run.ahead = action.kind == Kind::kBackwardWeight;
+  if (action.kind == Kind::kBackward || action.kind == Kind::kBackwardInput) {
+    ASSIGN_OR_RETURN(run.loaded, LoadActivations(run));
+  }
   switch (action.kind) {
     case Kind::kForward:
       run.passes = {{Pass::kForward, &block.forward}};
@@ -308,9 +325,11 @@ Status StepEmitter::EmitStep(Run* run, const BlockPass& pass, Pass kind, std::si
   if (step.needs_parameters) after.push_back(&run->gathered);
   const std::string* name = builder_.Intern(step.name);
   if (step.transfer < 0) {
+    if (!run->loaded.empty()) after.push_back(&run->loaded);
     run->made[i] = builder_.AddCompute(run->where, TaskKind::kCompute, name, step.duration, after,
                                        step.flops, step.hbm_bytes);
     run->last = run->made[i];
+    run->loaded.clear();  // later kernels follow this one
     const int stage = run->where.stage;
     out_.hardware_flops += static_cast<double>(out_.units[Index(builder_.unit(stage, 0))].devices *
                                                builder_.units_of(stage)) *
@@ -358,12 +377,13 @@ Status StepEmitter::End(const Run& run, const Action& action) {
   }
   // The head's backward follows its forward at once; its parameters stay for it.
   const bool turns = forward && run.where.layer == scenario_.model.layers && plan_.stages == 1;
-  if (!block.gathers.empty() && !turns && !plan_.accumulate_unsharded &&
-      action.kind != Kind::kBackwardWeight) {
-    leave(MemoryBucket::kUnsharded, block.gathered_bytes);
+  if (!turns && !plan_.accumulate_unsharded && action.kind != Kind::kBackwardWeight) {
+    const double gathered = block.gathers.empty() ? 0 : block.gathered_bytes;
+    leave(MemoryBucket::kUnsharded, gathered + block.host_parameters.bytes);
   }
   state.last_block = turns ? run.where.layer : -2;
   state.run_ends.push_back(run.last);
+  if (forward) RETURN_IF_ERROR(StoreActivations(run));
   if (!EndsBackward(action.kind)) return absl::OkStatus();
   const Chunk& chunk = state.chunks[Index(action.chunk)];
   return ReduceGradients(run.where, block, chunk.part, chunk.last_backward == action.micro_batch,
@@ -443,39 +463,6 @@ Status StepEmitter::ShareGradients() {
       arrived.emplace_back(to, std::move(tasks));
     }
     for (auto& [stage, tasks] : arrived) stages_[Index(stage)].updates.push_back(std::move(tasks));
-  }
-  return absl::OkStatus();
-}
-
-// Optimizer: reads gradients and state, writes state and parameters (ZeRO, arXiv 1910.02054 §3.1).
-Status StepEmitter::Update(int stage) {
-  StageState& state = stages_[Index(stage)];
-  const Precision& p = plan_.precision;
-  double elements = 0, cast = 0;
-  for (const Chunk& chunk : state.chunks) {
-    for (const int layer : model_.layers[Index(chunk.part)]) {
-      elements += model_.of(layer).optimizer;
-      cast += model_.of(layer).cast_bytes;
-    }
-  }
-  const Bytes bytes(elements * (SizeOf(p.gradients).value() + 2 * p.optimizer_bytes +
-                                SizeOf(p.parameters).value()) +
-                    cast);
-  std::vector<const UnitTasks*> after;
-  for (const UnitTasks& update : state.updates) after.push_back(&update);
-  const StepBuilder::Where where{stage, -2, 0, Pass::kUpdate};
-  const UnitTasks updated = builder_.AddCompute(where, TaskKind::kOptimizer, update_name_,
-                                                compute_.Elementwise(bytes), after, Flops(), bytes);
-  if (plan_.overlap_parameters) return absl::OkStatus();
-  for (const Chunk& chunk : state.chunks) {
-    for (const int layer : model_.layers[Index(chunk.part)]) {
-      UnitTasks ready = updated;
-      for (const int transfer : model_.of(layer).regathers) {
-        const UnitTasks* list[] = {&ready};
-        const StepBuilder::Where at{stage, layer, 0, Pass::kUpdate};
-        ASSIGN_OR_RETURN(ready, builder_.AddTransfer(at, gather_name_, transfer, list));
-      }
-    }
   }
   return absl::OkStatus();
 }

@@ -5,8 +5,10 @@
 #define MESHSTEP_STRATEGIES_STEP_EMITTER_H_
 
 #include <cstdint>
+#include <map>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "strategies/model_plan.h"
@@ -38,6 +40,8 @@ class StepEmitter {
     std::set<int> seen;               // layers that ran forward
     std::vector<UnitTasks> open;      // gradients that wait for their bucket
     std::vector<UnitTasks> updates;   // what the optimizer waits for
+    // Per layer and micro-batch: when its activations were on the host.
+    std::map<std::pair<int, int>, UnitTasks> on_host;
   };
   // One block on its way through its passes.
   struct Run {
@@ -47,6 +51,7 @@ class StepEmitter {
     std::size_t pass = 0, step = 0;
     std::vector<UnitTasks> made;  // by the steps of the pass
     UnitTasks input, gathered, before, first, last, output;
+    UnitTasks loaded;    // from the host; empty: nothing to wait for
     bool ahead = false;  // its collectives need not wait for its kernels
     bool Done() const { return pass == passes.size(); }
   };
@@ -79,7 +84,15 @@ class StepEmitter {
                     const std::vector<UnitTasks>& after);
   Status ReduceLate(int stage);
   Status ShareGradients();
+  // step_update.cc
   Status Update(int stage);
+  Status UpdateWhole(int stage);
+  Status UpdateFromHost(int stage);
+  Bytes UpdateBytes(const BlockPlan& block) const;
+  Status GatherUpdated(int stage, int layer, const UnitTasks& updated);
+  Status StoreActivations(const Run& run);
+  StatusOr<UnitTasks> LoadActivations(const Run& run);
+  UnitTasks Ahead(int stage) const;
   std::string Stuck() const;
   void Resident(int stage);
   void Memory(int stage, const UnitTasks& tasks, bool at_end, MemoryBucket bucket, double bytes);
@@ -97,7 +110,7 @@ class StepEmitter {
   std::vector<StageState> stages_;
   // Per part and micro-batch: what its forward or backward waits for; empty: not there yet.
   std::vector<std::vector<UnitTasks>> forward_input_, backward_input_;
-  const std::string *gather_name_, *reduce_name_, *update_name_, *send_name_;
+  const std::string *gather_name_, *reduce_name_, *update_name_, *offload_name_, *send_name_;
 };
 
 }  // namespace meshstep

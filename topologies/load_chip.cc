@@ -277,6 +277,10 @@ ComputeCalibration LoadCalibration(const v1::ComputeCalibration& proto, const st
                                    diagnostics) *
                 1e-9);
   }
+  if (proto.has_host_fraction()) {
+    calibration.host_fraction =
+        CheckedFraction(proto.host_fraction(), field + ".host_fraction", diagnostics);
+  }
   calibration.collective_units = proto.collective_units();
   if (!(calibration.collective_units >= 0 && calibration.collective_units <= kMaxUnits)) {
     diagnostics->Error(field + ".collective_units", absl::StrCat("is ", proto.collective_units(),

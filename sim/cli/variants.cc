@@ -124,6 +124,13 @@ std::vector<PlanEdit> PlanEdits(const ScenarioInput& input) {
   if (plan.precision().optimizer() != "adam-bf16") {
     edits.push_back({"plan.precision.optimizer=adam-bf16"});
   }
+  if (input.scenario.cluster.chip.datasheet.host.value() > 0) {
+    for (const char* what : {"activations", "optimizer"}) {
+      const bool there = std::string(what) == "optimizer" ? plan.offload().optimizer() > 0
+                                                          : plan.offload().activations() > 0;
+      if (!there) edits.push_back({absl::StrCat("plan.offload.", what, "=1")});
+    }
+  }
   if (plan.precision().gradients() != "bf16") edits.push_back({"plan.precision.gradients=bf16"});
   if (plan.pipeline() > 1 && plan.virtual_stages() <= 1) {
     edits.push_back({"plan.virtual_stages=2", "plan.schedule=interleaved"});

@@ -118,7 +118,8 @@ std::string BreakdownSection(const v1::SimulateReport& report) {
         std::pair{"of exposed: activations", detail.exposed_activations_s()},
         std::pair{"of exposed: parameters", detail.exposed_parameters_s()},
         std::pair{"of exposed: gradients", detail.exposed_gradients_s()},
-        std::pair{"of exposed: between stages", detail.exposed_pipeline_s()}}) {
+        std::pair{"of exposed: between stages", detail.exposed_pipeline_s()},
+        std::pair{"of exposed: host", detail.exposed_host_s()}}) {
     rows.push_back({name, FormatSeconds(seconds), FormatPercent(seconds / report.step_time_s())});
   }
   return out + Folded("As a table", Table(rows));

@@ -134,8 +134,10 @@ void AddCommunication(const Scenario& scenario, const StepGraph& step,
     if (time.count == 0) continue;
     std::vector<std::string> axes;
     for (const AxisId axis : transfer.spec.axes) axes.push_back(step.axis_names[Index(axis)]);
-    Row& row = rows[{absl::StrJoin(axes, "+"), std::string(NameOf(transfer.spec.role)),
-                     std::string(NameOf(transfer.spec.collective))}];
+    const Role role = transfer.spec.role;
+    const bool host = role == Role::kToHost || role == Role::kFromHost;
+    Row& row = rows[{host ? "host" : absl::StrJoin(axes, "+"), std::string(NameOf(role)),
+                     host ? "copy" : std::string(NameOf(transfer.spec.collective))}];
     row.time.count += time.count;
     row.time.busy += time.busy;
     row.time.exposed += time.exposed;
@@ -159,6 +161,7 @@ void AddCommunication(const Scenario& scenario, const StepGraph& step,
   detail->set_exposed_parameters_s(exposed[Role::kParameters].seconds());
   detail->set_exposed_gradients_s(exposed[Role::kGradients].seconds());
   detail->set_exposed_pipeline_s(exposed[Role::kPipeline].seconds());
+  detail->set_exposed_host_s((exposed[Role::kToHost] + exposed[Role::kFromHost]).seconds());
 }
 
 void AddBreakdown(const StepGraph& step, const StepBreakdown& parts, v1::SimulateReport* report) {

@@ -69,6 +69,7 @@ std::string BreakdownTable(const v1::SimulateReport& r, const TextStyle& style) 
   add("parameters", d.exposed_parameters_s(), true);
   add("gradients", d.exposed_gradients_s(), true);
   add("between stages", d.exposed_pipeline_s(), true);
+  add("host", d.exposed_host_s(), true);
   add("pipeline bubble", b.bubble_s(), false);
   add("optimizer", b.optimizer_s(), false);
   add("other", b.other_s(), false);

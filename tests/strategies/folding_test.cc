@@ -62,6 +62,11 @@ std::string RandomPlan(int devices, std::mt19937* random) {
   const char* precision[] = {"compute: 'fp8' scaling: 'block'", "compute: 'int8'",
                              "compute: 'int8' gather: 'bf16' parameters: 'fp32'"};
   if (const int p = pick(9); p < 3) absl::StrAppend(&plan, " precision { ", precision[p], " }");
+  if (pick(4) == 0) {
+    absl::StrAppend(&plan, " offload { activations: 0.5 optimizer: ", pick(2),
+                    " parameters: ", pick(2), " }");
+  }
+  if (pick(4) == 0) absl::StrAppend(&plan, " recompute_layers: ", pick(3));
   const int micro = 1 + pick(2);
   absl::StrAppend(&plan, " micro_batch_sequences: ", micro);
   if (degree[3] > 1) {

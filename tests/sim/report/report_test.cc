@@ -73,7 +73,7 @@ TEST(Report, TheFivePartsSumToTheStep) {
         step, kRounding * 10);
     EXPECT_NEAR(d.forward_s() + d.recompute_s() + d.backward_s(), b.compute_s(), kRounding * 10);
     EXPECT_NEAR(d.exposed_activations_s() + d.exposed_parameters_s() + d.exposed_gradients_s() +
-                    d.exposed_pipeline_s(),
+                    d.exposed_pipeline_s() + d.exposed_host_s(),
                 b.communication_exposed_s(), kRounding * 10);
     double exposed = 0;
     for (const v1::CommunicationRow& row : r.communication()) {
