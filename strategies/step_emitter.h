@@ -39,6 +39,7 @@ class StepEmitter {
     UnitTasks gathered;               // when its parameters were there
     std::set<int> seen;               // layers that ran forward
     std::vector<UnitTasks> open;      // gradients that wait for their bucket
+    std::vector<UnitTasks> reduced;   // ends of what leaves in every micro-batch, in order
     std::vector<UnitTasks> updates;   // what the optimizer waits for
     // Per layer and micro-batch: when its activations were on the host.
     std::map<std::pair<int, int>, UnitTasks> on_host;
@@ -51,6 +52,7 @@ class StepEmitter {
     std::size_t pass = 0, step = 0;
     std::vector<UnitTasks> made;  // by the steps of the pass
     UnitTasks input, gathered, before, first, last, output;
+    UnitTasks hold;  // its first kernel waits for this reduction
     UnitTasks loaded;    // from the host; empty: nothing to wait for
     bool ahead = false;  // its collectives need not wait for its kernels
     bool Done() const { return pass == passes.size(); }

@@ -177,7 +177,7 @@ TaskGraph Reordered(const TaskGraph& graph, Random& random, std::vector<TaskId>*
   }
   TaskGraph out;
   for (const BytesPerSecond c : graph.links()) out.AddLink(c);
-  for (StreamId s = 0; s < graph.streams(); ++s) out.AddStream();
+  for (StreamId s = 0; s < graph.streams(); ++s) out.AddStream(graph.processor(s));
   std::map<PatternId, PatternId> patterns;
   new_id->assign(n, -1);
   const auto is_added = [&](TaskId t) { return (*new_id)[static_cast<std::size_t>(t)] >= 0; };
@@ -190,7 +190,9 @@ TaskGraph Reordered(const TaskGraph& graph, Random& random, std::vector<TaskId>*
       dependencies.push_back((*new_id)[static_cast<std::size_t>(d)]);
     }
     const PatternId p = graph.pattern(t);
-    if (p != kTimed && patterns.count(p) == 0) patterns[p] = out.AddPattern(graph.phases(p));
+    if (p != kTimed && patterns.count(p) == 0) {
+      patterns[p] = out.AddPattern(graph.phases(p), graph.taken(p));
+    }
     (*new_id)[static_cast<std::size_t>(t)] =
         p == kTimed ? out.AddTimed(graph.members(t)[0], graph.duration(t), dependencies)
                     : out.AddTransfer(graph.members(t), patterns[p], dependencies);
