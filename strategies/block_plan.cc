@@ -28,6 +28,27 @@ double Elements(const Sharding& a, const Sharding& b, bool shared, const BlockCo
   return context.LocalElements(part);
 }
 
+// Sharding in which an elementwise op reads `input`: as it is kept, but for one of the residual
+// stream that goes into an array of einsums (the rotary key of latent attention, for every head).
+Sharding ElementwiseOperand(const Op& op, ArrayId input, const PassBuilder& pass) {
+  const auto place = [&](ArrayId a) {
+    return pass.block().arrays[static_cast<std::size_t>(a)].place;
+  };
+  const bool leaves = place(input) == Place::kResidual && place(op.outputs[0]) == Place::kInner;
+  return leaves ? pass.Used(input) : pass.Stored(input);
+}
+
+// The gradient of an input that is repeated along dimensions of the output is partial over the axes
+// of those.
+Sharding SummedOver(const Op& op, Sharding input, const PassBuilder& pass) {
+  for (const ShardedDim& dim : pass.Stored(op.outputs[0]).dims) {
+    for (const AxisId axis : dim.axes) {
+      if (input.Find(dim.name) < 0 && !input.Uses(axis)) input.unreduced.push_back(axis);
+    }
+  }
+  return input;
+}
+
 class BlockLowering {
  public:
   BlockLowering(const Block& block, const BlockContext& context)
@@ -55,22 +76,23 @@ class BlockLowering {
 // C[m, n] = x[m, k] · W[k, n] for each weight; one kernel with the widths summed.
 Status BlockLowering::MatmulForward(const Op& op, PassBuilder* pass) {
   const ArrayId x = op.inputs[0];
-  const Sharding used = pass->Used(x);
+  const Sharding used = pass->Operand(op);
   ASSIGN_OR_RETURN(const int ready, pass->Bring({x, false}, used));
   MatmulShape shape;
   shape.n = 0;
   std::vector<Sharding> natural;
   for (std::size_t i = 0; i < op.weights.size(); ++i) {
-    const Sharding weight = pass->Used(op.weights[i]);
+    const Sharding weight = pass->Factor(op, op.weights[i]);
     ASSIGN_OR_RETURN(Sharding product, LocalProduct(used, weight, pass->DimsOf(op.outputs[i])));
     natural.push_back(std::move(product));
     shape.k = Elements(used, weight, true, context_);
     shape.m = Elements(used, weight, false, context_);
     shape.n += Elements(weight, used, false, context_);
   }
+  if (op.kind == Op::Kind::kExperts) shape = ByExpert(op, *pass, shape);
   const Dtype dtype = context_.plan->precision.compute;
-  const int step = pass->Compute(op.name, context_.compute->Matmul(shape, dtype), shape.flops(),
-                                 {ready}, true, shape.bytes(dtype));
+  const int step = pass->Compute(op.name, context_.compute->Matmul(shape, dtype),
+                                 MeanFlops(op, *pass, shape), {ready}, true, shape.bytes(dtype));
   for (std::size_t i = 0; i < op.outputs.size(); ++i) {
     RETURN_IF_ERROR(pass->Finish({op.outputs[i], false}, natural[i], step));
   }
@@ -81,9 +103,10 @@ Status BlockLowering::ElementwiseForward(const Op& op, PassBuilder* pass) {
   std::vector<int> after;
   double bytes = 0;
   for (const ArrayId input : op.inputs) {
-    ASSIGN_OR_RETURN(const int step, pass->Bring({input, false}, pass->Stored(input)));
+    const Sharding wanted = ElementwiseOperand(op, input, *pass);
+    ASSIGN_OR_RETURN(const int step, pass->Bring({input, false}, wanted));
     after.push_back(step);
-    bytes += pass->StoredBytes(input);
+    bytes += pass->LocalBytes(input, wanted);
   }
   for (const ArrayId output : op.outputs) bytes += pass->StoredBytes(output);
   const int step = pass->Compute(op.name, context_.compute->Elementwise(Bytes(bytes)), Flops(),
@@ -95,6 +118,7 @@ Status BlockLowering::ElementwiseForward(const Op& op, PassBuilder* pass) {
 Status BlockLowering::ForwardOp(const Op& op, PassBuilder* pass) {
   switch (op.kind) {
     case Op::Kind::kMatmul:
+    case Op::Kind::kExperts:
       return MatmulForward(op, pass);
     case Op::Kind::kElementwise:
       return ElementwiseForward(op, pass);
@@ -105,9 +129,9 @@ Status BlockLowering::ForwardOp(const Op& op, PassBuilder* pass) {
     case Op::Kind::kLoss:
       return LossForward(op, pass);
     case Op::Kind::kDispatch:
-    case Op::Kind::kExperts:
+      return DispatchForward(op, pass);
     case Op::Kind::kCombine:
-      return InvalidInput("layers with routed experts are not simulated");
+      return CombineForward(op, pass);
   }
   return absl::InternalError("unknown op");
 }
@@ -139,13 +163,13 @@ StatusOr<BlockPass> BlockLowering::Forward(const std::set<std::size_t>* only) {
 // dx[m, k] = dy[m, n] · W[n, k] and dW[k, n] = x[k, m] · dy[m, n].
 Status BlockLowering::MatmulBackward(const Op& op, PassBuilder* pass) {
   const ArrayId x = op.inputs[0];
-  const Sharding used = pass->Used(x);
+  const Sharding used = pass->Operand(op);
   MatmulShape shape;
   shape.n = 0;
   std::vector<int> after;
   Sharding natural;
   for (std::size_t i = 0; i < op.weights.size(); ++i) {
-    const Sharding weight = pass->Used(op.weights[i]);
+    const Sharding weight = pass->Factor(op, op.weights[i]);
     ASSIGN_OR_RETURN(const Sharding out, LocalProduct(used, weight, pass->DimsOf(op.outputs[i])));
     ASSIGN_OR_RETURN(const int step, pass->Bring({op.outputs[i], true}, WithoutSums(out)));
     after.push_back(step);
@@ -154,17 +178,18 @@ Status BlockLowering::MatmulBackward(const Op& op, PassBuilder* pass) {
     shape.m = Elements(used, weight, false, context_);
     shape.n += Elements(weight, used, false, context_);
   }
+  if (op.kind == Op::Kind::kExperts) shape = ByExpert(op, *pass, shape);
   const Dtype dtype = context_.plan->precision.compute;
-  const MatmulShape dx{.m = shape.m, .n = shape.k, .k = shape.n};
-  const int step = pass->Compute(op.name + " dx", context_.compute->Matmul(dx, dtype), dx.flops(),
-                                 after, true, dx.bytes(dtype));
+  const MatmulShape dx{.batch = shape.batch, .m = shape.m, .n = shape.k, .k = shape.n};
+  const int step = pass->Compute(op.name + " dx", context_.compute->Matmul(dx, dtype),
+                                 MeanFlops(op, *pass, dx), after, true, dx.bytes(dtype));
   // x is asked for before dx leaves, so that its gather does not queue behind dx's reduction.
   ASSIGN_OR_RETURN(const int x_there, pass->Bring({x, false}, used));
   RETURN_IF_ERROR(pass->Finish({x, true}, natural, step));
   after.push_back(x_there);
-  const MatmulShape dw{.m = shape.k, .n = shape.n, .k = shape.m};
-  pass->Compute(op.name + " dw", context_.compute->Matmul(dw, dtype), dw.flops(), after, false,
-                dw.bytes(dtype));
+  const MatmulShape dw{.batch = shape.batch, .m = shape.k, .n = shape.n, .k = shape.m};
+  pass->Compute(op.name + " dw", context_.compute->Matmul(dw, dtype), MeanFlops(op, *pass, dw),
+                after, false, dw.bytes(dtype));
   return absl::OkStatus();
 }
 
@@ -187,13 +212,21 @@ Status BlockLowering::ElementwiseBackward(const Op& op, PassBuilder* pass) {
     step = pass->Compute(op.name + " backward", context_.compute->Elementwise(Bytes(bytes)),
                          Flops(), after, false, Bytes(bytes));
   }
-  for (const ArrayId input : op.inputs) pass->Define({input, true}, pass->Stored(input), step);
+  for (const ArrayId input : op.inputs) {
+    const Sharding used = ElementwiseOperand(op, input, *pass);
+    if (used == pass->Stored(input)) {
+      pass->Define({input, true}, used, step);
+    } else {
+      RETURN_IF_ERROR(pass->Finish({input, true}, SummedOver(op, used, *pass), step));
+    }
+  }
   return absl::OkStatus();
 }
 
 Status BlockLowering::BackwardOp(const Op& op, PassBuilder* pass) {
   switch (op.kind) {
     case Op::Kind::kMatmul:
+    case Op::Kind::kExperts:
       return MatmulBackward(op, pass);
     case Op::Kind::kElementwise:
       return ElementwiseBackward(op, pass);
@@ -204,9 +237,9 @@ Status BlockLowering::BackwardOp(const Op& op, PassBuilder* pass) {
     case Op::Kind::kLoss:
       return LossBackward(op, pass);
     case Op::Kind::kDispatch:
-    case Op::Kind::kExperts:
+      return DispatchBackward(op, pass);
     case Op::Kind::kCombine:
-      return InvalidInput("layers with routed experts are not simulated");
+      return CombineBackward(op, pass);
   }
   return absl::InternalError("unknown op");
 }
@@ -243,8 +276,9 @@ Sharding BlockLowering::GradientOf(ArrayId parameter) const {
     if (!weight && !bias) continue;
     // Elementwise ops work on the stored layout of their result, others on the used one of the
     // input.
-    const ArrayId data = op.inputs.empty() ? op.outputs[0] : op.inputs[0];
-    const Sharding where = op.kind == Op::Kind::kElementwise ? pass.Stored(data) : pass.Used(data);
+    const Sharding where = op.inputs.empty()                   ? pass.Used(op.outputs[0])
+                           : op.kind == Op::Kind::kElementwise ? pass.Stored(op.inputs[0])
+                                                               : pass.Operand(op);
     for (const ShardedDim& dim : where.dims) {
       if (gradient.Find(dim.name) >= 0) continue;
       for (const AxisId axis : dim.axes) {
@@ -258,7 +292,8 @@ Sharding BlockLowering::GradientOf(ArrayId parameter) const {
 // Adds `bytes` to the transfer of the same collective and axes, if there is one.
 void Coalesce(const TransferSpec& spec, std::vector<TransferSpec>* list) {
   for (TransferSpec& there : *list) {
-    if (there.collective == spec.collective && there.axes == spec.axes) {
+    if (there.collective == spec.collective && there.axes == spec.axes &&
+        there.experts == spec.experts) {
       there.bytes += spec.bytes;
       return;
     }
@@ -282,12 +317,13 @@ Status BlockLowering::LowerParameters(BlockPlan* plan) {
     const auto id = static_cast<ArrayId>(a);
     if (!block_.arrays[a].parameter) continue;
     const Sharding stored = pass.Stored(id), used = pass.Used(id);
-    const Sharding updated = Apply(p.rules.optimizer, pass.DimsOf(id));
+    const Sharding updated = pass.Updated(id);
+    const bool experts = pass.IsRouted(id);
     ASSIGN_OR_RETURN(const std::vector<ReshardStep> bring, Reshard(stored, used));
     for (const ReshardStep& s : bring) {
       if (s.op == ReshardStep::Op::kSlice) continue;
       Coalesce({CollectiveOf(s.op), s.axes, Role::kParameters,
-                TransferBytes(s, context_, SizeOf(p.precision.compute).value())},
+                TransferBytes(s, context_, SizeOf(p.precision.compute).value()), experts},
                &gathers);
       gathered = true;
     }
@@ -303,14 +339,14 @@ Status BlockLowering::LowerParameters(BlockPlan* plan) {
           !p.accumulate_unsharded && s.op == ReshardStep::Op::kReduceScatter &&
           std::all_of(s.axes.begin(), s.axes.end(), [&](AxisId axis) { return stored.Uses(axis); });
       Coalesce({CollectiveOf(s.op), s.axes, Role::kGradients,
-                TransferBytes(s, context_, SizeOf(p.precision.reduce).value())},
+                TransferBytes(s, context_, SizeOf(p.precision.reduce).value()), experts},
                at_once ? &reduces : &last_reduces);
     }
     ASSIGN_OR_RETURN(const std::vector<ReshardStep> back, Reshard(updated, stored));
     for (const ReshardStep& s : back) {
       if (s.op == ReshardStep::Op::kSlice) continue;
       Coalesce({CollectiveOf(s.op), s.axes, Role::kParameters,
-                TransferBytes(s, context_, SizeOf(p.precision.parameters).value())},
+                TransferBytes(s, context_, SizeOf(p.precision.parameters).value()), experts},
                &regathers);
     }
     plan->parameters += context_.LocalElements(stored);

@@ -41,12 +41,18 @@ void ExpandPlan(const Plan& plan, v1::Plan* proto) {
     out->set_name(axis.name);
     out->set_size(axis.size);
     out->set_physical(axis.physical);
+    out->set_part_of(axis.part_of);
   }
   proto->mutable_mesh();
   ExpandRules(plan, plan.rules.compute, v1::Rule::COMPUTE, proto);
   ExpandRules(plan, plan.rules.parameters, v1::Rule::PARAMETERS, proto);
   ExpandRules(plan, plan.rules.optimizer, v1::Rule::OPTIMIZER, proto);
   ExpandRules(plan, plan.rules.residual, v1::Rule::RESIDUAL, proto);
+  ExpandRules(plan, plan.rules.experts, v1::Rule::EXPERTS, proto);
+  ExpandRules(plan, plan.rules.expert_parameters, v1::Rule::EXPERT_PARAMETERS, proto);
+  ExpandRules(plan, plan.rules.expert_optimizer, v1::Rule::EXPERT_OPTIMIZER, proto);
+  if (plan.expert_imbalance > 1) proto->set_expert_imbalance(plan.expert_imbalance);
+  if (plan.capacity_factor > 0) proto->set_capacity_factor(plan.capacity_factor);
   // Its rules are above; that gradients follow them is not a rule.
   if (plan.zero_stage == 2) proto->set_zero_stage(2);
   proto->set_micro_batch_sequences(static_cast<int>(plan.micro_batch_sequences));

@@ -18,15 +18,30 @@ std::size_t Index(std::int64_t i) { return static_cast<std::size_t>(i); }
 // Block plans of a model under a plan, one per kind of block.
 struct ModelPlan {
   BlockPlan embedding, head;
+  BlockPlan mtp_head;  // the head again, with its parameters
   std::vector<BlockPlan> kinds;
   std::vector<int> layer_kind;
+  int mtp_kind = -1;
 
   const BlockPlan& of(int layer) const {
+    const int layers = static_cast<int>(layer_kind.size());
     if (layer == kEmbedding) return embedding;
-    if (Index(layer) == layer_kind.size()) return head;
+    if (layer == layers) return head;
+    if (layer > layers) {
+      return (layer - layers) % 2 == 1 ? kinds[Index(mtp_kind)] : mtp_head;
+    }
     return kinds[Index(layer_kind[Index(layer)])];
   }
 };
+
+// The head once more on the same stage: its gradients add to the head's and leave with them.
+BlockPlan SharedHead(BlockPlan head) {
+  head.reduces.clear();
+  head.last_reduces.clear();
+  head.regathers.clear();
+  head.parameters = head.gradients = head.optimizer = 0;
+  return head;
+}
 
 StatusOr<ModelPlan> LowerModel(const BlockContext& context) {
   const Transformer transformer = BuildTransformer(
@@ -40,6 +55,8 @@ StatusOr<ModelPlan> LowerModel(const BlockContext& context) {
     plan.kinds.push_back(std::move(block));
   }
   plan.layer_kind = transformer.layer_kind;
+  plan.mtp_kind = transformer.mtp_kind;
+  plan.mtp_head = SharedHead(plan.head);
   return plan;
 }
 
@@ -76,6 +93,7 @@ class StepEmitter {
   std::vector<int> LayersOfChunk(int stage, int chunk) const;
   UnitTasks None(int stage) const { return UnitTasks(Index(builder_.units_of(stage)), -1); }
   int VirtualStages() const { return plan_.stages * plan_.virtual_stages; }
+  int LastBlock() const { return MtpHead(scenario_.model.layers, scenario_.model.mtp_layers - 1); }
 
   const Scenario& scenario_;
   const Plan& plan_;
@@ -131,7 +149,13 @@ std::vector<int> StepEmitter::LayersOfChunk(int stage, int chunk) const {
   if (index == 0) layers.push_back(kEmbedding);
   const LayerRange range = LayersOf(index, VirtualStages(), scenario_.model.layers);
   for (int l = range.begin; l < range.end; ++l) layers.push_back(l);
-  if (index + 1 == VirtualStages()) layers.push_back(scenario_.model.layers);
+  if (index + 1 < VirtualStages()) return layers;
+  const Model& model = scenario_.model;
+  layers.push_back(model.layers);
+  for (int depth = 0; depth < model.mtp_layers; ++depth) {
+    layers.push_back(MtpLayer(model.layers, depth));
+    layers.push_back(MtpHead(model.layers, depth));
+  }
   return layers;
 }
 
@@ -280,8 +304,8 @@ StatusOr<UnitTasks> StepEmitter::RunBlock(int stage, int layer, const Action& ac
     Memory(stage, last, true, MemoryBucket::kActivations,
            -(block.kept_bytes + block.recomputed_bytes));
   }
-  // The head's backward follows its forward at once; its parameters stay for it.
-  const bool turns = forward && layer == scenario_.model.layers && plan_.stages == 1;
+  // The last head's backward follows its forward at once; its parameters stay for it.
+  const bool turns = forward && layer == LastBlock() && plan_.stages == 1;
   if (!block.gathers.empty() && !turns && !plan_.accumulate_unsharded) {
     Memory(stage, last, true, MemoryBucket::kWorkspace,
            -block.gathered_parameters * SizeOf(plan_.precision.compute).value());
@@ -439,8 +463,10 @@ StatusOr<StepGraph> LowerStep(const Scenario& scenario, const LoweringOptions& o
   }
 
   StepGraph out;
-  for (const AxisRequest& axis : plan.axes) out.axis_names.push_back(axis.name);
-  for (int t = 0; t < transfers.size(); ++t) out.transfers.push_back({transfers[t], "", 0});
+  for (int t = 0; t < transfers.size(); ++t) {
+    const TransferSpec& spec = transfers[t];
+    out.transfers.push_back({spec, "", 0, AxisNames(plan, spec.axes, spec.experts)});
+  }
   StepBuilder builder(plan, mesh, classes, collectives,
                       options.unfolded ? &explicit_links : nullptr, transfers, &out);
   out.resident.resize(out.units.size());
