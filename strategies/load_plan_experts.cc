@@ -209,7 +209,8 @@ void ExpertLoader::Load() {
 
 int ExpertLoader::Shards(const std::vector<Rule>& rules, const char* dim) const {
   int shards = 1;
-  for (const AxisId axis : Apply(rules, {dim}).dims.front().axes) shards *= plan_.axis_size(axis);
+  const Sharding sharding = Apply(rules, {dim});
+  for (const AxisId axis : sharding.dims[0].axes) shards *= plan_.axis_size(axis);
   return shards;
 }
 
@@ -262,7 +263,8 @@ void ExpertLoader::Check() {
   const int shared = moe.shared_experts * moe.shared_expert_ffn;
   CheckWidth("F_s", shared, "wide shared experts", "tensor");
   const Sharding tokens = Apply(plan_.rules.experts, {"B"});
-  for (const AxisId axis : Apply(plan_.rules.experts, {"E"}).dims.front().axes) {
+  const Sharding experts = Apply(plan_.rules.experts, {"E"});
+  for (const AxisId axis : experts.dims[0].axes) {
     if (tokens.Uses(axis)) continue;
     Error("rules", absl::StrCat("shard E of EXPERTS over \"", plan_.axes[Index(axis)].name,
                                 "\" but not B; expected tokens to follow their experts"));
