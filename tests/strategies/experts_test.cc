@@ -323,7 +323,7 @@ TEST(ExpertPlan, ExpansionIsTheSameStep) {
       ASSERT_TRUE(diagnostics.ok()) << plan << diagnostics.status();
       const StatusOr<StepGraph> step = LowerStep(scenario, {Fidelity::kIdeal, false});
       ASSERT_TRUE(step.ok()) << plan << step.status();
-      const StatusOr<Run> run = Simulate(step->graph, step->Names());
+      const StatusOr<meshstep::Run> run = Simulate(step->graph, step->Names());
       ASSERT_TRUE(run.ok()) << run.status();
       times.push_back(run->makespan.ps());
       EXPECT_EQ(step->resident.size(), step->units.size());
@@ -361,18 +361,20 @@ TEST(RoutedModels, HardwareFlopsAreTheModels) {
   constexpr char kMla[] =
       " mla { q_lora_rank: 256 kv_lora_rank: 128 qk_nope_head_dim: 64 qk_rope_head_dim: 32 "
       "v_head_dim: 48 }";
-  for (const std::string& extra :
-       {std::string(), std::string(" gated_mlp: true mlp_bias: true"),
-        std::string(
-            " ffn: 2048 moe { dense_layers: 1 shared_experts: 2 shared_expert_gate: true }"),
-        std::string(kMla), absl::StrCat(kMla, " mtp_layers: 2"), std::string(" mtp_layers: 1")}) {
-    const Scenario s = Load(kToy + extra, 1, "");
+  const std::string toy = kToy;
+  std::string shared = toy;
+  shared.replace(shared.find("expert_ffn: 512"), 15,
+                 "expert_ffn: 512 dense_layers: 1 shared_experts: 2 shared_expert_gate: true");
+  for (const std::string& model :
+       {toy, toy + " gated_mlp: true mlp_bias: true", shared + " ffn: 2048", toy + kMla,
+        toy + kMla + " mtp_layers: 2", toy + " mtp_layers: 1"}) {
+    const Scenario s = Load(model, 1, "");
     const StatusOr<StepGraph> step = LowerStep(s, {Fidelity::kIdeal, false});
-    ASSERT_TRUE(step.ok()) << extra << step.status();
+    ASSERT_TRUE(step.ok()) << model << step.status();
     const ModelArithmetic arithmetic(s.model, {.batch = 256, .queries = 512, .keys = 512});
     EXPECT_NEAR(step->hardware_flops.value() / (3 * arithmetic.Forward(Square::kMasked).total()), 1,
                 1e-12)
-        << extra;
+        << model;
   }
 }
 
@@ -437,7 +439,7 @@ TEST(RoutedModels, PresetsSimulate) {
     const Scenario s = Load(absl::StrCat("preset: '", c.preset, "'"), c.chips, c.plan);
     const StatusOr<StepGraph> step = LowerStep(s, {Fidelity::kCalibrated, false});
     ASSERT_TRUE(step.ok()) << c.preset << step.status();
-    const StatusOr<Run> run = Simulate(step->graph, step->Names());
+    const StatusOr<meshstep::Run> run = Simulate(step->graph, step->Names());
     ASSERT_TRUE(run.ok()) << run.status();
     // No rank is faster than its FLOPs.
     EXPECT_GT(
