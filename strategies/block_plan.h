@@ -32,6 +32,7 @@ struct TransferSpec {
   Role role;
   double bytes;          // as sim/cost/collective.h counts them
   bool experts = false;  // of routed tokens or expert parameters: the axes go by their names there
+  Copies copies = {};    // of routed tokens
   bool operator==(const TransferSpec&) const = default;
   auto operator<=>(const TransferSpec&) const = default;
 };

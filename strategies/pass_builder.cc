@@ -187,10 +187,10 @@ int PassBuilder::Compute(const std::string& name, Time duration, Flops flops,
 
 int PassBuilder::Transfer(const std::string& name, Collective collective,
                           const std::vector<AxisId>& axes, double bytes,
-                          const std::vector<int>& after, bool experts) {
+                          const std::vector<int>& after, bool experts, const Copies& copies) {
   BlockStep step{.name = name};
   step.transfer =
-      context_.transfers->Intern({collective, axes, Role::kActivations, bytes, experts});
+      context_.transfers->Intern({collective, axes, Role::kActivations, bytes, experts, copies});
   for (const int s : after) {
     if (s == kInput) step.needs_input = true;
     if (s >= 0) step.after.push_back(s);

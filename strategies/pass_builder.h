@@ -61,7 +61,8 @@ class PassBuilder {
   int Compute(const std::string& name, Time duration, Flops flops, const std::vector<int>& after,
               bool needs_parameters, Bytes hbm_bytes = {});
   int Transfer(const std::string& name, Collective collective, const std::vector<AxisId>& axes,
-               double bytes, const std::vector<int>& after, bool experts = false);
+               double bytes, const std::vector<int>& after, bool experts = false,
+               const Copies& copies = {});
 
   // The step that made `key` in its stored sharding.
   int StepOf(ArrayKey key) const;

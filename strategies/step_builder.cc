@@ -166,8 +166,8 @@ StatusOr<PatternId> StepBuilder::Pattern(int transfer, DeviceId device) {
   const auto [it, added] = patterns_.try_emplace({transfer, device, -1}, -1);
   if (!added) return it->second;
   const TransferSpec& spec = transfers_[transfer];
-  const StatusOr<CollectiveCost> priced =
-      model_.Cost(spec.collective, Bytes(spec.bytes), spec.axes, device, Algorithm(spec));
+  const StatusOr<CollectiveCost> priced = model_.Cost(spec.collective, Bytes(spec.bytes), spec.axes,
+                                                      device, Algorithm(spec), spec.copies);
   if (!priced.ok()) {
     return InvalidInput("plan.collectives: " + std::string(priced.status().message()));
   }
@@ -179,7 +179,7 @@ StatusOr<PatternId> StepBuilder::Pattern(int transfer, DeviceId device) {
   // The same algorithm as folded, where the choice knows of all groups that share links.
   ASSIGN_OR_RETURN(const CollectiveCost one,
                    explicit_model_->Cost(spec.collective, Bytes(spec.bytes), spec.axes, device,
-                                         cost.algorithm->name()));
+                                         cost.algorithm->name(), spec.copies));
   it->second = Add(one, transfer);
   return it->second;
 }

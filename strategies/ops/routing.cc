@@ -3,7 +3,8 @@
 // hold are sliced first and gathered after.
 //
 // n tokens of a rank with A experts each make n A copies; the all-to-all sends (ep - 1)/ep of them
-// away and lasts as long as the busiest rank receives.
+// away and lasts as long as the busiest rank receives. Between nodes an algorithm may send a token
+// once for all its experts on the node (sim/cost/copies.h).
 
 #include <string>
 
@@ -25,7 +26,12 @@ Sharding OwnTokens(ArrayId array, const PassBuilder& pass) {
 int Exchange(const std::string& name, ArrayId copies, int step, PassBuilder* pass) {
   const std::vector<AxisId> axes = Apply(pass->context().plan->rules.experts, {"E"}).dims[0].axes;
   if (axes.empty()) return step;
-  return pass->Transfer(name, Collective::kAllToAll, axes, pass->StoredBytes(copies), {step}, true);
+  const Moe& moe = *pass->context().model->moe;
+  // A token's experts are in groups_per_token of the groups, which are placed one after another.
+  const bool limited = moe.groups > 0 && moe.groups_per_token > 0;
+  const double reach = limited ? static_cast<double>(moe.groups_per_token) / moe.groups : 1;
+  return pass->Transfer(name, Collective::kAllToAll, axes, pass->StoredBytes(copies), {step}, true,
+                        {static_cast<double>(moe.experts_per_token), reach});
 }
 
 // Bytes of a kernel between the tokens of a rank and its copies of them, where the latter pass

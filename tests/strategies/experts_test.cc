@@ -1,6 +1,7 @@
 // Routed experts: how their degrees fold onto the ranks of a stage, what dispatch and combine move,
 // what each rank stores and reduces, and that FLOPs are those of the model.
 
+#include <cmath>
 #include <map>
 #include <set>
 #include <string>
@@ -224,6 +225,54 @@ TEST(ExpertDispatch, SendsAllButItsOwnShare) {
     EXPECT_DOUBLE_EQ(t.sent_bytes_per_device, 2 * kSequence * kTopK * kHidden * 2 * (ep - 1) / ep);
   }
   EXPECT_EQ(found, 1);
+}
+
+// arXiv 2412.19437 §3.2.2: a token's 8 experts are on at most 4 of the 8 nodes; it crosses to each
+// node once, and is copied there. DeepEP's bandwidth counts the same bytes.
+TEST(ExpertDispatch, CopiesCrossOncePerNode) {
+  Scenario s = Load("preset: 'deepseek-v3' layers: 4", 64,
+                    "data: 64 expert: 64 micro_batch_sequences: 1 collectives { collective: "
+                    "'all-to-all' axis: 'expert' algorithm: 'hierarchical' }");
+  const StatusOr<StepGraph> step = LowerStep(s, {Fidelity::kIdeal, false});
+  ASSERT_TRUE(step.ok()) << step.status();
+  const double copies = kSequence * 8 * 7168 * 2;
+  const double nodes = 4 * (1 - std::pow(3.0 / 4, 8));
+  int found = 0;
+  for (const StepTransfer& t : step->transfers) {
+    if (t.spec.collective != Collective::kAllToAll) continue;
+    ++found;
+    EXPECT_EQ(t.algorithm, "hierarchical");
+    EXPECT_NEAR(t.sent_bytes_per_device, copies * 7 / 8 + copies * nodes / 8 * 7 / 8, 1);
+  }
+  EXPECT_EQ(found, 1);
+  EXPECT_EQ(CrossingShare({1, 1}, 8), 1);
+  EXPECT_NEAR(CrossingShare({8, 0.5}, 8), nodes / 8, 1e-12);
+  EXPECT_NEAR(CrossingShare({8, 1}, 1e9), 1, 1e-6);  // no two on a node
+}
+
+// Latent attention: heads over tensor; what all heads share is made from each rank's own positions
+// and gathered narrow: compressed queries, keys and values, and the rotary key.
+TEST(LatentAttention, GathersWhatIsCompressed) {
+  constexpr char kMla[] =
+      " mla { q_lora_rank: 256 kv_lora_rank: 128 qk_nope_head_dim: 64 qk_rope_head_dim: 32 "
+      "v_head_dim: 48 }";
+  const Lowered l = LowerLayer(32, "data: 8 tensor: 4 sequence_parallel: true expert: 8",
+                               std::string(kToy) + kMla);
+  const double tokens = 2 * kSequence;
+  const V forward = Volumes(l, Of(l.layer.forward));
+  EXPECT_EQ(forward.at("all-gather tensor"), tokens * (256 + 128 + 32) * 2);
+  EXPECT_EQ(forward.at("reduce-scatter tensor"), tokens * kHidden * 2);
+  // arXiv 2405.04434 §2.1: scores of 64 + 32, values of 48, half the square; 4 heads of 16.
+  double attention = 0;
+  for (const BlockStep& step : l.layer.forward.steps) {
+    if (step.name == "attention") attention += step.flops.value();
+  }
+  EXPECT_DOUBLE_EQ(attention, 2 * tokens * 4 * kSequence * (64 + 32 + 48) / 2);
+  const V backward = Volumes(l, Of(l.layer.backward));
+  // Compressed ones again for the weights' gradients, and the gradient of the attention's output.
+  EXPECT_EQ(backward.at("all-gather tensor"), tokens * (256 + 128 + kHidden) * 2);
+  // Their gradients are sums over heads.
+  EXPECT_EQ(backward.at("reduce-scatter tensor"), tokens * (256 + 128 + 32) * 2);
 }
 
 TEST(ExpertDispatch, OneExpertRankMovesNothing) {
