@@ -28,27 +28,6 @@ double Elements(const Sharding& a, const Sharding& b, bool shared, const BlockCo
   return context.LocalElements(part);
 }
 
-// Sharding in which an elementwise op reads `input`: as it is kept, but for one of the residual
-// stream that goes into an array of einsums (the rotary key of latent attention, for every head).
-Sharding ElementwiseOperand(const Op& op, ArrayId input, const PassBuilder& pass) {
-  const auto place = [&](ArrayId a) {
-    return pass.block().arrays[static_cast<std::size_t>(a)].place;
-  };
-  const bool leaves = place(input) == Place::kResidual && place(op.outputs[0]) == Place::kInner;
-  return leaves ? pass.Used(input) : pass.Stored(input);
-}
-
-// The gradient of an input that is repeated along dimensions of the output is partial over the axes
-// of those.
-Sharding SummedOver(const Op& op, Sharding input, const PassBuilder& pass) {
-  for (const ShardedDim& dim : pass.Stored(op.outputs[0]).dims) {
-    for (const AxisId axis : dim.axes) {
-      if (input.Find(dim.name) < 0 && !input.Uses(axis)) input.unreduced.push_back(axis);
-    }
-  }
-  return input;
-}
-
 class BlockLowering {
  public:
   BlockLowering(const Block& block, const BlockContext& context)
@@ -103,7 +82,7 @@ Status BlockLowering::ElementwiseForward(const Op& op, PassBuilder* pass) {
   std::vector<int> after;
   double bytes = 0;
   for (const ArrayId input : op.inputs) {
-    const Sharding wanted = ElementwiseOperand(op, input, *pass);
+    const Sharding wanted = pass->ElementwiseOperand(op, input);
     ASSIGN_OR_RETURN(const int step, pass->Bring({input, false}, wanted));
     after.push_back(step);
     bytes += pass->LocalBytes(input, wanted);
@@ -213,11 +192,11 @@ Status BlockLowering::ElementwiseBackward(const Op& op, PassBuilder* pass) {
                          Flops(), after, false, Bytes(bytes));
   }
   for (const ArrayId input : op.inputs) {
-    const Sharding used = ElementwiseOperand(op, input, *pass);
+    const Sharding used = pass->ElementwiseOperand(op, input);
     if (used == pass->Stored(input)) {
       pass->Define({input, true}, used, step);
     } else {
-      RETURN_IF_ERROR(pass->Finish({input, true}, SummedOver(op, used, *pass), step));
+      RETURN_IF_ERROR(pass->Finish({input, true}, pass->SummedOver(op, used), step));
     }
   }
   return absl::OkStatus();

@@ -18,7 +18,9 @@ std::size_t Index(std::int64_t i) { return static_cast<std::size_t>(i); }
 // Block plans of a model under a plan, one per kind of block.
 struct ModelPlan {
   BlockPlan embedding, head;
-  BlockPlan mtp_head;  // the head again, with its parameters
+  // After the first layer that predicts a further token and after the head: the same again, with
+  // the parameters of the embedding and the head that the stage has already.
+  BlockPlan mtp_again, mtp_head;
   std::vector<BlockPlan> kinds;
   std::vector<int> layer_kind;
   int mtp_kind = -1;
@@ -27,9 +29,8 @@ struct ModelPlan {
     const int layers = static_cast<int>(layer_kind.size());
     if (layer == kEmbedding) return embedding;
     if (layer == layers) return head;
-    if (layer > layers) {
-      return (layer - layers) % 2 == 1 ? kinds[Index(mtp_kind)] : mtp_head;
-    }
+    if (layer == MtpLayer(layers, 0)) return kinds[Index(mtp_kind)];
+    if (layer > layers) return (layer - layers) % 2 == 1 ? mtp_again : mtp_head;
     return kinds[Index(layer_kind[Index(layer)])];
   }
 };
@@ -57,6 +58,14 @@ StatusOr<ModelPlan> LowerModel(const BlockContext& context) {
   plan.layer_kind = transformer.layer_kind;
   plan.mtp_kind = transformer.mtp_kind;
   plan.mtp_head = SharedHead(plan.head);
+  if (context.model->mtp_layers > 1) {
+    // On one stage shared parameters count once.
+    Plan one_stage = *context.plan;
+    one_stage.stages = 1;
+    BlockContext again = context;
+    again.plan = &one_stage;
+    ASSIGN_OR_RETURN(plan.mtp_again, LowerBlock(transformer.kinds[Index(plan.mtp_kind)], again));
+  }
   return plan;
 }
 

@@ -77,6 +77,21 @@ Sharding PassBuilder::Operand(const Op& op) const {
   return sharding;
 }
 
+Sharding PassBuilder::ElementwiseOperand(const Op& op, ArrayId input) const {
+  const auto place = [&](ArrayId a) { return block_.arrays[static_cast<std::size_t>(a)].place; };
+  const bool leaves = place(input) == Place::kResidual && place(op.outputs[0]) == Place::kInner;
+  return leaves ? Used(input) : Stored(input);
+}
+
+Sharding PassBuilder::SummedOver(const Op& op, Sharding input) const {
+  for (const ShardedDim& dim : Stored(op.outputs[0]).dims) {
+    for (const AxisId axis : dim.axes) {
+      if (input.Find(dim.name) < 0 && !input.Uses(axis)) input.unreduced.push_back(axis);
+    }
+  }
+  return input;
+}
+
 Sharding PassBuilder::Factor(const Op& op, ArrayId weight) const {
   Sharding sharding = Used(weight);
   if (op.kind == Op::Kind::kExperts) {

@@ -38,6 +38,12 @@ class PassBuilder {
   // Sharding in which `op` uses its first input: a matmul between arrays of the residual stream
   // works on the positions that a rank has.
   Sharding Operand(const Op& op) const;
+  // Sharding in which an elementwise op reads `input`: as it is kept, but for one of the residual
+  // stream that goes into an array of einsums (the rotary key of latent attention, for every head).
+  Sharding ElementwiseOperand(const Op& op, ArrayId input) const;
+  // `input` as the sharding of a gradient: where the input is repeated along dimensions of the
+  // output, it is partial over the axes of those.
+  Sharding SummedOver(const Op& op, Sharding input) const;
   // Sharding of a weight as a factor: experts are not a dimension of the product, as each token
   // meets one (strategies/ops/experts.cc).
   Sharding Factor(const Op& op, ArrayId weight) const;
