@@ -86,7 +86,7 @@ class CollectiveAlgorithm {
   virtual ~CollectiveAlgorithm() = default;
   virtual std::string_view name() const = 0;
   virtual bool Supports(Collective collective, const Group& group) const = 0;
-  // An all-to-all passes through the nodes of its ranks, so that copies can cross once per node.
+  // An all-to-all passes through the nodes of its ranks and joins copies there.
   virtual bool JoinsCopies() const { return false; }
   virtual std::vector<TrafficPhase> Traffic(Collective collective, Bytes bytes,
                                             const Group& group) const = 0;

@@ -49,10 +49,11 @@ struct CollectiveModel::Impl {
     std::vector<TrafficPhase> traffic = algorithm.Traffic(request.collective, request.bytes, group);
     if (request.collective != Collective::kAllToAll || !algorithm.JoinsCopies()) return traffic;
     const int per_node = RanksPerNode(group);
-    const double share = CrossingShare(request.copies, group.size() / per_node);
+    const double inside = JoinedShare(request.copies, group.size());
+    const double across = JoinedShare(request.copies, group.size() / per_node);
     for (TrafficPhase& phase : traffic) {
       for (RankFlow& flow : phase.flows) {
-        if (flow.src / per_node != flow.dst / per_node) flow.bytes *= share;
+        flow.bytes *= flow.src / per_node == flow.dst / per_node ? inside : across;
       }
     }
     return traffic;

@@ -5,8 +5,9 @@
 
 namespace meshstep {
 
-double CrossingShare(const Copies& copies, double nodes) {
-  const double reached = std::max(1.0, copies.reach * nodes);
+double JoinedShare(const Copies& copies, double places) {
+  const double in_group = std::max(1.0, places / copies.groups);
+  const double reached = std::min(places, copies.groups_of_item * in_group);
   const double distinct = reached * (1 - std::pow(1 - 1 / reached, copies.copies));
   return std::min(1.0, distinct / copies.copies);
 }

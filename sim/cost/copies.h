@@ -1,12 +1,13 @@
-// All-to-alls whose items are copies: a token goes to several experts. What passes through a node
-// on its way crosses the network once for all copies that the node's ranks get, and is copied (or,
-// on the way back, summed) there.
+// All-to-alls whose items are copies: a token goes to several experts. An algorithm that passes
+// through the nodes sends an item across the network once for all copies that the ranks of a node
+// get, and within the node once for all that one rank gets; on the way back they are summed there.
 // Source: DeepEP's dispatch and combine, arXiv 2412.19437 §3.2.2.
 //
-//   m = max(1, reach k) of k nodes can get copies of an item; c copies to ranks drawn evenly lie in
-//   m (1 - (1 - 1/m)^c) of them, that share of c crosses.
+//   the copies of an item go to m = min(places, L max(1, places / G)) of the nodes or ranks;
+//   c copies that are drawn evenly lie in m (1 - (1 - 1/m)^c) of them, and that share of c moves.
 //
-// Example: 8 copies within 4 of 8 nodes: 3.6 nodes, 45 % of the bytes.
+// Example: 8 copies in 4 of 8 groups, on 8 nodes of 8: 3.6 nodes and 7.2 ranks, 45 % and 90 % of
+// the bytes.
 
 #ifndef MESHSTEP_SIM_COST_COPIES_H_
 #define MESHSTEP_SIM_COST_COPIES_H_
@@ -15,13 +16,15 @@ namespace meshstep {
 
 struct Copies {
   double copies = 1;  // c, of one item
-  double reach = 1;   // share of the group's ranks that one item can go to
+  // G runs of equal length, one after another, that the ranks fall into; all copies of an item go
+  // to L of them.
+  double groups = 1, groups_of_item = 1;
   bool operator==(const Copies&) const = default;
   auto operator<=>(const Copies&) const = default;
 };
 
-// Bytes between nodes over those of all copies, for a group on `nodes` nodes.
-double CrossingShare(const Copies& copies, double nodes);
+// Bytes that reach `places` nodes or ranks over those of all copies.
+double JoinedShare(const Copies& copies, double places);
 
 }  // namespace meshstep
 

@@ -29,9 +29,11 @@ int Exchange(const std::string& name, ArrayId copies, int step, PassBuilder* pas
   const Moe& moe = *pass->context().model->moe;
   // A token's experts are in groups_per_token of the groups, which are placed one after another.
   const bool limited = moe.groups > 0 && moe.groups_per_token > 0;
-  const double reach = limited ? static_cast<double>(moe.groups_per_token) / moe.groups : 1;
+  const Copies routing{.copies = static_cast<double>(moe.experts_per_token),
+                       .groups = limited ? static_cast<double>(moe.groups) : 1,
+                       .groups_of_item = limited ? static_cast<double>(moe.groups_per_token) : 1};
   return pass->Transfer(name, Collective::kAllToAll, axes, pass->StoredBytes(copies), {step}, true,
-                        {static_cast<double>(moe.experts_per_token), reach});
+                        routing);
 }
 
 // Bytes of a kernel between the tokens of a rank and its copies of them, where the latter pass

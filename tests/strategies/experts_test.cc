@@ -225,26 +225,63 @@ TEST(ExpertDispatch, SendsAllButItsOwnShare) {
 }
 
 // arXiv 2412.19437 §3.2.2: a token's 8 experts are on at most 4 of the 8 nodes; it crosses to each
-// node once, and is copied there. DeepEP's bandwidth counts the same bytes.
-TEST(ExpertDispatch, CopiesCrossOncePerNode) {
-  Scenario s = Load("preset: 'deepseek-v3' layers: 4", 64,
-                    "data: 64 expert: 64 micro_batch_sequences: 1 collectives { collective: "
-                    "'all-to-all' axis: 'expert' algorithm: 'hierarchical' }");
+// node once, and is copied there to each rank once.
+TEST(ExpertDispatch, CopiesAreJoinedOnTheirWay) {
+  const Scenario s = Load("preset: 'deepseek-v3' layers: 4", 64,
+                          "data: 64 expert: 64 micro_batch_sequences: 1 collectives { collective: "
+                          "'all-to-all' axis: 'expert' algorithm: 'hierarchical' }");
   const StatusOr<StepGraph> step = LowerStep(s, {Fidelity::kIdeal, false});
   ASSERT_TRUE(step.ok()) << step.status();
-  const double copies = kSequence * 8 * 7168 * 2;
-  const double nodes = 4 * (1 - std::pow(3.0 / 4, 8));
+  const double token = kSequence * 7168 * 2;
+  const double nodes = 4 * (1 - std::pow(3.0 / 4, 8)), ranks = 32 * (1 - std::pow(31.0 / 32, 8));
   int found = 0;
   for (const StepTransfer& t : step->transfers) {
     if (t.spec.collective != Collective::kAllToAll) continue;
     ++found;
     EXPECT_EQ(t.algorithm, "hierarchical");
-    EXPECT_NEAR(t.sent_bytes_per_device, copies * 7 / 8 + copies * nodes / 8 * 7 / 8, 1);
+    EXPECT_NEAR(t.sent_bytes_per_device, token * (ranks + nodes) * 7 / 8, 1);
   }
   EXPECT_EQ(found, 1);
-  EXPECT_EQ(CrossingShare({1, 1}, 8), 1);
-  EXPECT_NEAR(CrossingShare({8, 0.5}, 8), nodes / 8, 1e-12);
-  EXPECT_NEAR(CrossingShare({8, 1}, 1e9), 1, 1e-6);  // no two on a node
+}
+
+TEST(ExpertDispatch, JoinedShares) {
+  EXPECT_EQ(JoinedShare({}, 8), 1);
+  EXPECT_EQ(JoinedShare({.copies = 8}, 1), 1.0 / 8);
+  EXPECT_NEAR(JoinedShare({.copies = 8}, 1e9), 1, 1e-6);  // no two on a node
+  // 4 of 8 groups on 2 nodes are on both.
+  const Copies limited{.copies = 8, .groups = 8, .groups_of_item = 4};
+  EXPECT_DOUBLE_EQ(JoinedShare(limited, 2), 2 * (1 - std::pow(0.5, 8)) / 8);
+  EXPECT_DOUBLE_EQ(JoinedShare(limited, 8), 4 * (1 - std::pow(0.75, 8)) / 8);
+}
+
+// DeepEP's normal kernels on H800 (deepseek-ai/DeepEP, docs/legacy.md at dd758ca): 4096 tokens of
+// 7168 in fp8, 8 experts in 4 of 8 groups, over 16, 32 and 64 ranks. Its bandwidth counts a token
+// once for every node that it goes to, its own included.
+TEST(ExpertDispatch, IsNearDeepEp) {
+  const Copies copies{.copies = 8, .groups = 8, .groups_of_item = 4};
+  for (const auto& [ranks, measured] : {std::pair{16, 43e9}, {32, 58e9}, {64, 51e9}}) {
+    v1::Scenario proto;
+    const std::string text = absl::StrCat(
+        "model { ", kToy, " } cluster { preset: 'hgx-h800-deepseek' chips: ", ranks,
+        " } workload { global_batch_sequences: 64 sequence_length: 512 } plan { data: ", ranks,
+        " }");
+    ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &proto)) << text;
+    Diagnostics diagnostics;
+    const Scenario s = LoadScenario(proto, &diagnostics);
+    ASSERT_TRUE(diagnostics.ok()) << diagnostics.status();
+    const std::unique_ptr<Fabric> fabric =
+        BuildFabric(FitTiers(s.cluster, s.plan.axes), RateSet::kDatasheet, Fidelity::kCalibrated);
+    const StatusOr<Mesh> mesh = Mesh::Place(*fabric, s.plan.axes);
+    ASSERT_TRUE(mesh.ok()) << mesh.status();
+    const CollectiveModel model(*mesh, nullptr, Fidelity::kCalibrated);
+    const AxisId axis[] = {0};
+    const double token_bytes = 4096 * 7168;
+    const StatusOr<CollectiveCost> cost =
+        model.Cost(Collective::kAllToAll, Bytes(8 * token_bytes), axis, 0, "hierarchical", copies);
+    ASSERT_TRUE(cost.ok()) << cost.status();
+    const double nodes = 8 * JoinedShare(copies, ranks / 8.0);
+    EXPECT_NEAR(token_bytes * nodes / cost->idle_time.value() / measured, 1, 0.2) << ranks;
+  }
 }
 
 // Latent attention: heads over tensor; what all heads share is made from each rank's own positions
