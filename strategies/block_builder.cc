@@ -1,5 +1,7 @@
 #include "strategies/block_builder.h"
 
+#include <algorithm>
+
 namespace meshstep {
 namespace {
 
@@ -11,6 +13,9 @@ constexpr double kLayerNormFlops = 7;
 }  // namespace
 
 ArrayId BlockBuilder::Add(Array array) {
+  const bool has_hidden = std::find(array.dims.begin(), array.dims.end(), "D") != array.dims.end();
+  if (!array.parameter && has_hidden) array.place = Place::kResidual;
+  if (routed_) array.place = Place::kRouted;
   block_.arrays.push_back(std::move(array));
   return static_cast<ArrayId>(block_.arrays.size()) - 1;
 }
@@ -67,6 +72,7 @@ Op& BlockBuilder::Elementwise(const std::string& name, const std::vector<ArrayId
 ArrayId BlockBuilder::Norm(const std::string& name, ArrayId input, bool bias) {
   const Dims dims = DimsOf(input);
   const ArrayId output = Activation(name, dims);
+  SetPlace(output, block_.arrays[static_cast<std::size_t>(input)].place);
   std::vector<ArrayId> weights = {Parameter({name + "_scale", {dims.back()}})};
   if (bias) weights.push_back(Parameter({name + "_bias", {dims.back()}}));
   Op& op = Elementwise(name, {input}, {output}, bias ? kLayerNormFlops : kRmsNormFlops);

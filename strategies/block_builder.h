@@ -48,6 +48,12 @@ class BlockBuilder {
     return block_.arrays[static_cast<std::size_t>(array)].dims;
   }
   void SetShared(ArrayId array) { block_.arrays[static_cast<std::size_t>(array)].shared = true; }
+  // Instead of the default: the residual stream's for activations with D, else that of einsums.
+  void SetPlace(ArrayId array, Place place) {
+    block_.arrays[static_cast<std::size_t>(array)].place = place;
+  }
+  // Arrays added from now on are on the ranks of experts.
+  void SetRouted(bool routed) { routed_ = routed; }
   void SetEnds(ArrayId input, ArrayId output) {
     block_.input = input;
     block_.output = output;
@@ -59,6 +65,7 @@ class BlockBuilder {
 
   Block block_;
   Op::Part part_ = Op::Part::kResidual;
+  bool routed_ = false;
 };
 
 }  // namespace meshstep

@@ -45,7 +45,7 @@ void CountWeightHalf(const PassBuilder& pass, BlockPlan* plan) {
       const ArrayKey key{a, false, pass.IsNarrow(op)};
       if (!inputs.insert(key).second) continue;
       plan->weight_half_bytes +=
-          pass.context().LocalElements(pass.Stored(a)) * pass.ElementBytes(key);
+          pass.context().LocalElements(pass.Stored(a)) * pass.Load(a) * pass.ElementBytes(key);
     }
     for (const ArrayId a : op.outputs) plan->weight_half_bytes += pass.StoredBytes(a);
   }
@@ -127,8 +127,8 @@ void CountActivations(const PassBuilder& pass, const Again& again, BlockPlan* pl
     }
   }
   for (const ArrayKey& key : needed) {
-    const double bytes =
-        pass.context().LocalElements(pass.Stored(key.array)) * pass.ElementBytes(key);
+    const double bytes = pass.context().LocalElements(pass.Stored(key.array)) *
+                         pass.Load(key.array) * pass.ElementBytes(key);
     const bool kept = !made_again.contains(key);
     (kept ? plan->kept_bytes : plan->recomputed_bytes) += bytes;
     if (kept && IsLogits(key.array, pass)) plan->kept_logits_bytes += bytes;

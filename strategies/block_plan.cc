@@ -56,7 +56,7 @@ class BlockLowering {
 // C[m, n] = x[m, k] · W[k, n] for each weight; one kernel with the widths summed.
 Status BlockLowering::MatmulForward(const Op& op, PassBuilder* pass) {
   const ArrayId x = op.inputs[0];
-  const Sharding used = pass->Used(x);
+  const Sharding used = pass->Operand(op);
   pass->CastWeights(op);
   pass->Cast(op, op.name + " cast", {{x, false}});
   ASSIGN_OR_RETURN(const int ready, pass->BringOperand(op, {x, false}, used));
@@ -64,17 +64,19 @@ Status BlockLowering::MatmulForward(const Op& op, PassBuilder* pass) {
   shape.n = 0;
   std::vector<Sharding> natural;
   for (std::size_t i = 0; i < op.weights.size(); ++i) {
-    const Sharding weight = pass->Used(op.weights[i]);
+    const Sharding weight = pass->Factor(op, op.weights[i]);
     ASSIGN_OR_RETURN(Sharding product, LocalProduct(used, weight, pass->DimsOf(op.outputs[i])));
     natural.push_back(std::move(product));
     shape.k = Elements(used, weight, true, context_);
     shape.m = Elements(used, weight, false, context_);
     shape.n += Elements(weight, used, false, context_);
   }
+  if (op.kind == Op::Kind::kExperts) shape = ByExpert(op, *pass, shape);
   const Dtype dtype = pass->TypeOf(op);
   const Bytes result = SizeOf(context_.plan->precision.activations);
-  const int step = pass->Compute(op.name, context_.compute->Matmul(shape, dtype, result),
-                                 shape.flops(), {ready}, true, shape.bytes(dtype, result));
+  const int step =
+      pass->Compute(op.name, context_.compute->Matmul(shape, dtype, result),
+                    MeanFlops(op, *pass, shape), {ready}, true, shape.bytes(dtype, result));
   for (std::size_t i = 0; i < op.outputs.size(); ++i) {
     RETURN_IF_ERROR(pass->Finish({op.outputs[i], false}, natural[i], step));
   }
@@ -85,9 +87,10 @@ Status BlockLowering::ElementwiseForward(const Op& op, PassBuilder* pass) {
   std::vector<int> after;
   double bytes = 0;
   for (const ArrayId input : op.inputs) {
-    ASSIGN_OR_RETURN(const int step, pass->Bring({input, false}, pass->Stored(input)));
+    const Sharding wanted = pass->ElementwiseOperand(op, input);
+    ASSIGN_OR_RETURN(const int step, pass->Bring({input, false}, wanted));
     after.push_back(step);
-    bytes += pass->StoredBytes(input);
+    bytes += pass->LocalBytes(input, wanted);
   }
   bool only_narrow = false;
   const double cast = pass->CastInNorm(op, &only_narrow);
@@ -105,6 +108,7 @@ Status BlockLowering::ElementwiseForward(const Op& op, PassBuilder* pass) {
 Status BlockLowering::ForwardOp(const Op& op, PassBuilder* pass) {
   switch (op.kind) {
     case Op::Kind::kMatmul:
+    case Op::Kind::kExperts:
       return MatmulForward(op, pass);
     case Op::Kind::kElementwise:
       return ElementwiseForward(op, pass);
@@ -115,9 +119,9 @@ Status BlockLowering::ForwardOp(const Op& op, PassBuilder* pass) {
     case Op::Kind::kLoss:
       return LossForward(op, pass);
     case Op::Kind::kDispatch:
-    case Op::Kind::kExperts:
+      return DispatchForward(op, pass);
     case Op::Kind::kCombine:
-      return InvalidInput("layers with routed experts are not simulated");
+      return CombineForward(op, pass);
   }
   return absl::InternalError("unknown op");
 }
@@ -153,7 +157,7 @@ StatusOr<BlockPass> BlockLowering::Forward(const Again* only) {
 // dx[m, k] = dy[m, n] · W[n, k] and dW[k, n] = x[k, m] · dy[m, n].
 Status BlockLowering::MatmulBackward(const Op& op, PassBuilder* pass) {
   const ArrayId x = op.inputs[0];
-  const Sharding used = pass->Used(x);
+  const Sharding used = pass->Operand(op);
   MatmulShape shape;
   shape.n = 0;
   std::vector<int> after;
@@ -163,7 +167,7 @@ Status BlockLowering::MatmulBackward(const Op& op, PassBuilder* pass) {
   pass->CastWeights(op);
   pass->Cast(op, op.name + " gradient cast", gradients);
   for (std::size_t i = 0; i < op.weights.size(); ++i) {
-    const Sharding weight = pass->Used(op.weights[i]);
+    const Sharding weight = pass->Factor(op, op.weights[i]);
     ASSIGN_OR_RETURN(const Sharding out, LocalProduct(used, weight, pass->DimsOf(op.outputs[i])));
     ASSIGN_OR_RETURN(const int step,
                      pass->BringOperand(op, {op.outputs[i], true}, WithoutSums(out)));
@@ -173,19 +177,21 @@ Status BlockLowering::MatmulBackward(const Op& op, PassBuilder* pass) {
     shape.m = Elements(used, weight, false, context_);
     shape.n += Elements(weight, used, false, context_);
   }
+  if (op.kind == Op::Kind::kExperts) shape = ByExpert(op, *pass, shape);
   // x is gathered beside the dx kernel, dx reduced beside the dw kernel, as Megatron does (arXiv
   // 2205.05198 §4.2.2).
   ASSIGN_OR_RETURN(const int x_there, pass->BringOperand(op, {x, false}, used));
   const Dtype dtype = pass->TypeOf(op);
   const Bytes result = SizeOf(context_.plan->precision.activations);
-  const MatmulShape dx{.m = shape.m, .n = shape.k, .k = shape.n};
+  const MatmulShape dx{.batch = shape.batch, .m = shape.m, .n = shape.k, .k = shape.n};
   const int step = pass->Compute(op.name + " dx", context_.compute->Matmul(dx, dtype, result),
-                                 dx.flops(), after, true, dx.bytes(dtype, result));
+                                 MeanFlops(op, *pass, dx), after, true, dx.bytes(dtype, result));
   RETURN_IF_ERROR(pass->Finish({x, true}, natural, step));
   after.push_back(x_there);
-  const MatmulShape dw{.m = shape.k, .n = shape.n, .k = shape.m};
+  const MatmulShape dw{.batch = shape.batch, .m = shape.k, .n = shape.n, .k = shape.m};
   pass->MarkForWeights(pass->Compute(op.name + " dw", context_.compute->Matmul(dw, dtype, result),
-                                     dw.flops(), after, false, dw.bytes(dtype, result)));
+                                     MeanFlops(op, *pass, dw), after, false,
+                                     dw.bytes(dtype, result)));
   return absl::OkStatus();
 }
 
@@ -208,13 +214,21 @@ Status BlockLowering::ElementwiseBackward(const Op& op, PassBuilder* pass) {
     step = pass->Compute(op.name + " backward", context_.compute->Elementwise(Bytes(bytes)),
                          Flops(), after, false, Bytes(bytes));
   }
-  for (const ArrayId input : op.inputs) pass->Define({input, true}, pass->Stored(input), step);
+  for (const ArrayId input : op.inputs) {
+    const Sharding used = pass->ElementwiseOperand(op, input);
+    if (used == pass->Stored(input)) {
+      pass->Define({input, true}, used, step);
+    } else {
+      RETURN_IF_ERROR(pass->Finish({input, true}, pass->SummedOver(op, used), step));
+    }
+  }
   return absl::OkStatus();
 }
 
 Status BlockLowering::BackwardOp(const Op& op, PassBuilder* pass) {
   switch (op.kind) {
     case Op::Kind::kMatmul:
+    case Op::Kind::kExperts:
       return MatmulBackward(op, pass);
     case Op::Kind::kElementwise:
       return ElementwiseBackward(op, pass);
@@ -225,9 +239,9 @@ Status BlockLowering::BackwardOp(const Op& op, PassBuilder* pass) {
     case Op::Kind::kLoss:
       return LossBackward(op, pass);
     case Op::Kind::kDispatch:
-    case Op::Kind::kExperts:
+      return DispatchBackward(op, pass);
     case Op::Kind::kCombine:
-      return InvalidInput("layers with routed experts are not simulated");
+      return CombineBackward(op, pass);
   }
   return absl::InternalError("unknown op");
 }
@@ -269,8 +283,9 @@ Sharding BlockLowering::GradientOf(ArrayId parameter) const {
     if (!weight && !bias) continue;
     // Elementwise ops work on the stored layout of their result, others on the used one of the
     // input.
-    const ArrayId data = op.inputs.empty() ? op.outputs[0] : op.inputs[0];
-    const Sharding where = op.kind == Op::Kind::kElementwise ? pass.Stored(data) : pass.Used(data);
+    const Sharding where = op.inputs.empty()                   ? pass.Used(op.outputs[0])
+                           : op.kind == Op::Kind::kElementwise ? pass.Stored(op.inputs[0])
+                                                               : pass.Operand(op);
     for (const ShardedDim& dim : where.dims) {
       if (gradient.Find(dim.name) >= 0) continue;
       for (const AxisId axis : dim.axes) {
@@ -284,7 +299,8 @@ Sharding BlockLowering::GradientOf(ArrayId parameter) const {
 // Adds `bytes` to the transfer of the same collective and axes, if there is one.
 void Coalesce(const TransferSpec& spec, std::vector<TransferSpec>* list) {
   for (TransferSpec& there : *list) {
-    if (there.collective == spec.collective && there.axes == spec.axes) {
+    if (there.collective == spec.collective && there.axes == spec.axes &&
+        there.experts == spec.experts) {
       there.bytes += spec.bytes;
       return;
     }
@@ -308,13 +324,13 @@ Status BlockLowering::LowerParameters(BlockPlan* plan) {
     const auto id = static_cast<ArrayId>(a);
     if (!block_.arrays[a].parameter) continue;
     const Sharding stored = pass.Stored(id), used = pass.Used(id);
-    const Sharding updated = Apply(p.rules.optimizer, pass.DimsOf(id));
-    const bool matmul = IsMatmulWeight(block_, id);
+    const Sharding updated = pass.Updated(id);
+    const bool matmul = IsMatmulWeight(block_, id), experts = pass.IsRouted(id);
     ASSIGN_OR_RETURN(const std::vector<ReshardStep> bring, Reshard(stored, used));
     for (const ReshardStep& s : bring) {
       if (s.op == ReshardStep::Op::kSlice) continue;
       Coalesce({CollectiveOf(s.op), s.axes, Role::kParameters,
-                TransferBytes(s, context_, SizeOf(p.precision.Gathered(matmul)).value())},
+                TransferBytes(s, context_, SizeOf(p.precision.Gathered(matmul)).value()), experts},
                &gathers);
       gathered = true;
     }
@@ -330,14 +346,14 @@ Status BlockLowering::LowerParameters(BlockPlan* plan) {
           !p.accumulate_unsharded && s.op == ReshardStep::Op::kReduceScatter &&
           std::all_of(s.axes.begin(), s.axes.end(), [&](AxisId axis) { return stored.Uses(axis); });
       Coalesce({CollectiveOf(s.op), s.axes, Role::kGradients,
-                TransferBytes(s, context_, SizeOf(p.precision.reduce).value())},
+                TransferBytes(s, context_, SizeOf(p.precision.reduce).value()), experts},
                at_once ? &reduces : &last_reduces);
     }
     ASSIGN_OR_RETURN(const std::vector<ReshardStep> back, Reshard(updated, stored));
     for (const ReshardStep& s : back) {
       if (s.op == ReshardStep::Op::kSlice) continue;
       Coalesce({CollectiveOf(s.op), s.axes, Role::kParameters,
-                TransferBytes(s, context_, SizeOf(p.precision.Stored(matmul)).value())},
+                TransferBytes(s, context_, SizeOf(p.precision.Stored(matmul)).value()), experts},
                &regathers);
     }
     CountParameter(pass, id, plan);

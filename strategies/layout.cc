@@ -111,7 +111,10 @@ StatusOr<std::vector<LayoutPart>> ParseLayout(const std::string& text, int parts
       layout.back().end = ++next_layer;
     } else if (item == 'm') {
       ++mtp;
-      if (next_layer < layers) return wrong("expected every m after the last t");
+      const bool after_head = heads > 0 && !layout.back().head;
+      if (next_layer < layers || after_head) {
+        return wrong("expected every m after the last t and no later than the part with L");
+      }
       ++layout.back().mtp_layers;
     } else {
       ++heads;

@@ -13,6 +13,7 @@ namespace {
 
 constexpr int kMaxVirtualStages = 1 << 20;
 constexpr double kMaxBucket = 1e12;
+constexpr int kMaxInFlight = 1024;
 constexpr std::size_t kMaxTableBytes = std::size_t{64} << 20;
 
 class PipelineLoader {
@@ -154,6 +155,14 @@ void PipelineLoader::LoadReductions() {
   plan_.overlap_parameters = proto_.overlap_parameters();
   if (proto_.has_collectives_take_units()) {
     plan_.collectives_take_units = proto_.collectives_take_units();
+  }
+  if (proto_.has_reductions_in_flight()) {
+    plan_.reductions_in_flight = proto_.reductions_in_flight();
+  }
+  if (plan_.reductions_in_flight < 0 || plan_.reductions_in_flight > kMaxInFlight) {
+    Error("reductions_in_flight",
+          absl::StrCat("is ", plan_.reductions_in_flight, ", expected 0 to ", kMaxInFlight));
+    plan_.reductions_in_flight = 2;
   }
   plan_.gradient_bucket_bytes = proto_.gradient_bucket_bytes();
   if (!(plan_.gradient_bucket_bytes >= 0 && plan_.gradient_bucket_bytes <= kMaxBucket)) {

@@ -13,6 +13,7 @@
 #include "sim/cost/collective.h"
 #include "strategies/load_offload.h"
 #include "strategies/load_pipeline.h"
+#include "strategies/load_plan_experts.h"
 #include "strategies/load_precision.h"
 #include "strategies/parallelisms/parallelism.h"
 
@@ -150,7 +151,8 @@ void PlanLoader::LoadMesh() {
       continue;
     }
     if (axis.name() == kPipelineAxis) plan_.stages = axis.size();
-    if (axis.size() > 1) plan_.axes.push_back({axis.name(), axis.size(), axis.physical()});
+    if (axis.size() == 1) continue;
+    plan_.axes.push_back({axis.name(), axis.size(), axis.physical(), axis.part_of()});
   }
   plan_.pipeline = FindAxis(kPipelineAxis);
 }
@@ -165,6 +167,12 @@ std::vector<Rule>* PlanLoader::RulesOf(v1::Rule::Of of) {
       return &plan_.rules.residual;
     case v1::Rule::OPTIMIZER:
       return &plan_.rules.optimizer;
+    case v1::Rule::EXPERTS:
+      return &plan_.rules.experts;
+    case v1::Rule::EXPERT_PARAMETERS:
+      return &plan_.rules.expert_parameters;
+    case v1::Rule::EXPERT_OPTIMIZER:
+      return &plan_.rules.expert_optimizer;
     default:
       return nullptr;
   }
@@ -180,13 +188,15 @@ void PlanLoader::LoadRules() {
   }
   for (const char* degree : {"data", "fsdp", "tensor", "pipeline"}) size_one.insert(degree);
   std::set<std::pair<int, std::string>> replaced;
-  bool optimizer_rules = false;
+  std::set<int> given;
   for (int i = 0; i < proto_.rules_size(); ++i) {
     const v1::Rule& rule = proto_.rules(i);
     const std::string at = absl::StrCat("rules[", i, "].");
     std::vector<Rule>* rules = RulesOf(rule.of());
     if (rules == nullptr) {
-      Error(at + "of", "is unset, expected COMPUTE, PARAMETERS, RESIDUAL or OPTIMIZER");
+      Error(at + "of",
+            "is unset, expected COMPUTE, PARAMETERS, RESIDUAL, OPTIMIZER, EXPERTS, "
+            "EXPERT_PARAMETERS or EXPERT_OPTIMIZER");
       continue;
     }
     if (!kDims.contains(rule.dimension())) {
@@ -194,41 +204,49 @@ void PlanLoader::LoadRules() {
                                            absl::StrJoin(kDims, ", ")));
       continue;
     }
-    optimizer_rules |= rule.of() == v1::Rule::OPTIMIZER;
+    given.insert(rule.of());
     // The first rule for a dimension takes the place of those that degrees gave.
     if (replaced.insert({rule.of(), rule.dimension()}).second) {
       std::erase_if(*rules, [&](const Rule& r) { return r.dim == rule.dimension(); });
     }
     Rule value{rule.dimension(), {}};
     for (int k = 0; k < rule.axes_size(); ++k) {
-      const AxisId axis = FindAxis(rule.axes(k));
-      if (axis < 0) {
+      const std::vector<AxisId> axes = FindAxes(plan_, rule.axes(k));
+      const auto there = [&](AxisId axis) {
+        return std::find(value.axes.begin(), value.axes.end(), axis) != value.axes.end();
+      };
+      if (axes.empty()) {
         if (size_one.contains(rule.axes(k))) continue;
         Error(absl::StrCat(at, "axes[", k, "]"),
               absl::StrCat("is \"", rule.axes(k), "\", which is not an axis of the mesh"));
-      } else if (axis == plan_.pipeline) {
+      } else if (axes.front() == plan_.pipeline) {
         Error(absl::StrCat(at, "axes[", k, "]"),
               "is \"pipeline\", which partitions the layers and cannot shard a dimension");
-      } else if (std::find(value.axes.begin(), value.axes.end(), axis) != value.axes.end()) {
+      } else if (std::any_of(axes.begin(), axes.end(), there)) {
         Error(absl::StrCat(at, "axes[", k, "]"),
               absl::StrCat("is \"", rule.axes(k), "\" a second time, expected each axis once"));
       } else {
-        value.axes.push_back(axis);
+        value.axes.insert(value.axes.end(), axes.begin(), axes.end());
       }
     }
     rules->push_back(std::move(value));
   }
-  if (!optimizer_rules && (proto_.has_mesh() || plan_.zero_stage == 0)) {
-    plan_.rules.optimizer = plan_.rules.parameters;
+  Rules& rules = plan_.rules;
+  if (!given.contains(v1::Rule::OPTIMIZER) && (proto_.has_mesh() || plan_.zero_stage == 0)) {
+    rules.optimizer = rules.parameters;
   }
+  if (!proto_.has_mesh() || !given.contains(v1::Rule::EXPERTS)) return;
+  if (!given.contains(v1::Rule::EXPERT_PARAMETERS)) rules.expert_parameters = rules.experts;
+  if (!given.contains(v1::Rule::EXPERT_OPTIMIZER)) rules.expert_optimizer = rules.expert_parameters;
 }
 
 void PlanLoader::CheckDevices() {
   double product = 1;
   std::vector<std::string> factors;
-  for (const AxisRequest& axis : plan_.axes) {
-    product *= axis.size;
-    factors.push_back(absl::StrCat(axis.name, " ", axis.size));
+  for (const AxisRequest& axis : plan_.axes) product *= axis.size;
+  for (const auto& [name, size] : Degrees(plan_)) {
+    const bool folded = FindAxes(plan_, name).empty();  // experts, on the same ranks
+    if (!folded) factors.push_back(absl::StrCat(name, " ", size));
   }
   if (product == cluster_.devices()) return;
   if (factors.empty()) factors.push_back("every degree 1");
@@ -344,7 +362,7 @@ void PlanLoader::LoadCollectives() {
     const std::string at = absl::StrCat("collectives[", i, "].");
     const StatusOr<Collective> kind = ParseCollective(choice.collective());
     if (!kind.ok()) Error(at + "collective", std::string(kind.status().message()));
-    if (!choice.axis().empty() && FindAxis(choice.axis()) < 0) {
+    if (!choice.axis().empty() && !IsAxisName(plan_, choice.axis())) {
       Error(at + "axis",
             "is \"" + choice.axis() + "\", which is not an axis of more than one device");
     }
@@ -364,9 +382,11 @@ Plan PlanLoader::Load() {
   } else {
     LoadDegrees();
   }
+  LoadExperts(proto_, field_, model_, diagnostics_, &plan_);
   LoadRules();
   CheckDevices();
   CheckDivisibility();
+  CheckExperts(proto_, field_, model_, diagnostics_, &plan_);
   LoadMicroBatches();
   LoadPipeline(proto_, field_, model_, diagnostics_, &plan_);
   plan_.precision =

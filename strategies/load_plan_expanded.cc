@@ -43,12 +43,18 @@ void ExpandPlan(const Plan& plan, v1::Plan* proto) {
     out->set_name(axis.name);
     out->set_size(axis.size);
     out->set_physical(axis.physical);
+    out->set_part_of(axis.part_of);
   }
   proto->mutable_mesh();
   ExpandRules(plan, plan.rules.compute, v1::Rule::COMPUTE, proto);
   ExpandRules(plan, plan.rules.parameters, v1::Rule::PARAMETERS, proto);
   ExpandRules(plan, plan.rules.optimizer, v1::Rule::OPTIMIZER, proto);
   ExpandRules(plan, plan.rules.residual, v1::Rule::RESIDUAL, proto);
+  ExpandRules(plan, plan.rules.experts, v1::Rule::EXPERTS, proto);
+  ExpandRules(plan, plan.rules.expert_parameters, v1::Rule::EXPERT_PARAMETERS, proto);
+  ExpandRules(plan, plan.rules.expert_optimizer, v1::Rule::EXPERT_OPTIMIZER, proto);
+  if (plan.expert_imbalance > 1) proto->set_expert_imbalance(plan.expert_imbalance);
+  if (plan.capacity_factor > 0) proto->set_capacity_factor(plan.capacity_factor);
   // Its rules are above; that gradients follow them is not a rule.
   if (plan.zero_stage == 2) proto->set_zero_stage(2);
   proto->set_micro_batch_sequences(static_cast<int>(plan.micro_batch_sequences));
@@ -60,6 +66,7 @@ void ExpandPlan(const Plan& plan, v1::Plan* proto) {
   proto->set_overlap_parameters(plan.overlap_parameters);
   proto->set_gradient_bucket_bytes(plan.gradient_bucket_bytes);
   proto->set_collectives_take_units(plan.collectives_take_units);
+  proto->set_reductions_in_flight(plan.reductions_in_flight);
   proto->set_recompute(NameOf(plan.recompute));
   proto->set_attention_kernel(plan.unfused_attention ? "unfused" : "flash");
   proto->set_dropout(plan.dropout);

@@ -34,22 +34,6 @@ Workload LoadWorkload(const v1::Workload& proto, Diagnostics* diagnostics) {
   return workload;
 }
 
-// A step is simulated for dense models.
-void RefuseUnsimulated(const v1::Model& proto, const Model& model, Diagnostics* diagnostics) {
-  constexpr char kWhy[] = "; a step is simulated for dense models only";
-  if (model.mtp_layers > 0) {
-    diagnostics->Error("model.mtp_layers",
-                       absl::StrCat("is ", model.mtp_layers, ", expected 0", kWhy));
-  }
-  if (!model.moe && !model.mla) return;
-  const char* part = model.moe ? "routed experts" : "latent attention";
-  if (model.moe ? proto.has_moe() : proto.has_mla()) {
-    diagnostics->Error(model.moe ? "model.moe" : "model.mla", absl::StrCat("gives ", part, kWhy));
-  } else {
-    diagnostics->Error("model.preset", absl::StrCat("is ", model.name, ", which has ", part, kWhy));
-  }
-}
-
 }  // namespace
 
 Scenario LoadScenario(const v1::Scenario& proto, Diagnostics* diagnostics) {
@@ -67,11 +51,12 @@ Scenario LoadScenario(const v1::Scenario& proto, Diagnostics* diagnostics) {
   for (const auto& [field, value] :
        {std::pair{"model.heads", scenario.model.heads}, std::pair{"model.ffn", scenario.model.ffn},
         std::pair{"model.vocab", scenario.model.vocab}}) {
-    if (value < 1 && !scenario.model.moe) {
+    // Where every layer is routed there is no MLP.
+    const bool needed = field != std::string_view("model.ffn") || !scenario.model.moe;
+    if (value < 1 && needed) {
       diagnostics->Error(field, absl::StrCat("is ", value, ", expected at least 1 for a step"));
     }
   }
-  RefuseUnsimulated(proto.model(), scenario.model, diagnostics);
   if (!diagnostics->ok()) return scenario;
   scenario.plan = LoadPlan(resolved.plan(), "plan", scenario.model, scenario.cluster,
                            scenario.workload, diagnostics);

@@ -79,8 +79,10 @@ StatusOr<StepGraph> LowerStep(const Scenario& scenario, const LoweringOptions& o
   }
 
   StepGraph out;
-  for (const AxisRequest& axis : plan.axes) out.axis_names.push_back(axis.name);
-  for (int t = 0; t < transfers.size(); ++t) out.transfers.push_back({transfers[t], "", 0});
+  for (int t = 0; t < transfers.size(); ++t) {
+    const TransferSpec& spec = transfers[t];
+    out.transfers.push_back({spec, "", 0, AxisNames(plan, spec.axes, spec.experts)});
+  }
   StepBuilder builder(plan, mesh, classes, collectives,
                       options.unfolded ? &explicit_links : nullptr, transfers,
                       TakenByCollectives(scenario, options.fidelity),

@@ -25,7 +25,7 @@ enum class Pass : std::uint8_t { kForward, kRecompute, kBackward, kUpdate };
 struct TaskInfo {
   const std::string* name;  // of the op, or of the array that a collective moves
   std::int32_t transfer;    // index into StepGraph::transfers; -1: not a collective
-  std::int32_t layer;       // -1: embedding; layers: head; -2: none
+  std::int32_t layer;       // -1: embedding; layers: head, see MtpLayer; -2: none
   std::int32_t micro_batch;
   TaskKind kind;
   Pass pass;
@@ -33,6 +33,11 @@ struct TaskInfo {
   Flops flops = {};
   Bytes hbm_bytes = {};
 };
+
+// Numbers of the blocks after the head: the layer that predicts the token `depth` + 2 positions
+// ahead, and the head on its result.
+inline int MtpLayer(int layers, int depth) { return layers + 1 + 2 * depth; }
+inline int MtpHead(int layers, int depth) { return layers + 2 + 2 * depth; }
 
 struct StreamInfo {
   std::int32_t unit;
@@ -70,6 +75,7 @@ struct StepTransfer {
   TransferSpec spec;
   std::string algorithm;
   double sent_bytes_per_device;
+  std::vector<std::string> axes = {};  // what they are called, major first
 };
 
 // A link of the task graph: a class of links that are loaded alike, or one link when unfolded.
@@ -88,8 +94,7 @@ struct StepGraph {
   std::vector<StepLink> links;                               // of `graph`
   std::vector<std::array<double, kMemoryBuckets>> resident;  // per unit: bytes held all step
   std::vector<MemoryEvent> memory;
-  Flops hardware_flops;  // all chips
-  std::vector<std::string> axis_names;
+  Flops hardware_flops;                             // all chips
   std::vector<std::unique_ptr<std::string>> names;  // what TaskInfo::name points to
 
   GraphNames Names() const;

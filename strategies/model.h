@@ -52,10 +52,18 @@ struct Model {
 // so that sharding N shards them). Sizes of B, T and S come from the workload.
 using ArrayId = int;
 
+// How an array is sharded between ops (strategies/plan.h).
+enum class Place {
+  kInner,     // as einsums use it
+  kResidual,  // as the residual stream
+  kRouted,    // on the ranks of the experts that its tokens go to; parameters: of routed experts
+};
+
 struct Array {
   std::string name;               // "x", "W_q"
   std::vector<std::string> dims;  // of the list above
   bool parameter = false;
+  Place place = Place::kInner;
   // Bytes per element if not the compute type's (dropout masks 1); 0 means the compute type's.
   double element_bytes = 0;
   // A parameter that another block holds (the table of a tied head): not one more.

@@ -4,6 +4,7 @@
 #include <map>
 #include <utility>
 
+#include "strategies/lowering.h"
 #include "strategies/model.h"
 
 namespace meshstep {
@@ -11,12 +12,50 @@ namespace {
 
 std::size_t Index(std::int64_t i) { return static_cast<std::size_t>(i); }
 
-std::vector<int> LayersOf(const LayoutPart& part, int model_layers) {
-  std::vector<int> layers;
-  if (part.embedding) layers.push_back(kEmbeddingLayer);
-  for (int l = part.begin; l < part.end; ++l) layers.push_back(l);
-  if (part.head) layers.push_back(model_layers);
-  return layers;
+// Blocks of each part in the order of the forward. Layers that predict further tokens run after the
+// head, each with the head again; where a layout puts them on a part of their own, before it.
+std::vector<std::vector<int>> LayersOfParts(const std::vector<LayoutPart>& parts,
+                                            const Model& model) {
+  std::vector<std::vector<int>> all;
+  int depth = 0;
+  for (const LayoutPart& part : parts) {
+    std::vector<int>& layers = all.emplace_back();
+    if (part.embedding) layers.push_back(kEmbeddingLayer);
+    for (int l = part.begin; l < part.end; ++l) layers.push_back(l);
+    if (part.head) layers.push_back(model.layers);
+    const int first = part.head ? 0 : depth, heads = part.head ? model.mtp_layers : 0;
+    for (int d = first; d < std::max(depth + part.mtp_layers, heads); ++d) {
+      if (d >= depth && d < depth + part.mtp_layers) layers.push_back(MtpLayer(model.layers, d));
+      if (d < heads) layers.push_back(MtpHead(model.layers, d));
+    }
+    depth += part.mtp_layers;
+  }
+  return all;
+}
+
+// The head once more: its gradients add to the head's and leave with them.
+BlockPlan SharedHead(BlockPlan head) {
+  head.reduces.clear();
+  head.last_reduces.clear();
+  head.regathers.clear();
+  head.parameters = head.gradients = head.optimizer = 0;
+  head.parameter_bytes = head.cast_bytes = 0;
+  return head;
+}
+
+Status LowerPrediction(const Transformer& transformer, const BlockContext& context,
+                       ModelPlan* plan) {
+  plan->mtp_kind = transformer.mtp_kind;
+  plan->mtp_head = SharedHead(plan->head);
+  if (context.model->mtp_layers < 2) return absl::OkStatus();
+  // On one stage shared parameters count once.
+  Plan one_stage = *context.plan;
+  one_stage.stages = 1;
+  BlockContext again = context;
+  again.plan = &one_stage;
+  ASSIGN_OR_RETURN(plan->mtp_again, LowerBlock(transformer.kinds[Index(plan->mtp_kind)], again,
+                                               context.plan->recompute));
+  return absl::OkStatus();
 }
 
 // Layers of a part beyond the first Plan::recompute_layers run nothing again. Megatron's method
@@ -104,8 +143,8 @@ void FindShared(const Transformer& transformer, const BlockContext& context, Mod
   int first = 0, last = 0;
   for (std::size_t part = 0; part < plan.parts.size(); ++part) {
     const int index = static_cast<int>(part);
-    const Place place = plan.order->PlaceOf(index, 0, shape);
-    const Place other = plan.order->PlaceOf(index, plan.micro_batches - 1, shape);
+    const ChunkPlace place = plan.order->PlaceOf(index, 0, shape);
+    const ChunkPlace other = plan.order->PlaceOf(index, plan.micro_batches - 1, shape);
     if (plan.parts[part].embedding) first = place.stage;
     if (plan.parts[part].head) last = place.stage;
     double elements = 0;
@@ -124,8 +163,11 @@ void FindShared(const Transformer& transformer, const BlockContext& context, Mod
 }  // namespace
 
 const BlockPlan& ModelPlan::of(int layer) const {
+  const int layers = static_cast<int>(layer_kind.size());
   if (layer == kEmbeddingLayer) return embedding;
-  if (Index(layer) == layer_kind.size()) return head;
+  if (layer == layers) return head;
+  if (layer == MtpLayer(layers, 0)) return kinds[Index(mtp_kind)];
+  if (layer > layers) return (layer - layers) % 2 == 1 ? mtp_again : mtp_head;
   return kinds[Index(layer_kind[Index(layer)])];
 }
 
@@ -141,10 +183,11 @@ StatusOr<ModelPlan> LowerModel(const BlockContext& context) {
     plan.kinds.push_back(std::move(block));
   }
   plan.layer_kind = transformer.layer_kind;
+  RETURN_IF_ERROR(LowerPrediction(transformer, context, &plan));
   RETURN_IF_ERROR(LimitRecompute(transformer, context, &plan));
-  for (const LayoutPart& part : context.plan->parts) {
-    plan.layers.push_back(LayersOf(part, context.model->layers));
-    plan.buckets.push_back(MakeBuckets(plan.layers.back(), plan, context));
+  plan.layers = LayersOfParts(context.plan->parts, *context.model);
+  for (const std::vector<int>& layers : plan.layers) {
+    plan.buckets.push_back(MakeBuckets(layers, plan, context));
   }
   FindShared(transformer, context, &plan);
   return plan;

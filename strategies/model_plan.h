@@ -26,8 +26,12 @@ struct SharedParameters {
 
 struct ModelPlan {
   BlockPlan embedding, head;
+  // The layers that predict a further token after the first, and the head on the results of all:
+  // the parameters that they share with blocks before them are counted there.
+  BlockPlan mtp_again, mtp_head;
   std::vector<BlockPlan> kinds;
   std::vector<int> layer_kind;
+  int mtp_kind = -1;
   std::vector<std::vector<int>> layers;              // per part, in the order of the forward
   std::vector<std::vector<GradientBucket>> buckets;  // per part, in the order of the backward
   std::vector<SharedParameters> shared;

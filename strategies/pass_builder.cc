@@ -35,15 +35,79 @@ const std::vector<std::string>& PassBuilder::DimsOf(ArrayId array) const {
 Sharding PassBuilder::Stored(ArrayId array) const {
   const Rules& rules = context_.plan->rules;
   const std::vector<std::string>& dims = DimsOf(array);
-  if (block_.arrays[static_cast<std::size_t>(array)].parameter) {
-    return Apply(rules.parameters, dims);
+  const Array& a = block_.arrays[static_cast<std::size_t>(array)];
+  if (a.parameter) return Apply(IsRouted(array) ? rules.expert_parameters : rules.parameters, dims);
+  switch (a.place) {
+    case Place::kInner:
+      break;
+    case Place::kResidual:
+      return Apply(rules.residual, dims);
+    case Place::kRouted:
+      // Between ops the ranks of one expert share its tokens; within, they share its width.
+      return std::find(dims.begin(), dims.end(), "D") == dims.end()
+                 ? Used(array)
+                 : Spread(*context_.plan, Used(array), "B");
   }
-  const bool residual = std::find(dims.begin(), dims.end(), "D") != dims.end();
-  return Apply(residual ? rules.residual : rules.compute, dims);
+  return Apply(rules.compute, dims);
 }
 
 Sharding PassBuilder::Used(ArrayId array) const {
-  return Apply(context_.plan->rules.compute, DimsOf(array));
+  const Rules& rules = context_.plan->rules;
+  return Apply(IsRouted(array) ? rules.experts : rules.compute, DimsOf(array));
+}
+
+Sharding PassBuilder::Updated(ArrayId parameter) const {
+  const Rules& rules = context_.plan->rules;
+  return Apply(IsRouted(parameter) ? rules.expert_optimizer : rules.optimizer, DimsOf(parameter));
+}
+
+Sharding PassBuilder::Operand(const Op& op) const {
+  const auto is_stream = [&](ArrayId array) {
+    return block_.arrays[static_cast<std::size_t>(array)].place == Place::kResidual;
+  };
+  const ArrayId input = op.inputs[0];
+  if (op.kind != Op::Kind::kMatmul || !is_stream(input) ||
+      !std::all_of(op.outputs.begin(), op.outputs.end(), is_stream)) {
+    return Used(input);
+  }
+  Sharding sharding = Stored(input);
+  for (ShardedDim& dim : sharding.dims) {
+    if (dim.name != "B" && dim.name != "T") dim.axes.clear();
+  }
+  return sharding;
+}
+
+Sharding PassBuilder::ElementwiseOperand(const Op& op, ArrayId input) const {
+  const auto place = [&](ArrayId a) { return block_.arrays[static_cast<std::size_t>(a)].place; };
+  const bool leaves = place(input) == Place::kResidual && place(op.outputs[0]) == Place::kInner;
+  return leaves ? Used(input) : Stored(input);
+}
+
+Sharding PassBuilder::SummedOver(const Op& op, Sharding input) const {
+  for (const ShardedDim& dim : Stored(op.outputs[0]).dims) {
+    for (const AxisId axis : dim.axes) {
+      if (input.Find(dim.name) < 0 && !input.Uses(axis)) input.unreduced.push_back(axis);
+    }
+  }
+  return input;
+}
+
+Sharding PassBuilder::Factor(const Op& op, ArrayId weight) const {
+  Sharding sharding = Used(weight);
+  if (op.kind == Op::Kind::kExperts) {
+    std::erase_if(sharding.dims, [](const ShardedDim& dim) { return dim.name == "E"; });
+  }
+  return sharding;
+}
+
+bool PassBuilder::IsRouted(ArrayId array) const {
+  return block_.arrays[static_cast<std::size_t>(array)].place == Place::kRouted;
+}
+
+double PassBuilder::Load(ArrayId array) const {
+  const Plan& plan = *context_.plan;
+  if (!IsRouted(array) || block_.arrays[static_cast<std::size_t>(array)].parameter) return 1;
+  return plan.capacity_factor > 0 ? plan.capacity_factor : plan.expert_imbalance;
 }
 
 double PassBuilder::ElementBytes(ArrayKey key) const {
@@ -54,7 +118,7 @@ double PassBuilder::ElementBytes(ArrayKey key) const {
 }
 
 double PassBuilder::LocalBytes(ArrayId array, const Sharding& sharding) const {
-  return context_.LocalElements(sharding) * ElementBytes({array, false});
+  return context_.LocalElements(sharding) * Load(array) * ElementBytes({array, false});
 }
 
 Dtype PassBuilder::TypeOf(const Op& op) const {
@@ -68,7 +132,7 @@ bool PassBuilder::IsNarrow(const Op& op) const {
 
 double PassBuilder::CastBytes(ArrayId array) const {
   const Precision& precision = context_.plan->precision;
-  return context_.LocalElements(Stored(array)) * precision.OperandBytes() *
+  return context_.LocalElements(Stored(array)) * Load(array) * precision.OperandBytes() *
          precision.OperandVersions(context_.compute->narrow_matmuls_one_layout());
 }
 
@@ -191,7 +255,8 @@ StatusOr<int> PassBuilder::Emit(ArrayKey key, const Sharding& from, const Shardi
   for (const ReshardStep& s : steps) {
     if (s.op == ReshardStep::Op::kSlice) continue;
     step = Transfer((key.gradient ? "d" : "") + array.name, CollectiveOf(s.op), s.axes,
-                    TransferBytes(s, context_, ElementBytes(key)), {step});
+                    TransferBytes(s, context_, Load(key.array) * ElementBytes(key)), {step},
+                    IsRouted(key.array));
   }
   return step;
 }
@@ -211,9 +276,10 @@ int PassBuilder::Compute(const std::string& name, Time duration, Flops flops,
 
 int PassBuilder::Transfer(const std::string& name, Collective collective,
                           const std::vector<AxisId>& axes, double bytes,
-                          const std::vector<int>& after) {
+                          const std::vector<int>& after, bool experts, const Copies& copies) {
   BlockStep step{.name = name};
-  step.transfer = context_.transfers->Intern({collective, axes, Role::kActivations, bytes});
+  step.transfer =
+      context_.transfers->Intern({collective, axes, Role::kActivations, bytes, experts, copies});
   for (const int s : after) {
     if (s == kInput) step.needs_input = true;
     if (s >= 0) step.after.push_back(s);

@@ -32,9 +32,26 @@ class PassBuilder {
   const Block& block() const { return block_; }
   const BlockContext& context() const { return context_; }
 
-  // Sharding in which an array is kept between ops, and in which einsums use it.
+  // Sharding in which an array is kept between ops, and in which einsums use it; of a parameter
+  // also in which its reduced gradient and its optimizer state are.
   Sharding Stored(ArrayId array) const;
   Sharding Used(ArrayId array) const;
+  Sharding Updated(ArrayId parameter) const;
+  // Sharding in which `op` uses its first input: a matmul between arrays of the residual stream
+  // works on the positions that a rank has.
+  Sharding Operand(const Op& op) const;
+  // Sharding in which an elementwise op reads `input`: as it is kept, but for one of the residual
+  // stream that goes into an array of einsums (the rotary key of latent attention, for every head).
+  Sharding ElementwiseOperand(const Op& op, ArrayId input) const;
+  // `input` as the sharding of a gradient: where the input is repeated along dimensions of the
+  // output, it is partial over the axes of those.
+  Sharding SummedOver(const Op& op, Sharding input) const;
+  // Sharding of a weight as a factor: experts are not a dimension of the product, as each token
+  // meets one (strategies/ops/experts.cc).
+  Sharding Factor(const Op& op, ArrayId weight) const;
+  bool IsRouted(ArrayId array) const;
+  // Elements on the busiest rank over the mean: what routing does to the tokens of an array.
+  double Load(ArrayId array) const;
   const std::vector<std::string>& DimsOf(ArrayId array) const;
   double StoredBytes(ArrayId array) const;
   double ElementBytes(ArrayKey key) const;
@@ -69,7 +86,8 @@ class PassBuilder {
   int Compute(const std::string& name, Time duration, Flops flops, const std::vector<int>& after,
               bool needs_parameters, Bytes hbm_bytes = {});
   int Transfer(const std::string& name, Collective collective, const std::vector<AxisId>& axes,
-               double bytes, const std::vector<int>& after);
+               double bytes, const std::vector<int>& after, bool experts = false,
+               const Copies& copies = {});
   // The step makes gradients of weights.
   void MarkForWeights(int step) { pass_.steps[static_cast<std::size_t>(step)].for_weights = true; }
 

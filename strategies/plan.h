@@ -7,7 +7,10 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "strategies/layout.h"
@@ -32,6 +35,11 @@ struct Rules {
   std::vector<Rule> parameters;  // parameters as stored between uses
   std::vector<Rule> optimizer;   // optimizer state and reduced gradients
   std::vector<Rule> residual;    // the residual stream between blocks
+  // Arrays on the ranks of experts (Place::kRouted) and expert parameters: as used, as stored
+  // between uses, as updated.
+  std::vector<Rule> experts;
+  std::vector<Rule> expert_parameters;
+  std::vector<Rule> expert_optimizer;
 };
 
 // Sharding of an array of `dims` under one list of rules.
@@ -77,14 +85,38 @@ struct Plan {
   double gradient_bucket_bytes = 0;
   // Parameters that the optimizer's shards left gather beside the next forward, or before it.
   bool overlap_parameters = false;
+  // Reductions of whole gradients that may wait at once before backward waits; 0: any number.
+  int reductions_in_flight = 2;
   // Collectives take compute units from kernels, where the chip has no engines of their own.
   bool collectives_take_units = true;
   Precision precision;
   std::vector<CollectiveChoice> collectives;
+  // Tokens of the busiest expert rank over the mean of all.
+  double expert_imbalance = 1;
+  // Tokens of every expert over the mean, by dropping and padding; 0: as routed.
+  double capacity_factor = 0;
 
   Pipeline pipeline_shape() const { return {stages, virtual_stages, micro_batches}; }
   int axis_size(AxisId axis) const { return axes[static_cast<std::size_t>(axis)].size; }
 };
+
+// What people call a list of axes: the names of the whole axes, each once, in the order of the
+// list. In what concerns experts, the axes are "expert" (those that shard E), "expert-tensor" (F_e)
+// and "expert-data" (all others), whatever they are for the rest of the model.
+std::vector<std::string> AxisNames(const Plan& plan, std::span<const AxisId> axes, bool experts);
+
+// Whether any list of axes is called so.
+bool IsAxisName(const Plan& plan, std::string_view name);
+
+// Whole axes and degrees of experts with their sizes, innermost first, for people.
+std::vector<std::pair<std::string, int>> Degrees(const Plan& plan);
+
+// The axes called `name`, major first: one axis, or all parts of a whole one. Empty: none.
+std::vector<AxisId> FindAxes(const Plan& plan, std::string_view name);
+
+// `sharding` with `dim` sharded also over all axes that shard nothing yet but for the pipeline's:
+// every rank of a stage then holds a part of its own.
+Sharding Spread(const Plan& plan, Sharding sharding, std::string_view dim);
 
 struct Workload {
   std::int64_t batch = 0;     // sequences of one step

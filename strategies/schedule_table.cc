@@ -37,15 +37,17 @@ class TableSchedule : public Schedule {
   int Chunks(int stage, const Pipeline&) const override {
     return static_cast<int>(parts_[static_cast<std::size_t>(stage)].size());
   }
-  int PartOf(Place place, const Pipeline&) const override {
+  int PartOf(ChunkPlace place, const Pipeline&) const override {
     return parts_[static_cast<std::size_t>(place.stage)][static_cast<std::size_t>(place.chunk)];
   }
-  Place PlaceOf(int part, std::int64_t, const Pipeline&) const override { return places_.at(part); }
+  ChunkPlace PlaceOf(int part, std::int64_t, const Pipeline&) const override {
+    return places_.at(part);
+  }
 
  private:
   const std::vector<std::vector<Action>> actions_;  // per stage
   const std::vector<std::vector<int>> parts_;       // per stage and chunk
-  std::map<int, Place> places_;                     // per part
+  std::map<int, ChunkPlace> places_;                // per part
 };
 
 struct Cell {

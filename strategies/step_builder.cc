@@ -142,10 +142,9 @@ const std::vector<StepBuilder::GroupOfUnits>& StepBuilder::Groups(int stage,
 std::string StepBuilder::Algorithm(const TransferSpec& spec) const {
   for (const CollectiveChoice& choice : plan_.collectives) {
     if (choice.collective != NameOf(spec.collective)) continue;
+    const std::vector<std::string> axes = AxisNames(plan_, spec.axes, spec.experts);
     const bool everywhere = choice.axis.empty();
-    if (everywhere || std::any_of(spec.axes.begin(), spec.axes.end(), [&](AxisId a) {
-          return plan_.axes[Index(a)].name == choice.axis;
-        })) {
+    if (everywhere || std::find(axes.begin(), axes.end(), choice.axis) != axes.end()) {
       return choice.algorithm;
     }
   }
@@ -186,8 +185,8 @@ StatusOr<PatternId> StepBuilder::Pattern(int transfer, DeviceId device) {
     it->second = HostPattern(transfer);
     return it->second;
   }
-  const StatusOr<CollectiveCost> priced =
-      model_.Cost(spec.collective, Bytes(spec.bytes), spec.axes, device, Algorithm(spec));
+  const StatusOr<CollectiveCost> priced = model_.Cost(spec.collective, Bytes(spec.bytes), spec.axes,
+                                                      device, Algorithm(spec), spec.copies);
   if (!priced.ok()) {
     return InvalidInput("plan.collectives: " + std::string(priced.status().message()));
   }
@@ -199,7 +198,7 @@ StatusOr<PatternId> StepBuilder::Pattern(int transfer, DeviceId device) {
   // The same algorithm as folded, where the choice knows of all groups that share links.
   ASSIGN_OR_RETURN(const CollectiveCost one,
                    explicit_model_->Cost(spec.collective, Bytes(spec.bytes), spec.axes, device,
-                                         cost.algorithm->name()));
+                                         cost.algorithm->name(), spec.copies));
   it->second = Add(one, transfer);
   return it->second;
 }
@@ -221,7 +220,9 @@ StatusOr<UnitTasks> StepBuilder::AddTransfer(const Where& where, const std::stri
   std::string& stream = stream_name_[Index(transfer)];
   if (stream.empty()) {
     stream = absl::StrCat(std::string(NameOf(spec.role)), spec.axes.empty() ? "" : " over");
-    for (const AxisId axis : spec.axes) absl::StrAppend(&stream, " ", plan_.axes[Index(axis)].name);
+    for (const std::string& axis : out_->transfers[Index(transfer)].axes) {
+      absl::StrAppend(&stream, " ", axis);
+    }
   }
   const std::vector<int>& units = stage_units_[Index(where.stage)];
   UnitTasks tasks(units.size(), -1);

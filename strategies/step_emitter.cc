@@ -276,6 +276,11 @@ StatusOr<StepEmitter::Run> StepEmitter::Begin(int stage, int layer, const Action
   run.input = input;
   run.gathered = state.gathered;
   run.before = run.last = state.run_ends.empty() ? None(stage) : state.run_ends.back();
+  const std::size_t in_flight = Index(plan_.reductions_in_flight);
+  if (in_flight > 0 && EndsBackward(action.kind) && !block.reduces.empty() &&
+      state.reduced.size() >= in_flight) {
+    run.hold = state.reduced[state.reduced.size() - in_flight];
+  }
   // What the weights' half gathers was there before it began.
   run.ahead = action.kind == Kind::kBackwardWeight;
   if (action.kind == Kind::kBackward || action.kind == Kind::kBackwardInput) {
@@ -326,9 +331,11 @@ Status StepEmitter::EmitStep(Run* run, const BlockPass& pass, Pass kind, std::si
   const std::string* name = builder_.Intern(step.name);
   if (step.transfer < 0) {
     if (!run->loaded.empty()) after.push_back(&run->loaded);
+    if (!run->hold.empty()) after.push_back(&run->hold);
     run->made[i] = builder_.AddCompute(run->where, TaskKind::kCompute, name, step.duration, after,
                                        step.flops, step.hbm_bytes);
     run->last = run->made[i];
+    run->hold.clear();
     run->loaded.clear();  // later kernels follow this one
     const int stage = run->where.stage;
     out_.hardware_flops += static_cast<double>(out_.units[Index(builder_.unit(stage, 0))].devices *
@@ -376,7 +383,7 @@ Status StepEmitter::End(const Run& run, const Action& action) {
     leave(MemoryBucket::kLogits, logits);
   }
   // The head's backward follows its forward at once; its parameters stay for it.
-  const bool turns = forward && run.where.layer == scenario_.model.layers && plan_.stages == 1;
+  const bool turns = forward && run.where.layer == LastBlock() && plan_.stages == 1;
   if (!turns && !plan_.accumulate_unsharded && action.kind != Kind::kBackwardWeight) {
     const double gathered = block.gathers.empty() ? 0 : block.gathered_bytes;
     leave(MemoryBucket::kUnsharded, gathered + block.host_parameters.bytes);
@@ -404,6 +411,7 @@ Status StepEmitter::ReduceGradients(const StepBuilder::Where& where, const Block
     ASSIGN_OR_RETURN(ready, builder_.AddTransfer(where, reduce_name_, transfer, list));
   }
   Memory(where.stage, ready, true, MemoryBucket::kCommunication, -whole);
+  if (!block.reduces.empty()) state.reduced.push_back(ready);
   if (!last) return absl::OkStatus();
   if (!block.reduces.empty()) state.updates.push_back(ready);
   if (!plan_.overlap_gradients) return absl::OkStatus();

@@ -52,7 +52,7 @@ class StepEmitter {
     std::size_t pass = 0, step = 0;
     std::vector<UnitTasks> made;  // by the steps of the pass
     UnitTasks input, gathered, before, first, last, output;
-    UnitTasks hold;  // its first kernel waits for this reduction
+    UnitTasks hold;      // its first kernel waits for this reduction
     UnitTasks loaded;    // from the host; empty: nothing to wait for
     bool ahead = false;  // its collectives need not wait for its kernels
     bool Done() const { return pass == passes.size(); }
@@ -98,6 +98,7 @@ class StepEmitter {
   std::string Stuck() const;
   void Resident(int stage);
   void Memory(int stage, const UnitTasks& tasks, bool at_end, MemoryBucket bucket, double bytes);
+  int LastBlock() const { return MtpHead(scenario_.model.layers, scenario_.model.mtp_layers - 1); }
   UnitTasks None(int stage) const;
   const std::vector<int>& LayersOf(int stage, int chunk) const;
 

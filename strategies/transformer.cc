@@ -36,6 +36,9 @@ class LayerBuilder {
   ArrayId Mlp(ArrayId x, const std::string& name, const std::string& width);
   ArrayId Experts(ArrayId x);
   ArrayId RoutedMlp(ArrayId x);
+  // An activation without D that is sharded as the residual stream is: it is made from each rank's
+  // own positions.
+  ArrayId Stream(const std::string& name, const Dims& dims, double element_bytes = 0);
   ArrayId Activate(const std::string& name, ArrayId gate, ArrayId in, const Dims& dims);
   ArrayId AddBranch(const std::string& name, ArrayId x, ArrayId branch);
   ArrayId ProjectStreams(ArrayId x);
@@ -124,21 +127,20 @@ ArrayId LayerBuilder::LatentAttention(ArrayId x) {
   const Mla& mla = *m_.mla;
   const Dims heads = {"B", "T", "N", "H"};
   const ArrayId q_in = b_.Activation("q_projected", heads);
-  const ArrayId c_kv = b_.Activation("c_kv", {"B", "T", "R_kv"});
-  const ArrayId k_rotary = b_.Activation("k_rotary", {"B", "T", "H_r"});
+  const ArrayId c_kv = Stream("c_kv", {"B", "T", "R_kv"});
+  const ArrayId k_rotary = Stream("k_rotary", {"B", "T", "H_r"});
   std::vector<ParameterSpec> down = {{"W_kv_down", {"D", "R_kv"}}, {"W_k_rotary", {"D", "H_r"}}};
   std::vector<ArrayId> down_out = {c_kv, k_rotary};
   if (mla.q_lora_rank > 0) {
-    const ArrayId c_q = b_.Activation("c_q", {"B", "T", "R_q"});
+    const ArrayId c_q = Stream("c_q", {"B", "T", "R_q"});
     down.push_back({"W_q_down", {"D", "R_q"}});
     down_out.push_back(c_q);
     b_.Matmul("qkv_down", x, down, down_out).big_matmul = true;
     const ArrayId normed = b_.Norm("q_latent_norm", c_q, false);
     b_.Matmul("q_up", normed, {{"W_q_up", {"R_q", "N", "H"}}}, {q_in}).big_matmul = true;
   } else {
-    down.push_back({"W_q", {"D", "N", "H"}});
-    down_out.push_back(q_in);
-    b_.Matmul("qkv_down", x, down, down_out).big_matmul = true;
+    b_.Matmul("kv_down", x, down, down_out).big_matmul = true;
+    b_.Matmul("q", x, {{"W_q", {"D", "N", "H"}}}, {q_in}).big_matmul = true;
   }
   const ArrayId k_plain = b_.Activation("k_plain", {"B", "T", "N", "H_n"});
   const ArrayId v = b_.Activation("v", {"B", "T", "N", "H_v"});
@@ -149,6 +151,12 @@ ArrayId LayerBuilder::LatentAttention(ArrayId x) {
   const ArrayId q = b_.Activation("q", heads), k = b_.Activation("k", heads);
   b_.Elementwise("rotary", {q_in, k_plain, k_rotary}, {q, k}, kRotaryFlops);
   return Project(AttentionKernel(q, k, v, "H_v"), "H_v");
+}
+
+ArrayId LayerBuilder::Stream(const std::string& name, const Dims& dims, double element_bytes) {
+  const ArrayId array = b_.Activation(name, dims, element_bytes);
+  b_.SetPlace(array, Place::kResidual);
+  return array;
 }
 
 // gate < 0: the MLP has none.
@@ -187,6 +195,7 @@ ArrayId LayerBuilder::Mlp(ArrayId x, const std::string& name, const std::string&
 // Tokens at their experts, through the experts' MLPs: [B,T,A,D] to be combined.
 ArrayId LayerBuilder::RoutedMlp(ArrayId x) {
   b_.SetPart(Op::Part::kMlp);
+  b_.SetRouted(true);
   const Dims routed = {"B", "T", "A", "D"}, inner = {"B", "T", "A", "F_e"};
   const ArrayId sent = b_.Activation("x_routed", routed);
   b_.Other(Op::Kind::kDispatch, "dispatch", {x}, {sent});
@@ -211,16 +220,17 @@ ArrayId LayerBuilder::RoutedMlp(ArrayId x) {
   Op& out = b_.Matmul("experts_out", act, {{"W_out_experts", {"E", "F_e", "D"}}}, {back}, biases);
   out.kind = Op::Kind::kExperts;
   out.big_matmul = true;
+  b_.SetRouted(false);
   return back;
 }
 
 // Router, the experts of each token, and those that every token uses.
 ArrayId LayerBuilder::Experts(ArrayId x) {
   b_.SetPart(Op::Part::kRouter);
-  const ArrayId logits = b_.Activation("router_logits", {"B", "T", "E"}, kFp32Bytes);
+  const ArrayId logits = Stream("router_logits", {"B", "T", "E"}, kFp32Bytes);
   b_.Matmul("router", x, {{"W_router", {"D", "E"}}}, {logits});
-  const ArrayId scores = b_.Activation("router_scores", {"B", "T", "E"}, kFp32Bytes);
-  const ArrayId gates = b_.Activation("gates", {"B", "T", "A"}, kFp32Bytes);
+  const ArrayId scores = Stream("router_scores", {"B", "T", "E"}, kFp32Bytes);
+  const ArrayId gates = Stream("gates", {"B", "T", "A"}, kFp32Bytes);
   std::vector<ArrayId> bias;
   if (m_.moe->router_bias) bias.push_back(b_.Parameter({"b_router", {"E"}}));
   Op& routing = b_.Elementwise("routing", {logits}, {scores, gates}, kRoutingFlops);
@@ -234,7 +244,7 @@ ArrayId LayerBuilder::Experts(ArrayId x) {
 
   ArrayId shared = Mlp(x, "shared", "F_s");
   if (m_.moe->shared_expert_gate) {
-    const ArrayId gate = b_.Activation("shared_gate", {"B", "T"});
+    const ArrayId gate = Stream("shared_gate", {"B", "T"});
     b_.Matmul("shared_gate", x, {{"W_shared_gate", {"D"}}}, {gate});
     const ArrayId gated = b_.Activation("shared_gated", kTokens);
     b_.Elementwise("shared_gating", {shared, gate}, {gated}, kAddFlops).saved = {shared, gate};
@@ -258,13 +268,16 @@ ArrayId LayerBuilder::AddBranch(const std::string& name, ArrayId x, ArrayId bran
 }
 
 // Multi-token prediction, arXiv 2412.19437 §2.2: the layer sees the stream and the embedding of the
-// next token side by side, each normed, projected back to D.
+// next token (by the model's own table) side by side, each normed, projected back to D.
 ArrayId LayerBuilder::ProjectStreams(ArrayId x) {
   b_.SetPart(Op::Part::kEmbedding);
   const ArrayId next = b_.Activation("next_embedding", kTokens);
+  const ArrayId table = b_.Parameter({"W_embedding", {"V", "D"}});
+  b_.SetShared(table);
+  b_.Other(Op::Kind::kEmbedding, "mtp_embedding", {}, {next}).weights = {table};
   const ArrayId x_normed = b_.Norm("mtp_stream_norm", x, m_.norm_bias);
   const ArrayId next_normed = b_.Norm("mtp_embedding_norm", next, m_.norm_bias);
-  const ArrayId both = b_.Activation("mtp_streams", {"B", "T", "C"});
+  const ArrayId both = Stream("mtp_streams", {"B", "T", "C"});
   b_.Elementwise("mtp_concatenate", {x_normed, next_normed}, {both}, 0);
   const ArrayId out = b_.Activation("mtp_x", kTokens);
   b_.Matmul("mtp_projection", both, {{"W_mtp", {"C", "D"}}}, {out}).big_matmul = true;

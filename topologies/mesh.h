@@ -3,7 +3,8 @@
 // Placement rule: axes are placed innermost first. On a torus an axis takes whole physical
 // dimensions whose product is its size if it can (in the order of the dimensions), else a
 // contiguous part of one dimension (then a line without wraparound). On a cluster of nodes axes
-// fill levels in rank order. `physical` overrides it on a torus.
+// fill levels in rank order. `physical` overrides it on a torus. An axis given in parts
+// (AxisRequest) is placed as a whole and then divided.
 
 #ifndef MESHSTEP_TOPOLOGIES_MESH_H_
 #define MESHSTEP_TOPOLOGIES_MESH_H_
@@ -30,6 +31,9 @@ struct AxisRequest {
   std::string name;
   int size;
   std::string physical;  // "" or names of fabric levels, as "x,z"
+  // The axis that this one and its neighbours of the same name are parts of, innermost first; "":
+  // it is whole. Parts are placed together, as the whole axis would be.
+  std::string part_of = {};
 };
 
 struct MeshAxis {

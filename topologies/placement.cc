@@ -210,6 +210,36 @@ Status CheckRequests(const Fabric& fabric, std::span<const AxisRequest> requests
                    fabric.devices(), " devices; the sizes must multiply to them"));
 }
 
+// The requests after `first` that are parts of the same axis, `first` included.
+std::size_t PartsOfAxis(std::span<const AxisRequest> requests, std::size_t first) {
+  std::size_t end = first + 1;
+  while (end < requests.size() && !requests[first].part_of.empty() &&
+         requests[end].part_of == requests[first].part_of) {
+    ++end;
+  }
+  return end - first;
+}
+
+// Takes `axis.size` ranks, innermost first, from what is left of a whole axis.
+Status TakeInner(const std::string& whole, std::vector<AxisPart>* left, MeshAxis* axis) {
+  int need = axis->size;
+  while (need > 1) {
+    AxisPart& part = left->front();
+    const int size = std::gcd(need, part.size);
+    if (size == 1 || (size < part.size && size < need)) {
+      return InvalidInput(absl::StrCat("axis \"", whole, "\" cannot be divided into ", axis->name,
+                                       " of ", axis->size, ": it is placed on parts of ", part.size,
+                                       ", which ", need, " neither divides nor is a multiple of"));
+    }
+    axis->parts.push_back({part.level, size, part.stride});
+    part.stride *= size;
+    part.size /= size;
+    need /= size;
+    if (part.size == 1) left->erase(left->begin());
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 StatusOr<std::vector<MeshAxis>> PlaceAxes(const Fabric& fabric,
@@ -218,11 +248,18 @@ StatusOr<std::vector<MeshAxis>> PlaceAxes(const Fabric& fabric,
   Placer placer(fabric);
   std::vector<MeshAxis> axes(requests.size());
   for (const bool physical : {true, false}) {
-    for (std::size_t i = 0; i < requests.size(); ++i) {
+    for (std::size_t i = 0; i < requests.size(); i += PartsOfAxis(requests, i)) {
       if (requests[i].physical.empty() == physical) continue;
-      ASSIGN_OR_RETURN(axes[i].parts, placer.Place(requests[i]));
-      axes[i].name = requests[i].name;
-      axes[i].size = requests[i].size;
+      const std::size_t end = i + PartsOfAxis(requests, i);
+      AxisRequest whole = requests[i];
+      if (!whole.part_of.empty()) whole.name = whole.part_of;
+      for (std::size_t part = i + 1; part < end; ++part) whole.size *= requests[part].size;
+      ASSIGN_OR_RETURN(std::vector<AxisPart> left, placer.Place(whole));
+      for (std::size_t part = i; part < end; ++part) {
+        axes[part].name = requests[part].name;
+        axes[part].size = requests[part].size;
+        RETURN_IF_ERROR(TakeInner(whole.name, &left, &axes[part]));
+      }
     }
   }
   return axes;

@@ -19,6 +19,7 @@
 
 #include "sim/base/status.h"
 #include "sim/base/units.h"
+#include "sim/cost/copies.h"
 #include "topologies/mesh.h"
 
 namespace meshstep {
@@ -85,6 +86,8 @@ class CollectiveAlgorithm {
   virtual ~CollectiveAlgorithm() = default;
   virtual std::string_view name() const = 0;
   virtual bool Supports(Collective collective, const Group& group) const = 0;
+  // An all-to-all passes through the nodes of its ranks and joins copies there.
+  virtual bool JoinsCopies() const { return false; }
   virtual std::vector<TrafficPhase> Traffic(Collective collective, Bytes bytes,
                                             const Group& group) const = 0;
   virtual MessageSchedule Messages(Collective collective, const Group& group) const = 0;
@@ -122,8 +125,10 @@ class CollectiveModel {
   // Over `axes` (major first) for every group of the mesh whose devices agree with `device` on the
   // distinguished axes. algorithm: a name, or "auto" for the quickest on an idle fabric. Error: the
   // named algorithm is unknown or does not run on this group. A group of one costs nothing.
+  // copies: of an all-to-all; `bytes` are of all copies.
   StatusOr<CollectiveCost> Cost(Collective collective, Bytes bytes, std::span<const AxisId> axes,
-                                DeviceId device, std::string_view algorithm = "auto") const;
+                                DeviceId device, std::string_view algorithm = "auto",
+                                const Copies& copies = {}) const;
 
   // One message of `bytes` from `src` to `dst`, which differ along `axis` only. Folded: every
   // device that agrees with `src` on the distinguished axes sends to its counterpart at once.

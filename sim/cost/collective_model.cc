@@ -15,7 +15,8 @@ struct CollectiveModel::Impl {
   const Mesh* mesh;
   const LinkClasses* classes;
   Fidelity fidelity;
-  using Key = std::tuple<Collective, double, std::vector<AxisId>, std::vector<int>, std::string>;
+  using Key =
+      std::tuple<Collective, double, std::vector<AxisId>, std::vector<int>, std::string, Copies>;
   mutable std::map<Key, CollectiveCost> cache;
 
   BytesPerSecond Capacity(int link) const {
@@ -36,15 +37,38 @@ struct CollectiveModel::Impl {
     cost->idle_time += IdleTime(cost->phases.back());
   }
 
-  CollectiveCost Price(const CollectiveAlgorithm& algorithm, Collective collective, Bytes bytes,
+  // What is priced, but for the algorithm.
+  struct Request {
+    Collective collective;
+    Bytes bytes;
+    Copies copies;
+  };
+
+  static std::vector<TrafficPhase> TrafficOf(const CollectiveAlgorithm& algorithm,
+                                             const Request& request, const Group& group) {
+    std::vector<TrafficPhase> traffic = algorithm.Traffic(request.collective, request.bytes, group);
+    if (request.collective != Collective::kAllToAll || !algorithm.JoinsCopies()) return traffic;
+    const int per_node = RanksPerNode(group);
+    const double inside = JoinedShare(request.copies, group.size());
+    const double across = JoinedShare(request.copies, group.size() / per_node);
+    for (TrafficPhase& phase : traffic) {
+      for (RankFlow& flow : phase.flows) {
+        flow.bytes *= flow.src / per_node == flow.dst / per_node ? inside : across;
+      }
+    }
+    return traffic;
+  }
+
+  CollectiveCost Price(const CollectiveAlgorithm& algorithm, const Request& request,
                        std::span<const AxisId> axes, DeviceId device, const Group& group) const {
+    const auto& [collective, bytes, copies] = request;
     if (const auto across = AcrossNodes(group, collective, algorithm.name()); !across.empty()) {
-      return PriceAcross(across, algorithm, collective, bytes, axes, device, group);
+      return PriceAcross(across, algorithm, request, axes, device, group);
     }
     CollectiveCost cost;
     cost.algorithm = &algorithm;
     std::vector<double> sent(group.members.size(), 0.0);
-    for (const TrafficPhase& phase : algorithm.Traffic(collective, bytes, group)) {
+    for (const TrafficPhase& phase : TrafficOf(algorithm, request, group)) {
       for (const RankFlow& flow : phase.flows)
         sent[static_cast<std::size_t>(flow.src)] += flow.bytes;
       AddPhase(axes, device, phase, &cost);
@@ -59,13 +83,13 @@ struct CollectiveModel::Impl {
   // By the protocol that is quickest for these bytes; entries of other collectives and algorithms
   // are passed over.
   CollectiveCost PriceAcross(std::span<const NetworkCalibration> entries,
-                             const CollectiveAlgorithm& algorithm, Collective collective,
-                             Bytes bytes, std::span<const AxisId> axes, DeviceId device,
+                             const CollectiveAlgorithm& algorithm, const Request& request,
+                             std::span<const AxisId> axes, DeviceId device,
                              const Group& group) const {
     CollectiveCost best;
-    const std::vector<TrafficPhase> traffic = algorithm.Traffic(collective, bytes, group);
+    const std::vector<TrafficPhase> traffic = TrafficOf(algorithm, request, group);
     for (const NetworkCalibration& entry : entries) {
-      if (!HoldsFor(entry, collective, algorithm.name())) continue;
+      if (!HoldsFor(entry, request.collective, algorithm.name())) continue;
       CollectiveCost cost = PriceByProtocol(entry, traffic, axes, device, group);
       cost.algorithm = &algorithm;
       if (best.algorithm == nullptr || cost.idle_time < best.idle_time) best = std::move(cost);
@@ -169,8 +193,9 @@ struct CollectiveModel::Impl {
     return Seconds((phase.latency + Time::RoundUp(drain)).seconds());
   }
 
-  StatusOr<CollectiveCost> Choose(Collective collective, Bytes bytes, std::span<const AxisId> axes,
+  StatusOr<CollectiveCost> Choose(const Request& request, std::span<const AxisId> axes,
                                   DeviceId device, std::string_view name) const {
+    const Collective collective = request.collective;
     const Group group = mesh->GroupOf(axes, device);
     if (group.size() == 1) return CollectiveCost{};
     if (name != "auto") {
@@ -184,11 +209,11 @@ struct CollectiveModel::Impl {
             "algorithm: \"", std::string(name), "\" does not run ", std::string(NameOf(collective)),
             " on this group of ", group.size(), "; expected one of ", Known(collective, group)));
       }
-      return Price(*algorithm, collective, bytes, axes, device, group);
+      return Price(*algorithm, request, axes, device, group);
     }
     CollectiveCost best;
     for (const CollectiveAlgorithm* algorithm : Candidates(collective, group)) {
-      CollectiveCost cost = Price(*algorithm, collective, bytes, axes, device, group);
+      CollectiveCost cost = Price(*algorithm, request, axes, device, group);
       if (best.algorithm == nullptr || cost.idle_time < best.idle_time) best = std::move(cost);
     }
     CHECK(best.algorithm != nullptr) << "no algorithm for " << NameOf(collective) << " ";
@@ -240,13 +265,16 @@ CollectiveModel::~CollectiveModel() = default;
 
 StatusOr<CollectiveCost> CollectiveModel::Cost(Collective collective, Bytes bytes,
                                                std::span<const AxisId> axes, DeviceId device,
-                                               std::string_view algorithm) const {
-  const Impl::Key key{collective, bytes.value(), std::vector<AxisId>(axes.begin(), axes.end()),
-                      impl_->PlaceOf(device), std::string(algorithm)};
+                                               std::string_view algorithm,
+                                               const Copies& copies) const {
+  std::vector<AxisId> list(axes.begin(), axes.end());
+  const Impl::Key key{
+      collective, bytes.value(), std::move(list), impl_->PlaceOf(device), std::string(algorithm),
+      copies};
   const auto found = impl_->cache.find(key);
   if (found != impl_->cache.end()) return found->second;
   ASSIGN_OR_RETURN(const CollectiveCost cost,
-                   impl_->Choose(collective, bytes, axes, device, algorithm));
+                   impl_->Choose({collective, bytes, copies}, axes, device, algorithm));
   return impl_->cache.emplace(key, cost).first->second;
 }
 

@@ -64,29 +64,32 @@ Time ComputeModel::MatmulAlone(const MatmulShape& shape, Dtype dtype, Bytes resu
 }
 
 Flops ComputeModel::AttentionFlops(const AttentionShape& s) {
-  return Flops((s.backward ? 8 : 4) * s.batch * s.heads * s.queries * s.keys * s.head_dim *
-               s.visible);
+  return Flops((s.backward ? 4 : 2) * s.batch * s.heads * s.queries * s.keys *
+               (s.head_dim + s.value_dim) * s.visible);
 }
 
 Bytes ComputeModel::AttentionBytes(const AttentionShape& s, Dtype dtype) {
-  const double q = s.batch * s.queries * s.heads * s.head_dim;
-  const double kv = s.batch * s.keys * s.kv_heads * s.head_dim;
-  return (s.backward ? 4 * q + 4 * kv : 2 * q + 2 * kv) * SizeOf(dtype);
+  const double sizes = s.head_dim + s.value_dim;
+  const double q = s.batch * s.queries * s.heads * sizes;
+  const double kv = s.batch * s.keys * s.kv_heads * sizes;
+  return (s.backward ? 2 * q + 2 * kv : q + kv) * SizeOf(dtype);
 }
 
-// Nearest measured head size; between measured lengths linear in log2 of the length.
+// Nearest measured head size, the mean of queries and values counting; between measured lengths
+// linear in log2 of the length.
 double ComputeModel::AttentionFraction(const AttentionShape& shape) const {
   const auto& points = chip_.calibration.attention;
   const bool causal = shape.visible < 0.75;
+  const double head_dim = (shape.head_dim + shape.value_dim) / 2;
   double best_score = 1e300;
   for (const AttentionCalibration& p : points) {
-    best_score = std::min(best_score, std::abs(std::log2(p.head_dim / shape.head_dim)) +
+    best_score = std::min(best_score, std::abs(std::log2(p.head_dim / head_dim)) +
                                           (p.causal != causal ? 0.25 : 0) +
                                           (p.backward != shape.backward ? 10 : 0));
   }
   const AttentionCalibration *below = nullptr, *above = nullptr;
   for (const AttentionCalibration& p : points) {
-    const double score = std::abs(std::log2(p.head_dim / shape.head_dim)) +
+    const double score = std::abs(std::log2(p.head_dim / head_dim)) +
                          (p.causal != causal ? 0.25 : 0) + (p.backward != shape.backward ? 10 : 0);
     if (score > best_score) continue;
     if (p.sequence_length <= shape.keys && (!below || p.sequence_length > below->sequence_length)) {

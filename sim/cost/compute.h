@@ -23,9 +23,10 @@ namespace meshstep {
 struct AttentionShape {
   double batch = 1, heads = 1, kv_heads = 1;
   double queries = 1, keys = 1;  // positions on this device
-  double head_dim = 1;
-  double visible = 1;     // fraction of the queries × keys square that the kernel computes
-  bool backward = false;  // backward alone
+  double head_dim = 1;           // of queries and keys
+  double value_dim = 1;          // of values
+  double visible = 1;            // fraction of the queries × keys square that the kernel computes
+  bool backward = false;         // backward alone
 };
 
 class ComputeModel {
@@ -45,9 +46,9 @@ class ComputeModel {
   // A matmul measured by itself, for comparison with published tables. `result` is the bytes of one
   // result element.
   Time MatmulAlone(const MatmulShape& shape, Dtype dtype, Bytes result) const;
-  // Fused attention: scores, softmax and AV in one kernel. Forward does 4·B·N·T·S·H·visible FLOPs,
-  // backward twice that (dQ, dK, dV, dP; its recomputation of the scores is inside the measured
-  // rate).
+  // Fused attention: scores, softmax and AV in one kernel. Forward does 2·B·N·T·S·(H + H_v)·visible
+  // FLOPs, backward twice that (dQ, dK, dV, dP; its recomputation of the scores is inside the
+  // measured rate).
   Time Attention(const AttentionShape& shape, Dtype dtype) const;
   // Streams `bytes` through HBM (reads and writes together) in one kernel.
   Time Elementwise(Bytes bytes) const;

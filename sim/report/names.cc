@@ -38,15 +38,6 @@ std::string_view NameOf(MemoryBucket bucket) {
   return "";
 }
 
-std::string AxisNames(const StepGraph& step, std::span<const AxisId> axes) {
-  std::string names;
-  for (const AxisId axis : axes) {
-    if (!names.empty()) names += "+";
-    names += step.axis_names[static_cast<std::size_t>(axis)];
-  }
-  return names;
-}
-
 double BusFactor(Collective collective, double ranks) {
   switch (collective) {
     case Collective::kAllReduce:

@@ -3,8 +3,6 @@
 #ifndef MESHSTEP_SIM_REPORT_NAMES_H_
 #define MESHSTEP_SIM_REPORT_NAMES_H_
 
-#include <span>
-#include <string>
 #include <string_view>
 
 #include "strategies/lowering.h"
@@ -16,9 +14,6 @@ std::string_view NameOf(Pass pass);
 // "parameters", "gradients", "optimizer", "activations", "logits", "buffers", "unsharded",
 // "workspace": names of styles as well.
 std::string_view NameOf(MemoryBucket bucket);
-
-// Axes joined by "+", major first.
-std::string AxisNames(const StepGraph& step, std::span<const AxisId> axes);
 
 // What the bytes of a collective over `ranks` are multiplied by for its bus bandwidth. Source:
 // nccl-tests, doc/PERFORMANCE.md.

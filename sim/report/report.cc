@@ -56,8 +56,8 @@ std::string Describe(const Scenario& scenario) {
       absl::StrCat(scenario.model.name, " on ", FormatCount(cluster.chips), " ", cluster.chip.name);
   if (cluster.is_torus()) absl::StrAppend(&text, " (", absl::StrJoin(cluster.slice, "x"), ")");
   std::vector<std::string> axes;
-  for (const AxisRequest& axis : scenario.plan.axes) {
-    if (axis.size > 1) axes.push_back(absl::StrCat(axis.name, " ", axis.size));
+  for (const auto& [name, size] : Degrees(scenario.plan)) {
+    if (size > 1) axes.push_back(absl::StrCat(name, " ", size));
   }
   if (!axes.empty()) absl::StrAppend(&text, ": ", absl::StrJoin(axes, ", "));
   absl::StrAppend(&text, "; ", FormatCount(scenario.workload.batch), " sequences of ",
@@ -78,6 +78,7 @@ std::string DescribeTask(const StepGraph& step, TaskId task, int layers) {
   if (info.layer >= 0 && info.layer < layers) where = absl::StrCat(" of layer ", info.layer);
   if (info.layer == -1) where = " of the embedding";
   if (info.layer == layers) where = " of the head";
+  if (info.layer > layers) where = " of multi-token prediction";
   return absl::StrCat(std::string(NameOf(info.pass)), where, ", micro-batch ", info.micro_batch,
                       ": ", name);
 }
@@ -132,11 +133,9 @@ void AddCommunication(const Scenario& scenario, const StepGraph& step,
     const StepTransfer& transfer = step.transfers[i];
     exposed[transfer.spec.role] += time.exposed;
     if (time.count == 0) continue;
-    std::vector<std::string> axes;
-    for (const AxisId axis : transfer.spec.axes) axes.push_back(step.axis_names[Index(axis)]);
     const Role role = transfer.spec.role;
     const bool host = role == Role::kToHost || role == Role::kFromHost;
-    Row& row = rows[{host ? "host" : absl::StrJoin(axes, "+"), std::string(NameOf(role)),
+    Row& row = rows[{host ? "host" : absl::StrJoin(transfer.axes, "+"), std::string(NameOf(role)),
                      host ? "copy" : std::string(NameOf(transfer.spec.collective))}];
     row.time.count += time.count;
     row.time.busy += time.busy;

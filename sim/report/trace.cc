@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "sim/report/format.h"
 #include "sim/report/link_usage.h"
 #include "sim/report/memory.h"
@@ -83,7 +84,7 @@ void Tracer::Declare() {
   }
   last_track_ = step_.graph.streams();
   for (const StepTransfer& transfer : step_.transfers) {
-    axes_.push_back(AxisNames(step_, transfer.spec.axes));
+    axes_.push_back(absl::StrJoin(transfer.axes, "+"));
     double ranks = 1;
     for (const AxisId axis : transfer.spec.axes) ranks *= scenario_.plan.axis_size(axis);
     bus_.push_back(transfer.spec.bytes * BusFactor(transfer.spec.collective, ranks));
@@ -119,6 +120,8 @@ void Tracer::Begin(const Edge& edge) {
   if (info.layer == -1) arguments_.push_back({"layer", std::string_view("embedding")});
   if (info.layer == scenario_.model.layers) {
     arguments_.push_back({"layer", std::string_view("head")});
+  } else if (info.layer > scenario_.model.layers) {
+    arguments_.push_back({"layer", std::string_view("multi-token prediction")});
   } else if (info.layer >= 0) {
     arguments_.push_back({"layer", static_cast<std::int64_t>(info.layer)});
   }

@@ -28,10 +28,11 @@ AttentionShape ShapeOf(const Op& op, const PassBuilder& pass, bool backward) {
   AttentionShape shape;
   shape.batch = local(q, "B");
   shape.heads = local(q, "N");
-  shape.kv_heads = local(k, "K");
+  shape.kv_heads = local(k, k.Find("K") >= 0 ? "K" : "N");  // latent attention: a key per head
   shape.queries = local(q, "T");
   shape.keys = context.DimSize("T");
   shape.head_dim = context.DimSize("H");
+  shape.value_dim = context.DimSize(pass.DimsOf(op.inputs[2]).back());
   shape.visible = VisibleFraction(op, shape.keys, context.plan->unfused_attention);
   shape.backward = backward;
   return shape;
@@ -71,6 +72,7 @@ Flops AttentionModelFlops(const Op& op, const Model& model, double batch, double
   shape.heads = model.heads;
   shape.queries = shape.keys = sequence;
   shape.head_dim = model.head_dim;
+  shape.value_dim = model.mla ? model.mla->v_head_dim : model.head_dim;
   shape.visible = full ? 1 : VisibleFraction(op, sequence, unfused);
   return ComputeModel::AttentionFlops(shape);
 }

@@ -16,6 +16,19 @@ Status AttentionBackward(const Op& op, PassBuilder* pass);
 Flops AttentionModelFlops(const Op& op, const Model& model, double batch, double sequence,
                           bool unfused, bool full);
 
+// Tokens to the ranks of their experts, x[B,T,D] -> [B,T,A,D], and back, weighted: a kernel that
+// copies (or sums) a rank's own tokens and an all-to-all over the axes that shard E.
+Status DispatchForward(const Op& op, PassBuilder* pass);
+Status DispatchBackward(const Op& op, PassBuilder* pass);
+Status CombineForward(const Op& op, PassBuilder* pass);
+Status CombineBackward(const Op& op, PassBuilder* pass);
+
+// A matmul of routed tokens is a grouped one: as many as a rank has experts, each with its share of
+// the rank's tokens. `shape` is that of all tokens with one expert.
+MatmulShape ByExpert(const Op& op, const PassBuilder& pass, const MatmulShape& shape);
+// FLOPs of the mean rank, where `shape` is that of the busiest.
+Flops MeanFlops(const Op& op, const PassBuilder& pass, const MatmulShape& shape);
+
 // Vocabulary-parallel lookup: each shard of the table looks up its rows, the result is partial over
 // the axes that shard V (Megatron-LM, arXiv 1909.08053 §3).
 Status EmbeddingForward(const Op& op, PassBuilder* pass);

@@ -22,6 +22,21 @@ void AddFsdpRules(AxisId axis, Rules* rules);
 // sequence_parallel (arXiv 2205.05198 §4.2.2): the residual stream over it along the sequence.
 void AddTensorRules(AxisId axis, bool sequence_parallel, Rules* rules);
 
+// The ranks of a stage as routed experts see them; each list major first.
+struct ExpertAxes {
+  std::vector<AxisId> tensor, expert, data;
+};
+
+// Expert parallelism: experts over `expert`, the width of each over `tensor`, tokens where their
+// experts are. Expert gradients are partial over `data`; parameters are stored over those of its
+// axes that store the rest of the model (rules for D), and if there are any, over those that shard
+// the rest of the model without being replicas (torchtitan: dp_shard · cp · tp = efsdp · ep), and
+// so is the optimizer state. Also gives the shared experts the rules of F.
+void AddExpertRules(const ExpertAxes& axes, Rules* rules);
+
+// Latent attention: its ranks are stored over the axes that store D.
+void AddLatentRules(Rules* rules);
+
 // Storage of parameters over `axis` along the first dimension that is there: D, else any.
 void AddStorageRules(AxisId axis, std::vector<Rule>* rules);
 

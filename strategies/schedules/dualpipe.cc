@@ -33,11 +33,12 @@ class DualPipeSchedule : public PublishedSchedule {
 
   int Parts(const Pipeline& p) const override { return p.stages; }
   int Chunks(int, const Pipeline&) const override { return 2; }
-  int PartOf(Place place, const Pipeline& p) const override {
+  int PartOf(ChunkPlace place, const Pipeline& p) const override {
     return place.chunk == 0 ? place.stage : p.stages - 1 - place.stage;
   }
-  Place PlaceOf(int part, std::int64_t micro_batch, const Pipeline& p) const override {
-    return micro_batch < p.micro_batches / 2 ? Place{part, 0} : Place{p.stages - 1 - part, 1};
+  ChunkPlace PlaceOf(int part, std::int64_t micro_batch, const Pipeline& p) const override {
+    return micro_batch < p.micro_batches / 2 ? ChunkPlace{part, 0}
+                                             : ChunkPlace{p.stages - 1 - part, 1};
   }
 
   std::vector<Action> Actions(int stage, const Pipeline& p) const override;

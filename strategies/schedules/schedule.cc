@@ -21,7 +21,7 @@ std::string_view NameOf(Action::Kind kind) {
   return "";
 }
 
-Place Schedule::PlaceOf(int part, std::int64_t, const Pipeline& p) const {
+ChunkPlace Schedule::PlaceOf(int part, std::int64_t, const Pipeline& p) const {
   return {part % p.stages, part / p.stages};
 }
 

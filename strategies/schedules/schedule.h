@@ -45,9 +45,9 @@ struct StageTimes {
 };
 
 // A chunk of a stage.
-struct Place {
+struct ChunkPlace {
   int stage, chunk;
-  bool operator==(const Place&) const = default;
+  bool operator==(const ChunkPlace&) const = default;
 };
 
 class Schedule {
@@ -57,11 +57,11 @@ class Schedule {
 
   virtual int Parts(const Pipeline& p) const { return p.stages * p.virtual_stages; }
   virtual int Chunks(int /*stage*/, const Pipeline& p) const { return p.virtual_stages; }
-  virtual int PartOf(Place place, const Pipeline& p) const {
+  virtual int PartOf(ChunkPlace place, const Pipeline& p) const {
     return place.chunk * p.stages + place.stage;
   }
   // Where `micro_batch` passes `part`.
-  virtual Place PlaceOf(int part, std::int64_t micro_batch, const Pipeline& pipeline) const;
+  virtual ChunkPlace PlaceOf(int part, std::int64_t micro_batch, const Pipeline& pipeline) const;
 };
 
 // A schedule with a name and a paper that says what it costs.

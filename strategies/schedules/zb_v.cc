@@ -21,11 +21,11 @@ class ZbVSchedule : public PublishedSchedule {
     return WrongVirtualStages(name(), p.virtual_stages, "2");
   }
 
-  int PartOf(Place place, const Pipeline& p) const override {
+  int PartOf(ChunkPlace place, const Pipeline& p) const override {
     return place.chunk == 0 ? place.stage : 2 * p.stages - 1 - place.stage;
   }
-  Place PlaceOf(int part, std::int64_t, const Pipeline& p) const override {
-    return part < p.stages ? Place{part, 0} : Place{2 * p.stages - 1 - part, 1};
+  ChunkPlace PlaceOf(int part, std::int64_t, const Pipeline& p) const override {
+    return part < p.stages ? ChunkPlace{part, 0} : ChunkPlace{2 * p.stages - 1 - part, 1};
   }
 
   std::vector<Action> Actions(int stage, const Pipeline& p) const override {

@@ -120,12 +120,23 @@ class ErrorsTest(unittest.TestCase):
         self.refuse('optimizer: "adam-fp32"', 'optimizer: "adem"', "adem")
         self.refuse("  data: 2", '  schedule: "2f2b" data: 2', "plan.schedule", "2f2b")
 
-    def test_models_that_are_not_simulated(self):
+    def test_experts(self):
         name = 'preset: "llama-3-70b"'
-        self.refuse(name, name + " mtp_layers: 1", "model.mtp_layers: is 1, expected 0")
-        self.refuse(name, name + " moe { experts: 8 experts_per_token: 2 expert_ffn: 512 }",
-                    "model.moe: gives routed experts")
-        self.refuse("llama-3-70b", "mixtral-8x7b", "model.preset: is mixtral-8x7b")
+        self.refuse("  data: 2", "  expert: 8\n  data: 2",
+                    "plan.expert: is 8, but llama-3-70b has no routed experts")
+        routed = GOOD.replace("llama-3-70b", "mixtral-8x7b")
+        for old, new, problem in (
+                ("  data: 2", "  data: 2 expert: 16",
+                 "plan.expert: is 16, which does not divide the 8 experts of mixtral-8x7b"),
+                ("  data: 2", "  data: 2 expert: 0", "plan.expert: is 0, expected 1 to"),
+                ("  data: 2", "  data: 2 expert_tensor: 1024",
+                 "whose product 1024 does not divide the 512 ranks"),
+                ("  data: 2", "  data: 2 expert: 8 expert_imbalance: 0.5",
+                 "plan.expert_imbalance: is 0.5, expected 1 to 8"),
+                ("  data: 2", "  data: 2 expert: 8 capacity_factor: nan",
+                 "plan.capacity_factor: is nan")):
+            text = self.assert_refused(run("simulate", self.write(routed.replace(old, new))), problem)
+            self.assertEqual(len(text.strip().splitlines()), 1, text)
         # Without a name the sentence still has a noun.
         unnamed = GOOD.replace(name, "layers: 2 hidden: 1024 heads: 4 ffn: 4096 vocab: 1000")
         self.assert_refused(run("simulate", self.write(unnamed)), "query heads of unnamed model")

@@ -35,8 +35,24 @@ constexpr Shape kShapes[] = {{"preset: 'tpu-v5p' slice: '4x4x4'", 64},
                              {"preset: 'gb200-nvl72' chips: 72", 72},
                              {"preset: 'meta-24k-h100' chips: 32", 32}};
 
+constexpr char kRouted[] =
+    "moe { experts: 8 experts_per_token: 2 expert_ffn: 96 dense_layers: 1 shared_experts: 1 "
+    "shared_expert_ffn: 64 } mtp_layers: 1 ";
+
+// Degrees of experts that divide `ranks`, 8 experts and their width of 96.
+std::string RandomExperts(int ranks, std::mt19937* random) {
+  const auto divisor = [&](int of, int left) {
+    int d = 1 + static_cast<int>((*random)() % 8);
+    while (of % d != 0 || left % d != 0) --d;
+    return d;
+  };
+  const int expert = divisor(8, ranks), tensor = divisor(96, ranks / expert);
+  return absl::StrCat(" expert: ", expert, " expert_tensor: ", tensor,
+                      (*random)() % 2 == 0 ? " capacity_factor: 1.5" : "");
+}
+
 // A random factorisation of n into four degrees.
-std::string RandomPlan(int devices, std::mt19937* random) {
+std::string RandomPlan(int devices, bool routed, std::mt19937* random) {
   int degree[4] = {1, 1, 1, 1};
   const auto pick = [&](int n) { return static_cast<int>((*random)() % static_cast<unsigned>(n)); };
   int left = devices;
@@ -74,6 +90,7 @@ std::string RandomPlan(int devices, std::mt19937* random) {
     absl::StrAppend(&plan, " schedule: '", schedules[degree[3] % 2 == 0 ? pick(6) : pick(5)], "'");
   }
   const int replicas = degree[0] * degree[1];
+  if (routed) absl::StrAppend(&plan, RandomExperts(devices / degree[3], random));
   return absl::StrCat(
       "workload { global_batch_sequences: ", replicas * micro * 4 * (1 + pick(2)) * 3,
       " sequence_length: 256 } plan { ", plan, " }");
@@ -87,12 +104,15 @@ StatusOr<Run> RunScenario(const Scenario& scenario, Fidelity fidelity, bool unfo
 TEST(Folding, EqualsEveryDeviceAndLink) {
   std::mt19937 random(7);
   int compared = 0;
-  for (int round = 0; round < 120; ++round) {
+  int routed_compared = 0;
+  for (int round = 0; round < 200; ++round) {
     const Shape& shape = kShapes[random() % std::size(kShapes)];
+    const bool routed = round >= 120;
     const std::string text = absl::StrCat(
         "model { name: 'toy' layers: 8 hidden: 512 heads: 8 kv_heads: 4 ffn: 1152 vocab: 1000 "
-        "gated_mlp: true } cluster { ",
-        shape.cluster, " } ", RandomPlan(shape.devices, &random));
+        "gated_mlp: true ",
+        routed ? kRouted : "", "} cluster { ", shape.cluster, " } ",
+        RandomPlan(shape.devices, routed, &random));
     v1::Scenario proto;
     ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &proto)) << text;
     Diagnostics diagnostics;
@@ -104,9 +124,10 @@ TEST(Folding, EqualsEveryDeviceAndLink) {
     ASSERT_EQ(folded.ok(), unfolded.ok()) << text << "\n" << folded.status() << unfolded.status();
     if (!folded.ok()) continue;
     EXPECT_EQ(folded->makespan.ps(), unfolded->makespan.ps()) << text;
-    ++compared;
+    ++(routed ? routed_compared : compared);
   }
   EXPECT_GE(compared, 60);
+  EXPECT_GE(routed_compared, 30);
 }
 
 }  // namespace

@@ -52,7 +52,7 @@ TEST(Schedules, PlacesAndPartsAgree) {
   for (const Case& c : Cases()) {
     for (int part = 0; part < c.schedule->Parts(c.pipeline); ++part) {
       for (const std::int64_t i : {std::int64_t{0}, c.pipeline.micro_batches - 1}) {
-        const Place place = c.schedule->PlaceOf(part, i, c.pipeline);
+        const ChunkPlace place = c.schedule->PlaceOf(part, i, c.pipeline);
         EXPECT_EQ(c.schedule->PartOf(place, c.pipeline), part) << c.Name();
         EXPECT_LT(place.stage, c.pipeline.stages);
         EXPECT_LT(place.chunk, c.schedule->Chunks(place.stage, c.pipeline));
@@ -68,7 +68,7 @@ TEST(Schedules, EveryActionOnceAndInOrder) {
     std::map<std::pair<int, std::int64_t>, std::vector<Kind>> seen;
     for (int stage = 0; stage < c.pipeline.stages; ++stage) {
       for (const Action& a : c.schedule->Actions(stage, c.pipeline)) {
-        const Place place{stage, a.chunk};
+        const ChunkPlace place{stage, a.chunk};
         const int part = c.schedule->PartOf(place, c.pipeline);
         ASSERT_EQ(c.schedule->PlaceOf(part, a.micro_batch, c.pipeline), place) << c.Name();
         seen[{part, a.micro_batch}].push_back(a.kind);

@@ -110,6 +110,7 @@ Seconds AllToAllClosedForm(Bytes bytes, const Group& group) {
 class HierarchicalAlgorithm final : public GatherAlgorithm {
  public:
   std::string_view name() const override { return "hierarchical"; }
+  bool JoinsCopies() const override { return true; }
 
   bool Supports(Collective collective, const Group& group) const override {
     if (collective == Collective::kAllToAll) return IsNodesOnNetwork(group);

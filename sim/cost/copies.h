@@ -1,0 +1,31 @@
+// All-to-alls whose items are copies: a token goes to several experts. An algorithm that passes
+// through the nodes sends an item across the network once for all copies that the ranks of a node
+// get, and within the node once for all that one rank gets; on the way back they are summed there.
+// Source: DeepEP's dispatch and combine, arXiv 2412.19437 §3.2.2.
+//
+//   the copies of an item go to m = min(places, L max(1, places / G)) of the nodes or ranks;
+//   c copies that are drawn evenly lie in m (1 - (1 - 1/m)^c) of them, and that share of c moves.
+//
+// Example: 8 copies in 4 of 8 groups, on 8 nodes of 8: 3.6 nodes and 7.2 ranks, 45 % and 90 % of
+// the bytes.
+
+#ifndef MESHSTEP_SIM_COST_COPIES_H_
+#define MESHSTEP_SIM_COST_COPIES_H_
+
+namespace meshstep {
+
+struct Copies {
+  double copies = 1;  // c, of one item
+  // G runs of equal length, one after another, that the ranks fall into; all copies of an item go
+  // to L of them.
+  double groups = 1, groups_of_item = 1;
+  bool operator==(const Copies&) const = default;
+  auto operator<=>(const Copies&) const = default;
+};
+
+// Bytes that reach `places` nodes or ranks over those of all copies.
+double JoinedShare(const Copies& copies, double places);
+
+}  // namespace meshstep
+
+#endif  // MESHSTEP_SIM_COST_COPIES_H_
