@@ -364,6 +364,7 @@ Status BlockLowering::LowerActivations(BlockPlan* plan, std::set<std::size_t>* r
     };
     for (const ArrayId a : op.inputs) add(a);
     for (const ArrayId a : op.outputs) add(a);
+    if (op.kind == Op::Kind::kAttention) bytes += AttentionBuffers(op, pass);
     plan->workspace_bytes = std::max(plan->workspace_bytes, bytes);
   }
   return absl::OkStatus();

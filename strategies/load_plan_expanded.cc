@@ -32,6 +32,18 @@ std::string NameOf(Recompute recompute) {
   return "";
 }
 
+std::string NameOf(ContextMethod method) {
+  switch (method) {
+    case ContextMethod::kRing:
+      return "ring";
+    case ContextMethod::kAllGather:
+      return "all-gather";
+    case ContextMethod::kUlysses:
+      return "ulysses";
+  }
+  return "";
+}
+
 }  // namespace
 
 void ExpandPlan(const Plan& plan, v1::Plan* proto) {
@@ -57,6 +69,8 @@ void ExpandPlan(const Plan& plan, v1::Plan* proto) {
   proto->set_dropout(plan.dropout);
   proto->set_accumulate_unsharded(plan.accumulate_unsharded);
   proto->set_prefetch_layers(plan.prefetch_layers);
+  proto->set_context_method(NameOf(plan.context_method));
+  proto->set_context_load_balanced(plan.context_balanced);
   const Precision& p = plan.precision;
   v1::Precision* precision = proto->mutable_precision();
   precision->set_compute(std::string(NameOf(p.compute)));

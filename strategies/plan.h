@@ -37,11 +37,15 @@ Sharding Apply(const std::vector<Rule>& rules, const std::vector<std::string>& d
 // How the layers' activations come back in backward.
 enum class Recompute { kNone, kSelective, kMatmuls, kFull };
 
+// How attention sees the whole sequence where T of the queries is sharded.
+enum class ContextMethod { kRing, kAllGather, kUlysses };
+
 struct Precision {
   Dtype compute = Dtype::kBf16, parameters = Dtype::kBf16;
   Dtype gradients = Dtype::kFp32, reduce = Dtype::kFp32;
   std::string optimizer = "adam-fp32";
   double optimizer_bytes = 12;  // state per parameter, master copy included
+  Dtype kv_cache = Dtype::kBf16;
 };
 
 struct CollectiveChoice {
@@ -62,6 +66,8 @@ struct Plan {
   bool accumulate_unsharded = false;
   Recompute recompute = Recompute::kNone;
   bool unfused_attention = false, dropout = false;
+  ContextMethod context_method = ContextMethod::kRing;
+  bool context_balanced = true;  // a chunk from the front and one from the back of the sequence
   int prefetch_layers = 1;
   Precision precision;
   std::vector<CollectiveChoice> collectives;
@@ -70,8 +76,11 @@ struct Plan {
 };
 
 struct Workload {
+  enum class Mode { kTrain, kPrefill, kDecode };
+
   std::int64_t batch = 0;     // sequences of one step
-  std::int64_t sequence = 0;  // tokens of one sequence
+  std::int64_t sequence = 0;  // tokens of one sequence; in decode those of the cache
+  Mode mode = Mode::kTrain;
 };
 
 struct Scenario {

@@ -9,9 +9,12 @@
 namespace meshstep {
 
 // Attention over whole sequences: q[B,T,N,H], k[B,T,K,H], v[B,T,K,H] -> o[B,T,N,H], one fused
-// kernel.
+// kernel. Where T of q is sharded, the plan's context method says how a rank sees all keys.
 Status AttentionForward(const Op& op, PassBuilder* pass);
 Status AttentionBackward(const Op& op, PassBuilder* pass);
+// Bytes that it needs besides its operands where the sequence is sharded: keys and values that are
+// gathered or go round and their gradients, what all-to-alls send.
+double AttentionBuffers(const Op& op, const PassBuilder& pass);
 // Forward FLOPs of the whole op (not per device): `full` counts the T × T square.
 Flops AttentionModelFlops(const Op& op, const Model& model, double batch, double sequence,
                           bool unfused, bool full);

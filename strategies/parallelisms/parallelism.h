@@ -22,6 +22,12 @@ void AddFsdpRules(AxisId axis, Rules* rules);
 // sequence_parallel (arXiv 2205.05198 §4.2.2): the residual stream over it along the sequence.
 void AddTensorRules(AxisId axis, bool sequence_parallel, Rules* rules);
 
+// Context parallelism: the sequence over `axis` in every op, and outside them.
+void AddContextRules(AxisId axis, Rules* rules);
+// What FSDP and ZeRO store over their axes is stored over `axis` too, as torchtitan and Megatron
+// do. Comes after the rules of those, so that `axis` is the minor one.
+void AddContextStorageRules(AxisId axis, bool shards_parameters, int zero_stage, Rules* rules);
+
 // Storage of parameters over `axis` along the first dimension that is there: D, else any.
 void AddStorageRules(AxisId axis, std::vector<Rule>* rules);
 
