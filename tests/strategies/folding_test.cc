@@ -35,9 +35,9 @@ constexpr Shape kShapes[] = {{"preset: 'tpu-v5p' slice: '4x4x4'", 64},
                              {"preset: 'gb200-nvl72' chips: 72", 72},
                              {"preset: 'meta-24k-h100' chips: 32", 32}};
 
-// A random factorisation of n into four degrees.
+// A random factorisation of n into five degrees.
 std::string RandomPlan(int devices, std::mt19937* random) {
-  int degree[4] = {1, 1, 1, 1};
+  int degree[5] = {1, 1, 1, 1, 1};
   const auto pick = [&](int n) { return static_cast<int>((*random)() % static_cast<unsigned>(n)); };
   int left = devices;
   for (int prime = 2; left > 1; ++prime) {
@@ -45,9 +45,10 @@ std::string RandomPlan(int devices, std::mt19937* random) {
       left /= prime;
       // Tensor parallelism divides 8 heads; the pipeline has at most 4 stages.
       while (true) {
-        const int d = pick(4);
+        const int d = pick(5);
         if (d == 2 && (8 % (degree[2] * prime) != 0)) continue;
         if (d == 3 && degree[3] * prime > 4) continue;
+        if (d == 4 && degree[4] * prime > 8) continue;
         degree[d] *= prime;
         break;
       }
@@ -57,8 +58,11 @@ std::string RandomPlan(int devices, std::mt19937* random) {
   const int zero = pick(3);
   std::string plan = absl::StrCat(
       "data: ", degree[0], " fsdp: ", degree[1], " tensor: ", degree[2], " pipeline: ", degree[3],
-      " sequence_parallel: ", pick(2), " recompute: '", recompute[pick(4)], "' zero_stage: ", zero,
-      " prefetch_layers: ", pick(3), " accumulate_unsharded: ", pick(2));
+      " context: ", degree[4], " sequence_parallel: ", pick(2), " recompute: '", recompute[pick(4)],
+      "' zero_stage: ", zero, " prefetch_layers: ", pick(3), " accumulate_unsharded: ", pick(2));
+  const char* methods[] = {"ring", "all-gather", "ulysses"};
+  absl::StrAppend(&plan, " context_method: '", methods[pick(3)],
+                  "' context_load_balanced: ", pick(2));
   const int micro = 1 + pick(2);
   absl::StrAppend(&plan, " micro_batch_sequences: ", micro);
   if (degree[3] > 1) {
@@ -69,7 +73,7 @@ std::string RandomPlan(int devices, std::mt19937* random) {
   const int replicas = degree[0] * degree[1];
   return absl::StrCat(
       "workload { global_batch_sequences: ", replicas * micro * 4 * (1 + pick(2)) * 3,
-      " sequence_length: 256 } plan { ", plan, " }");
+      " sequence_length: 1152 } plan { ", plan, " }");
 }
 
 StatusOr<Run> RunScenario(const Scenario& scenario, Fidelity fidelity, bool unfolded) {
@@ -79,12 +83,12 @@ StatusOr<Run> RunScenario(const Scenario& scenario, Fidelity fidelity, bool unfo
 
 TEST(Folding, EqualsEveryDeviceAndLink) {
   std::mt19937 random(7);
-  int compared = 0;
-  for (int round = 0; round < 120; ++round) {
+  int compared = 0, with_context = 0;
+  for (int round = 0; round < 150; ++round) {
     const Shape& shape = kShapes[random() % std::size(kShapes)];
     const std::string text = absl::StrCat(
         "model { name: 'toy' layers: 8 hidden: 512 heads: 8 kv_heads: 4 ffn: 1152 vocab: 1000 "
-        "gated_mlp: true } cluster { ",
+        "gated_mlp: true sliding_window: 300 global_layer_period: 2 } cluster { ",
         shape.cluster, " } ", RandomPlan(shape.devices, &random));
     v1::Scenario proto;
     ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &proto)) << text;
@@ -98,8 +102,10 @@ TEST(Folding, EqualsEveryDeviceAndLink) {
     if (!folded.ok()) continue;
     EXPECT_EQ(folded->makespan.ps(), unfolded->makespan.ps()) << text;
     ++compared;
+    with_context += proto.plan().context() > 1;
   }
   EXPECT_GE(compared, 60);
+  EXPECT_GE(with_context, 20);
 }
 
 }  // namespace
