@@ -68,6 +68,10 @@ Status BlockLowering::MatmulForward(const Op& op, PassBuilder* pass) {
     shape.m = Elements(used, weight, false, context_);
     shape.n += Elements(weight, used, false, context_);
   }
+  // Quantised weights are read as they are stored and widened inside the kernel.
+  const Precision& precision = context_.plan->precision;
+  const bool as_stored = pass->Used(op.weights[0]) == pass->Stored(op.weights[0]);
+  if (context_.workload->forward_only() && as_stored) shape.weight = SizeOf(precision.parameters);
   const Dtype dtype = context_.plan->precision.compute;
   const int step = pass->Compute(op.name, context_.compute->Matmul(shape, dtype), shape.flops(),
                                  {ready}, true, shape.bytes(dtype));
@@ -116,8 +120,13 @@ Status BlockLowering::ForwardOp(const Op& op, PassBuilder* pass) {
 StatusOr<BlockPass> BlockLowering::Forward(const std::set<std::size_t>* only) {
   PassBuilder pass(block_, context_);
   if (block_.input >= 0) {
-    pass.Define({block_.input, false}, pass.Stored(block_.input),
-                only == nullptr ? PassBuilder::kInput : PassBuilder::kReady);
+    const Sharding stored = pass.Stored(block_.input);
+    int made = only == nullptr ? PassBuilder::kInput : PassBuilder::kReady;
+    if (!context_.broadcast.empty()) {
+      made = pass.Transfer("last position", Collective::kBroadcast, context_.broadcast,
+                           pass.LocalBytes(block_.input, stored), {made});
+    }
+    pass.Define({block_.input, false}, stored, made);
   }
   for (std::size_t i = 0; i < block_.ops.size(); ++i) {
     const Op& op = block_.ops[i];
@@ -292,6 +301,10 @@ Status BlockLowering::LowerParameters(BlockPlan* plan) {
       gathered = true;
     }
     plan->gathered_parameters += context_.LocalElements(used);
+    if (context_.workload->forward_only()) {
+      plan->parameters += context_.LocalElements(stored);
+      continue;
+    }
     // One table serves embedding and head where one stage holds both.
     if (block_.arrays[a].shared && p.stages == 1) continue;
     ASSIGN_OR_RETURN(const std::vector<ReshardStep> reduce, Reshard(GradientOf(id), updated));
@@ -334,6 +347,7 @@ Status BlockLowering::LowerActivations(BlockPlan* plan, std::set<std::size_t>* r
   const PassBuilder pass(block_, context_);
   const Recompute policy = context_.plan->recompute;
   const bool is_layer = block_.input >= 0 && block_.output >= 0;
+  const bool trains = !context_.workload->forward_only();
   for (std::size_t i = 0; i < block_.ops.size() && is_layer; ++i) {
     const Op& op = block_.ops[i];
     const bool again = policy == Recompute::kFull ||
@@ -343,7 +357,7 @@ Status BlockLowering::LowerActivations(BlockPlan* plan, std::set<std::size_t>* r
   }
   std::set<ArrayId> needed, made_again;
   for (std::size_t i = 0; i < block_.ops.size(); ++i) {
-    needed.insert(block_.ops[i].saved.begin(), block_.ops[i].saved.end());
+    if (trains) needed.insert(block_.ops[i].saved.begin(), block_.ops[i].saved.end());
     if (!recomputed->contains(i)) continue;
     // "selective" keeps the attention's output, which the projection after it saves.
     const std::ptrdiff_t first = policy == Recompute::kSelective ? 1 : 0;
@@ -364,7 +378,10 @@ Status BlockLowering::LowerActivations(BlockPlan* plan, std::set<std::size_t>* r
     };
     for (const ArrayId a : op.inputs) add(a);
     for (const ArrayId a : op.outputs) add(a);
-    if (op.kind == Op::Kind::kAttention) bytes += AttentionBuffers(op, pass);
+    if (op.kind == Op::Kind::kAttention) {
+      bytes += AttentionBuffers(op, pass);
+      if (!trains) plan->kv_cache_bytes += KvCacheBytes(op, pass);
+    }
     plan->workspace_bytes = std::max(plan->workspace_bytes, bytes);
   }
   return absl::OkStatus();
@@ -379,6 +396,7 @@ StatusOr<BlockPlan> BlockLowering::Lower() {
   if (!recomputed.empty()) {
     ASSIGN_OR_RETURN(plan.recompute, Forward(&recomputed));
   }
+  if (context_.workload->forward_only()) return plan;
   ASSIGN_OR_RETURN(plan.backward, Backward());
   return plan;
 }
@@ -407,6 +425,7 @@ int TransferTable::Intern(const TransferSpec& spec) {
 
 double BlockContext::DimSize(const std::string& dim) const {
   const double size = static_cast<double>(meshstep::DimSize(*model, dim, 1, workload->sequence));
+  if (dim == "T") return static_cast<double>(workload->queries());
   if (dim == "B") return plan->micro_batch_sequences * plan->replicas;
   if (dim != "K" && dim != "V") return size;
   double shards = 1;

@@ -454,6 +454,7 @@ Plan PlanLoader::Load() {
   LoadActivations();
   LoadContext(proto_, field_, model_, workload_, &plan_, diagnostics_);
   LoadCollectives();
+  LoadInference(proto_, field_, model_, workload_, &plan_, diagnostics_);
   return std::move(plan_);
 }
 

@@ -93,6 +93,7 @@ void LoadContext(const v1::Plan& proto, const std::string& field, const Model& m
                        absl::StrCat("is ", context, ", but the sequence of ", workload.sequence,
                                     " tokens is not a multiple of 2 × ", context));
   }
+  if (workload.mode == Workload::Mode::kDecode) return;
   if (q.dims[1].axes != k.dims[1].axes) {
     diagnostics->Error(field + ".rules",
                        "shard T of queries and of keys over different axes, expected the same");

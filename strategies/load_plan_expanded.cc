@@ -56,6 +56,9 @@ void ExpandPlan(const Plan& plan, v1::Plan* proto) {
   }
   proto->mutable_mesh();
   ExpandRules(plan, plan.rules.compute, v1::Rule::COMPUTE, proto);
+  if (!plan.cache_axes.empty()) {
+    ExpandRules(plan, {{"T", plan.cache_axes}}, v1::Rule::COMPUTE, proto);
+  }
   ExpandRules(plan, plan.rules.parameters, v1::Rule::PARAMETERS, proto);
   ExpandRules(plan, plan.rules.optimizer, v1::Rule::OPTIMIZER, proto);
   ExpandRules(plan, plan.rules.residual, v1::Rule::RESIDUAL, proto);
@@ -78,6 +81,7 @@ void ExpandPlan(const Plan& plan, v1::Plan* proto) {
   precision->set_gradients(std::string(NameOf(p.gradients)));
   precision->set_reduce(std::string(NameOf(p.reduce)));
   precision->set_optimizer(p.optimizer);
+  precision->set_kv_cache(std::string(NameOf(p.kv_cache)));
   for (const CollectiveChoice& choice : plan.collectives) {
     v1::CollectiveChoice* out = proto->add_collectives();
     out->set_collective(choice.collective);

@@ -26,6 +26,11 @@ std::vector<AxisRequest> OrderAxes(const std::vector<std::pair<std::string, int>
 void LoadContext(const v1::Plan& proto, const std::string& field, const Model& model,
                  const Workload& workload, Plan* plan, Diagnostics* diagnostics);
 
+// Steps that are forward only: refuses what only training has, and moves the axes that shard T to
+// the KV cache in decode. Requires the rest of the plan.
+void LoadInference(const v1::Plan& proto, const std::string& field, const Model& model,
+                   const Workload& workload, Plan* plan, Diagnostics* diagnostics);
+
 }  // namespace meshstep
 
 #endif  // MESHSTEP_STRATEGIES_LOAD_PLAN_PARTS_H_

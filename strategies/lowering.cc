@@ -28,13 +28,31 @@ struct ModelPlan {
   }
 };
 
+// The head of prefill: the last position of each sequence, which one of the devices that shard the
+// sequence sends to the others.
+StatusOr<BlockPlan> LowerLastPosition(const Block& head, const BlockContext& context) {
+  Workload workload = *context.workload;
+  workload.sequence = 1;
+  Plan plan = *context.plan;
+  for (std::vector<Rule>* rules : {&plan.rules.compute, &plan.rules.residual}) {
+    std::erase_if(*rules, [](const Rule& rule) { return rule.dim == "T"; });
+  }
+  BlockContext last = context;
+  last.workload = &workload;
+  last.plan = &plan;
+  last.broadcast = Apply(context.plan->rules.residual, {"T"}).dims[0].axes;
+  return LowerBlock(head, last);
+}
+
 StatusOr<ModelPlan> LowerModel(const BlockContext& context) {
   const Transformer transformer = BuildTransformer(
       *context.model,
       {.unfused_attention = context.plan->unfused_attention, .dropout = context.plan->dropout});
   ModelPlan plan;
   ASSIGN_OR_RETURN(plan.embedding, LowerBlock(transformer.embedding, context));
-  ASSIGN_OR_RETURN(plan.head, LowerBlock(transformer.head, context));
+  const bool prefill = context.workload->mode == Workload::Mode::kPrefill;
+  ASSIGN_OR_RETURN(plan.head, prefill ? LowerLastPosition(transformer.head, context)
+                                      : LowerBlock(transformer.head, context));
   for (const Block& kind : transformer.kinds) {
     ASSIGN_OR_RETURN(BlockPlan block, LowerBlock(kind, context));
     plan.kinds.push_back(std::move(block));
@@ -91,6 +109,15 @@ class StepEmitter {
   const std::string *gather_name_, *reduce_name_, *update_name_, *send_name_;
 };
 
+// Every stage takes the micro-batches as they come.
+std::vector<Action> OnlyForward(std::int64_t micro_batches) {
+  std::vector<Action> actions;
+  for (std::int64_t i = 0; i < micro_batches; ++i) {
+    actions.push_back({Action::Kind::kForward, 0, i});
+  }
+  return actions;
+}
+
 StepEmitter::StepEmitter(const Scenario& scenario, const ModelPlan& model,
                          const ComputeModel& compute, StepBuilder* builder, StepGraph* out,
                          int send)
@@ -113,6 +140,7 @@ StepEmitter::StepEmitter(const Scenario& scenario, const ModelPlan& model,
   for (int s = 0; s < plan_.stages; ++s) {
     StageState& state = stages_[Index(s)];
     state.actions = schedule->Actions(s, plan_.stages, plan_.virtual_stages, plan_.micro_batches);
+    if (scenario_.workload.forward_only()) state.actions = OnlyForward(plan_.micro_batches);
     state.last_backward.assign(Index(plan_.virtual_stages), -1);
     for (const Action& action : state.actions) {
       if (action.kind == Action::Kind::kBackward) {
@@ -147,6 +175,7 @@ void StepEmitter::Resident(int stage) {
           block.gradients * SizeOf(p.gradients).value();
       bytes[Index(static_cast<int>(MemoryBucket::kOptimizer))] +=
           block.optimizer * p.optimizer_bytes;
+      bytes[Index(static_cast<int>(MemoryBucket::kKvCache))] += block.kv_cache_bytes;
     }
   }
   for (int u = 0; u < builder_.units_of(stage); ++u) {
@@ -193,6 +222,7 @@ Status StepEmitter::Emit() {
   if (!stuck.empty()) {
     return InvalidInput(absl::StrCat("deadlock in schedule ", plan_.schedule, ":", stuck));
   }
+  if (scenario_.workload.forward_only()) return absl::OkStatus();
   for (int s = 0; s < plan_.stages; ++s) RETURN_IF_ERROR(Update(s));
   return absl::OkStatus();
 }
@@ -281,7 +311,8 @@ StatusOr<UnitTasks> StepEmitter::RunBlock(int stage, int layer, const Action& ac
            -(block.kept_bytes + block.recomputed_bytes));
   }
   // The head's backward follows its forward at once; its parameters stay for it.
-  const bool turns = forward && layer == scenario_.model.layers && plan_.stages == 1;
+  const bool turns = forward && !scenario_.workload.forward_only() &&
+                     layer == scenario_.model.layers && plan_.stages == 1;
   if (!block.gathers.empty() && !turns && !plan_.accumulate_unsharded) {
     Memory(stage, last, true, MemoryBucket::kWorkspace,
            -block.gathered_parameters * SizeOf(plan_.precision.compute).value());

@@ -50,9 +50,10 @@ enum class MemoryBucket : std::uint8_t {
   kGradients,
   kOptimizer,
   kActivations,
-  kWorkspace
+  kWorkspace,
+  kKvCache
 };
-inline constexpr int kMemoryBuckets = 5;
+inline constexpr int kMemoryBuckets = 6;
 
 // `bytes` are taken (or given back if negative) when `task` starts or ends.
 struct MemoryEvent {

@@ -68,6 +68,8 @@ struct Plan {
   bool unfused_attention = false, dropout = false;
   ContextMethod context_method = ContextMethod::kRing;
   bool context_balanced = true;  // a chunk from the front and one from the back of the sequence
+  // Decode: what shards the sequence of the KV cache (T of one new token cannot be sharded).
+  std::vector<AxisId> cache_axes;
   int prefetch_layers = 1;
   Precision precision;
   std::vector<CollectiveChoice> collectives;
@@ -81,6 +83,10 @@ struct Workload {
   std::int64_t batch = 0;     // sequences of one step
   std::int64_t sequence = 0;  // tokens of one sequence; in decode those of the cache
   Mode mode = Mode::kTrain;
+
+  bool forward_only() const { return mode != Mode::kTrain; }
+  // Positions of one sequence that the step computes.
+  std::int64_t queries() const { return mode == Mode::kDecode ? 1 : sequence; }
 };
 
 struct Scenario {

@@ -48,8 +48,10 @@ Time ComputeModel::MatmulAlone(const MatmulShape& shape, Dtype dtype, Bytes resu
   const FlopsPerSecond peak = rates_.peak(dtype);
   CHECK_GT(peak.value(), 0);
   if (!calibrated_) {
-    const Bytes bytes = shape.batch * ((shape.m * shape.k + shape.k * shape.n) * SizeOf(dtype) +
-                                       shape.m * shape.n * result);
+    const Bytes element = SizeOf(dtype);
+    const Bytes bytes =
+        shape.batch * (shape.m * shape.k * element + shape.k * shape.n * shape.WeightSize(element) +
+                       shape.m * shape.n * result);
     return Time::RoundUp(std::max(shape.flops() / peak, bytes / rates_.hbm_rate));
   }
   const MatmulDevice device{
@@ -114,6 +116,15 @@ Time ComputeModel::Attention(const AttentionShape& s, Dtype dtype) const {
   return Time::RoundUp(
       c.matmul[static_cast<std::size_t>(dtype)].launch +
       std::max(flops / (fraction * peak), bytes / (c.hbm_fraction * rates_.hbm_rate)));
+}
+
+Time ComputeModel::Fused(Flops flops, Bytes bytes, Dtype dtype) const {
+  const FlopsPerSecond peak = rates_.peak(dtype);
+  if (!calibrated_) return Time::RoundUp(std::max(flops / peak, bytes / rates_.hbm_rate));
+  const ComputeCalibration& c = chip_.calibration;
+  const MatmulCalibration& matmul = c.matmul[static_cast<std::size_t>(dtype)];
+  return Time::RoundUp(matmul.launch + std::max(flops / (matmul.peak_fraction * peak),
+                                                bytes / (c.hbm_fraction * rates_.hbm_rate)));
 }
 
 Time ComputeModel::Elementwise(Bytes bytes) const {

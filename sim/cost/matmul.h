@@ -24,6 +24,8 @@
 #ifndef MESHSTEP_SIM_COST_MATMUL_H_
 #define MESHSTEP_SIM_COST_MATMUL_H_
 
+#include <algorithm>
+
 #include "sim/base/dtype.h"
 #include "sim/base/units.h"
 #include "topologies/chip.h"
@@ -34,9 +36,18 @@ namespace meshstep {
 // not divide.
 struct MatmulShape {
   double batch = 1, m = 1, n = 1, k = 1;
+  // Of one element of B in HBM where it is stored narrower than its type and widened inside the
+  // kernel; 0: as its type.
+  Bytes weight = {};
   Flops flops() const { return Flops(2 * batch * m * n * k); }
   // Operands and result, each once.
-  Bytes bytes(Dtype dtype) const { return batch * (m * k + k * n + m * n) * SizeOf(dtype); }
+  Bytes bytes(Dtype dtype) const {
+    return batch *
+           (m * k * SizeOf(dtype) + k * n * WeightSize(SizeOf(dtype)) + m * n * SizeOf(dtype));
+  }
+  Bytes WeightSize(Bytes element) const {
+    return weight > Bytes(0) ? std::min(weight, element) : element;
+  }
 };
 
 // What the model needs to know of a device besides the calibration.

@@ -162,20 +162,26 @@ std::string MemorySection(const StepGraph& step, const Run& run, const v1::Simul
                           FormatSeconds(memory.peak_time_s()), ": ", memory.peak_task(), "."));
   out +=
       Both([&](double w) { return MemoryChart(step, run, unit, capacity, memory.peak_task(), w); });
-  out += Key({{"parameters", "parameters"},
-              {"gradients", "gradients"},
-              {"optimizer", "optimizer state"},
-              {"activations", "activations"},
-              {"workspace", "workspace"}});
-  const std::vector<Row> rows = {
+  std::vector<std::pair<std::string, std::string>> key = {{"parameters", "parameters"},
+                                                          {"gradients", "gradients"},
+                                                          {"optimizer", "optimizer state"},
+                                                          {"activations", "activations"},
+                                                          {"workspace", "workspace"}};
+  if (memory.has_kv_cache_bytes()) key.emplace_back("kv-cache", "KV cache");
+  out += Key(key);
+  std::vector<Row> rows = {
       {"at the peak", "bytes"},
       {"parameters", FormatBytes(static_cast<double>(memory.parameters_bytes()))},
       {"gradients", FormatBytes(static_cast<double>(memory.gradients_bytes()))},
       {"optimizer state", FormatBytes(static_cast<double>(memory.optimizer_bytes()))},
       {"activations", FormatBytes(static_cast<double>(memory.activations_bytes()))},
       {"workspace", FormatBytes(static_cast<double>(memory.workspace_bytes()))},
+      {"KV cache", FormatBytes(static_cast<double>(memory.kv_cache_bytes()))},
       {"together", FormatBytes(static_cast<double>(memory.peak_bytes()))},
       {"capacity", FormatBytes(capacity)}};
+  if (!memory.has_kv_cache_bytes()) {
+    std::erase_if(rows, [](const Row& row) { return row.front() == "KV cache"; });
+  }
   return out + Folded("As a table", Table(rows));
 }
 

@@ -28,6 +28,8 @@ std::string_view NameOf(MemoryBucket bucket) {
       return "activations";
     case MemoryBucket::kWorkspace:
       return "workspace";
+    case MemoryBucket::kKvCache:
+      return "kv-cache";
   }
   return "";
 }

@@ -132,8 +132,10 @@ double AttentionBuffers(const Op& op, const PassBuilder& pass) {
   const std::vector<AxisId> axes = SequenceAxes(op, pass);
   if (axes.empty()) return 0;
   const double kv = UsedBytes(op.inputs[1], pass) + UsedBytes(op.inputs[2], pass);
-  if (IsRing(op, pass)) return 4 * kv;
-  if (!IsUlysses(op, pass)) return 2 * SplitOf(op, pass).ranks * kv;
+  // With their gradients.
+  const double arrays = pass.context().workload->forward_only() ? 1 : 2;
+  if (IsRing(op, pass)) return 2 * arrays * kv;
+  if (!IsUlysses(op, pass)) return arrays * SplitOf(op, pass).ranks * kv;
   const double heads = UsedBytes(op.inputs[0], pass) + UsedBytes(op.outputs[0], pass);
   return heads + KvReplicas(op, pass) * kv;
 }
@@ -141,6 +143,9 @@ double AttentionBuffers(const Op& op, const PassBuilder& pass) {
 // Keys and values of the whole sequence are gathered (Llama 3, arXiv 2407.21783 §3.3.2) unless they
 // are there.
 Status AttentionForward(const Op& op, PassBuilder* pass) {
+  const Workload& workload = *pass->context().workload;
+  if (workload.forward_only()) RETURN_IF_ERROR(CacheForward(op, pass));
+  if (workload.mode == Workload::Mode::kDecode) return DecodeAttention(op, pass);
   if (IsRing(op, *pass)) return RingForward(op, pass);
   if (IsUlysses(op, *pass)) return UlyssesForward(op, pass);
   std::vector<int> after;
