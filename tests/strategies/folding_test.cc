@@ -81,31 +81,63 @@ StatusOr<Run> RunScenario(const Scenario& scenario, Fidelity fidelity, bool unfo
   return Simulate(step.graph, step.Names());
 }
 
+// Of a random plan on a random cluster; nothing if the plan does not go.
+v1::Scenario RandomScenario(std::mt19937* random) {
+  const Shape& shape = kShapes[(*random)() % std::size(kShapes)];
+  const std::string text = absl::StrCat(
+      "model { name: 'toy' layers: 8 hidden: 512 heads: 8 kv_heads: 4 ffn: 1152 vocab: 1000 "
+      "gated_mlp: true sliding_window: 300 global_layer_period: 2 } cluster { ",
+      shape.cluster, " } ", RandomPlan(shape.devices, random));
+  v1::Scenario proto;
+  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &proto)) << text;
+  return proto;
+}
+
+// False if the plan does not go (interleaving needs micro-batches in groups of stages).
+bool Compare(const v1::Scenario& proto, Fidelity fidelity) {
+  Diagnostics diagnostics;
+  const Scenario scenario = LoadScenario(proto, &diagnostics);
+  if (!diagnostics.ok()) return false;
+  const StatusOr<meshstep::Run> folded = RunScenario(scenario, fidelity, false);
+  const StatusOr<meshstep::Run> unfolded = RunScenario(scenario, fidelity, true);
+  EXPECT_EQ(folded.ok(), unfolded.ok()) << proto.ShortDebugString() << "\n"
+                                        << folded.status() << unfolded.status();
+  if (!folded.ok() || !unfolded.ok()) return false;
+  EXPECT_EQ(folded->makespan.ps(), unfolded->makespan.ps()) << proto.ShortDebugString();
+  return true;
+}
+
+Fidelity FidelityOf(int round) { return round % 2 == 0 ? Fidelity::kIdeal : Fidelity::kCalibrated; }
+
 TEST(Folding, EqualsEveryDeviceAndLink) {
   std::mt19937 random(7);
   int compared = 0, with_context = 0;
   for (int round = 0; round < 150; ++round) {
-    const Shape& shape = kShapes[random() % std::size(kShapes)];
-    const std::string text = absl::StrCat(
-        "model { name: 'toy' layers: 8 hidden: 512 heads: 8 kv_heads: 4 ffn: 1152 vocab: 1000 "
-        "gated_mlp: true sliding_window: 300 global_layer_period: 2 } cluster { ",
-        shape.cluster, " } ", RandomPlan(shape.devices, &random));
-    v1::Scenario proto;
-    ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &proto)) << text;
-    Diagnostics diagnostics;
-    const Scenario scenario = LoadScenario(proto, &diagnostics);
-    if (!diagnostics.ok()) continue;  // e.g. interleaving needs micro-batches in groups of stages
-    const Fidelity fidelity = round % 2 == 0 ? Fidelity::kIdeal : Fidelity::kCalibrated;
-    const StatusOr<meshstep::Run> folded = RunScenario(scenario, fidelity, false);
-    const StatusOr<meshstep::Run> unfolded = RunScenario(scenario, fidelity, true);
-    ASSERT_EQ(folded.ok(), unfolded.ok()) << text << "\n" << folded.status() << unfolded.status();
-    if (!folded.ok()) continue;
-    EXPECT_EQ(folded->makespan.ps(), unfolded->makespan.ps()) << text;
+    const v1::Scenario proto = RandomScenario(&random);
+    if (!Compare(proto, FidelityOf(round))) continue;
     ++compared;
     with_context += proto.plan().context() > 1;
   }
   EXPECT_GE(compared, 60);
   EXPECT_GE(with_context, 20);
+}
+
+TEST(Folding, HoldsForwardOnly) {
+  std::mt19937 random(11);
+  int compared = 0;
+  for (int round = 0; round < 80; ++round) {
+    v1::Scenario proto = RandomScenario(&random);
+    proto.mutable_workload()->set_mode(random() % 2 == 0 ? v1::Workload::PREFILL
+                                                         : v1::Workload::DECODE);
+    v1::Plan* plan = proto.mutable_plan();
+    plan->clear_recompute();
+    plan->clear_zero_stage();
+    plan->clear_accumulate_unsharded();
+    plan->clear_schedule();
+    plan->clear_virtual_stages();
+    compared += Compare(proto, FidelityOf(round));
+  }
+  EXPECT_GE(compared, 40);
 }
 
 }  // namespace
