@@ -167,7 +167,7 @@ std::string MemorySection(const StepGraph& step, const Run& run, const v1::Simul
                                                           {"optimizer", "optimizer state"},
                                                           {"activations", "activations"},
                                                           {"workspace", "workspace"}};
-  if (memory.has_kv_cache_bytes()) key.emplace_back("kv-cache", "KV cache");
+  if (report.has_kv_cache_bytes()) key.emplace_back("kv-cache", "KV cache");
   out += Key(key);
   std::vector<Row> rows = {
       {"at the peak", "bytes"},
@@ -179,7 +179,7 @@ std::string MemorySection(const StepGraph& step, const Run& run, const v1::Simul
       {"KV cache", FormatBytes(static_cast<double>(memory.kv_cache_bytes()))},
       {"together", FormatBytes(static_cast<double>(memory.peak_bytes()))},
       {"capacity", FormatBytes(capacity)}};
-  if (!memory.has_kv_cache_bytes()) {
+  if (!report.has_kv_cache_bytes()) {
     std::erase_if(rows, [](const Row& row) { return row.front() == "KV cache"; });
   }
   return out + Folded("As a table", Table(rows));

@@ -223,9 +223,7 @@ v1::Memory MemoryOf(const Scenario& scenario, const StepGraph& step, const Memor
   memory.set_optimizer_bytes(at(MemoryBucket::kOptimizer));
   memory.set_activations_bytes(at(MemoryBucket::kActivations));
   memory.set_workspace_bytes(at(MemoryBucket::kWorkspace));
-  if (scenario.workload.forward_only()) {
-    memory.set_kv_cache_bytes(at(MemoryBucket::kKvCache));
-  }
+  memory.set_kv_cache_bytes(at(MemoryBucket::kKvCache));
   memory.set_peak_bytes(peak.point.total());
   const Chip& chip = scenario.cluster.chip;
   memory.set_capacity_bytes(static_cast<std::int64_t>(chip.datasheet.hbm.value()) /

@@ -130,7 +130,7 @@ std::string MemoryTable(const v1::SimulateReport& r, const TextStyle& style) {
         {name, FormatBytes(size), FormatPercent(size / capacity), Bar(size / capacity, kBarWidth)});
   };
   add("parameters", m.parameters_bytes());
-  if (m.has_kv_cache_bytes()) {
+  if (r.has_kv_cache_bytes()) {
     add("KV cache", m.kv_cache_bytes());
   } else {
     add("gradients", m.gradients_bytes());
