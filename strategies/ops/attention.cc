@@ -134,7 +134,12 @@ double AttentionBuffers(const Op& op, const PassBuilder& pass) {
   const double kv = UsedBytes(op.inputs[1], pass) + UsedBytes(op.inputs[2], pass);
   // With their gradients.
   const double arrays = pass.context().workload->forward_only() ? 1 : 2;
-  if (IsRing(op, pass)) return 2 * arrays * kv;
+  if (IsRing(op, pass)) {
+    // One buffer in use and one that fills, beside the rank's own; outputs or, in backward, the
+    // gradients of queries add up in fp32.
+    const ArrayId out = op.outputs[0];
+    return 2 * arrays * kv + UsedBytes(out, pass) * kAccumulatorBytes / pass.ElementBytes(out);
+  }
   if (!IsUlysses(op, pass)) return arrays * SplitOf(op, pass).ranks * kv;
   const double heads = UsedBytes(op.inputs[0], pass) + UsedBytes(op.outputs[0], pass);
   return heads + KvReplicas(op, pass) * kv;

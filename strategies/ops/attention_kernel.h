@@ -11,6 +11,9 @@
 
 namespace meshstep {
 
+// Of one element of the outputs and gradients that add up over the steps of a ring.
+inline constexpr double kAccumulatorBytes = 4;
+
 // Axes that shard the sequence of the queries, major first.
 std::vector<AxisId> SequenceAxes(const Op& op, const PassBuilder& pass);
 SequenceSplit SplitOf(const Op& op, const PassBuilder& pass);

@@ -5,9 +5,6 @@
 namespace meshstep {
 namespace {
 
-// Accumulated outputs and gradients of queries.
-constexpr double kAccumulatorBytes = 4;
-
 // Step `step` of a ring on its slowest rank; no time if no rank has anything to do. From the second
 // kernel on what it makes is added to what there is: outputs (in backward the gradients of queries)
 // to fp32 accumulators, gradients of keys and values to those that arrive.

@@ -13,6 +13,7 @@
 #include "meshstep/v1/scenario.pb.h"
 #include "strategies/load_scenario.h"
 #include "strategies/lowering.h"
+#include "strategies/ops/composite.h"
 #include "strategies/ops/sequence_split.h"
 
 namespace meshstep {
@@ -218,6 +219,31 @@ TEST(Context, WorksByRules) {
     for (const BlockStep& s : b.layer.backward.steps) times[1] += s.duration;
     EXPECT_EQ(times[0].ps(), times[1].ps()) << method;
   }
+}
+
+// What attention needs beside its operands, in training.
+TEST(Context, HoldsKeysAndValuesThatCome) {
+  const auto buffers = [](int c, const std::string& method) {
+    Lowered l = Lower(c, WithMethod(c, method));
+    const Scenario& s = l.scenario;
+    const ComputeModel compute(s.cluster.chip, RateSet::kDatasheet, Fidelity::kIdeal);
+    const BlockContext context{&s.model, &s.plan, &s.workload, &compute, &l.transfers};
+    const Block block = BuildTransformer(s.model, {}).kinds[0];
+    const PassBuilder pass(block, context);
+    for (const Op& op : block.ops) {
+      if (op.kind == Op::Kind::kAttention) return AttentionBuffers(op, pass);
+    }
+    return -1.0;
+  };
+  const double q = kBytes * kB * kT / 4 * kN * kH;
+  EXPECT_EQ(buffers(1, "ring"), 0);
+  // Two buffers of keys, values and their gradients; fp32 accumulators.
+  EXPECT_EQ(buffers(4, "ring"), 4 * KvBytes(4) + 2 * q);
+  // All keys and values, and their gradients before they are scattered.
+  EXPECT_EQ(buffers(4, "all-gather"), 2 * KvBytes(1));
+  // What is sent: q and the output, k and v (8 ranks: two copies of the 4 heads).
+  EXPECT_EQ(buffers(4, "ulysses"), 2 * q + KvBytes(4));
+  EXPECT_EQ(buffers(8, "ulysses"), q + 2 * KvBytes(8));
 }
 
 // Plays the attention of a pass on one compute and one communication stream on which every transfer
