@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "strategies/ops/composite.h"
 #include "strategies/pass_builder.h"
+#include "strategies/split_backward.h"
 
 namespace meshstep {
 namespace {
@@ -163,17 +164,18 @@ Status BlockLowering::MatmulBackward(const Op& op, PassBuilder* pass) {
     shape.m = Elements(used, weight, false, context_);
     shape.n += Elements(weight, used, false, context_);
   }
+  // x is gathered beside the dx kernel, dx reduced beside the dw kernel, as Megatron does (arXiv
+  // 2205.05198 §4.2.2).
+  ASSIGN_OR_RETURN(const int x_there, pass->Bring({x, false}, used));
   const Dtype dtype = context_.plan->precision.compute;
   const MatmulShape dx{.m = shape.m, .n = shape.k, .k = shape.n};
   const int step = pass->Compute(op.name + " dx", context_.compute->Matmul(dx, dtype), dx.flops(),
                                  after, true, dx.bytes(dtype));
-  // x is asked for before dx leaves, so that its gather does not queue behind dx's reduction.
-  ASSIGN_OR_RETURN(const int x_there, pass->Bring({x, false}, used));
   RETURN_IF_ERROR(pass->Finish({x, true}, natural, step));
   after.push_back(x_there);
   const MatmulShape dw{.m = shape.k, .n = shape.n, .k = shape.m};
-  pass->Compute(op.name + " dw", context_.compute->Matmul(dw, dtype), dw.flops(), after, false,
-                dw.bytes(dtype));
+  pass->MarkForWeights(pass->Compute(op.name + " dw", context_.compute->Matmul(dw, dtype),
+                                     dw.flops(), after, false, dw.bytes(dtype)));
   return absl::OkStatus();
 }
 
@@ -369,6 +371,17 @@ Status BlockLowering::LowerActivations(BlockPlan* plan, std::set<std::size_t>* r
     (made_again.contains(array) ? plan->recomputed_bytes : plan->kept_bytes) +=
         pass.StoredBytes(array);
   }
+  // Qi et al., arXiv 2401.10241 §2.1 (M_W): a block of F = 4 D needs 32 s b h bytes for the
+  // weights.
+  std::set<ArrayId> inputs;
+  for (const Op& op : block_.ops) {
+    const bool projects = op.kind == Op::Kind::kMatmul || op.kind == Op::Kind::kExperts;
+    if (!projects && op.kind != Op::Kind::kEmbedding) continue;
+    for (const ArrayId a : op.inputs) {
+      if (inputs.insert(a).second) plan->weight_half_bytes += pass.StoredBytes(a);
+    }
+    for (const ArrayId a : op.outputs) plan->weight_half_bytes += pass.StoredBytes(a);
+  }
   for (const Op& op : block_.ops) {
     double bytes = 0;
     const auto add = [&](ArrayId array) {
@@ -398,6 +411,9 @@ StatusOr<BlockPlan> BlockLowering::Lower() {
   }
   if (context_.workload->forward_only()) return plan;
   ASSIGN_OR_RETURN(plan.backward, Backward());
+  SplitBackward halves = Split(plan.backward);
+  plan.backward_input = std::move(halves.input);
+  plan.backward_weight = std::move(halves.weight);
   return plan;
 }
 

@@ -8,9 +8,9 @@
 #include "absl/strings/str_join.h"
 #include "meshstep/v1/plan.pb.h"
 #include "sim/cost/collective.h"
+#include "strategies/load_pipeline.h"
 #include "strategies/load_plan_parts.h"
 #include "strategies/parallelisms/parallelism.h"
-#include "strategies/schedules/schedule.h"
 
 namespace meshstep {
 namespace {
@@ -55,7 +55,6 @@ class PlanLoader {
   void CheckDevices();
   void CheckDivisibility();
   void LoadMicroBatches();
-  void LoadSchedule();
   void LoadPrecision();
   void LoadActivations();
   void LoadCollectives();
@@ -315,41 +314,6 @@ void PlanLoader::LoadMicroBatches() {
   }
 }
 
-void PlanLoader::LoadSchedule() {
-  plan_.virtual_stages =
-      Degree("virtual_stages", proto_.has_virtual_stages(), proto_.virtual_stages());
-  plan_.schedule = !proto_.schedule().empty() ? proto_.schedule()
-                   : plan_.virtual_stages > 1 ? "interleaved"
-                                              : "1f1b";
-  const Schedule* schedule = FindSchedule(plan_.schedule);
-  if (schedule == nullptr) {
-    std::vector<std::string> names;
-    for (const Schedule* s : Schedules()) names.emplace_back(s->name());
-    Error("schedule", absl::StrCat("is \"", plan_.schedule, "\", expected one of ",
-                                   absl::StrJoin(names, ", ")));
-    plan_.schedule = "1f1b";
-    return;
-  }
-  if (plan_.stages == 1 && plan_.virtual_stages > 1) {
-    Error("virtual_stages", absl::StrCat("is ", plan_.virtual_stages,
-                                         " without a pipeline, expected 1 or pipeline > 1"));
-    plan_.virtual_stages = 1;
-    plan_.schedule = "1f1b";
-    return;
-  }
-  const Status status = schedule->Check(plan_.stages, plan_.virtual_stages, plan_.micro_batches);
-  if (!status.ok()) Error("schedule", std::string(status.message()));
-  if (std::int64_t{plan_.stages} * plan_.virtual_stages > model_.layers) {
-    Error("pipeline",
-          absl::StrCat("is ", plan_.stages, " stages of ", plan_.virtual_stages,
-                       " chunks, more than the ", model_.layers, " layers of ", model_.name));
-  } else if (model_.layers % (plan_.stages * plan_.virtual_stages) != 0) {
-    diagnostics_->Note(absl::StrCat(model_.layers, " layers do not divide over ",
-                                    plan_.stages * plan_.virtual_stages,
-                                    " stages; the first and the last get the fewer"));
-  }
-}
-
 Dtype PlanLoader::LoadDtype(const char* name, const std::string& value, Dtype unset) {
   if (value.empty()) return unset;
   const StatusOr<Dtype> dtype = ParseDtype(value);
@@ -449,7 +413,7 @@ Plan PlanLoader::Load() {
   CheckDevices();
   CheckDivisibility();
   LoadMicroBatches();
-  LoadSchedule();
+  LoadPipeline(proto_, field_, model_, diagnostics_, &plan_);
   LoadPrecision();
   LoadActivations();
   LoadContext(proto_, field_, model_, workload_, &plan_, diagnostics_);

@@ -66,7 +66,13 @@ void ExpandPlan(const Plan& plan, v1::Plan* proto) {
   if (plan.zero_stage == 2) proto->set_zero_stage(2);
   proto->set_micro_batch_sequences(static_cast<int>(plan.micro_batch_sequences));
   proto->set_schedule(plan.schedule);
+  proto->set_schedule_table(plan.schedule_table);
   proto->set_virtual_stages(plan.virtual_stages);
+  proto->set_layout(plan.layout);
+  proto->set_overlap_gradients(plan.overlap_gradients);
+  proto->set_overlap_parameters(plan.overlap_parameters);
+  proto->set_gradient_bucket_bytes(plan.gradient_bucket_bytes);
+  proto->set_collectives_take_units(plan.collectives_take_units);
   proto->set_recompute(NameOf(plan.recompute));
   proto->set_attention_kernel(plan.unfused_attention ? "unfused" : "flash");
   proto->set_dropout(plan.dropout);

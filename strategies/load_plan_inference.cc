@@ -1,4 +1,6 @@
+#include <memory>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "meshstep/v1/plan.pb.h"
@@ -6,6 +8,18 @@
 
 namespace meshstep {
 namespace {
+
+// Every stage takes the micro-batches as they come, forward once.
+class ForwardOnly final : public Schedule {
+ public:
+  std::vector<Action> Actions(int, const Pipeline& pipeline) const override {
+    std::vector<Action> actions;
+    for (std::int64_t i = 0; i < pipeline.micro_batches; ++i) {
+      actions.push_back({Action::Kind::kForward, 0, i});
+    }
+    return actions;
+  }
+};
 
 void RefuseTraining(const v1::Plan& proto, const std::string& field, const Plan& plan,
                     Diagnostics* diagnostics) {
@@ -22,7 +36,11 @@ void RefuseTraining(const v1::Plan& proto, const std::string& field, const Plan&
   refuse(plan.dropout, "dropout", "true", "false");
   refuse(!proto.schedule().empty() && proto.schedule() != "1f1b", "schedule",
          proto.schedule().c_str(), "none: every stage takes the micro-batches in order");
+  refuse(!proto.schedule_table().empty(), "schedule_table", proto.schedule_table().c_str(), "none");
   refuse(plan.virtual_stages > 1, "virtual_stages", "more than 1", "1");
+  refuse(!plan.overlap_gradients, "overlap_gradients", "false", "true");
+  refuse(plan.overlap_parameters, "overlap_parameters", "true", "false");
+  refuse(plan.gradient_bucket_bytes > 0, "gradient_bucket_bytes", "more than 0", "0");
   const v1::Precision& p = proto.precision();
   refuse(!p.gradients().empty(), "precision.gradients", p.gradients().c_str(), "nothing");
   refuse(!p.reduce().empty(), "precision.reduce", p.reduce().c_str(), "nothing");
@@ -58,6 +76,7 @@ void LoadInference(const v1::Plan& proto, const std::string& field, const Model&
     return;
   }
   RefuseTraining(proto, field, *plan, diagnostics);
+  plan->order = std::make_shared<ForwardOnly>();
   plan->precision.kv_cache = plan->precision.compute;
   if (!proto.precision().kv_cache().empty()) {
     const StatusOr<Dtype> dtype = ParseDtype(proto.precision().kv_cache());

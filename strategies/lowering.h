@@ -102,13 +102,6 @@ struct LoweringOptions {
 // run).
 StatusOr<StepGraph> LowerStep(const Scenario& scenario, const LoweringOptions& options);
 
-// Which layers virtual stage `index` of `count` runs: they differ by at most one; first and last
-// get the fewer.
-struct LayerRange {
-  int begin, end;
-};
-LayerRange LayersOf(int index, int count, int layers);
-
 }  // namespace meshstep
 
 #endif  // MESHSTEP_STRATEGIES_LOWERING_H_

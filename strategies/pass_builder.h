@@ -51,6 +51,8 @@ class PassBuilder {
               bool needs_parameters, Bytes hbm_bytes = {});
   int Transfer(const std::string& name, Collective collective, const std::vector<AxisId>& axes,
                double bytes, const std::vector<int>& after);
+  // The step makes gradients of weights.
+  void MarkForWeights(int step) { pass_.steps[static_cast<std::size_t>(step)].for_weights = true; }
 
   // The step that made `key` in its stored sharding.
   int StepOf(ArrayKey key) const;

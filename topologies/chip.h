@@ -73,6 +73,7 @@ struct ComputeCalibration {
   std::vector<AttentionCalibration> attention;
   double hbm_fraction = 0.85;
   Seconds elementwise_launch{4.5e-6};
+  double collective_units = 0;  // compute units that one collective occupies
 };
 
 // Time of one collective by one algorithm on p chips of one domain; see chip.proto.

@@ -11,6 +11,8 @@
 namespace meshstep {
 namespace {
 
+constexpr double kMaxUnits = 1 << 20;
+
 // Estimates for chips without measurements of their own. Launch: a kernel of one CPU launch takes 4
 // to 6 us. Fractions: the best matmul of most chips is 73 to 87 % of the peak, and fits of H100 and
 // B200 stream operands at 0.5 to 0.7 of HBM (hardware.md section 5.1; the maximum achievable FLOPs
@@ -274,6 +276,12 @@ ComputeCalibration LoadCalibration(const v1::ComputeCalibration& proto, const st
         Seconds(CheckedNanoseconds(proto.elementwise_launch_ns(), field + ".elementwise_launch_ns",
                                    diagnostics) *
                 1e-9);
+  }
+  calibration.collective_units = proto.collective_units();
+  if (!(calibration.collective_units >= 0 && calibration.collective_units <= kMaxUnits)) {
+    diagnostics->Error(field + ".collective_units", absl::StrCat("is ", proto.collective_units(),
+                                                                 ", expected 0 to ", kMaxUnits));
+    calibration.collective_units = 0;
   }
   return calibration;
 }

@@ -66,9 +66,8 @@ std::string RandomPlan(int devices, std::mt19937* random) {
   const int micro = 1 + pick(2);
   absl::StrAppend(&plan, " micro_batch_sequences: ", micro);
   if (degree[3] > 1) {
-    const char* schedules[] = {"1f1b", "gpipe", "interleaved"};
-    const int s = pick(3);
-    absl::StrAppend(&plan, " schedule: '", schedules[s], "'", s == 2 ? " virtual_stages: 2" : "");
+    const char* schedules[] = {"1f1b", "gpipe", "interleaved", "zb-h1", "zb-v", "dualpipe"};
+    absl::StrAppend(&plan, " schedule: '", schedules[degree[3] % 2 == 0 ? pick(6) : pick(5)], "'");
   }
   const int replicas = degree[0] * degree[1];
   return absl::StrCat(
