@@ -61,6 +61,11 @@ struct BlockPlan {
   std::vector<int> reduces;       // transfers of gradients after every micro-batch, in order
   std::vector<int> last_reduces;  // transfers of gradients after the last micro-batch only
   std::vector<int> regathers;     // optimizer's shards to stored parameters, after the update
+  // Bytes on one device. A stored parameter counts with the copies that narrow matmuls read; they
+  // are made anew in every update, which reads and writes `cast_bytes` for it.
+  double parameter_bytes = 0;
+  double gathered_bytes = 0;  // as gathered for use, where that differs from stored; else 0
+  double cast_bytes = 0;
   // Elements on one device.
   double parameters = 0;           // as stored
   double gathered_parameters = 0;  // as used, where that differs from stored; else 0
@@ -74,6 +79,8 @@ struct BlockPlan {
   // Inputs of matmuls and gradients of their results, from one half of backward to the other.
   double weight_half_bytes = 0;
   double workspace_bytes = 0;  // largest operands and results of one op that are not kept
+  // The parts of the first and the last that are as wide as the vocabulary.
+  double kept_logits_bytes = 0, workspace_logits_bytes = 0;
 };
 
 // Interns transfers.

@@ -10,6 +10,7 @@
 #include "sim/cost/collective.h"
 #include "strategies/load_pipeline.h"
 #include "strategies/load_plan_parts.h"
+#include "strategies/load_precision.h"
 #include "strategies/parallelisms/parallelism.h"
 
 namespace meshstep {
@@ -19,17 +20,6 @@ constexpr int kMaxDegree = 1 << 20;
 constexpr int kMaxPrefetch = 16;
 constexpr std::int64_t kMaxMicroBatches = 1 << 16;
 constexpr char kPipelineAxis[] = "pipeline";
-
-// Bytes of state per parameter: Adam's m and v, and a master copy where parameters are narrow.
-struct OptimizerKind {
-  const char* name;
-  double state_bytes;
-  bool master;
-};
-constexpr OptimizerKind kOptimizers[] = {{"adam-fp32", 8, true},
-                                         {"adam-fp32-no-master", 8, false},
-                                         {"adam-bf16", 4, false},
-                                         {"sgd", 0, false}};
 
 class PlanLoader {
  public:
@@ -55,11 +45,9 @@ class PlanLoader {
   void CheckDevices();
   void CheckDivisibility();
   void LoadMicroBatches();
-  void LoadPrecision();
   void LoadActivations();
   void LoadCollectives();
   AxisId FindAxis(const std::string& name) const;
-  Dtype LoadDtype(const char* name, const std::string& value, Dtype unset);
   std::vector<Rule>* RulesOf(v1::Rule::Of of);
   int Shards(const char* dim) const;
 
@@ -314,46 +302,6 @@ void PlanLoader::LoadMicroBatches() {
   }
 }
 
-Dtype PlanLoader::LoadDtype(const char* name, const std::string& value, Dtype unset) {
-  if (value.empty()) return unset;
-  const StatusOr<Dtype> dtype = ParseDtype(value);
-  if (dtype.ok()) return *dtype;
-  Error(absl::StrCat("precision.", name), std::string(dtype.status().message()));
-  return unset;
-}
-
-void PlanLoader::LoadPrecision() {
-  const v1::Precision& p = proto_.precision();
-  Precision& out = plan_.precision;
-  out.compute = LoadDtype("compute", p.compute(), Dtype::kBf16);
-  out.parameters = LoadDtype("parameters", p.parameters(), Dtype::kBf16);
-  out.gradients = LoadDtype("gradients", p.gradients(), Dtype::kFp32);
-  out.reduce = LoadDtype("reduce", p.reduce(), out.gradients);
-  const FlopsPerSecond peak = cluster_.chip.datasheet.peak(out.compute);
-  if (peak.value() <= 0) {
-    std::vector<std::string> known;
-    for (int d = 0; d < kDtypes; ++d) {
-      if (cluster_.chip.datasheet.peak(static_cast<Dtype>(d)).value() > 0) {
-        known.emplace_back(NameOf(static_cast<Dtype>(d)));
-      }
-    }
-    Error("precision.compute",
-          absl::StrCat("is \"", std::string(NameOf(out.compute)), "\", which ", cluster_.chip.name,
-                       " has no matrix rate for; it has ", absl::StrJoin(known, ", ")));
-  }
-  out.optimizer = p.optimizer().empty() ? "adam-fp32" : p.optimizer();
-  std::vector<std::string> names;
-  for (const OptimizerKind& kind : kOptimizers) {
-    names.emplace_back(kind.name);
-    if (out.optimizer != kind.name) continue;
-    const bool narrow = SizeOf(out.parameters).value() < 4;
-    out.optimizer_bytes = kind.state_bytes + (kind.master && narrow ? 4 : 0);
-    return;
-  }
-  Error("precision.optimizer",
-        absl::StrCat("is \"", out.optimizer, "\", expected one of ", absl::StrJoin(names, ", ")));
-}
-
 void PlanLoader::LoadActivations() {
   const std::string& recompute = proto_.recompute();
   if (recompute.empty() || recompute == "none") {
@@ -414,7 +362,8 @@ Plan PlanLoader::Load() {
   CheckDivisibility();
   LoadMicroBatches();
   LoadPipeline(proto_, field_, model_, diagnostics_, &plan_);
-  LoadPrecision();
+  plan_.precision =
+      LoadPrecision(proto_.precision(), field_ + ".precision", cluster_.chip, diagnostics_);
   LoadActivations();
   LoadContext(proto_, field_, model_, workload_, &plan_, diagnostics_);
   LoadCollectives();

@@ -2,6 +2,7 @@
 
 #include "meshstep/v1/plan.pb.h"
 #include "strategies/load_plan.h"
+#include "strategies/load_precision.h"
 
 namespace meshstep {
 namespace {
@@ -80,14 +81,7 @@ void ExpandPlan(const Plan& plan, v1::Plan* proto) {
   proto->set_prefetch_layers(plan.prefetch_layers);
   proto->set_context_method(NameOf(plan.context_method));
   proto->set_context_load_balanced(plan.context_balanced);
-  const Precision& p = plan.precision;
-  v1::Precision* precision = proto->mutable_precision();
-  precision->set_compute(std::string(NameOf(p.compute)));
-  precision->set_parameters(std::string(NameOf(p.parameters)));
-  precision->set_gradients(std::string(NameOf(p.gradients)));
-  precision->set_reduce(std::string(NameOf(p.reduce)));
-  precision->set_optimizer(p.optimizer);
-  precision->set_kv_cache(std::string(NameOf(p.kv_cache)));
+  ExpandPrecision(plan.precision, proto->mutable_precision());
   for (const CollectiveChoice& choice : plan.collectives) {
     v1::CollectiveChoice* out = proto->add_collectives();
     out->set_collective(choice.collective);

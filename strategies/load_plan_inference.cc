@@ -77,7 +77,7 @@ void LoadInference(const v1::Plan& proto, const std::string& field, const Model&
   }
   RefuseTraining(proto, field, *plan, diagnostics);
   plan->order = std::make_shared<ForwardOnly>();
-  plan->precision.kv_cache = plan->precision.compute;
+  plan->precision.kv_cache = plan->precision.activations;
   if (!proto.precision().kv_cache().empty()) {
     const StatusOr<Dtype> dtype = ParseDtype(proto.precision().kv_cache());
     if (dtype.ok()) {

@@ -64,7 +64,7 @@ StatusOr<StepGraph> LowerStep(const Scenario& scenario, const LoweringOptions& o
   const ModelPlan& model = *lowered;
   const Sharding residual = Apply(plan.rules.residual, {"B", "T", "D"});
   const double residual_bytes =
-      context.LocalElements(residual) * SizeOf(plan.precision.compute).value();
+      context.LocalElements(residual) * SizeOf(plan.precision.activations).value();
   int send = -1;
   if (plan.pipeline >= 0) {
     send =

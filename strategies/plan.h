@@ -10,9 +10,9 @@
 #include <string>
 #include <vector>
 
-#include "sim/base/dtype.h"
 #include "strategies/layout.h"
 #include "strategies/model.h"
+#include "strategies/precision.h"
 #include "strategies/schedules/schedule.h"
 #include "strategies/sharding.h"
 #include "topologies/cluster.h"
@@ -42,14 +42,6 @@ enum class Recompute { kNone, kSelective, kMatmuls, kFull };
 
 // How attention sees the whole sequence where T of the queries is sharded.
 enum class ContextMethod { kRing, kAllGather, kUlysses };
-
-struct Precision {
-  Dtype compute = Dtype::kBf16, parameters = Dtype::kBf16;
-  Dtype gradients = Dtype::kFp32, reduce = Dtype::kFp32;
-  std::string optimizer = "adam-fp32";
-  double optimizer_bytes = 12;  // state per parameter, master copy included
-  Dtype kv_cache = Dtype::kBf16;
-};
 
 struct CollectiveChoice {
   std::string collective, axis, algorithm;  // axis "": every axis

@@ -62,18 +62,13 @@ const std::vector<int>& StepEmitter::LayersOf(int stage, int chunk) const {
   return model_.layers[Index(stages_[Index(stage)].chunks[Index(chunk)].part)];
 }
 
-double StepEmitter::GatheredBytes(const BlockPlan& block) const {
-  return block.gathered_parameters * SizeOf(plan_.precision.compute).value();
-}
-
 void StepEmitter::Resident(int stage) {
   const Precision& p = plan_.precision;
   std::array<double, kMemoryBuckets> bytes = {};
   for (const Chunk& chunk : stages_[Index(stage)].chunks) {
     for (const int layer : model_.layers[Index(chunk.part)]) {
       const BlockPlan& block = model_.of(layer);
-      bytes[Index(static_cast<int>(MemoryBucket::kParameters))] +=
-          block.parameters * SizeOf(p.parameters).value();
+      bytes[Index(static_cast<int>(MemoryBucket::kParameters))] += block.parameter_bytes;
       bytes[Index(static_cast<int>(MemoryBucket::kGradients))] +=
           block.gradients * SizeOf(p.gradients).value();
       bytes[Index(static_cast<int>(MemoryBucket::kOptimizer))] +=
@@ -254,7 +249,7 @@ StatusOr<UnitTasks> StepEmitter::GatherParameters(int stage, int layer, const Ac
     ASSIGN_OR_RETURN(ready, builder_.AddTransfer(where, gather_name_, transfer, after));
     if (first.empty()) first = ready;
   }
-  Memory(stage, first, false, MemoryBucket::kWorkspace, GatheredBytes(block));
+  Memory(stage, first, false, MemoryBucket::kUnsharded, block.gathered_bytes);
   return ready;
 }
 
@@ -343,24 +338,32 @@ Status StepEmitter::End(const Run& run, const Action& action) {
   const auto leave = [&](MemoryBucket bucket, double bytes) {
     Memory(stage, run.last, true, bucket, -bytes);
   };
-  take(MemoryBucket::kWorkspace, block.workspace_bytes);
-  if (!run.first.empty()) leave(MemoryBucket::kWorkspace, block.workspace_bytes);
+  const double logits = block.kept_logits_bytes, used_logits = block.workspace_logits_bytes;
+  const double kept = block.kept_bytes - logits;
+  if (!run.first.empty()) {
+    take(MemoryBucket::kWorkspace, block.workspace_bytes - used_logits);
+    leave(MemoryBucket::kWorkspace, block.workspace_bytes - used_logits);
+    take(MemoryBucket::kLogits, used_logits);
+    leave(MemoryBucket::kLogits, used_logits);
+  }
   if (forward) {
-    take(MemoryBucket::kActivations, block.kept_bytes);
+    take(MemoryBucket::kActivations, kept);
+    take(MemoryBucket::kLogits, logits);
   } else if (action.kind == Kind::kBackwardWeight) {
     leave(MemoryBucket::kActivations, block.weight_half_bytes);
   } else {
+    const bool half = action.kind == Kind::kBackwardInput;
     take(MemoryBucket::kActivations, block.recomputed_bytes);
     leave(MemoryBucket::kActivations,
-          block.kept_bytes + block.recomputed_bytes -
-              (action.kind == Kind::kBackwardInput ? block.weight_half_bytes : 0));
+          kept + block.recomputed_bytes - (half ? block.weight_half_bytes : 0));
+    leave(MemoryBucket::kLogits, logits);
   }
   // The head's backward follows its forward at once; its parameters stay for it.
   const bool turns = forward && run.where.layer == scenario_.model.layers && plan_.stages == 1 &&
                      !scenario_.workload.forward_only();
   if (!block.gathers.empty() && !turns && !plan_.accumulate_unsharded &&
       action.kind != Kind::kBackwardWeight) {
-    leave(MemoryBucket::kWorkspace, GatheredBytes(block));
+    leave(MemoryBucket::kUnsharded, block.gathered_bytes);
   }
   state.last_block = turns ? run.where.layer : -2;
   state.run_ends.push_back(run.last);
@@ -378,12 +381,12 @@ Status StepEmitter::ReduceGradients(const StepBuilder::Where& where, const Block
   const double whole = block.reduces.empty()
                            ? 0
                            : block.gathered_parameters * SizeOf(plan_.precision.reduce).value();
-  Memory(where.stage, after, true, MemoryBucket::kWorkspace, whole);
+  Memory(where.stage, after, true, MemoryBucket::kCommunication, whole);
   for (const int transfer : block.reduces) {
     const UnitTasks* list[] = {&ready};
     ASSIGN_OR_RETURN(ready, builder_.AddTransfer(where, reduce_name_, transfer, list));
   }
-  Memory(where.stage, ready, true, MemoryBucket::kWorkspace, -whole);
+  Memory(where.stage, ready, true, MemoryBucket::kCommunication, -whole);
   if (!last) return absl::OkStatus();
   if (!block.reduces.empty()) state.updates.push_back(ready);
   if (!plan_.overlap_gradients) return absl::OkStatus();
@@ -451,14 +454,16 @@ Status StepEmitter::ShareGradients() {
 Status StepEmitter::Update(int stage) {
   StageState& state = stages_[Index(stage)];
   const Precision& p = plan_.precision;
-  double elements = 0;
+  double elements = 0, cast = 0;
   for (const Chunk& chunk : state.chunks) {
     for (const int layer : model_.layers[Index(chunk.part)]) {
       elements += model_.of(layer).optimizer;
+      cast += model_.of(layer).cast_bytes;
     }
   }
   const Bytes bytes(elements * (SizeOf(p.gradients).value() + 2 * p.optimizer_bytes +
-                                SizeOf(p.parameters).value()));
+                                SizeOf(p.parameters).value()) +
+                    cast);
   std::vector<const UnitTasks*> after;
   for (const UnitTasks& update : state.updates) after.push_back(&update);
   const StepBuilder::Where where{stage, -2, 0, Pass::kUpdate};

@@ -85,7 +85,6 @@ class StepEmitter {
   void Memory(int stage, const UnitTasks& tasks, bool at_end, MemoryBucket bucket, double bytes);
   UnitTasks None(int stage) const;
   const std::vector<int>& LayersOf(int stage, int chunk) const;
-  double GatheredBytes(const BlockPlan& block) const;
 
   const Scenario& scenario_;
   const Plan& plan_;

@@ -112,6 +112,7 @@ struct Chip {
   int year = 0;
   int devices_per_chip = 1;
   int compute_units = 1;
+  bool narrow_matmuls_one_layout = false;  // transposed 8-bit operands are copies
   Rates datasheet, book;
   Interconnect interconnect;
   ComputeCalibration calibration;

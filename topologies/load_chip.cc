@@ -299,6 +299,7 @@ Chip LoadChip(const v1::Chip& proto, const std::string& field, Diagnostics* diag
     chip.devices_per_chip =
         CheckedInt(proto.devices_per_chip(), 1, 16, field + ".devices_per_chip", diagnostics);
   }
+  chip.narrow_matmuls_one_layout = proto.narrow_matmuls_one_layout();
   if (proto.has_compute_units()) {
     chip.compute_units =
         CheckedInt(proto.compute_units(), 1, 1 << 20, field + ".compute_units", diagnostics);

@@ -40,10 +40,9 @@ struct MatmulShape {
   // kernel; 0: as its type.
   Bytes weight = {};
   Flops flops() const { return Flops(2 * batch * m * n * k); }
-  // Operands and result, each once.
-  Bytes bytes(Dtype dtype) const {
-    return batch *
-           (m * k * SizeOf(dtype) + k * n * WeightSize(SizeOf(dtype)) + m * n * SizeOf(dtype));
+  // Operands and result, each once. result: one element.
+  Bytes bytes(Dtype operand, Bytes result) const {
+    return batch * (m * k * SizeOf(operand) + k * n * WeightSize(SizeOf(operand)) + m * n * result);
   }
   Bytes WeightSize(Bytes element) const {
     return weight > Bytes(0) ? std::min(weight, element) : element;
@@ -62,6 +61,9 @@ struct MatmulDevice {
 // One matmul by itself, as the measured tables have it.
 Seconds CalibratedMatmul(const MatmulShape& shape, const MatmulDevice& device,
                          const MatmulCalibration& calibration);
+// The same with operands that lie as the kernel wants them: no relayout.
+Seconds CalibratedMatmulInPlace(const MatmulShape& shape, const MatmulDevice& device,
+                                const MatmulCalibration& calibration);
 
 }  // namespace meshstep
 

@@ -162,20 +162,30 @@ std::string MemorySection(const StepGraph& step, const Run& run, const v1::Simul
                           FormatSeconds(memory.peak_time_s()), ": ", memory.peak_task(), "."));
   out +=
       Both([&](double w) { return MemoryChart(step, run, unit, capacity, memory.peak_task(), w); });
-  std::vector<std::pair<std::string, std::string>> key = {{"parameters", "parameters"},
-                                                          {"gradients", "gradients"},
-                                                          {"optimizer", "optimizer state"},
-                                                          {"activations", "activations"},
-                                                          {"workspace", "workspace"}};
+  std::vector<std::pair<std::string, std::string>> key = {
+      {"parameters", "parameters"},
+      {"gradients", "gradients"},
+      {"optimizer", "optimizer state"},
+      {"activations", "activations"},
+      {"logits", "logits"},
+      {"buffers", "gradients on their way into shards"},
+      {"unsharded", "gathered parameters"},
+      {"workspace", "workspace"}};
   if (report.has_kv_cache_bytes()) key.emplace_back("kv-cache", "KV cache");
   out += Key(key);
+  const v1::MemoryDetail& detail = memory.memory_detail();
   std::vector<Row> rows = {
       {"at the peak", "bytes"},
       {"parameters", FormatBytes(static_cast<double>(memory.parameters_bytes()))},
       {"gradients", FormatBytes(static_cast<double>(memory.gradients_bytes()))},
       {"optimizer state", FormatBytes(static_cast<double>(memory.optimizer_bytes()))},
-      {"activations", FormatBytes(static_cast<double>(memory.activations_bytes()))},
-      {"workspace", FormatBytes(static_cast<double>(memory.workspace_bytes()))},
+      {"activations", FormatBytes(static_cast<double>(detail.block_activations_bytes()))},
+      {"logits", FormatBytes(static_cast<double>(detail.logits_bytes()))},
+      {"gradients on their way into shards",
+       FormatBytes(static_cast<double>(detail.communication_bytes()))},
+      {"gathered parameters",
+       FormatBytes(static_cast<double>(detail.unsharded_parameters_bytes()))},
+      {"workspace", FormatBytes(static_cast<double>(detail.kernel_bytes()))},
       {"KV cache", FormatBytes(static_cast<double>(memory.kv_cache_bytes()))},
       {"together", FormatBytes(static_cast<double>(memory.peak_bytes()))},
       {"capacity", FormatBytes(capacity)}};

@@ -44,7 +44,7 @@ StepCounts CountStep(const Scenario& scenario) {
       scenario.model,
       {.batch = static_cast<double>(workload.batch), .queries = queries, .keys = sequence},
       {.unfused_attention = unfused, .dropout = scenario.plan.dropout},
-      SizeOf(scenario.plan.precision.compute).value());
+      SizeOf(scenario.plan.precision.activations).value());
   const double passes = workload.forward_only() ? 1 : kTraining;
   const auto flops = [&](Square square) {
     const FlopCounts forward = arithmetic.Forward(square);
@@ -221,8 +221,15 @@ v1::Memory MemoryOf(const Scenario& scenario, const StepGraph& step, const Memor
   memory.set_parameters_bytes(at(MemoryBucket::kParameters));
   memory.set_gradients_bytes(at(MemoryBucket::kGradients));
   memory.set_optimizer_bytes(at(MemoryBucket::kOptimizer));
-  memory.set_activations_bytes(at(MemoryBucket::kActivations));
-  memory.set_workspace_bytes(at(MemoryBucket::kWorkspace));
+  memory.set_activations_bytes(at(MemoryBucket::kActivations) + at(MemoryBucket::kLogits));
+  memory.set_workspace_bytes(at(MemoryBucket::kCommunication) + at(MemoryBucket::kUnsharded) +
+                             at(MemoryBucket::kWorkspace));
+  v1::MemoryDetail* detail = memory.mutable_memory_detail();
+  detail->set_block_activations_bytes(at(MemoryBucket::kActivations));
+  detail->set_logits_bytes(at(MemoryBucket::kLogits));
+  detail->set_communication_bytes(at(MemoryBucket::kCommunication));
+  detail->set_unsharded_parameters_bytes(at(MemoryBucket::kUnsharded));
+  detail->set_kernel_bytes(at(MemoryBucket::kWorkspace));
   memory.set_kv_cache_bytes(at(MemoryBucket::kKvCache));
   memory.set_peak_bytes(peak.point.total());
   const Chip& chip = scenario.cluster.chip;

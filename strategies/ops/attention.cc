@@ -26,7 +26,7 @@ Sharding WholeSequence(Sharding sharding) {
 // softmax, read for AV.
 Bytes Square(const AttentionShape& shape, const BlockContext& context) {
   const double square = shape.batch * shape.heads * shape.queries * shape.keys;
-  return 4 * square * SizeOf(context.plan->precision.compute);
+  return 4 * square * SizeOf(context.plan->precision.activations);
 }
 
 // A rank's queries with all keys.
@@ -103,7 +103,7 @@ AttentionShape LocalShape(const Op& op, const PassBuilder& pass, bool backward) 
 }
 
 KernelCost CostOf(const AttentionShape& shape, const BlockContext& context) {
-  const Dtype dtype = context.plan->precision.compute;
+  const Dtype dtype = context.plan->precision.activations;
   KernelCost cost{context.compute->Attention(shape, dtype), ComputeModel::AttentionFlops(shape),
                   ComputeModel::AttentionBytes(shape, dtype)};
   if (context.plan->unfused_attention) {
@@ -138,7 +138,8 @@ double AttentionBuffers(const Op& op, const PassBuilder& pass) {
     // One buffer in use and one that fills, beside the rank's own; outputs or, in backward, the
     // gradients of queries add up in fp32.
     const ArrayId out = op.outputs[0];
-    return 2 * arrays * kv + UsedBytes(out, pass) * kAccumulatorBytes / pass.ElementBytes(out);
+    return 2 * arrays * kv +
+           UsedBytes(out, pass) * kAccumulatorBytes / pass.ElementBytes({out, false});
   }
   if (!IsUlysses(op, pass)) return arrays * SplitOf(op, pass).ranks * kv;
   const double heads = UsedBytes(op.inputs[0], pass) + UsedBytes(op.outputs[0], pass);

@@ -14,7 +14,7 @@ KernelCost RingStepCost(const Op& op, const PassBuilder& pass, const SequenceSpl
   AttentionShape shape = LocalShape(op, pass, backward);
   const ArrayId accumulated = backward ? op.inputs[0] : op.outputs[0];
   const double positions = shape.queries;
-  const double element_bytes = pass.ElementBytes(accumulated);
+  const double element_bytes = pass.ElementBytes({accumulated, false});
   const double rows = UsedBytes(accumulated, pass) / positions;
   const double kv = UsedBytes(op.inputs[1], pass) + UsedBytes(op.inputs[2], pass);
   KernelCost cost;

@@ -57,7 +57,7 @@ DecodeKernel KernelOf(const Op& op, const PassBuilder& pass) {
   }
   const Precision& precision = context.plan->precision;
   const Bytes cache = batch * positions * CacheElements(op, pass) * SizeOf(precision.kv_cache);
-  const Bytes vectors = batch * heads * (score + value) * SizeOf(precision.compute);
+  const Bytes vectors = batch * heads * (score + value) * SizeOf(precision.activations);
   return {Flops(2 * batch * heads * positions * (score + value)), cache + vectors};
 }
 
@@ -81,7 +81,7 @@ Status CacheForward(const Op& op, PassBuilder* pass) {
   const double positions = Local(k, "B", context) * Local(k, "T", context);
   const Precision& precision = context.plan->precision;
   const Bytes bytes = positions * CacheElements(op, *pass) *
-                      (SizeOf(precision.compute) + SizeOf(precision.kv_cache));
+                      (SizeOf(precision.activations) + SizeOf(precision.kv_cache));
   pass->Compute("cache keys and values", context.compute->Elementwise(bytes), Flops(), after, false,
                 bytes);
   return absl::OkStatus();
@@ -93,7 +93,7 @@ Status DecodeAttention(const Op& op, PassBuilder* pass) {
   const BlockContext& context = pass->context();
   const DecodeKernel kernel = KernelOf(op, *pass);
   const Time time =
-      context.compute->Fused(kernel.flops, kernel.bytes, context.plan->precision.compute);
+      context.compute->Fused(kernel.flops, kernel.bytes, context.plan->precision.activations);
   int step = pass->Compute(op.name, time, kernel.flops, {ready}, false, kernel.bytes);
   if (const std::vector<AxisId>& axes = context.plan->cache_axes; !axes.empty()) {
     Sharding rows = pass->Used(out);

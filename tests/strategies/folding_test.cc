@@ -63,6 +63,9 @@ std::string RandomPlan(int devices, std::mt19937* random) {
   const char* methods[] = {"ring", "all-gather", "ulysses"};
   absl::StrAppend(&plan, " context_method: '", methods[pick(3)],
                   "' context_load_balanced: ", pick(2));
+  const char* precision[] = {"compute: 'fp8' scaling: 'block'", "compute: 'int8'",
+                             "compute: 'int8' gather: 'bf16' parameters: 'fp32'"};
+  if (const int p = pick(9); p < 3) absl::StrAppend(&plan, " precision { ", precision[p], " }");
   const int micro = 1 + pick(2);
   absl::StrAppend(&plan, " micro_batch_sequences: ", micro);
   if (degree[3] > 1) {
