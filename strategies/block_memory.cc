@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "strategies/ops/composite.h"
+
 namespace meshstep {
 namespace {
 
@@ -28,6 +30,7 @@ void CountWorkspace(const PassBuilder& pass, const std::set<ArrayKey>& needed, B
     bool only_narrow = false;
     pass.CastInNorm(op, &only_narrow);
     for (const ArrayId a : op.outputs) add({a, false, only_narrow});
+    if (op.kind == Op::Kind::kAttention) bytes += AttentionBuffers(op, pass);
     if (bytes <= plan->workspace_bytes) continue;
     plan->workspace_bytes = bytes;
     plan->workspace_logits_bytes = logits;
@@ -109,6 +112,13 @@ void CountParameter(const PassBuilder& pass, ArrayId id, BlockPlan* plan) {
 // another op saves that.
 void CountActivations(const PassBuilder& pass, const Again& again, BlockPlan* plan) {
   std::set<ArrayKey> needed, made_again;
+  if (pass.context().workload->forward_only()) {
+    for (const Op& op : pass.block().ops) {
+      if (op.kind == Op::Kind::kAttention) plan->kv_cache_bytes += KvCacheBytes(op, pass);
+    }
+    CountWorkspace(pass, needed, plan);
+    return;
+  }
   for (std::size_t i = 0; i < pass.block().ops.size(); ++i) {
     const Op& op = pass.block().ops[i];
     for (const ArrayId array : op.saved) {

@@ -74,6 +74,11 @@ Status BlockLowering::MatmulForward(const Op& op, PassBuilder* pass) {
   if (op.kind == Op::Kind::kExperts) shape = ByExpert(op, *pass, shape);
   const Dtype dtype = pass->TypeOf(op);
   const Bytes result = SizeOf(context_.plan->precision.activations);
+  // Quantised weights are read as they are stored and widened inside the kernel.
+  const bool as_stored = pass->Used(op.weights[0]) == pass->Stored(op.weights[0]);
+  if (context_.workload->forward_only() && as_stored) {
+    shape.weight = SizeOf(context_.plan->precision.Stored(op.big_matmul));
+  }
   const int step =
       pass->Compute(op.name, context_.compute->Matmul(shape, dtype, result),
                     MeanFlops(op, *pass, shape), {ready}, true, shape.bytes(dtype, result));
@@ -130,8 +135,13 @@ Status BlockLowering::ForwardOp(const Op& op, PassBuilder* pass) {
 StatusOr<BlockPass> BlockLowering::Forward(const Again* only) {
   PassBuilder pass(block_, context_);
   if (block_.input >= 0) {
-    pass.Define({block_.input, false}, pass.Stored(block_.input),
-                only == nullptr ? PassBuilder::kInput : PassBuilder::kReady);
+    const Sharding stored = pass.Stored(block_.input);
+    int made = only == nullptr ? PassBuilder::kInput : PassBuilder::kReady;
+    if (!context_.broadcast.empty()) {
+      made = pass.Transfer("last position", Collective::kBroadcast, context_.broadcast,
+                           pass.LocalBytes(block_.input, stored), {made});
+    }
+    pass.Define({block_.input, false}, stored, made);
   }
   for (std::size_t i = 0; i < block_.ops.size(); ++i) {
     const Op& op = block_.ops[i];
@@ -337,6 +347,9 @@ Status BlockLowering::LowerParameters(BlockPlan* plan) {
     plan->gathered_parameters += context_.LocalElements(used);
     // One table serves embedding and head where one stage holds both.
     if (block_.arrays[a].shared && p.stages == 1) continue;
+    CountParameter(pass, id, plan);
+    plan->parameters += context_.LocalElements(stored);
+    if (context_.workload->forward_only()) continue;
     ASSIGN_OR_RETURN(const std::vector<ReshardStep> reduce, Reshard(GradientOf(id), updated));
     for (const ReshardStep& s : reduce) {
       if (s.op == ReshardStep::Op::kSlice) continue;
@@ -356,8 +369,6 @@ Status BlockLowering::LowerParameters(BlockPlan* plan) {
                 TransferBytes(s, context_, SizeOf(p.precision.Stored(matmul)).value()), experts},
                &regathers);
     }
-    CountParameter(pass, id, plan);
-    plan->parameters += context_.LocalElements(stored);
     plan->optimizer += context_.LocalElements(updated);
     plan->gradients += context_.LocalElements(p.accumulate_unsharded ? used
                                               : p.zero_stage >= 2    ? updated
@@ -381,6 +392,7 @@ StatusOr<BlockPlan> BlockLowering::Lower() {
   if (!again.ops.empty()) {
     ASSIGN_OR_RETURN(plan.recompute, Forward(&again));
   }
+  if (context_.workload->forward_only()) return plan;
   ASSIGN_OR_RETURN(plan.backward, Backward());
   SplitBackward halves = Split(plan.backward);
   plan.backward_input = std::move(halves.input);
@@ -416,6 +428,7 @@ int TransferTable::Intern(const TransferSpec& spec) {
 
 double BlockContext::DimSize(const std::string& dim) const {
   const double size = static_cast<double>(meshstep::DimSize(*model, dim, 1, workload->sequence));
+  if (dim == "T") return static_cast<double>(workload->queries());
   if (dim == "B") return plan->micro_batch_sequences * plan->replicas;
   if (dim != "K" && dim != "V") return size;
   double shards = 1;

@@ -82,6 +82,8 @@ struct BlockPlan {
   double gathered_parameters = 0;  // as used, where that differs from stored; else 0
   double gradients = 0;            // as accumulated between micro-batches
   double optimizer = 0;            // as updated
+  // Bytes on one device, of all micro-batches.
+  double kv_cache_bytes = 0;
   // Bytes on one device, of one micro-batch.
   double kept_bytes = 0;        // activations kept from forward to backward
   double recomputed_bytes = 0;  // activations made again, alive during backward
@@ -111,6 +113,8 @@ struct BlockContext {
   const Workload* workload;
   const ComputeModel* compute;
   TransferTable* transfers;
+  // The block's input is one position, which these axes' devices get from the one that has it.
+  std::vector<AxisId> broadcast = {};
 
   // Elements of a dimension of the micro-batch that all replicas run together. K grows to the axes
   // that shard it (replicated heads) and V to a multiple of 128 per shard.

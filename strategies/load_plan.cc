@@ -1,19 +1,17 @@
 #include "strategies/load_plan.h"
 
 #include <algorithm>
-#include <map>
 #include <set>
 #include <utility>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "absl/strings/str_split.h"
 #include "meshstep/v1/plan.pb.h"
 #include "sim/cost/collective.h"
 #include "strategies/load_offload.h"
 #include "strategies/load_pipeline.h"
 #include "strategies/load_plan_experts.h"
+#include "strategies/load_plan_parts.h"
 #include "strategies/load_precision.h"
 #include "strategies/parallelisms/parallelism.h"
 
@@ -82,6 +80,7 @@ void PlanLoader::LoadDegrees() {
   int data = Degree("data", proto_.has_data(), proto_.data());
   int fsdp = Degree("fsdp", proto_.has_fsdp(), proto_.fsdp());
   const int tensor = Degree("tensor", proto_.has_tensor(), proto_.tensor());
+  const int context = Degree("context", proto_.has_context(), proto_.context());
   plan_.stages = Degree("pipeline", proto_.has_pipeline(), proto_.pipeline());
   plan_.zero_stage = proto_.zero_stage();
   if (plan_.zero_stage < 0 || plan_.zero_stage > 3) {
@@ -97,31 +96,24 @@ void PlanLoader::LoadDegrees() {
     std::swap(data, fsdp);
     plan_.zero_stage = 0;
   }
-  const std::map<std::string, int> sizes = {
-      {"tensor", tensor}, {"fsdp", fsdp}, {"data", data}, {kPipelineAxis, plan_.stages}};
-  std::vector<std::string> order = {"tensor", "fsdp", "data", kPipelineAxis};
-  if (!proto_.order().empty()) {
-    std::vector<std::string> wanted;
-    for (const auto part : absl::StrSplit(proto_.order(), ',')) {
-      wanted.emplace_back(absl::StripAsciiWhitespace(part));
-    }
-    if (!std::is_permutation(wanted.begin(), wanted.end(), order.begin(), order.end())) {
-      Error("order", absl::StrCat("is \"", proto_.order(), "\", expected each of ",
-                                  absl::StrJoin(order, ", "), " once, innermost first"));
-    } else {
-      order = wanted;
-    }
-  }
-  for (const std::string& name : order) {
-    const int size = sizes.at(name);
-    if (size > 1) plan_.axes.push_back({name, size, ""});
-  }
+  const bool shards_parameters = fsdp > 1 || proto_.zero_stage() == 3;
+  // Innermost first.
+  plan_.axes = OrderAxes({{"tensor", tensor},
+                          {"context", context},
+                          {"fsdp", fsdp},
+                          {"data", data},
+                          {kPipelineAxis, plan_.stages}},
+                         proto_.order(), field_ + ".order", diagnostics_);
   // Rules in the order of the book's notation: In[B_data,fsdp, ...], major first.
   if (const AxisId a = FindAxis("data"); a >= 0) AddDataRules(a, plan_.zero_stage, &plan_.rules);
+  if (const AxisId a = FindAxis("context"); a >= 0) AddContextRules(a, &plan_.rules);
   if (const AxisId a = FindAxis("tensor"); a >= 0) {
     AddTensorRules(a, proto_.sequence_parallel(), &plan_.rules);
   }
   if (const AxisId a = FindAxis("fsdp"); a >= 0) AddFsdpRules(a, &plan_.rules);
+  if (const AxisId a = FindAxis("context"); a >= 0) {
+    AddContextStorageRules(a, shards_parameters, plan_.zero_stage, &plan_.rules);
+  }
   plan_.pipeline = FindAxis(kPipelineAxis);
 }
 
@@ -129,6 +121,7 @@ void PlanLoader::LoadMesh() {
   for (const auto& [name, set] :
        {std::pair{"data", proto_.has_data()}, std::pair{"fsdp", proto_.has_fsdp()},
         std::pair{"tensor", proto_.has_tensor()}, std::pair{"pipeline", proto_.has_pipeline()},
+        std::pair{"context", proto_.has_context()},
         std::pair{"sequence_parallel", proto_.has_sequence_parallel()},
         std::pair{"order", !proto_.order().empty()}}) {
     if (set) Error(name, "is set beside mesh; expected either degrees or a mesh with rules");
@@ -186,7 +179,8 @@ void PlanLoader::LoadRules() {
   for (const v1::Axis& axis : proto_.mesh().axes()) {
     if (axis.size() == 1) size_one.insert(axis.name());
   }
-  for (const char* degree : {"data", "fsdp", "tensor", "pipeline"}) size_one.insert(degree);
+  for (const char* degree : {"data", "fsdp", "context", "tensor", "pipeline"})
+    size_one.insert(degree);
   std::set<std::pair<int, std::string>> replaced;
   std::set<int> given;
   for (int i = 0; i < proto_.rules_size(); ++i) {
@@ -393,7 +387,9 @@ Plan PlanLoader::Load() {
       LoadPrecision(proto_.precision(), field_ + ".precision", cluster_.chip, diagnostics_);
   LoadActivations();
   LoadOffload(proto_, field_, cluster_.chip, diagnostics_, &plan_);
+  LoadContext(proto_, field_, model_, workload_, &plan_, diagnostics_);
   LoadCollectives();
+  LoadInference(proto_, field_, model_, workload_, &plan_, diagnostics_);
   return std::move(plan_);
 }
 

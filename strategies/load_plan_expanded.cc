@@ -34,6 +34,18 @@ std::string NameOf(Recompute recompute) {
   return "";
 }
 
+std::string NameOf(ContextMethod method) {
+  switch (method) {
+    case ContextMethod::kRing:
+      return "ring";
+    case ContextMethod::kAllGather:
+      return "all-gather";
+    case ContextMethod::kUlysses:
+      return "ulysses";
+  }
+  return "";
+}
+
 }  // namespace
 
 void ExpandPlan(const Plan& plan, v1::Plan* proto) {
@@ -47,6 +59,9 @@ void ExpandPlan(const Plan& plan, v1::Plan* proto) {
   }
   proto->mutable_mesh();
   ExpandRules(plan, plan.rules.compute, v1::Rule::COMPUTE, proto);
+  if (!plan.cache_axes.empty()) {
+    ExpandRules(plan, {{"T", plan.cache_axes}}, v1::Rule::COMPUTE, proto);
+  }
   ExpandRules(plan, plan.rules.parameters, v1::Rule::PARAMETERS, proto);
   ExpandRules(plan, plan.rules.optimizer, v1::Rule::OPTIMIZER, proto);
   ExpandRules(plan, plan.rules.residual, v1::Rule::RESIDUAL, proto);
@@ -72,6 +87,8 @@ void ExpandPlan(const Plan& plan, v1::Plan* proto) {
   proto->set_dropout(plan.dropout);
   proto->set_accumulate_unsharded(plan.accumulate_unsharded);
   proto->set_prefetch_layers(plan.prefetch_layers);
+  proto->set_context_method(NameOf(plan.context_method));
+  proto->set_context_load_balanced(plan.context_balanced);
   ExpandOffload(plan, proto);
   ExpandPrecision(plan.precision, proto->mutable_precision());
   for (const CollectiveChoice& choice : plan.collectives) {

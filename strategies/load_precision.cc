@@ -169,6 +169,7 @@ void ExpandPrecision(const Precision& precision, v1::Precision* proto) {
   proto->set_gradients(std::string(NameOf(precision.gradients)));
   proto->set_reduce(std::string(NameOf(precision.reduce)));
   proto->set_optimizer(precision.optimizer);
+  proto->set_kv_cache(std::string(NameOf(precision.kv_cache)));
 }
 
 }  // namespace meshstep

@@ -18,6 +18,8 @@ constexpr std::int64_t kMaxBatch = 1000000000, kMaxSequence = 100000000;
 
 Workload LoadWorkload(const v1::Workload& proto, Diagnostics* diagnostics) {
   Workload workload{proto.global_batch_sequences(), proto.sequence_length()};
+  if (proto.mode() == v1::Workload::PREFILL) workload.mode = Workload::Mode::kPrefill;
+  if (proto.mode() == v1::Workload::DECODE) workload.mode = Workload::Mode::kDecode;
   if (workload.batch < 1 || workload.batch > kMaxBatch) {
     diagnostics->Error("workload.global_batch_sequences",
                        absl::StrCat("is ", workload.batch, ", expected 1 to ", kMaxBatch));
@@ -28,8 +30,9 @@ Workload LoadWorkload(const v1::Workload& proto, Diagnostics* diagnostics) {
                        absl::StrCat("is ", workload.sequence, ", expected 1 to ", kMaxSequence));
     workload.sequence = 1;
   }
-  if (proto.mode() != v1::Workload::MODE_UNSPECIFIED && proto.mode() != v1::Workload::TRAIN) {
-    diagnostics->Error("workload.mode", absl::StrCat("is ", proto.mode(), ", expected TRAIN"));
+  if (proto.mode() < 0 || proto.mode() > v1::Workload::DECODE) {
+    diagnostics->Error("workload.mode",
+                       absl::StrCat("is ", proto.mode(), ", expected TRAIN, PREFILL or DECODE"));
   }
   return workload;
 }
@@ -73,6 +76,14 @@ v1::Scenario ExpandScenario(const v1::Scenario& proto) {
   ResolvePreset(kModelFolder, "model", expanded.mutable_model(), &diagnostics);
   ResolveClusterPresets(expanded.mutable_cluster(), "cluster", &diagnostics);
   ExpandPlan(scenario.plan, expanded.mutable_plan());
+  if (scenario.workload.forward_only()) {
+    v1::Precision* precision = expanded.mutable_plan()->mutable_precision();
+    precision->clear_gradients();
+    precision->clear_reduce();
+    precision->clear_optimizer();
+  } else {
+    expanded.mutable_plan()->mutable_precision()->clear_kv_cache();
+  }
   return expanded;
 }
 

@@ -58,9 +58,10 @@ enum class MemoryBucket : std::uint8_t {
   kLogits,         // what is as wide as the vocabulary: logits, their fp32 softmax, gradients
   kCommunication,  // whole gradients on their way into shards
   kUnsharded,      // parameters as FSDP gathered them
-  kWorkspace       // other operands and results of the running op
+  kWorkspace,      // other operands and results of the running op
+  kKvCache
 };
-inline constexpr int kMemoryBuckets = 8;
+inline constexpr int kMemoryBuckets = 9;
 
 // `bytes` are taken (or given back if negative) when `task` starts or ends.
 struct MemoryEvent {

@@ -160,6 +160,22 @@ void FindShared(const Transformer& transformer, const BlockContext& context, Mod
   }
 }
 
+// The head of prefill: the last position of each sequence, which one of the devices that shard the
+// sequence sends to the others.
+StatusOr<BlockPlan> LowerLastPosition(const Block& head, const BlockContext& context) {
+  Workload workload = *context.workload;
+  workload.sequence = 1;
+  Plan plan = *context.plan;
+  for (std::vector<Rule>* rules : {&plan.rules.compute, &plan.rules.residual}) {
+    std::erase_if(*rules, [](const Rule& rule) { return rule.dim == "T"; });
+  }
+  BlockContext last = context;
+  last.workload = &workload;
+  last.plan = &plan;
+  last.broadcast = Apply(context.plan->rules.residual, {"T"}).dims[0].axes;
+  return LowerBlock(head, last);
+}
+
 }  // namespace
 
 const BlockPlan& ModelPlan::of(int layer) const {
@@ -177,7 +193,9 @@ StatusOr<ModelPlan> LowerModel(const BlockContext& context) {
       {.unfused_attention = context.plan->unfused_attention, .dropout = context.plan->dropout});
   ModelPlan plan;
   ASSIGN_OR_RETURN(plan.embedding, LowerBlock(transformer.embedding, context));
-  ASSIGN_OR_RETURN(plan.head, LowerBlock(transformer.head, context));
+  const bool prefill = context.workload->mode == Workload::Mode::kPrefill;
+  ASSIGN_OR_RETURN(plan.head, prefill ? LowerLastPosition(transformer.head, context)
+                                      : LowerBlock(transformer.head, context));
   for (const Block& kind : transformer.kinds) {
     ASSIGN_OR_RETURN(BlockPlan block, LowerBlock(kind, context));
     plan.kinds.push_back(std::move(block));
@@ -189,7 +207,7 @@ StatusOr<ModelPlan> LowerModel(const BlockContext& context) {
   for (const std::vector<int>& layers : plan.layers) {
     plan.buckets.push_back(MakeBuckets(layers, plan, context));
   }
-  FindShared(transformer, context, &plan);
+  if (!context.workload->forward_only()) FindShared(transformer, context, &plan);
   return plan;
 }
 

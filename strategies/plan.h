@@ -54,6 +54,9 @@ struct Offload {
   bool any() const { return activations > 0 || parameters > 0 || optimizer > 0; }
 };
 
+// How attention sees the whole sequence where T of the queries is sharded.
+enum class ContextMethod { kRing, kAllGather, kUlysses };
+
 struct CollectiveChoice {
   std::string collective, axis, algorithm;  // axis "": every axis
 };
@@ -78,6 +81,10 @@ struct Plan {
   int recompute_layers = -1;  // of each part of the pipeline; -1: all
   Offload offload;
   bool unfused_attention = false, dropout = false;
+  ContextMethod context_method = ContextMethod::kRing;
+  bool context_balanced = true;  // a chunk from the front and one from the back of the sequence
+  // Decode: what shards the sequence of the KV cache (T of one new token cannot be sharded).
+  std::vector<AxisId> cache_axes;
   int prefetch_layers = 1;
   // Gradients that leave once a step: beside the rest of backward, or after it; in transfers of at
   // least this many bytes, 0 for one transfer per block.
@@ -119,8 +126,15 @@ std::vector<AxisId> FindAxes(const Plan& plan, std::string_view name);
 Sharding Spread(const Plan& plan, Sharding sharding, std::string_view dim);
 
 struct Workload {
+  enum class Mode { kTrain, kPrefill, kDecode };
+
   std::int64_t batch = 0;     // sequences of one step
-  std::int64_t sequence = 0;  // tokens of one sequence
+  std::int64_t sequence = 0;  // tokens of one sequence; in decode those of the cache
+  Mode mode = Mode::kTrain;
+
+  bool forward_only() const { return mode != Mode::kTrain; }
+  // Positions of one sequence that the step computes.
+  std::int64_t queries() const { return mode == Mode::kDecode ? 1 : sequence; }
 };
 
 struct Scenario {

@@ -32,6 +32,7 @@ struct Precision {
   Dtype parameters = Dtype::kBf16;   // as stored; never narrower than `activations` outside matmuls
   Dtype gather = Dtype::kBf16;       // parameters on the wire; as `parameters`
   Dtype gradients = Dtype::kFp32, reduce = Dtype::kFp32;
+  Dtype kv_cache = Dtype::kBf16;
   Scaling scaling = Scaling::kTensor;
   std::string optimizer = "adam-fp32";
   double optimizer_bytes = 12;  // state per parameter, master copy included

@@ -75,6 +75,7 @@ void StepEmitter::Resident(int stage) {
           block.gradients * SizeOf(p.gradients).value();
       bytes[Index(static_cast<int>(MemoryBucket::kOptimizer))] +=
           block.optimizer * p.optimizer_bytes - block.host_optimizer.bytes;
+      bytes[Index(static_cast<int>(MemoryBucket::kKvCache))] += block.kv_cache_bytes;
     }
   }
   for (int u = 0; u < builder_.units_of(stage); ++u) {
@@ -124,6 +125,7 @@ Status StepEmitter::Emit() {
     return InvalidInput(absl::StrCat("plan.schedule", plan_.schedule_table.empty() ? "" : "_table",
                                      ": deadlock:", stuck));
   }
+  if (scenario_.workload.forward_only()) return absl::OkStatus();
   for (int s = 0; s < plan_.stages; ++s) RETURN_IF_ERROR(ReduceLate(s));
   RETURN_IF_ERROR(ShareGradients());
   for (int s = 0; s < plan_.stages; ++s) RETURN_IF_ERROR(Update(s));
@@ -383,7 +385,8 @@ Status StepEmitter::End(const Run& run, const Action& action) {
     leave(MemoryBucket::kLogits, logits);
   }
   // The head's backward follows its forward at once; its parameters stay for it.
-  const bool turns = forward && run.where.layer == LastBlock() && plan_.stages == 1;
+  const bool turns = forward && run.where.layer == LastBlock() && plan_.stages == 1 &&
+                     !scenario_.workload.forward_only();
   if (!turns && !plan_.accumulate_unsharded && action.kind != Kind::kBackwardWeight) {
     const double gathered = block.gathers.empty() ? 0 : block.gathered_bytes;
     leave(MemoryBucket::kUnsharded, gathered + block.host_parameters.bytes);

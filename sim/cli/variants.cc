@@ -73,6 +73,7 @@ void AddTrades(const v1::Plan& plan, std::vector<PlanEdit>* edits) {
   } axes[] = {{"data", std::max(1, plan.data())},
               {"fsdp", std::max(1, plan.fsdp())},
               {"tensor", std::max(1, plan.tensor())},
+              {"context", std::max(1, plan.context())},
               {"pipeline", std::max(1, plan.pipeline())}};
   for (const auto& from : axes) {
     for (const auto& to : axes) {

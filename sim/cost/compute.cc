@@ -120,6 +120,15 @@ Time ComputeModel::Attention(const AttentionShape& s, Dtype dtype) const {
       std::max(flops / (fraction * peak), bytes / (c.hbm_fraction * rates_.hbm_rate)));
 }
 
+Time ComputeModel::Fused(Flops flops, Bytes bytes, Dtype dtype) const {
+  const FlopsPerSecond peak = rates_.peak(dtype);
+  if (!calibrated_) return Time::RoundUp(std::max(flops / peak, bytes / rates_.hbm_rate));
+  const ComputeCalibration& c = chip_.calibration;
+  const MatmulCalibration& matmul = c.matmul[static_cast<std::size_t>(dtype)];
+  return Time::RoundUp(matmul.launch + std::max(flops / (matmul.peak_fraction * peak),
+                                                bytes / (c.hbm_fraction * rates_.hbm_rate)));
+}
+
 Time ComputeModel::Elementwise(Bytes bytes) const {
   if (!calibrated_) return Time::RoundUp(bytes / rates_.hbm_rate);
   const ComputeCalibration& c = chip_.calibration;

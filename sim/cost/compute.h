@@ -50,6 +50,9 @@ class ComputeModel {
   // FLOPs, backward twice that (dQ, dK, dV, dP; its recomputation of the scores is inside the
   // measured rate).
   Time Attention(const AttentionShape& shape, Dtype dtype) const;
+  // A kernel that streams `bytes` through HBM and does `flops` on the matrix units beside it, none
+  // of which is measured by itself (attention of one query over a cache).
+  Time Fused(Flops flops, Bytes bytes, Dtype dtype) const;
   // Streams `bytes` through HBM (reads and writes together) in one kernel.
   Time Elementwise(Bytes bytes) const;
 

@@ -43,8 +43,10 @@ Seconds HbmTime(Bytes bytes, const MatmulDevice& device, const MatmulCalibration
 
 Seconds FastestTile(const MatmulShape& shape, const MatmulDevice& device,
                     const MatmulCalibration& c) {
-  const Bytes bytes = shape.batch * ((shape.m * shape.k + shape.k * shape.n) * device.operand +
-                                     shape.m * shape.n * device.result);
+  const Bytes weight = shape.WeightSize(device.operand);
+  const Bytes bytes =
+      shape.batch * (shape.m * shape.k * device.operand + shape.k * shape.n * weight +
+                     shape.m * shape.n * device.result);
   const Seconds memory = HbmTime(bytes, device, c);
   if (!c.choose_tile) {
     return std::max(memory, TileWaves(shape, device, c, {c.tile_m, c.tile_n}, 1));

@@ -24,6 +24,8 @@
 #ifndef MESHSTEP_SIM_COST_MATMUL_H_
 #define MESHSTEP_SIM_COST_MATMUL_H_
 
+#include <algorithm>
+
 #include "sim/base/dtype.h"
 #include "sim/base/units.h"
 #include "topologies/chip.h"
@@ -34,10 +36,16 @@ namespace meshstep {
 // not divide.
 struct MatmulShape {
   double batch = 1, m = 1, n = 1, k = 1;
+  // Of one element of B in HBM where it is stored narrower than its type and widened inside the
+  // kernel; 0: as its type.
+  Bytes weight = {};
   Flops flops() const { return Flops(2 * batch * m * n * k); }
   // Operands and result, each once. result: one element.
   Bytes bytes(Dtype operand, Bytes result) const {
-    return batch * ((m * k + k * n) * SizeOf(operand) + m * n * result);
+    return batch * (m * k * SizeOf(operand) + k * n * WeightSize(SizeOf(operand)) + m * n * result);
+  }
+  Bytes WeightSize(Bytes element) const {
+    return weight > Bytes(0) ? std::min(weight, element) : element;
   }
 };
 

@@ -163,16 +163,19 @@ std::string MemorySection(const StepGraph& step, const Run& run, const v1::Simul
                           FormatSeconds(memory.peak_time_s()), ": ", memory.peak_task(), "."));
   out +=
       Both([&](double w) { return MemoryChart(step, run, unit, capacity, memory.peak_task(), w); });
-  out += Key({{"parameters", "parameters"},
-              {"gradients", "gradients"},
-              {"optimizer", "optimizer state"},
-              {"activations", "activations"},
-              {"logits", "logits"},
-              {"buffers", "gradients on their way into shards"},
-              {"unsharded", "gathered parameters"},
-              {"workspace", "workspace"}});
+  std::vector<std::pair<std::string, std::string>> key = {
+      {"parameters", "parameters"},
+      {"gradients", "gradients"},
+      {"optimizer", "optimizer state"},
+      {"activations", "activations"},
+      {"logits", "logits"},
+      {"buffers", "gradients on their way into shards"},
+      {"unsharded", "gathered parameters"},
+      {"workspace", "workspace"}};
+  if (report.has_kv_cache_bytes()) key.emplace_back("kv-cache", "KV cache");
+  out += Key(key);
   const v1::MemoryDetail& detail = memory.memory_detail();
-  const std::vector<Row> rows = {
+  std::vector<Row> rows = {
       {"at the peak", "bytes"},
       {"parameters", FormatBytes(static_cast<double>(memory.parameters_bytes()))},
       {"gradients", FormatBytes(static_cast<double>(memory.gradients_bytes()))},
@@ -184,8 +187,12 @@ std::string MemorySection(const StepGraph& step, const Run& run, const v1::Simul
       {"gathered parameters",
        FormatBytes(static_cast<double>(detail.unsharded_parameters_bytes()))},
       {"workspace", FormatBytes(static_cast<double>(detail.kernel_bytes()))},
+      {"KV cache", FormatBytes(static_cast<double>(memory.kv_cache_bytes()))},
       {"together", FormatBytes(static_cast<double>(memory.peak_bytes()))},
       {"capacity", FormatBytes(capacity)}};
+  if (!report.has_kv_cache_bytes()) {
+    std::erase_if(rows, [](const Row& row) { return row.front() == "KV cache"; });
+  }
   return out + Folded("As a table", Table(rows));
 }
 

@@ -36,12 +36,12 @@ text.in{fill:#fff;font-weight:600}
 .axis{stroke:var(--soft);stroke-width:1}.grid{stroke:var(--line);stroke-width:1}
 .roof{stroke:var(--ink);stroke-width:1.5;fill:none}.limit{stroke:var(--red);stroke-width:1.5;stroke-dasharray:6 4}
 .idle{fill:var(--idle)}.heat{fill:var(--red)}.frame{fill:none;stroke:var(--line)}
-.compute,.backward,.parameters{fill:var(--blue)}.forward,.gradients{fill:var(--sky)}
+.compute,.backward,.parameters{fill:var(--blue)}.forward,.gradients,.kv-cache{fill:var(--sky)}
 .optimizer,.update{fill:var(--green)}.bubble,.activations{fill:var(--orange)}
 .logits{fill:var(--red)}.buffers{fill:var(--grey)}.unsharded{fill:var(--ink)}
 .recompute,.workspace{fill:var(--pink)}.exposed,.communication,.slower{fill:var(--red)}
 .other{fill:var(--grey)}.faster{fill:var(--green)}
-.b-compute,.b-backward,.b-parameters{background:var(--blue)}.b-forward,.b-gradients{background:var(--sky)}
+.b-compute,.b-backward,.b-parameters{background:var(--blue)}.b-forward,.b-gradients,.b-kv-cache{background:var(--sky)}
 .b-optimizer{background:var(--green)}.b-bubble,.b-activations{background:var(--orange)}
 .b-logits{background:var(--red)}.b-buffers{background:var(--grey)}.b-unsharded{background:var(--ink)}
 .b-recompute,.b-workspace{background:var(--pink)}.b-exposed,.b-communication{background:var(--red)}

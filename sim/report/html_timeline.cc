@@ -151,6 +151,7 @@ void DrawBuckets(const std::vector<MemoryPoint>& column, double left, HeightOf y
       above[c] += bytes;
       most = std::max(most, bytes);
     }
+    if (most == 0) continue;
     // Along the upper edge to the right and back along the lower one.
     std::string path = absl::StrCat("M", SvgNumber(left), " ", SvgNumber(y_of(above.front())));
     const auto edge = [&](const std::vector<double>& level, std::size_t c, std::size_t to) {

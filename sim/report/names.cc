@@ -34,6 +34,8 @@ std::string_view NameOf(MemoryBucket bucket) {
       return "unsharded";
     case MemoryBucket::kWorkspace:
       return "workspace";
+    case MemoryBucket::kKvCache:
+      return "kv-cache";
   }
   return "";
 }

@@ -1,6 +1,7 @@
 #include "sim/report/report.h"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <set>
 #include <string>
@@ -30,23 +31,45 @@ struct StepCounts {
   Flops least;           // without what is masked
   Flops six_nd;
   double parameters = 0;  // a tied table once
+  // Forward only: elements that are read at least, and the KV cache of the batch.
+  double read_parameters = 0, kv_cache_bytes = 0;
 };
 
 StepCounts CountStep(const Scenario& scenario) {
-  const auto sequence = static_cast<double>(scenario.workload.sequence);
+  const Workload& workload = scenario.workload;
+  const auto sequence = static_cast<double>(workload.sequence);
+  const auto queries = static_cast<double>(workload.queries());
   const bool unfused = scenario.plan.unfused_attention;
-  const ModelArithmetic arithmetic(scenario.model,
-                                   {.batch = static_cast<double>(scenario.workload.batch),
-                                    .queries = sequence,
-                                    .keys = sequence},
-                                   {.unfused_attention = unfused, .dropout = scenario.plan.dropout},
-                                   SizeOf(scenario.plan.precision.activations).value());
+  const ModelArithmetic arithmetic(
+      scenario.model,
+      {.batch = static_cast<double>(workload.batch), .queries = queries, .keys = sequence},
+      {.unfused_attention = unfused, .dropout = scenario.plan.dropout},
+      SizeOf(scenario.plan.precision.activations).value());
+  const double passes = workload.forward_only() ? 1 : kTraining;
+  const auto flops = [&](Square square) {
+    const FlopCounts forward = arithmetic.Forward(square);
+    double total = forward.total();
+    // Only the last position has logits, and no token beyond the next is predicted.
+    if (workload.forward_only()) total -= forward.prediction;
+    if (workload.mode == Workload::Mode::kPrefill) total -= forward.head * (1 - 1 / queries);
+    return Flops(passes * total);
+  };
   StepCounts counts;
-  counts.least = Flops(kTraining * arithmetic.Forward(Square::kMasked).total());
-  counts.full_attention = Flops(kTraining * arithmetic.Forward(Square::kFull).total());
+  counts.least = flops(Square::kMasked);
+  counts.full_attention = flops(Square::kFull);
   counts.model = unfused ? counts.full_attention : counts.least;
-  counts.six_nd = Flops(arithmetic.Model6ND());
-  counts.parameters = arithmetic.Parameters().total;
+  counts.six_nd = Flops(arithmetic.Model6ND() * passes / kTraining);
+  const ParameterCounts parameters = arithmetic.Parameters();
+  counts.parameters = parameters.total;
+  // Lookups read the rows of the tokens only.
+  const bool tied = scenario.model.tied_embeddings;
+  counts.read_parameters =
+      parameters.active - parameters.position - (tied ? 0 : parameters.embedding);
+  if (workload.forward_only()) {
+    counts.kv_cache_bytes =
+        static_cast<double>(workload.batch) *
+        arithmetic.KvBytesPerSequence(sequence, SizeOf(scenario.plan.precision.kv_cache).value());
+  }
   return counts;
 }
 
@@ -60,8 +83,11 @@ std::string Describe(const Scenario& scenario) {
     if (size > 1) axes.push_back(absl::StrCat(name, " ", size));
   }
   if (!axes.empty()) absl::StrAppend(&text, ": ", absl::StrJoin(axes, ", "));
-  absl::StrAppend(&text, "; ", FormatCount(scenario.workload.batch), " sequences of ",
-                  FormatCount(scenario.workload.sequence), " tokens");
+  const Workload& workload = scenario.workload;
+  const bool decode = workload.mode == Workload::Mode::kDecode;
+  absl::StrAppend(&text, "; ", decode ? "one token each of " : "", FormatCount(workload.batch),
+                  workload.mode == Workload::Mode::kPrefill ? " prompts of " : " sequences of ",
+                  FormatCount(workload.sequence), decode ? " cached tokens" : " tokens");
   if (scenario.plan.micro_batches > 1) {
     absl::StrAppend(&text, " in ", FormatCount(scenario.plan.micro_batches), " micro-batches");
   }
@@ -86,7 +112,7 @@ std::string DescribeTask(const StepGraph& step, TaskId task, int layers) {
 void AddThroughput(const Scenario& scenario, const StepGraph& step, const StepCounts& counts,
                    v1::SimulateReport* report) {
   const double tokens = static_cast<double>(scenario.workload.batch) *
-                        static_cast<double>(scenario.workload.sequence);
+                        static_cast<double>(scenario.workload.queries());
   const double chips = static_cast<double>(report->chips());
   const double seconds = report->step_time_s();
   report->set_tokens_per_s(tokens / seconds);
@@ -110,8 +136,12 @@ void AddLowerBound(const Scenario& scenario, const StepCounts& counts, v1::Simul
   const double chips = static_cast<double>(report->chips());
   // Whatever the sharding, every element of the state is read and written and every parameter
   // written by some chip.
-  const double bytes =
+  double bytes =
       counts.parameters * (2 * precision.optimizer_bytes + SizeOf(precision.parameters).value());
+  if (scenario.workload.forward_only()) {
+    const Bytes element = std::min(SizeOf(precision.parameters), SizeOf(precision.compute));
+    bytes = counts.read_parameters * element.value() + counts.kv_cache_bytes;
+  }
   v1::LowerBound* bound = report->mutable_lower_bound_detail();
   bound->set_compute_s(counts.least.value() / (chips * rates.peak(precision.compute).value()));
   bound->set_hbm_s(bytes / (chips * rates.hbm_rate.value()));
@@ -202,6 +232,7 @@ v1::Memory MemoryOf(const Scenario& scenario, const StepGraph& step, const Memor
   detail->set_communication_bytes(at(MemoryBucket::kCommunication));
   detail->set_unsharded_parameters_bytes(at(MemoryBucket::kUnsharded));
   detail->set_kernel_bytes(at(MemoryBucket::kWorkspace));
+  memory.set_kv_cache_bytes(at(MemoryBucket::kKvCache));
   memory.set_peak_bytes(peak.point.total());
   const Chip& chip = scenario.cluster.chip;
   memory.set_capacity_bytes(static_cast<std::int64_t>(chip.datasheet.hbm.value()) /
@@ -243,6 +274,21 @@ void AddMemory(const Scenario& scenario, const StepGraph& step, const Run& run,
   }
 }
 
+void AddInference(const Scenario& scenario, const StepGraph& step, v1::SimulateReport* report) {
+  if (!scenario.workload.forward_only()) return;
+  double bytes = 0;
+  for (std::size_t u = 0; u < step.units.size(); ++u) {
+    bytes += static_cast<double>(step.units[u].devices) *
+             step.resident[u][static_cast<std::size_t>(MemoryBucket::kKvCache)];
+  }
+  report->set_kv_cache_bytes(std::llround(bytes));
+  if (scenario.workload.mode == Workload::Mode::kDecode) {
+    report->set_time_per_token_s(report->step_time_s());
+  } else {
+    report->set_time_to_first_token_s(report->step_time_s());
+  }
+}
+
 }  // namespace
 
 v1::SimulateReport MakeReport(const Scenario& scenario, const StepGraph& step, const Run& run,
@@ -260,6 +306,7 @@ v1::SimulateReport MakeReport(const Scenario& scenario, const StepGraph& step, c
   AddBreakdown(step, breakdown, &report);
   AddCommunication(scenario, step, breakdown, &report);
   AddMemory(scenario, step, run, breakdown, &report);
+  AddInference(scenario, step, &report);
   v1::Simulation* simulation = report.mutable_simulation();
   simulation->set_device_classes(static_cast<std::int64_t>(step.units.size()));
   simulation->set_tasks(step.graph.tasks());

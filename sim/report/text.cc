@@ -35,18 +35,21 @@ std::string Heading(const std::string& text, const TextStyle& style) {
 std::string Summary(const v1::SimulateReport& r) {
   std::vector<std::string> other = {
       absl::StrCat("full attention ", FormatPercent(r.mfu_full_attention())),
-      absl::StrCat("6ND ", FormatPercent(r.mfu_6nd())),
+      absl::StrCat(r.has_kv_cache_bytes() ? "2ND " : "6ND ", FormatPercent(r.mfu_6nd())),
       absl::StrCat("hardware (HFU) ", FormatPercent(r.hfu()))};
   const double chip_flops = r.flops().model() / r.step_time_s() /
                             static_cast<double>(std::max<std::int64_t>(1, r.chips()));
-  const Rows rows = {
-      {"step time", FormatSeconds(r.step_time_s()),
-       absl::StrCat(r.fidelity(), "; no plan here takes less than ",
-                    FormatSeconds(r.lower_bound_s()))},
-      {"throughput", FormatNumber(r.tokens_per_s_per_chip(), 4), "tokens/s per chip"},
-      {"", FormatNumber(r.tokens_per_s(), 4), "tokens/s"},
-      {"MFU", FormatPercent(r.mfu()), absl::StrJoin(other, ", ")},
-      {"", FormatFlopRate(chip_flops), "per chip"}};
+  Rows rows = {{"step time", FormatSeconds(r.step_time_s()),
+                absl::StrCat(r.fidelity(), "; no plan here takes less than ",
+                             FormatSeconds(r.lower_bound_s()))},
+               {"throughput", FormatNumber(r.tokens_per_s_per_chip(), 4), "tokens/s per chip"},
+               {"", FormatNumber(r.tokens_per_s(), 4), "tokens/s"},
+               {"MFU", FormatPercent(r.mfu()), absl::StrJoin(other, ", ")},
+               {"", FormatFlopRate(chip_flops), "per chip"}};
+  if (r.has_kv_cache_bytes()) {
+    rows.push_back({"KV cache", FormatBytes(static_cast<double>(r.kv_cache_bytes())),
+                    "of all sequences on all chips"});
+  }
   return FormatTable(rows, "<><", kIndent);
 }
 
@@ -141,8 +144,12 @@ std::string MemoryTable(const v1::SimulateReport& r, const TextStyle& style) {
         {name, FormatBytes(size), FormatPercent(size / capacity), Bar(size / capacity, kBarWidth)});
   };
   add("parameters", m.parameters_bytes());
-  add("gradients", m.gradients_bytes());
-  add("optimizer", m.optimizer_bytes());
+  if (r.has_kv_cache_bytes()) {
+    add("KV cache", m.kv_cache_bytes());
+  } else {
+    add("gradients", m.gradients_bytes());
+    add("optimizer", m.optimizer_bytes());
+  }
   add("activations", m.activations_bytes());
   add("workspace", m.workspace_bytes());
   add("peak", m.peak_bytes());

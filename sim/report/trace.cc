@@ -177,7 +177,12 @@ void Tracer::MemoryCounters() {
   for (std::size_t u = 0; u < step_.units.size(); ++u) {
     std::array<int, kMemoryBuckets + 1> track;
     const int process = static_cast<int>(u) + 1;
+    const auto has = [&](std::size_t b) {
+      constexpr auto kKvCache = static_cast<std::size_t>(MemoryBucket::kKvCache);
+      return b != kKvCache || step_.resident[u][b] > 0;
+    };
     for (std::size_t b = 0; b <= kTotal; ++b) {
+      if (!has(b)) continue;
       track[b] = NewTrack();
       const std::string what =
           b == kTotal ? "in use" : std::string(NameOf(static_cast<MemoryBucket>(b)));
@@ -185,6 +190,7 @@ void Tracer::MemoryCounters() {
     }
     const std::vector<MemoryPoint> curve = MemoryCurve(step_, run_, static_cast<std::int32_t>(u));
     for (std::size_t b = 0; b <= kTotal; ++b) {
+      if (!has(b)) continue;
       std::int64_t last = -1;
       for (const MemoryPoint& point : curve) {
         const std::int64_t bytes = b == kTotal ? point.total() : point.bytes[b];

@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "strategies/ops/attention_kernel.h"
 #include "strategies/ops/composite.h"
 
 namespace meshstep {
@@ -14,7 +15,72 @@ double VisibleFraction(const Op& op, double sequence, bool unfused) {
   return op.causal ? w * (1 - w / 2) : std::min(1.0, 2 * w - w * w);
 }
 
-AttentionShape ShapeOf(const Op& op, const PassBuilder& pass, bool backward) {
+// Keys and values are needed at every position.
+Sharding WholeSequence(Sharding sharding) {
+  const int at = sharding.Find("T");
+  sharding.dims[static_cast<std::size_t>(at)].axes.clear();
+  return sharding;
+}
+
+// Unfused kernels also stream the square of scores through HBM: write scores, read and write
+// softmax, read for AV.
+Bytes Square(const AttentionShape& shape, const BlockContext& context) {
+  const double square = shape.batch * shape.heads * shape.queries * shape.keys;
+  return 4 * square * SizeOf(context.plan->precision.activations);
+}
+
+// A rank's queries with all keys.
+KernelCost CostWithAllKeys(const Op& op, const PassBuilder& pass, bool backward) {
+  const BlockContext& context = pass.context();
+  AttentionShape shape = LocalShape(op, pass, backward);
+  const SequenceSplit split = SplitOf(op, pass);
+  if (split.ranks == 1) {
+    shape.visible = VisibleFraction(op, split.length, split.square);
+    return CostOf(shape, context);
+  }
+  KernelCost cost;
+  for (int rank = 0; rank < split.ranks; ++rank) {
+    const AttentionWork work = split.WithAll(rank);
+    shape.keys = work.keys;
+    shape.visible = work.pairs / (shape.queries * shape.keys);
+    const KernelCost one = CostOf(shape, context);
+    cost.time = std::max(cost.time, one.time);
+    cost.hbm_bytes = std::max(cost.hbm_bytes, one.hbm_bytes);
+    cost.flops += one.flops / split.ranks;
+  }
+  return cost;
+}
+
+bool IsRing(const Op& op, const PassBuilder& pass) {
+  return pass.context().plan->context_method == ContextMethod::kRing &&
+         !SequenceAxes(op, pass).empty();
+}
+
+bool IsUlysses(const Op& op, const PassBuilder& pass) {
+  return pass.context().plan->context_method == ContextMethod::kUlysses &&
+         !SequenceAxes(op, pass).empty();
+}
+
+}  // namespace
+
+std::vector<AxisId> SequenceAxes(const Op& op, const PassBuilder& pass) {
+  const Sharding q = pass.Used(op.inputs[0]);
+  return q.dims[static_cast<std::size_t>(q.Find("T"))].axes;
+}
+
+SequenceSplit SplitOf(const Op& op, const PassBuilder& pass) {
+  const BlockContext& context = pass.context();
+  SequenceSplit split;
+  split.length = context.DimSize("T");
+  for (const AxisId axis : SequenceAxes(op, pass)) split.ranks *= context.plan->axis_size(axis);
+  split.balanced = context.plan->context_balanced;
+  split.causal = op.causal;
+  split.window = op.window < split.length ? op.window : 0;
+  split.square = context.plan->unfused_attention;
+  return split;
+}
+
+AttentionShape LocalShape(const Op& op, const PassBuilder& pass, bool backward) {
   const BlockContext& context = pass.context();
   const Sharding q = pass.Used(op.inputs[0]);
   const Sharding k = pass.Used(op.inputs[1]);
@@ -33,37 +99,24 @@ AttentionShape ShapeOf(const Op& op, const PassBuilder& pass, bool backward) {
   shape.keys = context.DimSize("T");
   shape.head_dim = context.DimSize("H");
   shape.value_dim = context.DimSize(pass.DimsOf(op.inputs[2]).back());
-  shape.visible = VisibleFraction(op, shape.keys, context.plan->unfused_attention);
   shape.backward = backward;
   return shape;
 }
 
-// Keys and values are needed at every position.
-Sharding WholeSequence(Sharding sharding) {
-  const int at = sharding.Find("T");
-  sharding.dims[static_cast<std::size_t>(at)].axes.clear();
-  return sharding;
+KernelCost CostOf(const AttentionShape& shape, const BlockContext& context) {
+  const Dtype dtype = context.plan->precision.activations;
+  KernelCost cost{context.compute->Attention(shape, dtype), ComputeModel::AttentionFlops(shape),
+                  ComputeModel::AttentionBytes(shape, dtype)};
+  if (context.plan->unfused_attention) {
+    cost.time += context.compute->Elementwise(Square(shape, context));
+    cost.hbm_bytes += Square(shape, context);
+  }
+  return cost;
 }
 
-// Unfused kernels also stream the square of scores through HBM: write scores, read and write
-// softmax, read for AV.
-Bytes Square(const AttentionShape& shape, const BlockContext& context) {
-  const double square = shape.batch * shape.heads * shape.queries * shape.keys;
-  return 4 * square * SizeOf(context.plan->precision.activations);
+double UsedBytes(ArrayId array, const PassBuilder& pass) {
+  return pass.LocalBytes(array, pass.Used(array));
 }
-
-Time KernelTime(const AttentionShape& shape, const BlockContext& context) {
-  Time time = context.compute->Attention(shape, context.plan->precision.activations);
-  if (context.plan->unfused_attention) time += context.compute->Elementwise(Square(shape, context));
-  return time;
-}
-
-Bytes KernelBytes(const AttentionShape& shape, const BlockContext& context) {
-  const Bytes fused = ComputeModel::AttentionBytes(shape, context.plan->precision.activations);
-  return context.plan->unfused_attention ? fused + Square(shape, context) : fused;
-}
-
-}  // namespace
 
 Flops AttentionModelFlops(const Op& op, const Model& model, double batch, double sequence,
                           bool unfused, bool full) {
@@ -77,7 +130,32 @@ Flops AttentionModelFlops(const Op& op, const Model& model, double batch, double
   return ComputeModel::AttentionFlops(shape);
 }
 
+double AttentionBuffers(const Op& op, const PassBuilder& pass) {
+  const std::vector<AxisId> axes = SequenceAxes(op, pass);
+  if (axes.empty()) return 0;
+  const double kv = UsedBytes(op.inputs[1], pass) + UsedBytes(op.inputs[2], pass);
+  // With their gradients.
+  const double arrays = pass.context().workload->forward_only() ? 1 : 2;
+  if (IsRing(op, pass)) {
+    // One buffer in use and one that fills, beside the rank's own; outputs or, in backward, the
+    // gradients of queries add up in fp32.
+    const ArrayId out = op.outputs[0];
+    return 2 * arrays * kv +
+           UsedBytes(out, pass) * kAccumulatorBytes / pass.ElementBytes({out, false});
+  }
+  if (!IsUlysses(op, pass)) return arrays * SplitOf(op, pass).ranks * kv;
+  const double heads = UsedBytes(op.inputs[0], pass) + UsedBytes(op.outputs[0], pass);
+  return heads + KvReplicas(op, pass) * kv;
+}
+
+// Keys and values of the whole sequence are gathered (Llama 3, arXiv 2407.21783 §3.3.2) unless they
+// are there.
 Status AttentionForward(const Op& op, PassBuilder* pass) {
+  const Workload& workload = *pass->context().workload;
+  if (workload.forward_only()) RETURN_IF_ERROR(CacheForward(op, pass));
+  if (workload.mode == Workload::Mode::kDecode) return DecodeAttention(op, pass);
+  if (IsRing(op, *pass)) return RingForward(op, pass);
+  if (IsUlysses(op, *pass)) return UlyssesForward(op, pass);
   std::vector<int> after;
   for (std::size_t i = 0; i < op.inputs.size(); ++i) {
     const Sharding used = pass->Used(op.inputs[i]);
@@ -85,10 +163,8 @@ Status AttentionForward(const Op& op, PassBuilder* pass) {
                      pass->Bring({op.inputs[i], false}, i == 0 ? used : WholeSequence(used)));
     after.push_back(step);
   }
-  const AttentionShape shape = ShapeOf(op, *pass, false);
-  const int step = pass->Compute(op.name, KernelTime(shape, pass->context()),
-                                 ComputeModel::AttentionFlops(shape), after, false,
-                                 KernelBytes(shape, pass->context()));
+  const KernelCost cost = CostWithAllKeys(op, *pass, false);
+  const int step = pass->Compute(op.name, cost.time, cost.flops, after, false, cost.hbm_bytes);
   for (const ArrayId output : op.outputs) {
     RETURN_IF_ERROR(pass->Finish({output, false}, pass->Used(output), step));
   }
@@ -96,6 +172,8 @@ Status AttentionForward(const Op& op, PassBuilder* pass) {
 }
 
 Status AttentionBackward(const Op& op, PassBuilder* pass) {
+  if (IsRing(op, *pass)) return RingBackward(op, pass);
+  if (IsUlysses(op, *pass)) return UlyssesBackward(op, pass);
   ASSIGN_OR_RETURN(const int incoming,
                    pass->Bring({op.outputs[0], true}, pass->Used(op.outputs[0])));
   std::vector<int> after = {incoming};
@@ -104,10 +182,9 @@ Status AttentionBackward(const Op& op, PassBuilder* pass) {
                      pass->Bring({op.inputs[i], false}, WholeSequence(pass->Used(op.inputs[i]))));
     after.push_back(step);
   }
-  const AttentionShape shape = ShapeOf(op, *pass, true);
-  const int step = pass->Compute(op.name + " backward", KernelTime(shape, pass->context()),
-                                 ComputeModel::AttentionFlops(shape), after, false,
-                                 KernelBytes(shape, pass->context()));
+  const KernelCost cost = CostWithAllKeys(op, *pass, true);
+  const int step =
+      pass->Compute(op.name + " backward", cost.time, cost.flops, after, false, cost.hbm_bytes);
   for (std::size_t i = 0; i < 3; ++i) {
     Sharding natural = pass->Used(op.inputs[i]);
     if (i > 0) {

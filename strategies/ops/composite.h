@@ -9,9 +9,19 @@
 namespace meshstep {
 
 // Attention over whole sequences: q[B,T,N,H], k[B,T,K,H], v[B,T,K,H] -> o[B,T,N,H], one fused
-// kernel.
+// kernel. Where T of q is sharded, the plan's context method says how a rank sees all keys.
 Status AttentionForward(const Op& op, PassBuilder* pass);
 Status AttentionBackward(const Op& op, PassBuilder* pass);
+// Bytes that it needs besides its operands where the sequence is sharded: keys and values that are
+// gathered or go round and their gradients, what all-to-alls send.
+double AttentionBuffers(const Op& op, const PassBuilder& pass);
+
+// Prefill: keys and values go into the cache. Decode: one query per sequence reads the cache, whose
+// sequence the plan's cache axes shard; partial outputs are joined by the log-sum-exp of each.
+Status CacheForward(const Op& op, PassBuilder* pass);
+Status DecodeAttention(const Op& op, PassBuilder* pass);
+// Bytes of the cache of this op on one device, all sequences of the replica.
+double KvCacheBytes(const Op& op, const PassBuilder& pass);
 // Forward FLOPs of the whole op (not per device): `full` counts the T × T square.
 Flops AttentionModelFlops(const Op& op, const Model& model, double batch, double sequence,
                           bool unfused, bool full);
@@ -38,6 +48,9 @@ Status EmbeddingBackward(const Op& op, PassBuilder* pass);
 // all-reduced in fp32 over the axes that shard V.
 Status LossForward(const Op& op, PassBuilder* pass);
 Status LossBackward(const Op& op, PassBuilder* pass);
+// Instead of the loss in a step that is forward only: each shard of the vocabulary reads its logits
+// and offers its best token, and the offers (value and id) are gathered.
+Status SampleForward(const Op& op, PassBuilder* pass);
 
 }  // namespace meshstep
 

@@ -4,10 +4,12 @@ namespace meshstep {
 namespace {
 
 constexpr double kFp32Bytes = 4;
+constexpr double kOfferBytes = 8;  // fp32 value, int32 id
 
 }  // namespace
 
 Status LossForward(const Op& op, PassBuilder* pass) {
+  if (pass->context().workload->forward_only()) return SampleForward(op, pass);
   const ArrayId logits = op.inputs[0];
   const Sharding used = pass->Used(logits);
   ASSIGN_OR_RETURN(int step, pass->Bring({logits, false}, used));
@@ -30,6 +32,25 @@ Status LossForward(const Op& op, PassBuilder* pass) {
     step = pass->Transfer(what, Collective::kAllReduce, axes, row_bytes, {step});
   }
   pass->Compute("softmax", compute.Elementwise(read + write), Flops(), {step}, false, read + write);
+  return absl::OkStatus();
+}
+
+Status SampleForward(const Op& op, PassBuilder* pass) {
+  const ArrayId logits = op.inputs[0];
+  Sharding used = pass->Used(logits);
+  ASSIGN_OR_RETURN(const int step, pass->Bring({logits, false}, used));
+  const Bytes read(pass->LocalBytes(logits, used));
+  const int best = pass->Compute("sample", pass->context().compute->Elementwise(read), Flops(),
+                                 {step}, false, read);
+  const int v = used.Find("V");
+  CHECK_GE(v, 0) << "logits without a vocabulary ";
+  const std::vector<AxisId> axes = used.dims[static_cast<std::size_t>(v)].axes;
+  if (axes.empty()) return absl::OkStatus();
+  double offers = 1;
+  for (const AxisId axis : axes) offers *= pass->context().plan->axis_size(axis);
+  used.dims.erase(used.dims.begin() + v);
+  pass->Transfer("best tokens", Collective::kAllGather, axes,
+                 offers * pass->context().LocalElements(used) * kOfferBytes, {best});
   return absl::OkStatus();
 }
 

@@ -37,6 +37,12 @@ void AddExpertRules(const ExpertAxes& axes, Rules* rules);
 // Latent attention: its ranks are stored over the axes that store D.
 void AddLatentRules(Rules* rules);
 
+// Context parallelism: the sequence over `axis` in every op, and outside them.
+void AddContextRules(AxisId axis, Rules* rules);
+// What FSDP and ZeRO store over their axes is stored over `axis` too, as torchtitan and Megatron
+// do. Comes after the rules of those, so that `axis` is the minor one.
+void AddContextStorageRules(AxisId axis, bool shards_parameters, int zero_stage, Rules* rules);
+
 // Storage of parameters over `axis` along the first dimension that is there: D, else any.
 void AddStorageRules(AxisId axis, std::vector<Rule>* rules);
 

@@ -51,9 +51,9 @@ std::string RandomExperts(int ranks, std::mt19937* random) {
                       (*random)() % 2 == 0 ? " capacity_factor: 1.5" : "");
 }
 
-// A random factorisation of n into four degrees.
+// A random factorisation of n into five degrees.
 std::string RandomPlan(int devices, bool routed, std::mt19937* random) {
-  int degree[4] = {1, 1, 1, 1};
+  int degree[5] = {1, 1, 1, 1, 1};
   const auto pick = [&](int n) { return static_cast<int>((*random)() % static_cast<unsigned>(n)); };
   int left = devices;
   for (int prime = 2; left > 1; ++prime) {
@@ -61,9 +61,10 @@ std::string RandomPlan(int devices, bool routed, std::mt19937* random) {
       left /= prime;
       // Tensor parallelism divides 8 heads; the pipeline has at most 4 stages.
       while (true) {
-        const int d = pick(4);
+        const int d = pick(5);
         if (d == 2 && (8 % (degree[2] * prime) != 0)) continue;
         if (d == 3 && degree[3] * prime > 4) continue;
+        if (d == 4 && degree[4] * prime > 8) continue;
         degree[d] *= prime;
         break;
       }
@@ -73,8 +74,11 @@ std::string RandomPlan(int devices, bool routed, std::mt19937* random) {
   const int zero = pick(3);
   std::string plan = absl::StrCat(
       "data: ", degree[0], " fsdp: ", degree[1], " tensor: ", degree[2], " pipeline: ", degree[3],
-      " sequence_parallel: ", pick(2), " recompute: '", recompute[pick(4)], "' zero_stage: ", zero,
-      " prefetch_layers: ", pick(3), " accumulate_unsharded: ", pick(2));
+      " context: ", degree[4], " sequence_parallel: ", pick(2), " recompute: '", recompute[pick(4)],
+      "' zero_stage: ", zero, " prefetch_layers: ", pick(3), " accumulate_unsharded: ", pick(2));
+  const char* methods[] = {"ring", "all-gather", "ulysses"};
+  absl::StrAppend(&plan, " context_method: '", methods[pick(3)],
+                  "' context_load_balanced: ", pick(2));
   const char* precision[] = {"compute: 'fp8' scaling: 'block'", "compute: 'int8'",
                              "compute: 'int8' gather: 'bf16' parameters: 'fp32'"};
   if (const int p = pick(9); p < 3) absl::StrAppend(&plan, " precision { ", precision[p], " }");
@@ -93,7 +97,7 @@ std::string RandomPlan(int devices, bool routed, std::mt19937* random) {
   if (routed) absl::StrAppend(&plan, RandomExperts(devices / degree[3], random));
   return absl::StrCat(
       "workload { global_batch_sequences: ", replicas * micro * 4 * (1 + pick(2)) * 3,
-      " sequence_length: 256 } plan { ", plan, " }");
+      " sequence_length: 1152 } plan { ", plan, " }");
 }
 
 StatusOr<Run> RunScenario(const Scenario& scenario, Fidelity fidelity, bool unfolded) {
@@ -101,33 +105,66 @@ StatusOr<Run> RunScenario(const Scenario& scenario, Fidelity fidelity, bool unfo
   return Simulate(step.graph, step.Names());
 }
 
+// Of a random plan on a random cluster; nothing if the plan does not go.
+v1::Scenario RandomScenario(bool routed, std::mt19937* random) {
+  const Shape& shape = kShapes[(*random)() % std::size(kShapes)];
+  const std::string text = absl::StrCat(
+      "model { name: 'toy' layers: 8 hidden: 512 heads: 8 kv_heads: 4 ffn: 1152 vocab: 1000 "
+      "gated_mlp: true ",
+      routed ? kRouted : "sliding_window: 300 global_layer_period: 2 ", "} cluster { ",
+      shape.cluster, " } ", RandomPlan(shape.devices, routed, random));
+  v1::Scenario proto;
+  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &proto)) << text;
+  return proto;
+}
+
+// False if the plan does not go (interleaving needs micro-batches in groups of stages).
+bool Compare(const v1::Scenario& proto, Fidelity fidelity) {
+  Diagnostics diagnostics;
+  const Scenario scenario = LoadScenario(proto, &diagnostics);
+  if (!diagnostics.ok()) return false;
+  const StatusOr<meshstep::Run> folded = RunScenario(scenario, fidelity, false);
+  const StatusOr<meshstep::Run> unfolded = RunScenario(scenario, fidelity, true);
+  EXPECT_EQ(folded.ok(), unfolded.ok()) << proto.ShortDebugString() << "\n"
+                                        << folded.status() << unfolded.status();
+  if (!folded.ok() || !unfolded.ok()) return false;
+  EXPECT_EQ(folded->makespan.ps(), unfolded->makespan.ps()) << proto.ShortDebugString();
+  return true;
+}
+
+Fidelity FidelityOf(int round) { return round % 2 == 0 ? Fidelity::kIdeal : Fidelity::kCalibrated; }
+
 TEST(Folding, EqualsEveryDeviceAndLink) {
   std::mt19937 random(7);
-  int compared = 0;
-  int routed_compared = 0;
-  for (int round = 0; round < 200; ++round) {
-    const Shape& shape = kShapes[random() % std::size(kShapes)];
-    const bool routed = round >= 120;
-    const std::string text = absl::StrCat(
-        "model { name: 'toy' layers: 8 hidden: 512 heads: 8 kv_heads: 4 ffn: 1152 vocab: 1000 "
-        "gated_mlp: true ",
-        routed ? kRouted : "", "} cluster { ", shape.cluster, " } ",
-        RandomPlan(shape.devices, routed, &random));
-    v1::Scenario proto;
-    ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &proto)) << text;
-    Diagnostics diagnostics;
-    const Scenario scenario = LoadScenario(proto, &diagnostics);
-    if (!diagnostics.ok()) continue;  // e.g. interleaving needs micro-batches in groups of stages
-    const Fidelity fidelity = round % 2 == 0 ? Fidelity::kIdeal : Fidelity::kCalibrated;
-    const StatusOr<meshstep::Run> folded = RunScenario(scenario, fidelity, false);
-    const StatusOr<meshstep::Run> unfolded = RunScenario(scenario, fidelity, true);
-    ASSERT_EQ(folded.ok(), unfolded.ok()) << text << "\n" << folded.status() << unfolded.status();
-    if (!folded.ok()) continue;
-    EXPECT_EQ(folded->makespan.ps(), unfolded->makespan.ps()) << text;
-    ++(routed ? routed_compared : compared);
+  int compared = 0, with_context = 0, with_experts = 0;
+  for (int round = 0; round < 220; ++round) {
+    const v1::Scenario proto = RandomScenario(round >= 140, &random);
+    if (!Compare(proto, FidelityOf(round))) continue;
+    ++compared;
+    with_context += proto.plan().context() > 1;
+    with_experts += proto.model().has_moe();
   }
   EXPECT_GE(compared, 60);
-  EXPECT_GE(routed_compared, 30);
+  EXPECT_GE(with_context, 20);
+  EXPECT_GE(with_experts, 30);
+}
+
+TEST(Folding, HoldsForwardOnly) {
+  std::mt19937 random(11);
+  int compared = 0;
+  for (int round = 0; round < 80; ++round) {
+    v1::Scenario proto = RandomScenario(false, &random);
+    proto.mutable_workload()->set_mode(random() % 2 == 0 ? v1::Workload::PREFILL
+                                                         : v1::Workload::DECODE);
+    v1::Plan* plan = proto.mutable_plan();
+    plan->clear_recompute();
+    plan->clear_zero_stage();
+    plan->clear_accumulate_unsharded();
+    plan->clear_schedule();
+    plan->clear_virtual_stages();
+    compared += Compare(proto, FidelityOf(round));
+  }
+  EXPECT_GE(compared, 40);
 }
 
 }  // namespace
