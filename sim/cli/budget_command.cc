@@ -50,6 +50,7 @@ double OptimizerBytes(const std::string& name, double parameter_bytes) {
   if (name == "adam-fp32") return parameter_bytes < 4 ? 12 : 8;
   if (name == "adam-fp32-no-master") return 8;
   if (name == "adam-bf16") return 4;
+  if (name == "adam-bf16-master") return parameter_bytes < 4 ? 8 : 4;
   return 0;
 }
 
@@ -144,7 +145,8 @@ void AddBudgetCommand(CLI::App* app) {
   command->add_option("--parameters", options->parameters, "Format of the parameters (bf16)");
   command->add_option("--gradients", options->gradients, "Format of the gradients (fp32), or none");
   command->add_option("--optimizer", options->optimizer, "State of the optimizer (adam-fp32)")
-      ->check(CLI::IsMember({"adam-fp32", "adam-fp32-no-master", "adam-bf16", "sgd", "none"}));
+      ->check(CLI::IsMember(
+          {"adam-fp32", "adam-fp32-no-master", "adam-bf16", "adam-bf16-master", "sgd", "none"}));
   command->add_option("--checkpoint", options->checkpoint,
                       "Elements kept per token and layer: D,F,F or 4xD or 8192");
   AddFormatOption(command, &options->format);

@@ -116,17 +116,18 @@ TEST(RecomputeLayers, CountsInEachPart) {
 
 // The model of the memory itself is tested in formulas/memory_test.cc.
 TEST(Offload, ActivationsLeaveAndComeBack) {
-  const Simulated here = Simulate(1, ""), away = Simulate(1, "offload { activations: 1 }");
+  const Simulated here = Simulate(1, ""), away = Simulate(1, "offload { activations: 1 }", 1e4);
   // Every layer of every micro-batch once each way.
   EXPECT_EQ(away.Moved("to the host"), away.Moved("from the host"));
-  const Simulated half = Simulate(1, "offload { activations: 0.5 }");
+  const Simulated half = Simulate(1, "offload { activations: 0.5 }", 1e4);
   EXPECT_DOUBLE_EQ(half.Moved("to the host"), away.Moved("to the host") / 2);
-  // Inputs of matmuls and norms, q, k and v, attention's output, the activation's input.
-  const double layer = 2 * kS * kH * (1 + 1 + 3 + 1 + 1 + 1 + 4 + 4);
-  const double log_sum_exp = 4 * kS * 16;
-  EXPECT_DOUBLE_EQ(away.Moved("to the host"), 4 * kLayers * (layer + log_sum_exp));
-  // The whole stack no longer waits at once.
-  EXPECT_LT(away.Most(MemoryBucket::kActivations), here.Most(MemoryBucket::kActivations));
+  // Inputs of norms, qkv, q, k and v, attention's output, the MLP's input, both sides of its
+  // activation; the log-sum-exp of each row of 16 heads.
+  const double layer = 2 * kS * kH * (1 + 1 + 3 + 1 + 1 + 1 + 4 + 4) + 4 * kS * 16;
+  EXPECT_DOUBLE_EQ(away.Moved("to the host"), 4 * kLayers * layer);
+  // Over a link that keeps up, the layer that runs and one on either side are here.
+  EXPECT_GE(here.Most(MemoryBucket::kActivations), kLayers * layer);
+  EXPECT_LE(away.Most(MemoryBucket::kActivations), 3 * layer);
   EXPECT_GT(half.Most(MemoryBucket::kActivations), away.Most(MemoryBucket::kActivations));
 }
 
