@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "strategies/block_memory.h"
 #include "strategies/ops/composite.h"
+#include "strategies/ops/ring_matmul.h"
 #include "strategies/pass_builder.h"
 #include "strategies/split_backward.h"
 
@@ -45,6 +46,7 @@ class BlockLowering {
   Status MatmulBackward(const Op& op, PassBuilder* pass);
   Status ElementwiseBackward(const Op& op, PassBuilder* pass);
 
+  Bytes GradientBytes(const Op& op, const PassBuilder& pass) const;
   Status LowerParameters(BlockPlan* plan);
   Sharding GradientOf(ArrayId parameter) const;
 
@@ -59,7 +61,6 @@ Status BlockLowering::MatmulForward(const Op& op, PassBuilder* pass) {
   const Sharding used = pass->Operand(op);
   pass->CastWeights(op);
   pass->Cast(op, op.name + " cast", {{x, false}});
-  ASSIGN_OR_RETURN(const int ready, pass->BringOperand(op, {x, false}, used));
   MatmulShape shape;
   shape.n = 0;
   std::vector<Sharding> natural;
@@ -79,9 +80,21 @@ Status BlockLowering::MatmulForward(const Op& op, PassBuilder* pass) {
   if (context_.workload->forward_only() && as_stored) {
     shape.weight = SizeOf(context_.plan->precision.Stored(op.big_matmul));
   }
-  const int step =
-      pass->Compute(op.name, context_.compute->Matmul(shape, dtype, result),
-                    MeanFlops(op, *pass, shape), {ready}, true, shape.bytes(dtype, result));
+  const MatmulKernel kernel{op.name, shape, dtype, result};
+  int step = -1;
+  if (const MatmulRing ring = GatherRing(op, {x, false}, used, *pass); ring.parts > 1) {
+    step = GatherMatmul(kernel, ring, {x, false, pass->IsNarrow(op)}, used, {}, pass);
+  } else {
+    ASSIGN_OR_RETURN(const int ready, pass->BringOperand(op, {x, false}, used));
+    const ArrayKey out{op.outputs[0], false};
+    if (const MatmulRing sums = ScatterRing(op, out, natural[0], *pass);
+        sums.parts > 1 && op.outputs.size() == 1) {
+      pass->Define(out, pass->Stored(out.array), MatmulScatter(kernel, sums, {ready}, pass));
+      return absl::OkStatus();
+    }
+    step = pass->Compute(op.name, context_.compute->Matmul(shape, dtype, result),
+                         MeanFlops(op, *pass, shape), {ready}, true, shape.bytes(dtype, result));
+  }
   for (std::size_t i = 0; i < op.outputs.size(); ++i) {
     RETURN_IF_ERROR(pass->Finish({op.outputs[i], false}, natural[i], step));
   }
@@ -164,6 +177,17 @@ StatusOr<BlockPass> BlockLowering::Forward(const Again* only) {
   return pass.Take(output);
 }
 
+// HBM traffic per element of a weight's gradient. One that stays adds to what earlier micro-batches
+// left there, inside the kernel (Megatron's gradient accumulation fusion); one that leaves at once
+// is written in the activations' type.
+Bytes BlockLowering::GradientBytes(const Op& op, const PassBuilder& pass) const {
+  const Plan& plan = *context_.plan;
+  const bool stays =
+      plan.accumulate_unsharded || pass.Used(op.weights[0]) == pass.Stored(op.weights[0]);
+  if (!stays) return SizeOf(plan.precision.activations);
+  return (plan.micro_batches > 1 ? 2 : 1) * SizeOf(plan.precision.gradients);
+}
+
 // dx[m, k] = dy[m, n] · W[n, k] and dW[k, n] = x[k, m] · dy[m, n].
 Status BlockLowering::MatmulBackward(const Op& op, PassBuilder* pass) {
   const ArrayId x = op.inputs[0];
@@ -171,7 +195,8 @@ Status BlockLowering::MatmulBackward(const Op& op, PassBuilder* pass) {
   MatmulShape shape;
   shape.n = 0;
   std::vector<int> after;
-  Sharding natural;
+  Sharding natural, gathered;
+  MatmulRing ring;
   std::vector<ArrayKey> gradients;
   for (const ArrayId output : op.outputs) gradients.push_back({output, true});
   pass->CastWeights(op);
@@ -179,9 +204,13 @@ Status BlockLowering::MatmulBackward(const Op& op, PassBuilder* pass) {
   for (std::size_t i = 0; i < op.weights.size(); ++i) {
     const Sharding weight = pass->Factor(op, op.weights[i]);
     ASSIGN_OR_RETURN(const Sharding out, LocalProduct(used, weight, pass->DimsOf(op.outputs[i])));
-    ASSIGN_OR_RETURN(const int step,
-                     pass->BringOperand(op, {op.outputs[i], true}, WithoutSums(out)));
-    after.push_back(step);
+    const ArrayKey dy{op.outputs[i], true};
+    gathered = WithoutSums(out);
+    if (op.outputs.size() == 1) ring = GatherRing(op, dy, gathered, *pass);
+    if (ring.parts == 1) {
+      ASSIGN_OR_RETURN(const int step, pass->BringOperand(op, dy, gathered));
+      after.push_back(step);
+    }
     ASSIGN_OR_RETURN(natural, LocalProduct(WithoutSums(out), weight, pass->DimsOf(x)));
     shape.k = Elements(used, weight, true, context_);
     shape.m = Elements(used, weight, false, context_);
@@ -194,14 +223,26 @@ Status BlockLowering::MatmulBackward(const Op& op, PassBuilder* pass) {
   const Dtype dtype = pass->TypeOf(op);
   const Bytes result = SizeOf(context_.plan->precision.activations);
   const MatmulShape dx{.batch = shape.batch, .m = shape.m, .n = shape.k, .k = shape.n};
-  const int step = pass->Compute(op.name + " dx", context_.compute->Matmul(dx, dtype, result),
-                                 MeanFlops(op, *pass, dx), after, true, dx.bytes(dtype, result));
-  RETURN_IF_ERROR(pass->Finish({x, true}, natural, step));
+  const MatmulKernel kernel{op.name + " dx", dx, dtype, result};
+  if (ring.parts > 1) {
+    const ArrayKey dy{op.outputs[0], true, pass->IsNarrow(op)};
+    const int step = GatherMatmul(kernel, ring, dy, gathered, {}, pass);
+    ASSIGN_OR_RETURN(const int there, pass->Bring(dy, gathered));
+    after.push_back(there);
+    RETURN_IF_ERROR(pass->Finish({x, true}, natural, step));
+  } else if (const MatmulRing sums = ScatterRing(op, {x, true}, natural, *pass); sums.parts > 1) {
+    pass->Define({x, true}, pass->Stored(x), MatmulScatter(kernel, sums, after, pass));
+  } else {
+    const int step = pass->Compute(kernel.name, context_.compute->Matmul(dx, dtype, result),
+                                   MeanFlops(op, *pass, dx), after, true, dx.bytes(dtype, result));
+    RETURN_IF_ERROR(pass->Finish({x, true}, natural, step));
+  }
   after.push_back(x_there);
   const MatmulShape dw{.batch = shape.batch, .m = shape.k, .n = shape.n, .k = shape.m};
-  pass->MarkForWeights(pass->Compute(op.name + " dw", context_.compute->Matmul(dw, dtype, result),
+  const Bytes gradient = GradientBytes(op, *pass);
+  pass->MarkForWeights(pass->Compute(op.name + " dw", context_.compute->Matmul(dw, dtype, gradient),
                                      MeanFlops(op, *pass, dw), after, false,
-                                     dw.bytes(dtype, result)));
+                                     dw.bytes(dtype, gradient)));
   return absl::OkStatus();
 }
 

@@ -153,6 +153,7 @@ void PipelineLoader::LoadLayout() {
 void PipelineLoader::LoadReductions() {
   if (proto_.has_overlap_gradients()) plan_.overlap_gradients = proto_.overlap_gradients();
   plan_.overlap_parameters = proto_.overlap_parameters();
+  plan_.async_tensor = proto_.async_tensor();
   if (proto_.has_collectives_take_units()) {
     plan_.collectives_take_units = proto_.collectives_take_units();
   }

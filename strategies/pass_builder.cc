@@ -191,6 +191,13 @@ int PassBuilder::StepOf(ArrayKey key) const {
   return it->second.front().second;
 }
 
+bool PassBuilder::Holds(ArrayKey key, const Sharding& sharding) const {
+  const auto it = values_.find(key);
+  return it != values_.end() &&
+         std::any_of(it->second.begin(), it->second.end(),
+                     [&](const auto& version) { return version.first == sharding; });
+}
+
 StatusOr<int> PassBuilder::Bring(ArrayKey key, const Sharding& sharding) {
   const auto it = values_.find(key);
   CHECK(it != values_.end()) << block_.arrays[static_cast<std::size_t>(key.array)].name

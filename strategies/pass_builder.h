@@ -70,6 +70,7 @@ class PassBuilder {
   // Says that `key` exists in `sharding`, made by `step`.
   void Define(ArrayKey key, const Sharding& sharding, int step);
   bool IsDefined(ArrayKey key) const { return values_.contains(key); }
+  bool Holds(ArrayKey key, const Sharding& sharding) const;
   // Brings `key` to `sharding` and returns the step after which it is there.
   StatusOr<int> Bring(ArrayKey key, const Sharding& sharding);
   // The same for an operand of a matmul, which may have to be its narrow copy. Gathers move that:

@@ -94,6 +94,8 @@ struct Plan {
   bool overlap_parameters = false;
   // Reductions of whole gradients that may wait at once before backward waits; 0: any number.
   int reductions_in_flight = 2;
+  // Matmuls in parts beside a ring (strategies/ops/ring_matmul.h).
+  bool async_tensor = false;
   // Collectives take compute units from kernels, where the chip has no engines of their own.
   bool collectives_take_units = true;
   Precision precision;

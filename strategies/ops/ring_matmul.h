@@ -1,0 +1,51 @@
+// Matmuls in parts beside a ring, so that a gather before them or a reduce-scatter after them
+// hides: Wang et al., "Overlap Communication with Dependent Computation via Decomposition", ASPLOS
+// 2023, §5.1; TransformerEngine's userbuffers and PyTorch's async tensor parallelism do the same.
+//
+//   gather:  part i of x is multiplied while part i + 1 is on its way
+//   scatter: the product of part i is made while the sums of part i - 1 are on their way; each rank
+//            adds what it gets to its own
+//
+// p ranks: p parts, p - 1 messages of 1/p of the array each.
+
+#ifndef MESHSTEP_STRATEGIES_OPS_RING_MATMUL_H_
+#define MESHSTEP_STRATEGIES_OPS_RING_MATMUL_H_
+
+#include <string>
+#include <vector>
+
+#include "strategies/pass_builder.h"
+
+namespace meshstep {
+
+// The ring that takes the place of one collective on an array. parts 1: there is none.
+struct MatmulRing {
+  int parts = 1;
+  std::vector<AxisId> axes;
+  double part_bytes = 0;
+  std::string array;
+};
+
+// Where the plan decomposes, and bringing `key` to `used` is one all-gather.
+MatmulRing GatherRing(const Op& op, ArrayKey key, const Sharding& used, const PassBuilder& pass);
+// Where the plan decomposes, and storing `key`, made in `natural` sharding, is one reduce-scatter.
+MatmulRing ScatterRing(const Op& op, ArrayKey key, const Sharding& natural,
+                       const PassBuilder& pass);
+
+// One kernel whole, of `shape` with `dtype` operands.
+struct MatmulKernel {
+  std::string name;
+  MatmulShape shape;
+  Dtype dtype = Dtype::kBf16;
+  Bytes result;  // one element
+};
+
+// Emit the parts; return the last step. The gathered array is defined as well.
+int GatherMatmul(const MatmulKernel& kernel, const MatmulRing& ring, ArrayKey key,
+                 const Sharding& used, const std::vector<int>& after, PassBuilder* pass);
+int MatmulScatter(const MatmulKernel& kernel, const MatmulRing& ring, const std::vector<int>& after,
+                  PassBuilder* pass);
+
+}  // namespace meshstep
+
+#endif  // MESHSTEP_STRATEGIES_OPS_RING_MATMUL_H_

@@ -1,0 +1,63 @@
+// Matmuls in parts beside a ring: the same work and the same bytes, less of them exposed.
+
+#include "strategies/ops/ring_matmul.h"
+
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "google/protobuf/text_format.h"
+#include "gtest/gtest.h"
+#include "meshstep/v1/scenario.pb.h"
+#include "strategies/load_scenario.h"
+#include "strategies/lowering.h"
+
+namespace meshstep {
+namespace {
+
+struct Result {
+  double flops = 0, bytes = 0;  // bytes: sent by one chip over tensor
+  Time makespan;
+};
+
+Result Simulated(const std::string& plan, Fidelity fidelity = Fidelity::kIdeal) {
+  const std::string text = absl::StrCat(
+      "model { preset: 'llama-3-8b' layers: 2 } cluster { preset: 'dgx-h100' chips: 8 } workload { "
+      "global_batch_sequences: 1 sequence_length: 8192 } plan { ",
+      plan, " }");
+  v1::Scenario proto;
+  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &proto)) << text;
+  Diagnostics diagnostics;
+  const Scenario scenario = LoadScenario(proto, &diagnostics);
+  EXPECT_TRUE(diagnostics.ok()) << diagnostics.status();
+  const StatusOr<StepGraph> graph = LowerStep(scenario, {.fidelity = fidelity});
+  EXPECT_TRUE(graph.ok()) << graph.status();
+  const StatusOr<meshstep::Run> run = Simulate(graph->graph, graph->Names());
+  EXPECT_TRUE(run.ok()) << run.status();
+  Result result{graph->hardware_flops.value(), 0, run->makespan};
+  for (TaskId t = 0; t < graph->graph.tasks(); ++t) {
+    const int transfer = graph->tasks[static_cast<std::size_t>(t)].transfer;
+    if (transfer < 0) continue;
+    const StepTransfer& info = graph->transfers[static_cast<std::size_t>(transfer)];
+    if (info.spec.role == Role::kActivations) result.bytes += info.sent_bytes_per_device;
+  }
+  return result;
+}
+
+constexpr char kPlan[] = "tensor: 8 sequence_parallel: true ";
+
+TEST(RingMatmul, DoesTheSameWorkAndHidesTheRing) {
+  const Result whole = Simulated(kPlan),
+               parts = Simulated(absl::StrCat(kPlan, "async_tensor: true"));
+  EXPECT_NEAR(parts.flops, whole.flops, 1e-9 * whole.flops);
+  EXPECT_NEAR(parts.bytes, whole.bytes, 1e-9 * whole.bytes);
+  EXPECT_LT(parts.makespan, whole.makespan);
+}
+
+// What a plan without sequence parallelism sums is an all-reduce, which is left whole.
+TEST(RingMatmul, LeavesOtherCollectivesAlone) {
+  EXPECT_EQ(Simulated("tensor: 8 async_tensor: true").makespan.ps(),
+            Simulated("tensor: 8").makespan.ps());
+}
+
+}  // namespace
+}  // namespace meshstep
