@@ -48,8 +48,8 @@ OTHERS_SHIFT = math.log2(9 / 8)
 HGX = {'curve': 1.5, 'curve all-to-all': 3, 'curve permute': 0.05, 'slope': 0.02, 'flat': 1,
        'level': 0.05, 'shape': 0.6, 'latency': 0.3, 'pair': 0.3, 'c': 0.1, 'c small': 0.15}
 STYLE = {
-    'sm_90': HGX,
-    'sm_100_B200': HGX,
+    'sm_90': HGX | {'curve': 2, 'curve all-to-all': 4, 'latency': 0.5},
+    'sm_100_B200': HGX | {'curve': 0.8, 'curve all-to-all': 0.8, 'flat': 0.5},
     'gfx950': HGX | {'curve': 0.3, 'curve all-to-all': 0.3},
     'nvl72': HGX | {'curve': 0.1, 'curve all-to-all': 0.1, 'curve permute': 0.03, 'flat': 0.3,
                     'level': 0.03, 'shape': 0.3, 'latency': 0.2, 'pair': 0.1, 'c': 0.05,

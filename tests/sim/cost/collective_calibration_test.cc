@@ -257,10 +257,14 @@ void CheckCurve(const Cluster& cluster, Collective collective) {
 TEST(CollectiveCalibration, CurvesOfAllChipsAreMonotoneAndAboveTheLowerBound) {
   int curves = 0;
   for (const std::string& chip : ListPresets("topologies/chips")) {
-    const Cluster pair = DomainOf(chip, 2);
-    if (pair.chip.collectives.empty()) continue;
+    v1::Cluster proto;
+    proto.mutable_chip()->set_preset(chip);
+    Diagnostics diagnostics;
+    ResolveClusterPresets(&proto, "cluster", &diagnostics);
+    ASSERT_TRUE(diagnostics.ok()) << diagnostics.status();
+    if (proto.chip().collectives().empty()) continue;
     for (const int p : {2, 3, 4, 6, 8, 18, 20, 72}) {
-      if (p > pair.chip.interconnect.domain_chips) continue;
+      if (p > proto.chip().interconnect().domain_chips()) continue;
       SCOPED_TRACE(chip + " x " + std::to_string(p));
       const Cluster cluster = DomainOf(chip, p);
       for (const Collective collective : {Collective::kAllGather, Collective::kReduceScatter,
