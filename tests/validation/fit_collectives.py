@@ -19,7 +19,8 @@ together: the same switch, and times within 3 % of each other. Rows below 64 KiB
 The tables hold outliers, above all below 4 MiB on HGX boards, where the same collective takes 20 or
 50 us. Hence a loss that flattens out, c^2 log(1 + (error/c)^2) of log T, and penalties that let a
 curve bend only where several rows ask for it: on its curvature, on differences of shape between
-neighbouring groups, and between all-gather and reduce-scatter. Their weights (STYLE) were chosen by
+neighbouring groups, and between all-gather and reduce-scatter. A permute of less than 64 MiB runs
+on as few channels on B200 as on H100 and takes as long, so that B200's curve follows H100's there. Their weights (STYLE) were chosen by
 --folds rows. Needs Debian's python3-numpy. Deterministic.
 """
 
@@ -36,6 +37,8 @@ POOLS = {'nvl72': ('sm_100_GB200', 'sm_103')}
 FULL_MESH = {'gfx950'}
 # Devices whose large all-reduces run in the switch: from this many ranks on (fewer: ring).
 IN_NETWORK_FROM = {'sm_90': 8, 'nvl72': 8}
+# Devices whose permute follows that of another up to 64 MiB.
+LIKE = {'sm_100_B200': 'sm_90'}
 KNOTS = [16.0, 18.0] + [float(k) for k in range(19, 31)] + [32.0, 34.0]  # log2 of bytes
 PERMUTE_KNOTS = [float(k) for k in range(16, 31)] + [32.0, 34.0]
 NVL72_GROUPS = [4, 8, 16, 18, 32, 36, 64, 72]
@@ -132,7 +135,8 @@ def entries_of(device, rows):
 
 class Fit:
 
-    def __init__(self, device, rows):
+    def __init__(self, device, rows, like=None):
+        """`like`: a fit whose permute this one follows."""
         self.entries, self.style = entries_of(device, rows), STYLE[device]
         self.link = math.log(LINK_GBPS[device] * 1e3)
         for a, b in zip(self.entries, self.entries[1:]):
@@ -143,6 +147,8 @@ class Fit:
             self.smooth(entry)
         if self.entries[0].algorithm == 'ring':
             self.pair(self.entries[0], self.entries[1])
+        if like:
+            self.follow(like)
         self.penalties, self.targets = np.array(self.penalties), np.array(self.targets)
 
     def penalty(self, weight, terms, target=0.0):
@@ -189,6 +195,17 @@ class Fit:
             a, b = one.start + g * one.width, other.start + g * other.width
             self.penalty(weight, [(a, 1), (b, -1)])
             self.alike(one, a + 1, b + 1, 0.3 * weight, weight)
+
+    def follow(self, like):
+        own, other = self.entries[-1], like.entries[-1]
+        assert own.collective == other.collective == 'permute' and own.groups == other.groups
+        for g in range(len(own.groups)):
+            a = own.start + g * own.width + 1
+            values = like.q[other.start + g * other.width + 1:]
+            for i in range(sum(k <= 26 for k in own.knots)):
+                self.penalty(0.3, [(a + i, 1)], values[i])
+                if i:
+                    self.penalty(1, [(a + i - 1, -1), (a + i, 1)], values[i] - values[i - 1])
 
     def design(self, rows):
         latency, port = np.zeros((len(rows), self.count)), np.zeros((len(rows), self.count))
@@ -313,7 +330,7 @@ def quantiles(errors):
     return errors[len(errors) // 2], errors[len(errors) * 9 // 10]
 
 
-def held_out(device, rows, kind, seed):
+def held_out(device, rows, kind, seed, like=None):
     """Errors of rows that the fit did not see."""
     pick = np.random.default_rng(seed)
     if kind == 'rows':
@@ -328,7 +345,7 @@ def held_out(device, rows, kind, seed):
     for k in range(1 if kind == 'forty' else 10):
         tested = [r for r, p in zip(rows, part) if p == k]
         if tested:
-            fit = Fit(device, rows)
+            fit = Fit(device, rows, like)
             fit.run([r for r, p in zip(rows, part) if p != k])
             errors += fit.errors(tested)
     return errors
@@ -349,8 +366,13 @@ def main():
     parser.add_argument('--seed', type=int, default=0)
     options = parser.parse_args()
     rows = read(options.table, options.device)
+    like = None
+    if options.device in LIKE:
+        other = read(options.table, LIKE[options.device])
+        like = Fit(LIKE[options.device], other)
+        like.run(other)
     if options.folds:
-        errors = held_out(options.device, rows, options.folds, options.seed)
+        errors = held_out(options.device, rows, options.folds, options.seed, like)
         for low, high in ((16, 22), (22, 26), (26, 40)):
             some = [e for e in errors if 2**low <= e[1][2] < 2**high]
             print(summary(f'  from 2^{low} to 2^{high}', some))
@@ -358,7 +380,7 @@ def main():
             print(summary('  ' + collective, [e for e in errors if e[1][0] == collective]))
         print(summary(f'{options.device}, held-out {options.folds}', errors))
         return
-    fit = Fit(options.device, rows)
+    fit = Fit(options.device, rows, like)
     fit.run(rows)
     for entry in fit.entries:
         print(fit.entry_text(entry, rows))
