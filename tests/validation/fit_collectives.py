@@ -20,8 +20,9 @@ The tables hold outliers, above all below 4 MiB on HGX boards, where the same co
 50 us. Hence a loss that flattens out, c^2 log(1 + (error/c)^2) of log T, and penalties that let a
 curve bend only where several rows ask for it: on its curvature, on differences of shape between
 neighbouring groups, and between all-gather and reduce-scatter. A permute of less than 64 MiB runs
-on as few channels on B200 as on H100 and takes as long, so that B200's curve follows H100's there. Their weights (STYLE) were chosen by
---folds rows. Needs Debian's python3-numpy. Deterministic.
+on as few channels on B200 as on H100 and takes as long, so that B200's curve follows H100's there.
+The weights of the penalties (STYLE) were chosen by --folds rows. Needs Debian's python3-numpy.
+Deterministic.
 """
 
 import argparse
@@ -65,7 +66,7 @@ def power_of_two(p):
 
 
 class Entry:
-    """One `collectives` entry: latency and rates of each group are its parameters, in logarithms."""
+    """One `collectives` entry: its parameters are latency and rates of each group, as logarithms."""
 
     def __init__(self, device, collective, algorithm, groups, knots, ranks='', low=2, high=1 << 20):
         self.device, self.collective, self.algorithm = device, collective, algorithm
