@@ -66,7 +66,7 @@ def power_of_two(p):
 
 
 class Entry:
-    """One `collectives` entry: its parameters are latency and rates of each group, as logarithms."""
+    """One `collectives` entry: parameters: log latency and log rates of each group."""
 
     def __init__(self, device, collective, algorithm, groups, knots, ranks='', low=2, high=1 << 20):
         self.device, self.collective, self.algorithm = device, collective, algorithm
