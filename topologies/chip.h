@@ -80,22 +80,21 @@ struct ComputeCalibration {
 // Time of one collective by one algorithm on p chips of one domain; see chip.proto.
 struct CollectiveCalibration {
   enum class Ranks { kAny, kPowersOfTwo, kOthers };
-  struct PortRate {
-    Bytes bytes;
-    BytesPerSecond rate;
+  struct Group {
+    int ranks;
+    Seconds latency;
+    std::vector<BytesPerSecond> rates;  // one per size
   };
   std::string collective, algorithm;
   Ranks ranks = Ranks::kAny;
   int min_ranks = 2, max_ranks = 1 << 30;
-  Seconds base, rank, rank_squared;
-  std::vector<PortRate> port;  // ascending; at least one
+  std::vector<Bytes> sizes;   // ascending; at least one
+  std::vector<Group> groups;  // by ranks, ascending; at least one
 
   bool Holds(int p) const;
-  Seconds Latency(int p) const {
-    return base + (p - 1) * rank + (p - 1.0) * (p - 1.0) * rank_squared;
-  }
-  // Through one port, one way, at the size `bytes`.
-  BytesPerSecond PortRateAt(Bytes bytes) const;
+  Seconds Latency(int p) const;
+  // Through one port, one way, of p chips at the size `bytes`.
+  BytesPerSecond PortRateAt(int p, Bytes bytes) const;
 };
 
 // Time of one collective by one algorithm and protocol across nodes; see chip.proto.

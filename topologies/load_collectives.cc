@@ -1,5 +1,7 @@
 #include "topologies/load_collectives.h"
 
+#include <utility>
+
 #include "meshstep/v1/chip.pb.h"
 #include "topologies/field_checks.h"
 
@@ -25,23 +27,65 @@ CollectiveCalibration::Ranks LoadRanks(v1::CollectiveCalibration::Ranks ranks) {
   }
 }
 
-void LoadPort(const v1::CollectiveCalibration& proto, const std::string& item,
-              Diagnostics* diagnostics, CollectiveCalibration* entry) {
-  if (proto.port_size() == 0) {
-    diagnostics->Error(item + ".port", "is missing, expected at least one rate");
+void LoadSizes(const v1::CollectiveCalibration& proto, const std::string& item,
+               Diagnostics* diagnostics, CollectiveCalibration* entry) {
+  if (proto.bytes_size() == 0) {
+    diagnostics->Error(item + ".bytes", "is missing, expected at least one size");
   }
-  for (int i = 0; i < proto.port_size(); ++i) {
-    const std::string port = Item(item, "port", i);
-    const Bytes bytes(CheckedPositive(proto.port(i).bytes(), port + ".bytes", diagnostics));
-    const double rate =
-        CheckedPositive(proto.port(i).gbytes_per_s(), port + ".gbytes_per_s", diagnostics);
-    if (!entry->port.empty() && bytes <= entry->port.back().bytes) {
-      diagnostics->Error(port + ".bytes",
-                         absl::StrCat("is ", bytes.value(), ", expected more than the ",
-                                      entry->port.back().bytes.value(), " before it"));
-      continue;
+  for (int i = 0; i < proto.bytes_size(); ++i) {
+    const std::string field = Item(item, "bytes", i);
+    const Bytes bytes(CheckedPositive(proto.bytes(i), field, diagnostics));
+    if (!entry->sizes.empty() && bytes <= entry->sizes.back()) {
+      diagnostics->Error(field, absl::StrCat("is ", bytes.value(), ", expected more than the ",
+                                             entry->sizes.back().value(), " before it"));
     }
-    entry->port.push_back({bytes, BytesPerSecond(rate * 1e9)});
+    entry->sizes.push_back(bytes);
+  }
+}
+
+// One rate per size; the time of the bytes does not fall with their number (to the digits of a data
+// file, hence the part in a thousand).
+void LoadRates(const v1::CollectiveGroup& proto, const std::string& item,
+               const std::vector<Bytes>& sizes, Diagnostics* diagnostics,
+               std::vector<BytesPerSecond>* rates) {
+  if (static_cast<std::size_t>(proto.gbytes_per_s_size()) != sizes.size()) {
+    diagnostics->Error(item + ".gbytes_per_s",
+                       absl::StrCat("has ", proto.gbytes_per_s_size(),
+                                    " rates, expected one for each of ", sizes.size(), " sizes"));
+  }
+  for (int i = 0; i < proto.gbytes_per_s_size(); ++i) {
+    const std::string field = Item(item, "gbytes_per_s", i);
+    const double rate = CheckedPositive(proto.gbytes_per_s(i), field, diagnostics);
+    const auto at = static_cast<std::size_t>(i);
+    if (i > 0 && at < sizes.size()) {
+      const double most = (*rates)[at - 1].value() * 1e-9 * (sizes[at] / sizes[at - 1]);
+      if (rate > most * 1.001) {
+        diagnostics->Error(field, absl::StrCat("is ", rate, ", expected at most ", most,
+                                               ", or more bytes would take less time"));
+      }
+    }
+    rates->push_back(BytesPerSecond(rate * 1e9));
+  }
+}
+
+void LoadGroups(const v1::CollectiveCalibration& proto, const std::string& item,
+                Diagnostics* diagnostics, CollectiveCalibration* entry) {
+  if (proto.groups_size() == 0) {
+    diagnostics->Error(item + ".groups", "is missing, expected at least one group");
+  }
+  for (int i = 0; i < proto.groups_size(); ++i) {
+    const v1::CollectiveGroup& from = proto.groups(i);
+    const std::string field = Item(item, "groups", i);
+    CollectiveCalibration::Group group;
+    group.ranks = CheckedInt(from.ranks(), 1, 1 << 20, field + ".ranks", diagnostics);
+    group.latency = Nanoseconds(from.latency_ns(), field + ".latency_ns", diagnostics);
+    LoadRates(from, field, entry->sizes, diagnostics, &group.rates);
+    if (!entry->groups.empty() && group.ranks <= entry->groups.back().ranks) {
+      diagnostics->Error(field + ".ranks",
+                         absl::StrCat("is ", group.ranks, ", expected more than the ",
+                                      entry->groups.back().ranks, " before it"));
+    }
+    entry->groups.push_back(std::move(group));
   }
 }
 
@@ -64,12 +108,9 @@ std::vector<CollectiveCalibration> LoadCollectives(const v1::Chip& proto, const 
       entry.max_ranks =
           CheckedInt(from.max_ranks(), entry.min_ranks, 1 << 20, item + ".max_ranks", diagnostics);
     }
-    entry.base = Nanoseconds(from.base_ns(), item + ".base_ns", diagnostics);
-    entry.rank = Nanoseconds(from.rank_ns(), item + ".rank_ns", diagnostics);
-    entry.rank_squared =
-        Nanoseconds(from.rank_squared_ns(), item + ".rank_squared_ns", diagnostics);
-    LoadPort(from, item, diagnostics, &entry);
-    if (!entry.port.empty()) entries.push_back(std::move(entry));
+    LoadSizes(from, item, diagnostics, &entry);
+    LoadGroups(from, item, diagnostics, &entry);
+    entries.push_back(std::move(entry));
   }
   return entries;
 }

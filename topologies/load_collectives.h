@@ -15,9 +15,8 @@ namespace v1 {
 class Chip;
 }
 
-// `field` is the chip's path in errors. Every entry that comes back has a port rate. That the names
-// of collective and algorithm exist is checked where algorithms are known; an entry of other names
-// is never used.
+// `field` is the chip's path in errors. That the names of collective and algorithm exist is checked
+// where algorithms are known; an entry of other names is never used.
 std::vector<CollectiveCalibration> LoadCollectives(const v1::Chip& proto, const std::string& field,
                                                    Diagnostics* diagnostics);
 

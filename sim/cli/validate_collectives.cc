@@ -1,6 +1,7 @@
 #include "sim/cli/validate_collectives.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <map>
 #include <memory>
@@ -20,13 +21,14 @@
 namespace meshstep {
 namespace {
 
-// Chips of one group: `ranks` in nodes of `per_node` that share `nic_gbytes_per_s` each way, or
-// chips of a torus of that slice.
+// Chips of one group: `ranks` in nodes of `per_node`, of a cluster preset if one is named (whose
+// NICs are those of the row if it names any, `nic_gbytes_per_s` per node), or chips of a torus of
+// that slice.
 struct Place {
   std::string chip;
   int ranks = 0, per_node = 0;
   double nic_gbytes_per_s = 0;
-  double nic_usable_fraction = 0.96, nic_latency_ns = 2800;
+  std::string cluster = "";
   std::string slice = "";
   auto operator<=>(const Place&) const = default;
 };
@@ -100,22 +102,42 @@ double NicsOf(const std::string& interconnect) {
   return std::stod(match[1].str()) * std::stod(match[2].str()) / 8;
 }
 
-// What transports reach and how long a message takes, by a word of the interconnect; the first that
-// matches. Fractions are those of the largest all-gather or all-reduce in collective_runs.csv,
-// latencies arXiv 2505.09343 (InfiniBand, RoCE) or fitted on the small sizes there (EFA, TCPX).
-struct Transport {
-  const char* word;
-  double usable_fraction, latency_ns;
+// The cluster whose network a row ran on, by a word of its interconnect and its chip; the first
+// that matches, an empty word or chip matching all. A row on other chips or NICs than the preset's
+// takes its transport only: latency and usable fraction.
+struct ClusterName {
+  const char *word, *chip, *preset;
 };
-constexpr Transport kTransports[] = {
-    {"TCPXO", 0.94, 15000}, {"TCPX", 0.6, 600000}, {"EFA", 0.95, 15000},
-    {"AINIC", 0.965, 3600}, {"RoCE", 0.92, 3600},  {"", 0.96, 2800},
+constexpr ClusterName kClusters[] = {
+    {"TCPXO", "", "gcp-a3-mega"},
+    {"TCPX", "", "gcp-a3-high"},
+    {"EFA", "b200", "aws-p6-b200"},
+    {"EFA", "h200", "aws-p5en"},
+    {"EFA", "a100-40gb", "aws-p4d"},
+    {"EFA", "a100-80gb", "aws-p4d"},
+    {"EFA", "", "aws-p5"},
+    {"AINIC", "", "mi355x-ainic"},
+    {"RoCE", "b200", "gcp-a4"},
+    {"RoCE", "b300", "oci-b300"},
+    {"RoCE", "mi300x", "oci-mi300x"},
+    {"RoCE", "gb200", "gb200-nvl72"},
+    {"RoCE", "gb300", "gb300-nvl72"},
+    {"RoCE", "", "oci-h100"},
+    {"", "gb200", "gb200-nvl72"},
+    {"", "gb300", "gb300-nvl72"},
+    {"", "h200", "dgx-h200"},
+    {"", "h800", "hgx-h800-deepseek"},
+    {"", "b200", "dgx-b200"},
+    {"", "", "dgx-h100"},
 };
 
-const Transport& TransportOf(const std::string& interconnect) {
-  const Transport* transport = kTransports;
-  while (interconnect.find(transport->word) == std::string::npos) ++transport;
-  return *transport;
+std::string ClusterOf(const std::string& interconnect, const std::string& chip) {
+  const ClusterName* name = kClusters;
+  while (interconnect.find(name->word) == std::string::npos ||
+         (name->chip[0] != '\0' && name->chip != chip)) {
+    ++name;
+  }
+  return name->preset;
 }
 
 // Chips joined by one NVLink switch, from "20 NVL72 racks", "2 racks", "1 rack"; 0 if not said.
@@ -133,7 +155,16 @@ int RackRanks(const std::string& interconnect, int ranks) {
 
 Question InDomain(const CsvTable& table, std::size_t row) {
   Question question;
-  const int ranks = Count(table, row, "group_size");
+  int ranks = Count(table, row, "group_size");
+  if (table.At(row, "collective") == "collective-permute") {
+    // Pairs are groups of two. The curves of NVL72 tell 64 ranks from 72 but not pairs from rings.
+    // Where the pattern is not given, devices have a link for each peer and the group is no matter.
+    const std::string pattern = table.Has("pattern") ? table.At(row, "pattern") : "";
+    const bool pairs = pattern == "two-way-pairs" || pattern == "one-way-half";
+    if (pattern == "unknown" || (pairs && std::has_single_bit(static_cast<unsigned>(ranks)))) {
+      ranks = 2;
+    }
+  }
   question.place = {ChipOf(table.At(row, "device")), ranks, ranks, 0};
   question.bytes = Number(table, row, "tensor_bytes");
   return question;
@@ -189,11 +220,8 @@ Question AcrossNodes(const CsvTable& table, std::size_t row) {
     // per chip and 200 Gb/s per node.
     nics = pairs ? 3.125 : 6.25 * std::min(4, per_node);
   }
-  // Where the text names no NIC: 400 Gb/s per chip, 800 of the generation of GB300.
   const std::string chip = ChipOf(hardware);
-  if (nics == 0) nics = (chip == "gb300" ? 100 : 50) * std::max(1, per_node);
-  const Transport& transport = TransportOf(interconnect);
-  question.place = {chip, ranks, per_node, nics, transport.usable_fraction, transport.latency_ns};
+  question.place = {chip, ranks, per_node, nics, ClusterOf(interconnect, chip)};
   question.bytes = Number(table, row, "bytes");
   if (table.At(row, "collective").find("ep_") == 0) question.bytes = ExpertBytes(table, row);
   return question;
@@ -226,6 +254,7 @@ class Predictor {
  public:
   static StatusOr<std::unique_ptr<Predictor>> Make(const Place& place) {
     v1::Cluster proto;
+    proto.set_preset(place.cluster);
     proto.mutable_chip()->set_preset(place.chip);
     if (!place.slice.empty()) {
       proto.set_slice(place.slice);
@@ -234,11 +263,7 @@ class Predictor {
     proto.set_chips(place.ranks);
     v1::Nodes* nodes = proto.mutable_nodes();
     nodes->set_chips_per_node(place.per_node);
-    nodes->set_nics_per_node(place.per_node);
-    const double nic = place.nic_gbytes_per_s / place.per_node;
-    nodes->set_nic_gbytes_per_s(nic > 0 ? nic : 50);
-    nodes->set_nic_latency_ns(place.nic_latency_ns);
-    nodes->set_nic_usable_fraction(place.nic_usable_fraction);
+    RETURN_IF_ERROR(SetNics(place, nodes));
     return FromProto(proto, place);
   }
 
@@ -247,6 +272,30 @@ class Predictor {
   }
 
  private:
+  // One NIC per chip, where the preset's do not give the node what the row says or the node is
+  // another; nodes of no preset are alone and need none.
+  static Status SetNics(const Place& place, v1::Nodes* nodes) {
+    v1::Cluster preset;
+    preset.set_preset(place.cluster);
+    if (!place.cluster.empty()) {
+      Diagnostics diagnostics;
+      ResolveClusterPresets(&preset, "cluster", &diagnostics);
+      RETURN_IF_ERROR(diagnostics.status());
+    }
+    const v1::Nodes& of = preset.nodes();
+    const int count = of.has_nics_per_node() ? of.nics_per_node() : of.chips_per_node();
+    const double node = count * of.nic_gbytes_per_s();
+    if (of.chips_per_node() == place.per_node &&
+        (place.nic_gbytes_per_s == 0 || place.nic_gbytes_per_s == node)) {
+      return absl::OkStatus();
+    }
+    nodes->set_nics_per_node(place.per_node);
+    const double per_chip = of.chips_per_node() > 0 ? node / of.chips_per_node() : 50;
+    nodes->set_nic_gbytes_per_s(place.nic_gbytes_per_s > 0 ? place.nic_gbytes_per_s / place.per_node
+                                                           : per_chip);
+    return absl::OkStatus();
+  }
+
   static StatusOr<std::unique_ptr<Predictor>> FromProto(v1::Cluster proto, const Place& place) {
     Diagnostics diagnostics;
     ResolveClusterPresets(&proto, "cluster", &diagnostics);

@@ -34,7 +34,9 @@ const HardwareRate kRates[] = {
        cluster->chip.datasheet.link = cluster->chip.datasheet.link * factor;
        cluster->chip.interconnect.die_to_die = cluster->chip.interconnect.die_to_die * factor;
        for (CollectiveCalibration& c : cluster->chip.collectives) {
-         for (CollectiveCalibration::PortRate& port : c.port) port.rate = port.rate * factor;
+         for (CollectiveCalibration::Group& group : c.groups) {
+           for (BytesPerSecond& rate : group.rates) rate = rate * factor;
+         }
        }
      }},
     {"NIC bandwidth",
@@ -48,9 +50,8 @@ const HardwareRate kRates[] = {
        cluster->nodes.nic_latency = cluster->nodes.nic_latency / factor;
        for (Tier& tier : cluster->nodes.tiers) tier.latency = tier.latency / factor;
        for (CollectiveCalibration& c : cluster->chip.collectives) {
-         c.base = c.base / factor;
-         c.rank = c.rank / factor;
-         c.rank_squared = c.rank_squared / factor;
+         for (CollectiveCalibration::Group& group : c.groups)
+           group.latency = group.latency / factor;
        }
      }},
     {"kernel launch",

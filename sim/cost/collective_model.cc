@@ -175,7 +175,8 @@ struct CollectiveModel::Impl {
                  CollectiveCost* cost) const {
     const Seconds latency =
         measured.Latency(group.size()) / static_cast<double>(cost->phases.size());
-    const double slower = LinkBandwidth(group.dims.front()) / measured.PortRateAt(bytes);
+    const double slower =
+        LinkBandwidth(group.dims.front()) / measured.PortRateAt(group.size(), bytes);
     cost->idle_time = Seconds(0);
     for (CostPhase& phase : cost->phases) {
       phase.latency = Time::RoundUp(latency);

@@ -106,6 +106,47 @@ class ValidateCollectives(unittest.TestCase):
         self.assertGreater(row['predicted_s'], 1e9 / 8 / 50e9)
         self.assertLess(row['predicted_s'], 0.1)
 
+    def test_clusters_that_rows_name_are_presets(self):
+        rows = (('H100-80GB', 'p5: NVLink4 + 32x EFA 100G', 'aws-p5'),
+                ('B200', 'P6-B200: NVLink5 + 8x400G EFAv4', 'aws-p6-b200'),
+                ('H100-80GB', 'A3 High: 4x200G TCPX', 'gcp-a3-high'),
+                ('H100-80GB', 'A3 Mega: TCPXO 8x200G', 'gcp-a3-mega'),
+                ('B200', 'A4: NVLink5 + 8x400G RoCE', 'gcp-a4'),
+                ('H100-80GB', 'RoCE (16x200G)', 'oci-h100'),
+                ('MI355X', 'xGMI + AINIC', 'mi355x-ainic'),
+                ('H100-80GB', 'NVLink4 + 8x400G', 'dgx-h100'))
+        for hardware, interconnect, cluster in rows:
+            for kind in ('all_reduce', 'all_gather'):
+                done = self.validate('id,family,collective,hardware,ranks,nodes,ranks_per_node,'
+                                     'interconnect,bytes,time_us\n'
+                                     f'r,f,{kind},{hardware},32,4,8,"{interconnect}",1e8,5000\n')
+                row = json.loads(done.stdout)['rows'][0]
+                out = collective(kind, '--bytes=1e8', '--chips=32', '--cluster=' + cluster)
+                self.assertEqual(row['predicted_s'], out['time_s'], cluster)
+                self.assertEqual(row['algorithm'], out['algorithm'])
+
+    def test_nics_that_differ_from_the_preset_are_those_of_the_row(self):
+        def time(nics):
+            done = self.validate('id,family,collective,hardware,ranks,nodes,ranks_per_node,'
+                                 'interconnect,bytes,time_us\n'
+                                 f'r,f,all_gather,H100-80GB,16,2,8,"{nics} EFA",1e10,5000\n')
+            return json.loads(done.stdout)['rows'][0]['predicted_s']
+
+        self.assertEqual(time('32x 100G'), time('p5'))
+        self.assertGreater(time('16x 100G'), 1.5 * time('p5'))
+
+    def test_pairs_are_groups_of_two(self):
+        done = self.validate('device,collective,pattern,group_size,tensor_bytes,time_us\n'
+                             'sm_90,collective-permute,one-way-ring,8,8388608,128\n'
+                             'sm_90,collective-permute,two-way-pairs,8,8388608,93\n'
+                             'gfx950,collective-permute,unknown,0,8388608,140\n')
+        ring, pairs, unknown = json.loads(done.stdout)['rows']
+        self.assertEqual([ring['group_size'], pairs['group_size'], unknown['group_size']],
+                         [8, 2, 2])
+        self.assertLess(pairs['predicted_s'], ring['predicted_s'])
+        # One link of 76.5 GB/s.
+        self.assertGreater(unknown['predicted_s'], 8388608 / 76.5e9)
+
     def test_bad_files(self):
         for content in ('', 'a,b\n1,2\n', 'device,collective,group_size,tensor_bytes,time_us\n1\n'):
             done = self.validate(content)

@@ -1,6 +1,7 @@
 // Measured curves of collectives: how they are interpolated, which algorithm they choose, and that
 // the chips' entries name algorithms that run.
 
+#include <cmath>
 #include <string>
 #include <vector>
 
@@ -8,8 +9,10 @@
 #include "meshstep/v1/cluster.pb.h"
 #include "sim/base/data_path.h"
 #include "sim/cost/collective.h"
+#include "sim/cost/lower_bound.h"
 #include "tests/sim/cost/cost_fixtures.h"
 #include "topologies/load_cluster.h"
+#include "topologies/load_collectives.h"
 
 namespace meshstep {
 namespace {
@@ -18,19 +21,77 @@ CollectiveCalibration Entry(const std::string& collective, const std::string& al
   CollectiveCalibration entry;
   entry.collective = collective;
   entry.algorithm = algorithm;
-  entry.base = Seconds(10e-6);
-  entry.rank = Seconds(1e-6);
-  entry.rank_squared = Seconds(0.1e-6);
-  entry.port = {{Bytes(1e6), BytesPerSecond(20e9)}, {Bytes(100e6), BytesPerSecond(80e9)}};
+  entry.sizes = {Bytes(1e6), Bytes(100e6)};
+  entry.groups = {{2, Seconds(4e-6), {BytesPerSecond(20e9), BytesPerSecond(80e9)}},
+                  {8, Seconds(16e-6), {BytesPerSecond(40e9), BytesPerSecond(160e9)}}};
   return entry;
 }
 
 TEST(CollectiveCalibration, InterpolatesBetweenSizesInLogarithms) {
   const CollectiveCalibration entry = Entry("all-gather", "ring");
-  EXPECT_DOUBLE_EQ(entry.PortRateAt(Bytes(1)).value(), 20e9);
-  EXPECT_DOUBLE_EQ(entry.PortRateAt(Bytes(10e6)).value(), 40e9);  // half-way in both logarithms
-  EXPECT_DOUBLE_EQ(entry.PortRateAt(Bytes(1e12)).value(), 80e9);
-  EXPECT_DOUBLE_EQ(entry.Latency(5).value(), 10e-6 + 4 * 1e-6 + 16 * 0.1e-6);
+  EXPECT_DOUBLE_EQ(entry.PortRateAt(2, Bytes(1)).value(), 20e9);
+  EXPECT_DOUBLE_EQ(entry.PortRateAt(2, Bytes(1e6)).value(), 20e9);
+  EXPECT_DOUBLE_EQ(entry.PortRateAt(2, Bytes(10e6)).value(), 40e9);  // half-way in both logarithms
+  EXPECT_DOUBLE_EQ(entry.PortRateAt(2, Bytes(100e6)).value(), 80e9);
+  EXPECT_DOUBLE_EQ(entry.PortRateAt(2, Bytes(1e12)).value(), 80e9);
+}
+
+TEST(CollectiveCalibration, InterpolatesBetweenGroupsInLogarithms) {
+  const CollectiveCalibration entry = Entry("all-gather", "ring");
+  // 4 is half-way between 2 and 8.
+  EXPECT_DOUBLE_EQ(entry.Latency(2).value(), 4e-6);
+  EXPECT_DOUBLE_EQ(entry.Latency(4).value(), 8e-6);
+  EXPECT_DOUBLE_EQ(entry.Latency(8).value(), 16e-6);
+  EXPECT_DOUBLE_EQ(entry.Latency(64).value(), 16e-6);
+  EXPECT_NEAR(entry.PortRateAt(4, Bytes(1e6)).value(), 20e9 * std::sqrt(2), 1);
+  EXPECT_NEAR(entry.PortRateAt(4, Bytes(10e6)).value(), 40e9 * std::sqrt(2), 1);
+  EXPECT_DOUBLE_EQ(entry.PortRateAt(8, Bytes(10e6)).value(), 80e9);
+  EXPECT_DOUBLE_EQ(entry.PortRateAt(64, Bytes(10e6)).value(), 80e9);
+}
+
+// Entries as of a chip file, with what the loader says of them.
+std::string ProblemsOf(const v1::CollectiveCalibration& entry) {
+  v1::Chip chip;
+  *chip.add_collectives() = entry;
+  Diagnostics diagnostics;
+  LoadCollectives(chip, "chip", &diagnostics);
+  return std::string(diagnostics.status().message());
+}
+
+TEST(CollectiveCalibration, RefusesTablesWhereMoreBytesTakeLessTime) {
+  v1::CollectiveCalibration entry;
+  entry.add_bytes(1e6);
+  entry.add_bytes(4e6);
+  v1::CollectiveGroup* group = entry.add_groups();
+  group->set_ranks(8);
+  group->add_gbytes_per_s(10);
+  group->add_gbytes_per_s(40);  // the same 100 us
+  EXPECT_EQ(ProblemsOf(entry), "");
+  group->set_gbytes_per_s(1, 41);
+  EXPECT_NE(ProblemsOf(entry).find("gbytes_per_s[1]: is 41, expected at most 40"),
+            std::string::npos)
+      << ProblemsOf(entry);
+}
+
+TEST(CollectiveCalibration, RefusesTablesThatAreNotRectangular) {
+  v1::CollectiveCalibration entry;
+  EXPECT_NE(ProblemsOf(entry).find("collectives[0].bytes: is missing"), std::string::npos);
+  EXPECT_NE(ProblemsOf(entry).find("collectives[0].groups: is missing"), std::string::npos);
+  entry.add_bytes(4e6);
+  entry.add_bytes(1e6);
+  for (int i = 0; i < 2; ++i) {
+    v1::CollectiveGroup* group = entry.add_groups();
+    group->set_ranks(8);
+    group->add_gbytes_per_s(10);
+  }
+  const std::string problems = ProblemsOf(entry);
+  EXPECT_NE(problems.find("bytes[1]: is 1e+06, expected more than the 4e+06"), std::string::npos)
+      << problems;
+  EXPECT_NE(problems.find("groups[0].gbytes_per_s: has 1 rates, expected one for each of 2 sizes"),
+            std::string::npos)
+      << problems;
+  EXPECT_NE(problems.find("groups[1].ranks: is 8, expected more than the 8"), std::string::npos)
+      << problems;
 }
 
 TEST(CollectiveCalibration, HoldsForItsRanks) {
@@ -66,9 +127,9 @@ TEST(CollectiveCalibration, ReplacesLatencyAndRateWhenCalibratedOnly) {
   cluster.chip.interconnect.usable_fraction = 0.8;  // a rate that the measurement stands for
   cluster.chip.collectives = {Entry("all-gather", "ring"), Entry("all-gather", "no such one")};
   std::string algorithm;
-  // 10 + 7 + 49 · 0.1 us, then 7/8 of 10 MB at 40 GB/s.
+  // 16 us, then 7/8 of 10 MB at 80 GB/s.
   EXPECT_NEAR(TimeOf(cluster, Fidelity::kCalibrated, &algorithm).value(),
-              21.9e-6 + 7.0 / 8 * 10e6 / 40e9, 2e-12);
+              16e-6 + 7.0 / 8 * 10e6 / 80e9, 2e-12);
   EXPECT_EQ(algorithm, "ring");
   // Direct: one message of 1 us, 7/8 of 10 MB at the data-sheet rate.
   EXPECT_NEAR(TimeOf(cluster, Fidelity::kIdeal, &algorithm).value(), 1e-6 + 7.0 / 8 * 10e6 / kLink,
@@ -153,6 +214,67 @@ TEST(CollectiveCalibration, EntriesOfAllChipsNameAlgorithmsThatRun) {
     }
   }
   EXPECT_GT(entries, 20);
+}
+
+// p chips of the preset inside one domain.
+Cluster DomainOf(const std::string& chip, int p) {
+  v1::Cluster proto;
+  proto.mutable_chip()->set_preset(chip);
+  proto.set_chips(p);
+  proto.mutable_nodes()->set_chips_per_node(p);
+  proto.mutable_nodes()->set_nic_gbytes_per_s(50);
+  Diagnostics diagnostics;
+  ResolveClusterPresets(&proto, "cluster", &diagnostics);
+  Cluster cluster = LoadCluster(proto, "cluster", &diagnostics);
+  EXPECT_TRUE(diagnostics.ok()) << diagnostics.status();
+  return cluster;
+}
+
+// In 20 steps per decade, more bytes never take less time, and no size takes less than physics.
+void CheckCurve(const Cluster& cluster, Collective collective) {
+  const auto fabric = BuildFabric(cluster, RateSet::kDatasheet, Fidelity::kCalibrated);
+  const AxisRequest request{"all", cluster.devices(), ""};
+  const auto mesh = Mesh::Place(*fabric, {&request, 1});
+  ASSERT_TRUE(mesh.ok());
+  const LinkClasses classes(*mesh, {});
+  const CollectiveModel model(*mesh, &classes, Fidelity::kCalibrated);
+  const Placed ideal = PlaceWhole(cluster);
+  // The bound is linear in bytes but for its latency.
+  const double rate =
+      1e15 /
+      LowerBoundOf(*ideal.fabric, ideal.GroupOf({0}), collective, Bytes(1e15)).value().value();
+  const AxisId all = 0;
+  Seconds before;
+  for (double bytes = 1e3; bytes < 1e11; bytes *= std::pow(10, 1.0 / 20)) {
+    const auto cost = model.Cost(collective, Bytes(bytes), {&all, 1}, 0);
+    ASSERT_TRUE(cost.ok());
+    ASSERT_GE(cost->idle_time, before) << NameOf(collective) << " of " << bytes;
+    ASSERT_GE(cost->idle_time.value(), bytes / rate * (1 - 1e-9)) << NameOf(collective);
+    before = cost->idle_time;
+  }
+}
+
+TEST(CollectiveCalibration, CurvesOfAllChipsAreMonotoneAndAboveTheLowerBound) {
+  int curves = 0;
+  for (const std::string& chip : ListPresets("topologies/chips")) {
+    v1::Cluster proto;
+    proto.mutable_chip()->set_preset(chip);
+    Diagnostics diagnostics;
+    ResolveClusterPresets(&proto, "cluster", &diagnostics);
+    ASSERT_TRUE(diagnostics.ok()) << diagnostics.status();
+    if (proto.chip().collectives().empty()) continue;
+    for (const int p : {2, 3, 4, 6, 8, 18, 20, 72}) {
+      if (p > proto.chip().interconnect().domain_chips()) continue;
+      SCOPED_TRACE(chip + " x " + std::to_string(p));
+      const Cluster cluster = DomainOf(chip, p);
+      for (const Collective collective : {Collective::kAllGather, Collective::kReduceScatter,
+                                          Collective::kAllReduce, Collective::kAllToAll}) {
+        CheckCurve(cluster, collective);
+        ++curves;
+      }
+    }
+  }
+  EXPECT_GT(curves, 150);
 }
 
 }  // namespace
