@@ -1,5 +1,7 @@
 #include "strategies/lowering.h"
 
+#include <set>
+
 #include "absl/strings/str_cat.h"
 #include "strategies/model_plan.h"
 #include "strategies/step_builder.h"
@@ -32,6 +34,21 @@ BytesPerSecond HostRate(const Chip& chip, Fidelity fidelity) {
          (fidelity == Fidelity::kIdeal ? share : share * chip.calibration.host_fraction);
 }
 
+// Axes along which devices differ: the pipeline's, and those along which a shift of a ring loads
+// links unevenly.
+std::vector<AxisId> DistinguishedAxes(const Plan& plan, const Mesh& mesh,
+                                      const TransferTable& transfers) {
+  std::set<AxisId> axes;
+  if (plan.pipeline >= 0) axes.insert(plan.pipeline);
+  for (int t = 0; t < transfers.size(); ++t) {
+    const TransferSpec& spec = transfers[t];
+    const bool shift = spec.collective == Collective::kPermute && spec.role == Role::kActivations;
+    if (!shift || mesh.GroupOf(spec.axes, 0).ShiftsEvenly()) continue;
+    axes.insert(spec.axes.begin(), spec.axes.end());
+  }
+  return {axes.begin(), axes.end()};
+}
+
 }  // namespace
 
 GraphNames StepGraph::Names() const {
@@ -57,11 +74,6 @@ StatusOr<StepGraph> LowerStep(const Scenario& scenario, const LoweringOptions& o
   StatusOr<Mesh> placed = Mesh::Place(*fabric, plan.axes);
   if (!placed.ok()) return InField("plan.mesh", placed.status());
   const Mesh mesh = *std::move(placed);
-  std::vector<AxisId> distinguished;
-  if (plan.pipeline >= 0) distinguished.push_back(plan.pipeline);
-  const LinkClasses classes(mesh, distinguished);
-  const CollectiveModel collectives(mesh, &classes, options.fidelity);
-  const CollectiveModel explicit_links(mesh, nullptr, options.fidelity);
   const ComputeModel compute(scenario.cluster.chip, RateSet::kDatasheet, options.fidelity);
 
   TransferTable transfers;
@@ -78,6 +90,9 @@ StatusOr<StepGraph> LowerStep(const Scenario& scenario, const LoweringOptions& o
         transfers.Intern({Collective::kPermute, {plan.pipeline}, Role::kPipeline, residual_bytes});
   }
 
+  const LinkClasses classes(mesh, DistinguishedAxes(plan, mesh, transfers));
+  const CollectiveModel collectives(mesh, &classes, options.fidelity);
+  const CollectiveModel explicit_links(mesh, nullptr, options.fidelity);
   StepGraph out;
   for (int t = 0; t < transfers.size(); ++t) {
     const TransferSpec& spec = transfers[t];

@@ -54,7 +54,7 @@ void StepBuilder::ListUnits(AxisId axis, std::vector<int>* coordinates,
     devices->push_back(mesh_.Device(*coordinates));
     return;
   }
-  const bool every = unfolded_ || axis == plan_.pipeline;
+  const bool every = unfolded_ || IsDistinguished(axis);
   for (int c = 0; c < mesh_.size(axis); ++c) {
     int left = c;
     bool differs = true;
@@ -67,6 +67,11 @@ void StepBuilder::ListUnits(AxisId axis, std::vector<int>* coordinates,
     ListUnits(axis + 1, coordinates, devices);
   }
   (*coordinates)[Index(axis)] = 0;
+}
+
+bool StepBuilder::IsDistinguished(AxisId axis) const {
+  const std::vector<AxisId>& axes = classes_.distinguished();
+  return std::find(axes.begin(), axes.end(), axis) != axes.end();
 }
 
 // Folded: what tells device classes apart. Unfolded: the device.
@@ -127,8 +132,9 @@ const std::vector<StepBuilder::GroupOfUnits>& StepBuilder::Groups(int stage,
       if (std::find(axes.begin(), axes.end(), a) != axes.end()) continue;
       int coordinate = mesh_.Coordinate(out_->units[Index(units[u])].device, a);
       for (const AxisPart& part : mesh_.axes()[Index(a)].parts) {
-        if (unfolded_ || classes_.IsDistinguished(part.level))
+        if (unfolded_ || IsDistinguished(a) || classes_.IsDistinguished(part.level)) {
           key.push_back(coordinate % part.size);
+        }
         coordinate /= part.size;
       }
     }

@@ -55,6 +55,7 @@ class StepBuilder {
 
  private:
   static std::size_t Index(int i) { return static_cast<std::size_t>(i); }
+  bool IsDistinguished(AxisId axis) const;
   std::vector<int> KeyOf(DeviceId device) const;
   void ListUnits(AxisId axis, std::vector<int>* coordinates, std::vector<DeviceId>* devices) const;
   StreamId Stream(int unit, const std::string& name);

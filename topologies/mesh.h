@@ -59,6 +59,11 @@ struct Group {
   std::vector<Dim> dims;          // minor first; sizes multiply to members.size(); no size 1
   std::vector<DeviceId> members;  // rank r has mixed-radix digits over dims, minor first
   int size() const { return static_cast<int>(members.size()); }
+  // A shift from each rank to the next, the last to the first, loads all its links alike.
+  bool ShiftsEvenly() const {
+    if (dims.size() != 1) return dims.empty();
+    return dims.front().kind != Level::Kind::kTorus || dims.front().ring || dims.front().size == 2;
+  }
 };
 
 class Mesh {

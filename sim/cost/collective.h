@@ -31,7 +31,7 @@ enum class Collective {
   kAllToAll,
   kBroadcast,
   kReduce,
-  kPermute,  // rank i sends `bytes` to rank i + 1; the last to none
+  kPermute,  // rank i sends `bytes` to rank i + 1; the last to the first
 };
 
 // "all-gather", ... as in `meshstep list collectives`.

@@ -183,12 +183,11 @@ double Injection(const Fabric& fabric, const Group& group, Collective collective
     return each / std::max(graph.MinCut(others, first).capacity.value(),
                            graph.MinCut(first, others).capacity.value());
   }
-  const bool rooted = collective == Collective::kBroadcast || collective == Collective::kReduce ||
-                      collective == Collective::kPermute;
+  const bool rooted = collective == Collective::kBroadcast || collective == Collective::kReduce;
   const auto least = [&](const std::vector<double>& rates) {
     return rooted ? rates.front() : *std::min_element(rates.begin(), rates.end());
   };
-  // A rank that need not send (the last of a permute) or receive (a root) does not bind.
+  // A rank that need not send or receive (a root) does not bind.
   double bound = each / std::max(least(ports.in), least(ports.out));
   if (collective == Collective::kAllReduce && !Combines(fabric)) {
     double sum = 0;
@@ -198,7 +197,8 @@ double Injection(const Fabric& fabric, const Group& group, Collective collective
   return bound;
 }
 
-// Alpha between the two ranks farthest apart, or of one hop of a permute: torus dims add up.
+// Alpha between the two ranks farthest apart, or of a permute from the last rank to the first:
+// torus dims add up.
 Seconds FarthestLatency(const Group& group, Collective collective) {
   Seconds torus, longest;
   for (const Group::Dim& dim : group.dims) {
@@ -206,9 +206,9 @@ Seconds FarthestLatency(const Group& group, Collective collective) {
       longest = std::max(longest, dim.latency);
       continue;
     }
-    const int hops = dim.ring ? dim.size / 2 : dim.size - 1;
-    torus = collective == Collective::kPermute ? std::max(torus, dim.latency)
-                                               : torus + hops * dim.latency;
+    const bool permute = collective == Collective::kPermute;
+    const int hops = !dim.ring ? dim.size - 1 : permute ? 1 : dim.size / 2;
+    torus += hops * dim.latency;
   }
   return std::max(torus, longest);
 }

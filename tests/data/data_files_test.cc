@@ -208,8 +208,9 @@ TEST(DataFiles, ClustersNameChipsThatExist) {
     }
     EXPECT_EQ(cluster.nodes().chips_per_node(), chip.interconnect().domain_chips()) << name;
     EXPECT_EQ(cluster.chips() % cluster.nodes().chips_per_node(), 0) << name;
-    EXPECT_DOUBLE_EQ(cluster.nodes().nic_gbytes_per_s() * cluster.nodes().nics_per_node(),
-                     chip.datasheet().scale_out_gbytes_per_s() * cluster.nodes().chips_per_node())
+    // Clouds give a node fewer NICs than its chips could use.
+    EXPECT_LE(cluster.nodes().nic_gbytes_per_s() * cluster.nodes().nics_per_node(),
+              chip.datasheet().scale_out_gbytes_per_s() * cluster.nodes().chips_per_node())
         << name << ": NICs of a node against the scale-out rate of its chips";
   }
 }

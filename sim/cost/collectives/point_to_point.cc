@@ -1,5 +1,6 @@
-// Point to point: rank i sends its buffer to rank i + 1, the last to none. alpha + S / B over one
-// hop. Pipeline stages hand on activations so.
+// Point to point: rank i sends its buffer to rank i + 1, the last to the first. alpha + S / B over
+// one hop; on a line without wraparound the last rank's message goes all the way back. Ring attention
+// hands on keys and values so.
 // Example: 2 stages on one NIC each of 50 GB/s, 16 MB: alpha + 320 us.
 
 #include <algorithm>
@@ -19,16 +20,16 @@ class PointToPointAlgorithm final : public CollectiveAlgorithm {
   }
   std::vector<TrafficPhase> Traffic(Collective, Bytes bytes, const Group& group) const override {
     TrafficPhase phase{Latency(group), {}};
-    phase.uneven = true;
-    for (int rank = 0; rank + 1 < group.size(); ++rank) {
-      phase.flows.push_back({rank, rank + 1, bytes.value()});
+    phase.uneven = !group.ShiftsEvenly();
+    for (int rank = 0; rank < group.size(); ++rank) {
+      phase.flows.push_back({rank, (rank + 1) % group.size(), bytes.value()});
     }
     return {phase};
   }
   MessageSchedule Messages(Collective, const Group& group) const override {
     MessageSchedule schedule;
-    for (int rank = 0; rank + 1 < group.size(); ++rank) {
-      schedule.messages.push_back({0, rank, rank + 1, {rank}, false});
+    for (int rank = 0; rank < group.size(); ++rank) {
+      schedule.messages.push_back({0, rank, (rank + 1) % group.size(), {rank}, false});
     }
     return schedule;
   }
@@ -40,7 +41,7 @@ class PointToPointAlgorithm final : public CollectiveAlgorithm {
 
  private:
   // The longest way from a rank to the next: a carry into dim d goes back along the torus dims
-  // below it (one hop if they close).
+  // below it (one hop if they close), and the last rank's message along all of them.
   static Seconds Latency(const Group& group) {
     Seconds longest, back;
     for (const Group::Dim& dim : group.dims) {
@@ -51,7 +52,7 @@ class PointToPointAlgorithm final : public CollectiveAlgorithm {
         longest = std::max(longest, dim.latency);
       }
     }
-    return longest;
+    return std::max(longest, back);
   }
 };
 

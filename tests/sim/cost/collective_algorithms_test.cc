@@ -164,7 +164,8 @@ void ExpectDone(Collective collective, int p, int splits, const State& state) {
   for (int rank = 0; rank < p; ++rank) {
     if (collective == Collective::kReduceScatter) expect(rank, rank, all);
     if (collective == Collective::kBroadcast) expect(rank, 0, of(0));
-    if (collective == Collective::kPermute && rank > 0) expect(rank, rank - 1, of(rank - 1));
+    if (collective == Collective::kPermute)
+      expect(rank, (rank + p - 1) % p, of((rank + p - 1) % p));
     for (int c = 0; c < p; ++c) {
       if (collective == Collective::kAllGather) expect(rank, c, of(c));
       if (collective == Collective::kAllReduce) expect(rank, c, all);
