@@ -417,6 +417,7 @@ void PlanLoader::LoadActivations() {
   plan_.unfused_attention = kernel == "unfused";
   plan_.dropout = proto_.dropout();
   plan_.accumulate_unsharded = proto_.accumulate_unsharded();
+  if (proto_.has_overlap_gradients()) plan_.overlap_gradients = proto_.overlap_gradients();
   if (proto_.has_prefetch_layers()) plan_.prefetch_layers = proto_.prefetch_layers();
   if (plan_.prefetch_layers < 0 || plan_.prefetch_layers > kMaxPrefetch) {
     Error("prefetch_layers",

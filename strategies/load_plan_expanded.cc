@@ -57,6 +57,7 @@ void ExpandPlan(const Plan& plan, v1::Plan* proto) {
   proto->set_dropout(plan.dropout);
   proto->set_accumulate_unsharded(plan.accumulate_unsharded);
   proto->set_prefetch_layers(plan.prefetch_layers);
+  if (!plan.overlap_gradients) proto->set_overlap_gradients(false);
   const Precision& p = plan.precision;
   v1::Precision* precision = proto->mutable_precision();
   precision->set_compute(std::string(NameOf(p.compute)));

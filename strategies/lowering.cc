@@ -59,6 +59,7 @@ class StepEmitter {
     int last_block = -2;                      // of the run before
     UnitTasks gathered;                       // when its parameters were there
     std::vector<UnitTasks> updates;           // what the optimizer waits for
+    std::vector<int> after_backward;          // layers whose gradients reduce after the last one
   };
 
   bool Ready(int stage, const Action& action) const;
@@ -70,6 +71,7 @@ class StepEmitter {
   StatusOr<UnitTasks> GatherParameters(int stage, int layer, const Action& action);
   Status ReduceGradients(const StepBuilder::Where& where, const BlockPlan& block, bool last,
                          const UnitTasks& after);
+  Status ReduceAfterBackward(int stage);
   Status Update(int stage);
   void Resident(int stage);
   void Memory(int stage, const UnitTasks& tasks, bool at_end, MemoryBucket bucket, double bytes);
@@ -329,7 +331,11 @@ Status StepEmitter::ReduceGradients(const StepBuilder::Where& where, const Block
                                     bool last, const UnitTasks& after) {
   UnitTasks ready = after;
   std::vector<int> transfers = block.reduces;
-  if (last) transfers.insert(transfers.end(), block.last_reduces.begin(), block.last_reduces.end());
+  if (last && plan_.overlap_gradients) {
+    transfers.insert(transfers.end(), block.last_reduces.begin(), block.last_reduces.end());
+  } else if (last && !block.last_reduces.empty()) {
+    stages_[Index(where.stage)].after_backward.push_back(where.layer);
+  }
   const double whole = block.reduces.empty()
                            ? 0
                            : block.gathered_parameters * SizeOf(plan_.precision.reduce).value();
@@ -345,8 +351,26 @@ Status StepEmitter::ReduceGradients(const StepBuilder::Where& where, const Block
   return absl::OkStatus();
 }
 
+// Without overlap: the sums that are due once a step, after the last backward of the stage.
+Status StepEmitter::ReduceAfterBackward(int stage) {
+  StageState& state = stages_[Index(stage)];
+  if (state.after_backward.empty()) return absl::OkStatus();
+  UnitTasks ready = state.run_ends.back();
+  for (const int layer : state.after_backward) {
+    const StepBuilder::Where where{stage, layer, static_cast<int>(plan_.micro_batches) - 1,
+                                   Pass::kBackward};
+    for (const int transfer : model_.of(layer).last_reduces) {
+      const UnitTasks* list[] = {&ready};
+      ASSIGN_OR_RETURN(ready, builder_.AddTransfer(where, reduce_name_, transfer, list));
+    }
+  }
+  state.updates.push_back(ready);
+  return absl::OkStatus();
+}
+
 // Optimizer: reads gradients and state, writes state and parameters (ZeRO, arXiv 1910.02054 §3.1).
 Status StepEmitter::Update(int stage) {
+  RETURN_IF_ERROR(ReduceAfterBackward(stage));
   StageState& state = stages_[Index(stage)];
   const Precision& p = plan_.precision;
   double elements = 0;

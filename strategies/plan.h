@@ -63,6 +63,7 @@ struct Plan {
   Recompute recompute = Recompute::kNone;
   bool unfused_attention = false, dropout = false;
   int prefetch_layers = 1;
+  bool overlap_gradients = true;
   Precision precision;
   std::vector<CollectiveChoice> collectives;
 

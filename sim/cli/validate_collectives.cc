@@ -15,6 +15,7 @@
 #include "sim/base/csv.h"
 #include "sim/base/data_path.h"
 #include "sim/cost/collective.h"
+#include "sim/report/validate_report.h"
 #include "topologies/load_cluster.h"
 
 namespace meshstep {
@@ -325,63 +326,7 @@ Status CheckColumns(const std::string& path, const CsvTable& table) {
   return absl::OkStatus();
 }
 
-// Ranks with ties at their mean.
-std::vector<double> RanksOf(const std::vector<double>& values) {
-  std::vector<std::size_t> order(values.size());
-  for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
-  std::stable_sort(order.begin(), order.end(),
-                   [&](std::size_t a, std::size_t b) { return values[a] < values[b]; });
-  std::vector<double> ranks(values.size());
-  for (std::size_t i = 0; i < order.size();) {
-    std::size_t end = i;
-    while (end < order.size() && values[order[end]] == values[order[i]]) ++end;
-    for (std::size_t k = i; k < end; ++k) {
-      ranks[order[k]] = static_cast<double>(i + end - 1) / 2;
-    }
-    i = end;
-  }
-  return ranks;
-}
-
-double Spearman(const std::vector<double>& a, const std::vector<double>& b) {
-  const std::vector<double> x = RanksOf(a), y = RanksOf(b);
-  const double mean = (static_cast<double>(x.size()) - 1) / 2;
-  double xy = 0, xx = 0, yy = 0;
-  for (std::size_t i = 0; i < x.size(); ++i) {
-    xy += (x[i] - mean) * (y[i] - mean);
-    xx += (x[i] - mean) * (x[i] - mean);
-    yy += (y[i] - mean) * (y[i] - mean);
-  }
-  return xx > 0 && yy > 0 ? xy / std::sqrt(xx * yy) : 0;
-}
-
 }  // namespace
-
-void SummarizeFamilies(v1::ValidateReport* report) {
-  std::map<std::string, std::vector<const v1::ValidateRow*>> families;
-  for (const v1::ValidateRow& row : report->rows()) {
-    if (row.has_error()) families[row.family()].push_back(&row);
-  }
-  for (const auto& [name, rows] : families) {
-    std::vector<double> errors, predicted, measured;
-    double sum = 0;
-    for (const v1::ValidateRow* row : rows) {
-      errors.push_back(std::abs(row->error()));
-      sum += errors.back();
-      predicted.push_back(row->predicted_s());
-      measured.push_back(row->measured_s());
-    }
-    std::sort(errors.begin(), errors.end());
-    v1::ValidateFamily* family = report->add_families();
-    family->set_family(name);
-    family->set_rows(static_cast<std::int64_t>(rows.size()));
-    family->set_mape(sum / static_cast<double>(rows.size()));
-    family->set_median(errors[errors.size() / 2]);
-    family->set_ninetieth(errors[errors.size() * 9 / 10]);
-    family->set_worst(errors.back());
-    family->set_spearman(Spearman(predicted, measured));
-  }
-}
 
 StatusOr<v1::ValidateReport> ValidateCollectives(const std::string& path) {
   ASSIGN_OR_RETURN(const std::string content, ReadFile(path));

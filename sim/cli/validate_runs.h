@@ -1,0 +1,30 @@
+// Measured training steps against their simulation.
+
+#ifndef MESHSTEP_SIM_CLI_VALIDATE_RUNS_H_
+#define MESHSTEP_SIM_CLI_VALIDATE_RUNS_H_
+
+#include <string>
+#include <vector>
+
+#include "meshstep/v1/scenario.pb.h"
+#include "meshstep/v1/validate_report.pb.h"
+#include "sim/base/status.h"
+#include "sim/cli/mechanisms.h"
+
+namespace meshstep {
+
+struct RunOptions {
+  std::vector<const Mechanism*> without;
+  int threads = 0;  // 0: as many as the machine has
+};
+
+// Reads a table with the columns of training_runs.csv or training_runs_one_node.csv. Rows that
+// cannot be expressed get a reason. Error: the file cannot be read or lacks columns.
+StatusOr<v1::ValidateReport> ValidateRuns(const std::string& path, const RunOptions& options);
+
+// The scenario of one row. Error: there is no such row, or it cannot be expressed.
+StatusOr<v1::Scenario> ScenarioOfRow(const std::string& path, const std::string& id);
+
+}  // namespace meshstep
+
+#endif  // MESHSTEP_SIM_CLI_VALIDATE_RUNS_H_
