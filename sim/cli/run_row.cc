@@ -14,8 +14,8 @@ namespace {
 constexpr double kMaxCount = 1 << 30;
 // How tables of runs say that something is not known.
 constexpr const char* kNotStated[] = {"not stated", "not decoded", "n/a",
-                                           "see ",       "per models/", "base-recipe default",
-                                           "not stored", "(assumed)",   "split not stated"};
+                                      "see ",       "per models/", "base-recipe default",
+                                      "not stored", "(assumed)",   "split not stated"};
 const std::string kNothing;
 
 // Columns of training_runs_one_node.csv under the names of training_runs.csv.

@@ -14,6 +14,7 @@
 #include "meshstep/v1/cluster.pb.h"
 #include "sim/base/csv.h"
 #include "sim/base/data_path.h"
+#include "sim/cli/measured_chips.h"
 #include "sim/cost/collective.h"
 #include "sim/report/validate_report.h"
 #include "topologies/load_cluster.h"
@@ -39,42 +40,6 @@ struct Question {
   double bytes = 0;
   std::string reason;
 };
-
-// Names of devices in collective_tables.csv (XLA target specs) and of hardware in
-// collective_runs.csv.
-struct DeviceName {
-  const char* name;
-  const char* chip;
-};
-constexpr DeviceName kDevices[] = {
-    {"sm_90", "h100-sxm"},
-    {"sm_100_B200", "b200"},
-    {"sm_100_GB200", "gb200"},
-    {"sm_103", "gb300"},
-    {"gfx950", "mi355x"},
-    {"H100-80GB", "h100-sxm"},
-    {"H200-141GB", "h200"},
-    {"A100-80GB", "a100-80gb"},
-    {"A100-40GB", "a100-40gb"},
-    {"B200", "b200"},
-    {"B300", "b300"},
-    {"GB200", "gb200"},
-    {"GB300", "gb300"},
-    {"MI300X", "mi300x"},
-    {"MI355X", "mi355x"},
-    {"H800", "h800"},
-    {"H100/H800 (SM90)", "h800"},
-    {"B200 (SM100)", "b200"},
-    {"A100-80GB pairwise NVLink", "a100-80gb"},
-    {"H100-80GB pairwise NVLink", "h100-sxm"},
-};
-
-std::string ChipOf(const std::string& device) {
-  for (const DeviceName& entry : kDevices) {
-    if (device == entry.name) return entry.chip;
-  }
-  return "";
-}
 
 StatusOr<Collective> CollectiveOf(std::string name) {
   name = absl::StrReplaceAll(name, {{"_", "-"}});
@@ -135,7 +100,7 @@ int RackRanks(const std::string& interconnect, int ranks) {
 Question InDomain(const CsvTable& table, std::size_t row) {
   Question question;
   const int ranks = Count(table, row, "group_size");
-  question.place = {ChipOf(table.At(row, "device")), ranks, ranks, 0};
+  question.place = {ChipOfDevice(table.At(row, "device")), ranks, ranks, 0};
   question.bytes = Number(table, row, "tensor_bytes");
   return question;
 }
@@ -191,7 +156,7 @@ Question AcrossNodes(const CsvTable& table, std::size_t row) {
     nics = pairs ? 3.125 : 6.25 * std::min(4, per_node);
   }
   // Where the text names no NIC: 400 Gb/s per chip, 800 of the generation of GB300.
-  const std::string chip = ChipOf(hardware);
+  const std::string chip = ChipOfDevice(hardware);
   if (nics == 0) nics = (chip == "gb300" ? 100 : 50) * std::max(1, per_node);
   const Transport& transport = TransportOf(interconnect);
   question.place = {chip, ranks, per_node, nics, transport.usable_fraction, transport.latency_ns};

@@ -5,18 +5,23 @@
 
 #include "CLI/CLI.hpp"
 #include "absl/strings/str_cat.h"
-#include "google/protobuf/text_format.h"
 #include "sim/base/data_path.h"
 #include "sim/cli/commands.h"
 #include "sim/cli/validate_collectives.h"
+#include "sim/cli/validate_matmuls.h"
+#include "sim/cli/validate_memory.h"
 #include "sim/cli/validate_runs.h"
+#include "sim/report/html.h"
+#include "sim/report/output_file.h"
 #include "sim/report/validate_report.h"
+#include "sim/report/validate_scatter.h"
 
 namespace meshstep {
 namespace {
 
 struct Options {
-  std::string runs, collectives, scenario;
+  std::string runs, collectives, matmuls, memory, scenario;
+  std::string scatter, html;  // paths; empty: none
   std::vector<std::string> without;
   double min_bytes = 0;
   bool rows = false;
@@ -74,12 +79,25 @@ void RunValidate(const Options& options) {
   v1::ValidateReport report;
   if (!options.runs.empty()) Append(ValidateRuns(options.runs, run), &report);
   if (!options.collectives.empty()) Append(ValidateCollectives(options.collectives), &report);
-  if (options.runs.empty() && options.collectives.empty()) {
+  if (!options.matmuls.empty()) Append(ValidateMatmuls(options.matmuls), &report);
+  if (!options.memory.empty()) Append(ValidateMemory(options.memory, run), &report);
+  if (options.runs.empty() && options.collectives.empty() && options.matmuls.empty() &&
+      options.memory.empty()) {
     for (const char* name : kShipped) {
       Append(ValidateRuns(absl::StrCat(DataRoot(), "/tests/validation/", name), run), &report);
     }
   }
-  Print(Written(Keep(report, options.min_bytes), options));
+  report = Keep(report, options.min_bytes);
+  Status written;  // told after the report, which a full disk must not cost
+  if (!options.scatter.empty()) {
+    written.Update(WriteFile("--scatter", options.scatter, ScatterSvg(report)));
+  }
+  if (!options.html.empty()) {
+    written.Update(WriteFile("--html", options.html,
+                             HtmlPage("Predicted against measured", ValidateToHtml(report))));
+  }
+  Print(Written(report, options));
+  if (!written.ok()) Fail(written);
 }
 
 }  // namespace
@@ -93,6 +111,10 @@ void AddValidateCommand(CLI::App* app) {
                       "without any file: the tables that ship with meshstep");
   command->add_option("--collectives", options->collectives,
                       "CSV of measured collectives, inside one domain or across nodes");
+  command->add_option("--matmuls", options->matmuls, "CSV of measured matmuls");
+  command->add_option("--memory", options->memory,
+                      "CSV of measured memory: memory_runs.csv, memory_published.csv, or "
+                      "training_runs.csv with mem_gib");
   command->add_option("--min-bytes", options->min_bytes, "Leave out rows of smaller transfers");
   std::string names;
   for (const Mechanism& mechanism : Mechanisms()) {
@@ -107,6 +129,9 @@ void AddValidateCommand(CLI::App* app) {
   command->add_flag("--rows", options->rows, "Text and Markdown: every row, not only families");
   command->add_option("--scenario", options->scenario,
                       "Print the scenario of the row of FILE with this id and stop");
+  command->add_option("--scatter", options->scatter,
+                      "Also draw predicted against measured: FILE.svg");
+  command->add_option("--html", options->html, "Also write a page with the drawing and tables");
   command->add_option("--threads", options->threads, "Default: as many as the machine has")
       ->check(CLI::Range(1, 256));
   command

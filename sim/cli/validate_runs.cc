@@ -20,6 +20,12 @@ struct Tables {
   CsvTable runs, defaults, interconnects;
 };
 
+Status ReadDefaults(Tables* tables) {
+  ASSIGN_OR_RETURN(tables->defaults, ReadValidationTable("framework_defaults.csv"));
+  ASSIGN_OR_RETURN(tables->interconnects, ReadValidationTable("interconnects.csv"));
+  return absl::OkStatus();
+}
+
 StatusOr<Tables> ReadTables(const std::string& path) {
   Tables tables;
   ASSIGN_OR_RETURN(const std::string content, ReadFile(path));
@@ -31,8 +37,7 @@ StatusOr<Tables> ReadTables(const std::string& path) {
                                        "training_runs_one_node.csv"));
     }
   }
-  ASSIGN_OR_RETURN(tables.defaults, ReadValidationTable("framework_defaults.csv"));
-  ASSIGN_OR_RETURN(tables.interconnects, ReadValidationTable("interconnects.csv"));
+  RETURN_IF_ERROR(ReadDefaults(&tables));
   return tables;
 }
 
@@ -57,39 +62,42 @@ double PeakOf(const v1::SimulateReport& report) {
   return rate > 0 ? report.flops().model() / rate : 0;
 }
 
-void Predict(const Tables& tables, std::size_t i, const RunOptions& options, v1::ValidateRow* out) {
+void Predict(const Tables& tables, std::size_t i, const RunOptions& options, const FillRow& fill,
+             v1::ValidateRow* out) {
   const RunRow row(tables.runs, i, tables.defaults);
   out->set_id(tables.runs.At(i, "id"));
   out->set_family(row.family());
   out->set_chips(row.Count("chips"));
   if (!row.Get("trust").empty()) out->set_trust(row.Get("trust"));
+  const auto simulate = [&]() -> StatusOr<v1::SimulateReport> {
+    ASSIGN_OR_RETURN(const v1::Scenario scenario, ScenarioOf(row, tables.interconnects));
+    return SimulateRow(scenario, options);
+  };
+  const StatusOr<v1::SimulateReport> report = simulate();
+  if (!report.ok()) out->set_reason(OneLine(report.status()));
+  fill(row, report, out);
+}
+
+void FillTimes(const RunRow& row, const StatusOr<v1::SimulateReport>& report,
+               v1::ValidateRow* out) {
   out->set_measured_s(row.Number("iter_time_s"));
-  const StatusOr<v1::Scenario> scenario = ScenarioOf(row, tables.interconnects);
-  if (!scenario.ok()) {
-    out->set_reason(OneLine(scenario.status()));
-    return;
-  }
-  const StatusOr<v1::SimulateReport> report = SimulateRow(*scenario, options);
-  if (!report.ok()) {
-    out->set_reason(OneLine(report.status()));
-    return;
-  }
+  if (!report.ok()) return;
   out->set_measured_s(MeasuredSeconds(row, report->flops(), PeakOf(*report)));
   out->set_predicted_s(report->step_time_s());
   *out->mutable_breakdown() = report->breakdown();
   if (out->measured_s() > 0) out->set_error(out->predicted_s() / out->measured_s() - 1);
 }
 
-}  // namespace
-
-StatusOr<v1::ValidateReport> ValidateRuns(const std::string& path, const RunOptions& options) {
-  ASSIGN_OR_RETURN(const Tables tables, ReadTables(path));
+v1::ValidateReport SimulateTable(const Tables& tables, const RunOptions& options,
+                                 const FillRow& fill) {
   const std::size_t count = tables.runs.rows.size();
   // Each row is simulated by itself, so that the threads' order shows nowhere.
   std::vector<v1::ValidateRow> rows(count);
   std::atomic<std::size_t> next = 0;
   const auto work = [&] {
-    for (std::size_t i = next++; i < count; i = next++) Predict(tables, i, options, &rows[i]);
+    for (std::size_t i = next++; i < count; i = next++) {
+      Predict(tables, i, options, fill, &rows[i]);
+    }
   };
   {
     const unsigned machine = std::max(1U, std::thread::hardware_concurrency());
@@ -102,6 +110,20 @@ StatusOr<v1::ValidateReport> ValidateRuns(const std::string& path, const RunOpti
   for (v1::ValidateRow& row : rows) *report.add_rows() = std::move(row);
   SummarizeFamilies(&report);
   return report;
+}
+
+}  // namespace
+
+StatusOr<v1::ValidateReport> ValidateRuns(const std::string& path, const RunOptions& options) {
+  ASSIGN_OR_RETURN(const Tables tables, ReadTables(path));
+  return SimulateTable(tables, options, FillTimes);
+}
+
+StatusOr<v1::ValidateReport> SimulateRows(const CsvTable& runs, const RunOptions& options,
+                                          const FillRow& fill) {
+  Tables tables{.runs = runs, .defaults = {}, .interconnects = {}};
+  RETURN_IF_ERROR(ReadDefaults(&tables));
+  return SimulateTable(tables, options, fill);
 }
 
 StatusOr<v1::Scenario> ScenarioOfRow(const std::string& path, const std::string& id) {

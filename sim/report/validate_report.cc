@@ -13,8 +13,6 @@
 namespace meshstep {
 namespace {
 
-using Table = std::vector<std::vector<std::string>>;
-
 // Ranks with ties at their mean.
 std::vector<double> RanksOf(const std::vector<double>& values) {
   std::vector<std::size_t> order(values.size());
@@ -74,32 +72,12 @@ std::string Signed(double fraction) {
   return absl::StrCat(fraction < 0 ? "" : "+", FormatPercent(fraction));
 }
 
-Table FamilyTable(const v1::ValidateReport& report) {
-  Table table = {{"family", "rows", "of", "mean", "bias", "median", "90th", "worst", "rank"}};
-  for (const v1::ValidateFamily& family : report.families()) {
-    table.push_back({family.family(), FormatCount(family.rows()), FormatCount(family.all_rows()),
-                     FormatPercent(family.mape()), Signed(family.bias()),
-                     FormatPercent(family.median()), FormatPercent(family.ninetieth()),
-                     FormatPercent(family.worst()), FormatNumber(family.spearman(), 3)});
-  }
-  return table;
-}
-
 std::string Quantity(const v1::ValidateRow& row, bool predicted) {
-  const bool bytes = row.has_measured_bytes();
+  const bool bytes = row.has_measured_bytes() || row.has_predicted_bytes();
   if (predicted && !row.has_predicted_s() && !row.has_predicted_bytes()) return "-";
   if (bytes) return FormatBytes(predicted ? row.predicted_bytes() : row.measured_bytes());
   const double seconds = predicted ? row.predicted_s() : row.measured_s();
   return seconds > 0 ? FormatSeconds(seconds) : "-";
-}
-
-Table RowTable(const v1::ValidateReport& report) {
-  Table table = {{"row", "predicted", "measured", "error", ""}};
-  for (const v1::ValidateRow& row : report.rows()) {
-    table.push_back({row.id(), Quantity(row, true), Quantity(row, false),
-                     row.has_error() ? Signed(row.error()) : "-", row.reason()});
-  }
-  return table;
 }
 
 // Why rows are not predicted, and the totals.
@@ -128,7 +106,7 @@ std::vector<std::string> Totals(const v1::ValidateReport& report) {
   return lines;
 }
 
-std::string MarkdownTable(const Table& table) {
+std::string MarkdownTable(const CellTable& table) {
   std::string text;
   for (std::size_t i = 0; i < table.size(); ++i) {
     std::vector<std::string> cells;
@@ -165,6 +143,26 @@ void SummarizeFamilies(v1::ValidateReport* report) {
     *report->add_families() = Summary(name, rows);
     report->mutable_families()->rbegin()->set_all_rows(all[name]);
   }
+}
+
+CellTable FamilyTable(const v1::ValidateReport& report) {
+  CellTable table = {{"family", "rows", "of", "mean", "bias", "median", "90th", "worst", "rank"}};
+  for (const v1::ValidateFamily& family : report.families()) {
+    table.push_back({family.family(), FormatCount(family.rows()), FormatCount(family.all_rows()),
+                     FormatPercent(family.mape()), Signed(family.bias()),
+                     FormatPercent(family.median()), FormatPercent(family.ninetieth()),
+                     FormatPercent(family.worst()), FormatNumber(family.spearman(), 3)});
+  }
+  return table;
+}
+
+CellTable RowTable(const v1::ValidateReport& report) {
+  CellTable table = {{"row", "predicted", "measured", "error", ""}};
+  for (const v1::ValidateRow& row : report.rows()) {
+    table.push_back({row.id(), Quantity(row, true), Quantity(row, false),
+                     row.has_error() ? Signed(row.error()) : "-", row.reason()});
+  }
+  return table;
 }
 
 std::string ValidateToText(const v1::ValidateReport& report, bool rows) {

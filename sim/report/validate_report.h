@@ -4,6 +4,7 @@
 #define MESHSTEP_SIM_REPORT_VALIDATE_REPORT_H_
 
 #include <string>
+#include <vector>
 
 #include "meshstep/v1/validate_report.pb.h"
 
@@ -11,6 +12,11 @@ namespace meshstep {
 
 // Fills in `families` from the rows that have an error.
 void SummarizeFamilies(v1::ValidateReport* report);
+
+// Tables as rows of cells, the header first.
+using CellTable = std::vector<std::vector<std::string>>;
+CellTable FamilyTable(const v1::ValidateReport& report);
+CellTable RowTable(const v1::ValidateReport& report);
 
 // The table of families, then why rows are not predicted. `rows`: every row before it.
 std::string ValidateToText(const v1::ValidateReport& report, bool rows);
