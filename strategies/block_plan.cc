@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "strategies/ops/composite.h"
 #include "strategies/pass_builder.h"
+#include "strategies/weight_gradient.h"
 
 namespace meshstep {
 namespace {
@@ -163,8 +164,7 @@ Status BlockLowering::MatmulBackward(const Op& op, PassBuilder* pass) {
   RETURN_IF_ERROR(pass->Finish({x, true}, natural, step));
   after.push_back(x_there);
   const MatmulShape dw{.m = shape.k, .n = shape.n, .k = shape.m};
-  pass->Compute(op.name + " dw", context_.compute->Matmul(dw, dtype), dw.flops(), after, false,
-                dw.bytes(dtype));
+  WeightGradient(op.name, dw, after, pass);
   return absl::OkStatus();
 }
 

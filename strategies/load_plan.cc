@@ -11,6 +11,7 @@
 #include "absl/strings/str_split.h"
 #include "meshstep/v1/plan.pb.h"
 #include "sim/cost/collective.h"
+#include "strategies/load_plan_kernels.h"
 #include "strategies/parallelisms/parallelism.h"
 #include "strategies/schedules/schedule.h"
 
@@ -459,6 +460,7 @@ Plan PlanLoader::Load() {
   LoadSchedule();
   LoadPrecision();
   LoadActivations();
+  plan_.kernels = LoadKernels(proto_.kernels(), field_ + ".kernels", diagnostics_);
   LoadCollectives();
   return std::move(plan_);
 }

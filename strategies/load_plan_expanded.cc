@@ -2,6 +2,7 @@
 
 #include "meshstep/v1/plan.pb.h"
 #include "strategies/load_plan.h"
+#include "strategies/load_plan_kernels.h"
 
 namespace meshstep {
 namespace {
@@ -58,6 +59,7 @@ void ExpandPlan(const Plan& plan, v1::Plan* proto) {
   proto->set_accumulate_unsharded(plan.accumulate_unsharded);
   proto->set_prefetch_layers(plan.prefetch_layers);
   if (!plan.overlap_gradients) proto->set_overlap_gradients(false);
+  ExpandKernels(plan.kernels, proto->mutable_kernels());
   const Precision& p = plan.precision;
   v1::Precision* precision = proto->mutable_precision();
   precision->set_compute(std::string(NameOf(p.compute)));

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "absl/strings/str_cat.h"
+#include "strategies/optimizer.h"
 #include "strategies/schedules/schedule.h"
 #include "strategies/step_builder.h"
 #include "topologies/tiers.h"
@@ -372,7 +373,6 @@ Status StepEmitter::ReduceAfterBackward(int stage) {
 Status StepEmitter::Update(int stage) {
   RETURN_IF_ERROR(ReduceAfterBackward(stage));
   StageState& state = stages_[Index(stage)];
-  const Precision& p = plan_.precision;
   double elements = 0;
   std::vector<int> layers;
   for (int chunk = 0; chunk < plan_.virtual_stages; ++chunk) {
@@ -381,13 +381,17 @@ Status StepEmitter::Update(int stage) {
       layers.push_back(layer);
     }
   }
-  const Bytes bytes(elements * (SizeOf(p.gradients).value() + 2 * p.optimizer_bytes +
-                                SizeOf(p.parameters).value()));
+  Bytes bytes;
+  Time duration;
+  for (const double per_element : OptimizerPasses(plan_)) {
+    bytes += Bytes(elements * per_element);
+    duration += compute_.Elementwise(Bytes(elements * per_element));
+  }
   std::vector<const UnitTasks*> after;
   for (const UnitTasks& update : state.updates) after.push_back(&update);
   const StepBuilder::Where where{stage, -2, 0, Pass::kUpdate};
-  const UnitTasks updated = builder_.AddCompute(where, TaskKind::kOptimizer, update_name_,
-                                                compute_.Elementwise(bytes), after, Flops(), bytes);
+  const UnitTasks updated = builder_.AddCompute(where, TaskKind::kOptimizer, update_name_, duration,
+                                                after, Flops(), bytes);
   for (const int layer : layers) {
     UnitTasks ready = updated;
     for (const int transfer : model_.of(layer).regathers) {

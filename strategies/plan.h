@@ -44,6 +44,15 @@ struct Precision {
   double optimizer_bytes = 12;  // state per parameter, master copy included
 };
 
+// Kernels that a framework runs where it could run fewer; see plan.proto.
+struct Kernels {
+  enum class Loss { kFused, kEager, kMegatron };
+  enum class Accumulation { kNone, kFused, kSeparate };
+  Loss loss = Loss::kFused;
+  Accumulation accumulation = Accumulation::kNone;
+  bool unfused_optimizer = false;
+};
+
 struct CollectiveChoice {
   std::string collective, axis, algorithm;  // axis "": every axis
 };
@@ -65,6 +74,7 @@ struct Plan {
   int prefetch_layers = 1;
   bool overlap_gradients = true;
   Precision precision;
+  Kernels kernels;
   std::vector<CollectiveChoice> collectives;
 
   int axis_size(AxisId axis) const { return axes[static_cast<std::size_t>(axis)].size; }

@@ -174,6 +174,10 @@ Status SetPlan(const RunRow& row, int devices, v1::Plan* plan) {
   plan->set_attention_kernel(row.Get("attention_kernel"));
   plan->set_dropout(row.Flag("dropout"));
   if (ReducesAfterBackward(row)) plan->set_overlap_gradients(false);
+  v1::Kernels* kernels = plan->mutable_kernels();
+  kernels->set_loss(row.Get("loss"));
+  kernels->set_gradient_accumulation(row.Get("gradient_accumulation"));
+  kernels->set_unfused_optimizer(row.Get("optimizer_kernels") == "unfused");
   return absl::OkStatus();
 }
 

@@ -37,11 +37,14 @@ Status ComputeModel::Supports(Dtype dtype) const {
 }
 
 Time ComputeModel::Matmul(const MatmulShape& shape, Dtype dtype) const {
-  if (!calibrated_) return MatmulAlone(shape, dtype, SizeOf(dtype));
+  return Matmul(shape, dtype, calibrated_ ? std::max(SizeOf(dtype), Bytes(2)) : SizeOf(dtype));
+}
+
+Time ComputeModel::Matmul(const MatmulShape& shape, Dtype dtype, Bytes result) const {
+  if (!calibrated_) return MatmulAlone(shape, dtype, result);
   const MatmulCalibration& c = chip_.calibration.matmul[static_cast<std::size_t>(dtype)];
   const Seconds sustained = shape.flops() / (rates_.peak(dtype) * c.sustained_fraction);
-  return std::max(MatmulAlone(shape, dtype, std::max(SizeOf(dtype), Bytes(2))),
-                  Time::RoundUp(sustained));
+  return std::max(MatmulAlone(shape, dtype, result), Time::RoundUp(sustained));
 }
 
 Time ComputeModel::MatmulAlone(const MatmulShape& shape, Dtype dtype, Bytes result) const {

@@ -39,6 +39,8 @@ class ComputeModel {
   // Operands of `dtype`; results as well, but calibrated ones have at least two bytes, as libraries
   // write bf16 from fp8.
   Time Matmul(const MatmulShape& shape, Dtype dtype) const;
+  // `result` is the bytes moved for one result element.
+  Time Matmul(const MatmulShape& shape, Dtype dtype, Bytes result) const;
   // A matmul measured by itself, for comparison with published tables. `result` is the bytes of one
   // result element.
   Time MatmulAlone(const MatmulShape& shape, Dtype dtype, Bytes result) const;

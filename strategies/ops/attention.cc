@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "strategies/ops/composite.h"
+#include "strategies/ops/unfused_attention.h"
 
 namespace meshstep {
 namespace {
@@ -44,22 +45,16 @@ Sharding WholeSequence(Sharding sharding) {
   return sharding;
 }
 
-// Unfused kernels also stream the square of scores through HBM: write scores, read and write
-// softmax, read for AV.
-Bytes Square(const AttentionShape& shape, const BlockContext& context) {
-  const double square = shape.batch * shape.heads * shape.queries * shape.keys;
-  return 4 * square * SizeOf(context.plan->precision.compute);
-}
-
 Time KernelTime(const AttentionShape& shape, const BlockContext& context) {
-  Time time = context.compute->Attention(shape, context.plan->precision.compute);
-  if (context.plan->unfused_attention) time += context.compute->Elementwise(Square(shape, context));
-  return time;
+  return context.plan->unfused_attention
+             ? UnfusedAttention(shape, context).time
+             : context.compute->Attention(shape, context.plan->precision.compute);
 }
 
 Bytes KernelBytes(const AttentionShape& shape, const BlockContext& context) {
-  const Bytes fused = ComputeModel::AttentionBytes(shape, context.plan->precision.compute);
-  return context.plan->unfused_attention ? fused + Square(shape, context) : fused;
+  return context.plan->unfused_attention
+             ? UnfusedAttention(shape, context).hbm_bytes
+             : ComputeModel::AttentionBytes(shape, context.plan->precision.compute);
 }
 
 }  // namespace

@@ -1,3 +1,4 @@
+#include "absl/strings/str_cat.h"
 #include "strategies/ops/composite.h"
 
 namespace meshstep {
@@ -5,12 +6,49 @@ namespace {
 
 constexpr double kFp32Bytes = 4;
 
+// Bytes that kernels besides the fused ones move per logit, and their number, on fp32 logits.
+struct LossKernels {
+  double forward_bytes, backward_bytes;
+  int forward, backward;
+};
+LossKernels ExtraOf(const Plan& plan) {
+  const double narrow = SizeOf(plan.precision.compute).value();
+  switch (plan.kernels.loss) {
+    case Kernels::Loss::kFused:
+      return {0, 0, 0, 0};
+    case Kernels::Loss::kEager:
+      // Cast; log-softmax reads twice and writes. Backward: the gradient of the log-softmax is
+      // zeroed, read with its output and written, then cast.
+      return {4 + 4, 4 + 2 * 4 + narrow, 1, 2};
+    case Kernels::Loss::kMegatron:
+      // Cast, maximum, difference, exponential, sum, quotient. Backward: product with the loss
+      // gradient, cast.
+      return {4 + 4 + 8 + 8 + 4 + 8 - 4, 8 + narrow, 5, 1};
+  }
+  return {0, 0, 0, 0};
+}
+
+// `kernels` that move `bytes` per logit together, after `step`.
+int AddKernels(const std::string& name, double bytes, int kernels, const Sharding& used,
+               const Op& op, int step, PassBuilder* pass) {
+  const double elements = pass->context().LocalElements(used);
+  for (int i = 0; i < kernels; ++i) {
+    const Bytes share(elements * bytes / kernels);
+    step =
+        pass->Compute(absl::StrCat(op.name, " ", name), pass->context().compute->Elementwise(share),
+                      Flops(), {step}, false, share);
+  }
+  return step;
+}
+
 }  // namespace
 
 Status LossForward(const Op& op, PassBuilder* pass) {
   const ArrayId logits = op.inputs[0];
   const Sharding used = pass->Used(logits);
   ASSIGN_OR_RETURN(int step, pass->Bring({logits, false}, used));
+  const LossKernels extra = ExtraOf(*pass->context().plan);
+  step = AddKernels("kernel", extra.forward_bytes, extra.forward, used, op, step, pass);
   const ComputeModel& compute = *pass->context().compute;
   const Bytes read(pass->LocalBytes(logits, used));
   const Bytes write(pass->LocalBytes(op.outputs[0], used));
@@ -39,7 +77,10 @@ Status LossBackward(const Op& op, PassBuilder* pass) {
   const Bytes bytes(pass->LocalBytes(logits, used) + pass->LocalBytes(op.outputs[0], used));
   const int step = pass->Compute(op.name + " backward", pass->context().compute->Elementwise(bytes),
                                  Flops(), {PassBuilder::kInput}, false, bytes);
-  return pass->Finish({logits, true}, used, step);
+  const LossKernels extra = ExtraOf(*pass->context().plan);
+  const int last =
+      AddKernels("backward kernel", extra.backward_bytes, extra.backward, used, op, step, pass);
+  return pass->Finish({logits, true}, used, last);
 }
 
 }  // namespace meshstep

@@ -54,12 +54,15 @@ std::string RandomPlan(int devices, std::mt19937* random) {
     }
   }
   const char* recompute[] = {"none", "selective", "matmuls", "full"};
+  const char* loss[] = {"fused", "eager", "megatron"};
+  const char* sum[] = {"none", "fused", "separate"};
   const int zero = pick(3);
   std::string plan = absl::StrCat(
       "data: ", degree[0], " fsdp: ", degree[1], " tensor: ", degree[2], " pipeline: ", degree[3],
       " sequence_parallel: ", pick(2), " recompute: '", recompute[pick(4)], "' zero_stage: ", zero,
       " prefetch_layers: ", pick(3), " accumulate_unsharded: ", pick(2),
-      " overlap_gradients: ", pick(2));
+      " overlap_gradients: ", pick(2), " kernels { loss: '", loss[pick(3)],
+      "' gradient_accumulation: '", sum[pick(3)], "' unfused_optimizer: ", pick(2), " }");
   const int micro = 1 + pick(2);
   absl::StrAppend(&plan, " micro_batch_sequences: ", micro);
   if (degree[3] > 1) {
