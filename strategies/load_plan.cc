@@ -412,10 +412,7 @@ void PlanLoader::LoadActivations() {
           absl::StrCat("is \"", recompute, "\", expected none, selective, matmuls, full or block"));
   }
   const std::string& kernel = proto_.attention_kernel();
-  if (!kernel.empty() && kernel != "flash" && kernel != "unfused") {
-    Error("attention_kernel", absl::StrCat("is \"", kernel, "\", expected flash or unfused"));
-  }
-  plan_.unfused_attention = kernel == "unfused";
+  LoadAttentionKernel(kernel, field_, cluster_.chip, &plan_, diagnostics_);
   plan_.dropout = proto_.dropout();
   plan_.accumulate_unsharded = proto_.accumulate_unsharded();
   if (proto_.has_overlap_gradients()) plan_.overlap_gradients = proto_.overlap_gradients();

@@ -54,7 +54,7 @@ void ExpandPlan(const Plan& plan, v1::Plan* proto) {
   proto->set_schedule(plan.schedule);
   proto->set_virtual_stages(plan.virtual_stages);
   proto->set_recompute(NameOf(plan.recompute));
-  proto->set_attention_kernel(plan.unfused_attention ? "unfused" : "flash");
+  proto->set_attention_kernel(AttentionKernelOf(plan));
   proto->set_dropout(plan.dropout);
   proto->set_accumulate_unsharded(plan.accumulate_unsharded);
   proto->set_prefetch_layers(plan.prefetch_layers);

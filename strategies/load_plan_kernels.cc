@@ -40,6 +40,28 @@ Kernels LoadKernels(const v1::Kernels& proto, const std::string& field, Diagnost
   return kernels;
 }
 
+void LoadAttentionKernel(const std::string& kernel, const std::string& field, const Chip& chip,
+                         Plan* plan, Diagnostics* diagnostics) {
+  plan->unfused_attention = kernel == "unfused";
+  if (kernel.empty() || kernel == "flash" || kernel == "unfused") return;
+  if (kernel != "flash-1" && kernel != "flash-2") {
+    diagnostics->Error(
+        field + ".attention_kernel",
+        absl::StrCat("is \"", kernel, "\", expected flash, flash-1, flash-2 or unfused"));
+    return;
+  }
+  plan->flash_kernel = kernel;
+  if (!chip.calibration.attention_by_kernel.contains(kernel)) {
+    diagnostics->Note(absl::StrCat("attention kernel ", kernel, " was not measured on ", chip.name,
+                                   "; its fastest is taken"));
+  }
+}
+
+std::string AttentionKernelOf(const Plan& plan) {
+  if (plan.unfused_attention) return "unfused";
+  return plan.flash_kernel.empty() ? "flash" : plan.flash_kernel;
+}
+
 void ExpandKernels(const Kernels& kernels, v1::Kernels* proto) {
   proto->set_loss(kLosses[static_cast<std::size_t>(kernels.loss)]);
   proto->set_gradient_accumulation(kAccumulations[static_cast<std::size_t>(kernels.accumulation)]);

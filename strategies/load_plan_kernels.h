@@ -17,6 +17,11 @@ namespace meshstep {
 // `field` names the message in errors ("plan.kernels").
 Kernels LoadKernels(const v1::Kernels& proto, const std::string& field, Diagnostics* diagnostics);
 
+// Plan.attention_kernel; `field` names the plan.
+void LoadAttentionKernel(const std::string& kernel, const std::string& field, const Chip& chip,
+                         Plan* plan, Diagnostics* diagnostics);
+std::string AttentionKernelOf(const Plan& plan);
+
 void ExpandKernels(const Kernels& kernels, v1::Kernels* proto);
 
 }  // namespace meshstep

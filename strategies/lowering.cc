@@ -436,6 +436,15 @@ Status InField(const char* field, const Status& status) {
   return InvalidInput(absl::StrCat(field, ": ", std::string(status.message())));
 }
 
+// `chip` with the measurements of the attention kernel of that name, if there are any.
+Chip WithKernel(Chip chip, const std::string& kernel) {
+  const auto it = chip.calibration.attention_by_kernel.find(kernel);
+  if (it != chip.calibration.attention_by_kernel.end()) {
+    chip.calibration.attention = std::vector<AttentionCalibration>(it->second);
+  }
+  return chip;
+}
+
 }  // namespace
 
 StatusOr<StepGraph> LowerStep(const Scenario& scenario, const LoweringOptions& options) {
@@ -450,7 +459,8 @@ StatusOr<StepGraph> LowerStep(const Scenario& scenario, const LoweringOptions& o
   const LinkClasses classes(mesh, distinguished);
   const CollectiveModel collectives(mesh, &classes, options.fidelity);
   const CollectiveModel explicit_links(mesh, nullptr, options.fidelity);
-  const ComputeModel compute(scenario.cluster.chip, RateSet::kDatasheet, options.fidelity);
+  const ComputeModel compute(WithKernel(scenario.cluster.chip, plan.flash_kernel),
+                             RateSet::kDatasheet, options.fidelity);
 
   TransferTable transfers;
   const BlockContext context{&scenario.model, &plan, &scenario.workload, &compute, &transfers};

@@ -71,6 +71,7 @@ struct Plan {
   bool accumulate_unsharded = false;
   Recompute recompute = Recompute::kNone;
   bool unfused_attention = false, dropout = false;
+  std::string flash_kernel;  // "flash-1", ...; empty: the chip's fastest
   int prefetch_layers = 1;
   bool overlap_gradients = true;
   Precision precision;

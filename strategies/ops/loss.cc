@@ -6,24 +6,26 @@ namespace {
 
 constexpr double kFp32Bytes = 4;
 
-// Bytes that kernels besides the fused ones move per logit, and their number, on fp32 logits.
+// Bytes per logit that a framework's kernels move on fp32 logits beyond what a fused kernel does
+// (logits in, fp32 probabilities out, and back), and in how many kernels more.
 struct LossKernels {
   double forward_bytes, backward_bytes;
   int forward, backward;
 };
 LossKernels ExtraOf(const Plan& plan) {
-  const double narrow = SizeOf(plan.precision.compute).value();
+  const double logit = SizeOf(plan.precision.compute).value();
+  const double read = kFp32Bytes, write = kFp32Bytes, cast = logit + write;
+  const double fused = logit + write;
   switch (plan.kernels.loss) {
     case Kernels::Loss::kFused:
       return {0, 0, 0, 0};
     case Kernels::Loss::kEager:
-      // Cast; log-softmax reads twice and writes. Backward: the gradient of the log-softmax is
-      // zeroed, read with its output and written, then cast.
-      return {4 + 4, 4 + 2 * 4 + narrow, 1, 2};
+      // Log-softmax. Backward: the gradient is zeroed, then read with the output.
+      return {cast + read + write - fused, write + read + read + write + cast - fused, 1, 2};
     case Kernels::Loss::kMegatron:
-      // Cast, maximum, difference, exponential, sum, quotient. Backward: product with the loss
-      // gradient, cast.
-      return {4 + 4 + 8 + 8 + 4 + 8 - 4, 8 + narrow, 5, 1};
+      // Maximum, difference, exponential, sum, quotient. Backward: product with the loss gradient.
+      return {cast + read + 2 * (read + write) + read + read + write - fused,
+              read + write + cast - fused, 5, 1};
   }
   return {0, 0, 0, 0};
 }
