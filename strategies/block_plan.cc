@@ -2,11 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
-#include <set>
 
 #include "absl/strings/str_cat.h"
+#include "strategies/block_memory.h"
 #include "strategies/ops/composite.h"
 #include "strategies/pass_builder.h"
+#include "strategies/split_backward.h"
 #include "strategies/weight_gradient.h"
 
 namespace meshstep {
@@ -36,7 +37,7 @@ class BlockLowering {
   StatusOr<BlockPlan> Lower();
 
  private:
-  StatusOr<BlockPass> Forward(const std::set<std::size_t>* only);
+  StatusOr<BlockPass> Forward(const Again* only);
   Status ForwardOp(const Op& op, PassBuilder* pass);
   Status MatmulForward(const Op& op, PassBuilder* pass);
   Status ElementwiseForward(const Op& op, PassBuilder* pass);
@@ -46,7 +47,6 @@ class BlockLowering {
   Status ElementwiseBackward(const Op& op, PassBuilder* pass);
 
   Status LowerParameters(BlockPlan* plan);
-  Status LowerActivations(BlockPlan* plan, std::set<std::size_t>* recomputed);
   Sharding GradientOf(ArrayId parameter) const;
 
   const Block& block_;
@@ -57,7 +57,9 @@ class BlockLowering {
 Status BlockLowering::MatmulForward(const Op& op, PassBuilder* pass) {
   const ArrayId x = op.inputs[0];
   const Sharding used = pass->Used(x);
-  ASSIGN_OR_RETURN(const int ready, pass->Bring({x, false}, used));
+  pass->CastWeights(op);
+  pass->Cast(op, op.name + " cast", {{x, false}});
+  ASSIGN_OR_RETURN(const int ready, pass->BringOperand(op, {x, false}, used));
   MatmulShape shape;
   shape.n = 0;
   std::vector<Sharding> natural;
@@ -69,9 +71,10 @@ Status BlockLowering::MatmulForward(const Op& op, PassBuilder* pass) {
     shape.m = Elements(used, weight, false, context_);
     shape.n += Elements(weight, used, false, context_);
   }
-  const Dtype dtype = context_.plan->precision.compute;
-  const int step = pass->Compute(op.name, context_.compute->Matmul(shape, dtype), shape.flops(),
-                                 {ready}, true, shape.bytes(dtype));
+  const Dtype dtype = pass->TypeOf(op);
+  const Bytes result = SizeOf(context_.plan->precision.activations);
+  const int step = pass->Compute(op.name, context_.compute->Matmul(shape, dtype, result),
+                                 shape.flops(), {ready}, true, shape.bytes(dtype, result));
   for (std::size_t i = 0; i < op.outputs.size(); ++i) {
     RETURN_IF_ERROR(pass->Finish({op.outputs[i], false}, natural[i], step));
   }
@@ -86,10 +89,16 @@ Status BlockLowering::ElementwiseForward(const Op& op, PassBuilder* pass) {
     after.push_back(step);
     bytes += pass->StoredBytes(input);
   }
-  for (const ArrayId output : op.outputs) bytes += pass->StoredBytes(output);
+  bool only_narrow = false;
+  const double cast = pass->CastInNorm(op, &only_narrow);
+  bytes += cast;
+  for (const ArrayId output : op.outputs) bytes += only_narrow ? 0 : pass->StoredBytes(output);
   const int step = pass->Compute(op.name, context_.compute->Elementwise(Bytes(bytes)), Flops(),
                                  after, !op.weights.empty(), Bytes(bytes));
-  for (const ArrayId output : op.outputs) pass->Define({output, false}, pass->Stored(output), step);
+  for (const ArrayId output : op.outputs) {
+    pass->Define({output, false}, pass->Stored(output), step);
+    if (cast > 0) pass->Define({output, false, true}, pass->Stored(output), step);
+  }
   return absl::OkStatus();
 }
 
@@ -113,8 +122,8 @@ Status BlockLowering::ForwardOp(const Op& op, PassBuilder* pass) {
   return absl::InternalError("unknown op");
 }
 
-// only: the ops to run again; arrays made by others are there already.
-StatusOr<BlockPass> BlockLowering::Forward(const std::set<std::size_t>* only) {
+// only: what to run again; arrays made by other ops are there already.
+StatusOr<BlockPass> BlockLowering::Forward(const Again* only) {
   PassBuilder pass(block_, context_);
   if (block_.input >= 0) {
     pass.Define({block_.input, false}, pass.Stored(block_.input),
@@ -122,11 +131,15 @@ StatusOr<BlockPass> BlockLowering::Forward(const std::set<std::size_t>* only) {
   }
   for (std::size_t i = 0; i < block_.ops.size(); ++i) {
     const Op& op = block_.ops[i];
-    if (only == nullptr || only->contains(i)) {
+    if (only == nullptr || only->ops.contains(i)) {
       if (const Status status = ForwardOp(op, &pass); !status.ok()) {
         return InvalidInput(absl::StrCat(op.name, ": ", std::string(status.message())));
       }
       continue;
+    }
+    // Its weight gradient reads the narrow copy of what is made again.
+    if (!op.inputs.empty() && only->arrays.contains(op.inputs[0])) {
+      pass.Cast(op, op.name + " cast", {{op.inputs[0], false}});
     }
     for (const ArrayId output : op.outputs) {
       pass.Define({output, false}, pass.Stored(output), PassBuilder::kReady);
@@ -145,26 +158,33 @@ Status BlockLowering::MatmulBackward(const Op& op, PassBuilder* pass) {
   shape.n = 0;
   std::vector<int> after;
   Sharding natural;
+  std::vector<ArrayKey> gradients;
+  for (const ArrayId output : op.outputs) gradients.push_back({output, true});
+  pass->CastWeights(op);
+  pass->Cast(op, op.name + " gradient cast", gradients);
   for (std::size_t i = 0; i < op.weights.size(); ++i) {
     const Sharding weight = pass->Used(op.weights[i]);
     ASSIGN_OR_RETURN(const Sharding out, LocalProduct(used, weight, pass->DimsOf(op.outputs[i])));
-    ASSIGN_OR_RETURN(const int step, pass->Bring({op.outputs[i], true}, WithoutSums(out)));
+    ASSIGN_OR_RETURN(const int step,
+                     pass->BringOperand(op, {op.outputs[i], true}, WithoutSums(out)));
     after.push_back(step);
     ASSIGN_OR_RETURN(natural, LocalProduct(WithoutSums(out), weight, pass->DimsOf(x)));
     shape.k = Elements(used, weight, true, context_);
     shape.m = Elements(used, weight, false, context_);
     shape.n += Elements(weight, used, false, context_);
   }
-  const Dtype dtype = context_.plan->precision.compute;
+  // x is gathered beside the dx kernel, dx reduced beside the dw kernel, as Megatron does (arXiv
+  // 2205.05198 §4.2.2).
+  ASSIGN_OR_RETURN(const int x_there, pass->BringOperand(op, {x, false}, used));
+  const Dtype dtype = pass->TypeOf(op);
+  const Bytes result = SizeOf(context_.plan->precision.activations);
   const MatmulShape dx{.m = shape.m, .n = shape.k, .k = shape.n};
-  const int step = pass->Compute(op.name + " dx", context_.compute->Matmul(dx, dtype), dx.flops(),
-                                 after, true, dx.bytes(dtype));
-  // x is asked for before dx leaves, so that its gather does not queue behind dx's reduction.
-  ASSIGN_OR_RETURN(const int x_there, pass->Bring({x, false}, used));
+  const int step = pass->Compute(op.name + " dx", context_.compute->Matmul(dx, dtype, result),
+                                 dx.flops(), after, true, dx.bytes(dtype, result));
   RETURN_IF_ERROR(pass->Finish({x, true}, natural, step));
   after.push_back(x_there);
   const MatmulShape dw{.m = shape.k, .n = shape.n, .k = shape.m};
-  WeightGradient(op.name, dw, after, pass);
+  WeightGradient(op, dw, after, pass);
   return absl::OkStatus();
 }
 
@@ -218,6 +238,11 @@ StatusOr<BlockPass> BlockLowering::Backward() {
     if (!block_.arrays[a].parameter) {
       pass.Define({id, false}, pass.Stored(id), PassBuilder::kReady);
     }
+  }
+  for (const Op& op : block_.ops) {
+    if (!pass.IsNarrow(op)) continue;
+    const ArrayKey saved{op.inputs[0], false, true};
+    if (!pass.IsDefined(saved)) pass.Define(saved, pass.Stored(saved.array), PassBuilder::kReady);
   }
   if (block_.output >= 0) {
     pass.Define({block_.output, true}, pass.Stored(block_.output), PassBuilder::kInput);
@@ -283,11 +308,12 @@ Status BlockLowering::LowerParameters(BlockPlan* plan) {
     if (!block_.arrays[a].parameter) continue;
     const Sharding stored = pass.Stored(id), used = pass.Used(id);
     const Sharding updated = Apply(p.rules.optimizer, pass.DimsOf(id));
+    const bool matmul = IsMatmulWeight(block_, id);
     ASSIGN_OR_RETURN(const std::vector<ReshardStep> bring, Reshard(stored, used));
     for (const ReshardStep& s : bring) {
       if (s.op == ReshardStep::Op::kSlice) continue;
       Coalesce({CollectiveOf(s.op), s.axes, Role::kParameters,
-                TransferBytes(s, context_, SizeOf(p.precision.compute).value())},
+                TransferBytes(s, context_, SizeOf(p.precision.Gathered(matmul)).value())},
                &gathers);
       gathered = true;
     }
@@ -310,16 +336,17 @@ Status BlockLowering::LowerParameters(BlockPlan* plan) {
     for (const ReshardStep& s : back) {
       if (s.op == ReshardStep::Op::kSlice) continue;
       Coalesce({CollectiveOf(s.op), s.axes, Role::kParameters,
-                TransferBytes(s, context_, SizeOf(p.precision.parameters).value())},
+                TransferBytes(s, context_, SizeOf(p.precision.Stored(matmul)).value())},
                &regathers);
     }
+    CountParameter(pass, id, plan);
     plan->parameters += context_.LocalElements(stored);
     plan->optimizer += context_.LocalElements(updated);
     plan->gradients += context_.LocalElements(p.accumulate_unsharded ? used
                                               : p.zero_stage >= 2    ? updated
                                                                      : stored);
   }
-  if (!gathered) plan->gathered_parameters = 0;
+  if (!gathered) plan->gathered_parameters = plan->gathered_bytes = 0;
   plan->gathers = InternAll(gathers, context_.transfers);
   plan->reduces = InternAll(reduces, context_.transfers);
   plan->last_reduces = InternAll(last_reduces, context_.transfers);
@@ -327,58 +354,19 @@ Status BlockLowering::LowerParameters(BlockPlan* plan) {
   return absl::OkStatus();
 }
 
-// Which ops run again in backward, and what is kept. An array is kept if backward needs it and no
-// op that runs again makes it; the block's input is kept unless the block before keeps it as its
-// output.
-Status BlockLowering::LowerActivations(BlockPlan* plan, std::set<std::size_t>* recomputed) {
-  const PassBuilder pass(block_, context_);
-  const Recompute policy = context_.plan->recompute;
-  const bool is_layer = block_.input >= 0 && block_.output >= 0;
-  for (std::size_t i = 0; i < block_.ops.size() && is_layer; ++i) {
-    const Op& op = block_.ops[i];
-    const bool again = policy == Recompute::kFull ||
-                       (policy == Recompute::kMatmuls && !op.big_matmul) ||
-                       (policy == Recompute::kSelective && op.selective);
-    if (again) recomputed->insert(i);
-  }
-  std::set<ArrayId> needed, made_again;
-  for (std::size_t i = 0; i < block_.ops.size(); ++i) {
-    needed.insert(block_.ops[i].saved.begin(), block_.ops[i].saved.end());
-    if (!recomputed->contains(i)) continue;
-    // "selective" keeps the attention's output, which the projection after it saves.
-    const std::ptrdiff_t first = policy == Recompute::kSelective ? 1 : 0;
-    made_again.insert(block_.ops[i].outputs.begin() + first, block_.ops[i].outputs.end());
-    // What an op that runs again reads must be there.
-    needed.insert(block_.ops[i].inputs.begin(), block_.ops[i].inputs.end());
-  }
-  for (const ArrayId array : needed) {
-    (made_again.contains(array) ? plan->recomputed_bytes : plan->kept_bytes) +=
-        pass.StoredBytes(array);
-  }
-  for (const Op& op : block_.ops) {
-    double bytes = 0;
-    const auto add = [&](ArrayId array) {
-      const Sharding used = pass.Used(array);
-      const bool kept = needed.contains(array) && used == pass.Stored(array);
-      if (!kept) bytes += pass.LocalBytes(array, used);
-    };
-    for (const ArrayId a : op.inputs) add(a);
-    for (const ArrayId a : op.outputs) add(a);
-    plan->workspace_bytes = std::max(plan->workspace_bytes, bytes);
-  }
-  return absl::OkStatus();
-}
-
 StatusOr<BlockPlan> BlockLowering::Lower() {
   BlockPlan plan;
-  std::set<std::size_t> recomputed;
+  const Again again = RunsAgain(block_, context_.plan->recompute);
   RETURN_IF_ERROR(LowerParameters(&plan));
-  RETURN_IF_ERROR(LowerActivations(&plan, &recomputed));
+  CountActivations(PassBuilder(block_, context_), again, &plan);
   ASSIGN_OR_RETURN(plan.forward, Forward(nullptr));
-  if (!recomputed.empty()) {
-    ASSIGN_OR_RETURN(plan.recompute, Forward(&recomputed));
+  if (!again.ops.empty()) {
+    ASSIGN_OR_RETURN(plan.recompute, Forward(&again));
   }
   ASSIGN_OR_RETURN(plan.backward, Backward());
+  SplitBackward halves = Split(plan.backward);
+  plan.backward_input = std::move(halves.input);
+  plan.backward_weight = std::move(halves.weight);
   return plan;
 }
 

@@ -45,6 +45,7 @@ struct BlockStep {
   std::vector<int> after = {};  // steps of the same pass, on other streams
   bool needs_input = false;     // the block's input (forward) or the gradient of its output
   bool needs_parameters = false;
+  bool for_weights = false;  // backward: makes gradients of weights, which no other step reads
 };
 
 struct BlockPass {
@@ -54,11 +55,17 @@ struct BlockPass {
 
 struct BlockPlan {
   BlockPass forward, backward;
-  BlockPass recompute;            // run before backward; empty if nothing is recomputed
-  std::vector<int> gathers;       // transfers that bring the parameters, in order
+  BlockPass backward_input, backward_weight;  // the halves of `backward`
+  BlockPass recompute;                        // run before backward; empty if nothing is recomputed
+  std::vector<int> gathers;                   // transfers that bring the parameters, in order
   std::vector<int> reduces;       // transfers of gradients after every micro-batch, in order
   std::vector<int> last_reduces;  // transfers of gradients after the last micro-batch only
   std::vector<int> regathers;     // optimizer's shards to stored parameters, after the update
+  // Bytes on one device. A stored parameter counts with the copies that narrow matmuls read; they
+  // are made anew in every update, which reads and writes `cast_bytes` for it.
+  double parameter_bytes = 0;
+  double gathered_bytes = 0;  // as gathered for use, where that differs from stored; else 0
+  double cast_bytes = 0;
   // Elements on one device.
   double parameters = 0;           // as stored
   double gathered_parameters = 0;  // as used, where that differs from stored; else 0
@@ -67,7 +74,11 @@ struct BlockPlan {
   // Bytes on one device, of one micro-batch.
   double kept_bytes = 0;        // activations kept from forward to backward
   double recomputed_bytes = 0;  // activations made again, alive during backward
-  double workspace_bytes = 0;   // largest operands and results of one op that are not kept
+  // Inputs of matmuls and gradients of their results, from one half of backward to the other.
+  double weight_half_bytes = 0;
+  double workspace_bytes = 0;  // largest operands and results of one op that are not kept
+  // The parts of the first and the last that are as wide as the vocabulary.
+  double kept_logits_bytes = 0, workspace_logits_bytes = 0;
 };
 
 // Interns transfers.

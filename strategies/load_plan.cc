@@ -11,9 +11,10 @@
 #include "absl/strings/str_split.h"
 #include "meshstep/v1/plan.pb.h"
 #include "sim/cost/collective.h"
+#include "strategies/load_pipeline.h"
 #include "strategies/load_plan_kernels.h"
+#include "strategies/load_precision.h"
 #include "strategies/parallelisms/parallelism.h"
-#include "strategies/schedules/schedule.h"
 
 namespace meshstep {
 namespace {
@@ -22,17 +23,6 @@ constexpr int kMaxDegree = 1 << 20;
 constexpr int kMaxPrefetch = 16;
 constexpr std::int64_t kMaxMicroBatches = 1 << 16;
 constexpr char kPipelineAxis[] = "pipeline";
-
-// Bytes of state per parameter: Adam's m and v, and a master copy where parameters are narrow.
-struct OptimizerKind {
-  const char* name;
-  double state_bytes;
-  bool master;
-};
-constexpr OptimizerKind kOptimizers[] = {{"adam-fp32", 8, true},
-                                         {"adam-fp32-no-master", 8, false},
-                                         {"adam-bf16", 4, false},
-                                         {"sgd", 0, false}};
 
 class PlanLoader {
  public:
@@ -58,12 +48,9 @@ class PlanLoader {
   void CheckDevices();
   void CheckDivisibility();
   void LoadMicroBatches();
-  void LoadSchedule();
-  void LoadPrecision();
   void LoadActivations();
   void LoadCollectives();
   AxisId FindAxis(const std::string& name) const;
-  Dtype LoadDtype(const char* name, const std::string& value, Dtype unset);
   std::vector<Rule>* RulesOf(v1::Rule::Of of);
   int Shards(const char* dim) const;
 
@@ -322,81 +309,6 @@ void PlanLoader::LoadMicroBatches() {
   }
 }
 
-void PlanLoader::LoadSchedule() {
-  plan_.virtual_stages =
-      Degree("virtual_stages", proto_.has_virtual_stages(), proto_.virtual_stages());
-  plan_.schedule = !proto_.schedule().empty() ? proto_.schedule()
-                   : plan_.virtual_stages > 1 ? "interleaved"
-                                              : "1f1b";
-  const Schedule* schedule = FindSchedule(plan_.schedule);
-  if (schedule == nullptr) {
-    std::vector<std::string> names;
-    for (const Schedule* s : Schedules()) names.emplace_back(s->name());
-    Error("schedule", absl::StrCat("is \"", plan_.schedule, "\", expected one of ",
-                                   absl::StrJoin(names, ", ")));
-    plan_.schedule = "1f1b";
-    return;
-  }
-  if (plan_.stages == 1 && plan_.virtual_stages > 1) {
-    Error("virtual_stages", absl::StrCat("is ", plan_.virtual_stages,
-                                         " without a pipeline, expected 1 or pipeline > 1"));
-    plan_.virtual_stages = 1;
-    plan_.schedule = "1f1b";
-    return;
-  }
-  const Status status = schedule->Check(plan_.stages, plan_.virtual_stages, plan_.micro_batches);
-  if (!status.ok()) Error("schedule", std::string(status.message()));
-  if (std::int64_t{plan_.stages} * plan_.virtual_stages > model_.layers) {
-    Error("pipeline",
-          absl::StrCat("is ", plan_.stages, " stages of ", plan_.virtual_stages,
-                       " chunks, more than the ", model_.layers, " layers of ", model_.name));
-  } else if (model_.layers % (plan_.stages * plan_.virtual_stages) != 0) {
-    diagnostics_->Note(absl::StrCat(model_.layers, " layers do not divide over ",
-                                    plan_.stages * plan_.virtual_stages,
-                                    " stages; the first and the last get the fewer"));
-  }
-}
-
-Dtype PlanLoader::LoadDtype(const char* name, const std::string& value, Dtype unset) {
-  if (value.empty()) return unset;
-  const StatusOr<Dtype> dtype = ParseDtype(value);
-  if (dtype.ok()) return *dtype;
-  Error(absl::StrCat("precision.", name), std::string(dtype.status().message()));
-  return unset;
-}
-
-void PlanLoader::LoadPrecision() {
-  const v1::Precision& p = proto_.precision();
-  Precision& out = plan_.precision;
-  out.compute = LoadDtype("compute", p.compute(), Dtype::kBf16);
-  out.parameters = LoadDtype("parameters", p.parameters(), Dtype::kBf16);
-  out.gradients = LoadDtype("gradients", p.gradients(), Dtype::kFp32);
-  out.reduce = LoadDtype("reduce", p.reduce(), out.gradients);
-  const FlopsPerSecond peak = cluster_.chip.datasheet.peak(out.compute);
-  if (peak.value() <= 0) {
-    std::vector<std::string> known;
-    for (int d = 0; d < kDtypes; ++d) {
-      if (cluster_.chip.datasheet.peak(static_cast<Dtype>(d)).value() > 0) {
-        known.emplace_back(NameOf(static_cast<Dtype>(d)));
-      }
-    }
-    Error("precision.compute",
-          absl::StrCat("is \"", std::string(NameOf(out.compute)), "\", which ", cluster_.chip.name,
-                       " has no matrix rate for; it has ", absl::StrJoin(known, ", ")));
-  }
-  out.optimizer = p.optimizer().empty() ? "adam-fp32" : p.optimizer();
-  std::vector<std::string> names;
-  for (const OptimizerKind& kind : kOptimizers) {
-    names.emplace_back(kind.name);
-    if (out.optimizer != kind.name) continue;
-    const bool narrow = SizeOf(out.parameters).value() < 4;
-    out.optimizer_bytes = kind.state_bytes + (kind.master && narrow ? 4 : 0);
-    return;
-  }
-  Error("precision.optimizer",
-        absl::StrCat("is \"", out.optimizer, "\", expected one of ", absl::StrJoin(names, ", ")));
-}
-
 void PlanLoader::LoadActivations() {
   const std::string& recompute = proto_.recompute();
   if (recompute.empty() || recompute == "none") {
@@ -415,7 +327,6 @@ void PlanLoader::LoadActivations() {
   LoadAttentionKernel(kernel, field_, cluster_.chip, &plan_, diagnostics_);
   plan_.dropout = proto_.dropout();
   plan_.accumulate_unsharded = proto_.accumulate_unsharded();
-  if (proto_.has_overlap_gradients()) plan_.overlap_gradients = proto_.overlap_gradients();
   if (proto_.has_prefetch_layers()) plan_.prefetch_layers = proto_.prefetch_layers();
   if (plan_.prefetch_layers < 0 || plan_.prefetch_layers > kMaxPrefetch) {
     Error("prefetch_layers",
@@ -454,8 +365,9 @@ Plan PlanLoader::Load() {
   CheckDevices();
   CheckDivisibility();
   LoadMicroBatches();
-  LoadSchedule();
-  LoadPrecision();
+  LoadPipeline(proto_, field_, model_, diagnostics_, &plan_);
+  plan_.precision =
+      LoadPrecision(proto_.precision(), field_ + ".precision", cluster_.chip, diagnostics_);
   LoadActivations();
   plan_.kernels = LoadKernels(proto_.kernels(), field_ + ".kernels", diagnostics_);
   LoadCollectives();

@@ -3,6 +3,7 @@
 #include "meshstep/v1/plan.pb.h"
 #include "strategies/load_plan.h"
 #include "strategies/load_plan_kernels.h"
+#include "strategies/load_precision.h"
 
 namespace meshstep {
 namespace {
@@ -52,21 +53,20 @@ void ExpandPlan(const Plan& plan, v1::Plan* proto) {
   if (plan.zero_stage == 2) proto->set_zero_stage(2);
   proto->set_micro_batch_sequences(static_cast<int>(plan.micro_batch_sequences));
   proto->set_schedule(plan.schedule);
+  proto->set_schedule_table(plan.schedule_table);
   proto->set_virtual_stages(plan.virtual_stages);
+  proto->set_layout(plan.layout);
+  proto->set_overlap_gradients(plan.overlap_gradients);
+  proto->set_overlap_parameters(plan.overlap_parameters);
+  proto->set_gradient_bucket_bytes(plan.gradient_bucket_bytes);
+  proto->set_collectives_take_units(plan.collectives_take_units);
   proto->set_recompute(NameOf(plan.recompute));
   proto->set_attention_kernel(AttentionKernelOf(plan));
   proto->set_dropout(plan.dropout);
   proto->set_accumulate_unsharded(plan.accumulate_unsharded);
   proto->set_prefetch_layers(plan.prefetch_layers);
-  if (!plan.overlap_gradients) proto->set_overlap_gradients(false);
   ExpandKernels(plan.kernels, proto->mutable_kernels());
-  const Precision& p = plan.precision;
-  v1::Precision* precision = proto->mutable_precision();
-  precision->set_compute(std::string(NameOf(p.compute)));
-  precision->set_parameters(std::string(NameOf(p.parameters)));
-  precision->set_gradients(std::string(NameOf(p.gradients)));
-  precision->set_reduce(std::string(NameOf(p.reduce)));
-  precision->set_optimizer(p.optimizer);
+  ExpandPrecision(plan.precision, proto->mutable_precision());
   for (const CollectiveChoice& choice : plan.collectives) {
     v1::CollectiveChoice* out = proto->add_collectives();
     out->set_collective(choice.collective);

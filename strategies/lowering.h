@@ -49,10 +49,13 @@ enum class MemoryBucket : std::uint8_t {
   kParameters,
   kGradients,
   kOptimizer,
-  kActivations,
-  kWorkspace
+  kActivations,    // kept from forward to backward, or made again for backward
+  kLogits,         // what is as wide as the vocabulary: logits, their fp32 softmax, gradients
+  kCommunication,  // whole gradients on their way into shards
+  kUnsharded,      // parameters as FSDP gathered them
+  kWorkspace       // other operands and results of the running op
 };
-inline constexpr int kMemoryBuckets = 5;
+inline constexpr int kMemoryBuckets = 8;
 
 // `bytes` are taken (or given back if negative) when `task` starts or ends.
 struct MemoryEvent {
@@ -100,13 +103,6 @@ struct LoweringOptions {
 // Error: the plan cannot be lowered (a placement that does not fit, an algorithm that does not
 // run).
 StatusOr<StepGraph> LowerStep(const Scenario& scenario, const LoweringOptions& options);
-
-// Which layers virtual stage `index` of `count` runs: they differ by at most one; first and last
-// get the fewer.
-struct LayerRange {
-  int begin, end;
-};
-LayerRange LayersOf(int index, int count, int layers);
 
 }  // namespace meshstep
 

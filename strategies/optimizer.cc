@@ -10,7 +10,7 @@ std::vector<double> OptimizerPasses(const Plan& plan) {
   if (!plan.kernels.unfused_optimizer) return {gradient + state + parameter};
   std::vector<double> passes;
   if (gradient < kFp32) passes.push_back(gradient + kFp32);
-  if (p.compute == Dtype::kFp16) passes.push_back(2 * kFp32);
+  if (p.activations == Dtype::kFp16) passes.push_back(2 * kFp32);
   passes.push_back(kFp32);      // norm
   passes.push_back(2 * kFp32);  // clip
   passes.push_back(kFp32 + state + (parameter < kFp32 ? 0 : 2 * parameter));

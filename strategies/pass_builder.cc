@@ -46,13 +46,49 @@ Sharding PassBuilder::Used(ArrayId array) const {
   return Apply(context_.plan->rules.compute, DimsOf(array));
 }
 
-double PassBuilder::ElementBytes(ArrayId array) const {
-  const double bytes = block_.arrays[static_cast<std::size_t>(array)].element_bytes;
-  return bytes > 0 ? bytes : SizeOf(context_.plan->precision.compute).value();
+double PassBuilder::ElementBytes(ArrayKey key) const {
+  const Precision& precision = context_.plan->precision;
+  if (key.narrow) return precision.OperandBytes();
+  const double bytes = block_.arrays[static_cast<std::size_t>(key.array)].element_bytes;
+  return bytes > 0 ? bytes : SizeOf(precision.activations).value();
 }
 
 double PassBuilder::LocalBytes(ArrayId array, const Sharding& sharding) const {
-  return context_.LocalElements(sharding) * ElementBytes(array);
+  return context_.LocalElements(sharding) * ElementBytes({array, false});
+}
+
+Dtype PassBuilder::TypeOf(const Op& op) const {
+  const Precision& precision = context_.plan->precision;
+  return op.big_matmul ? precision.compute : precision.activations;
+}
+
+bool PassBuilder::IsNarrow(const Op& op) const {
+  return op.big_matmul && context_.plan->precision.quantised();
+}
+
+double PassBuilder::CastBytes(ArrayId array) const {
+  const Precision& precision = context_.plan->precision;
+  return context_.LocalElements(Stored(array)) * precision.OperandBytes() *
+         precision.OperandVersions(context_.compute->narrow_matmuls_one_layout());
+}
+
+double PassBuilder::CastInNorm(const Op& op, bool* only_narrow) const {
+  *only_narrow = false;
+  if (op.part != Op::Part::kNorm || !context_.plan->precision.FusesCastIntoNorm()) return 0;
+  bool narrow = false, wide = false;
+  const ArrayId output = op.outputs[0];
+  for (const Op& reader : block_.ops) {
+    if (std::find(reader.inputs.begin(), reader.inputs.end(), output) == reader.inputs.end()) {
+      continue;
+    }
+    (IsNarrow(reader) ? narrow : wide) = true;
+  }
+  *only_narrow = narrow && !wide;
+  return narrow ? CastBytes(output) : 0;
+}
+
+int PassBuilder::WeightVersions() const {
+  return context_.plan->precision.WeightVersions(context_.compute->narrow_matmuls_one_layout());
 }
 
 double PassBuilder::StoredBytes(ArrayId array) const { return LocalBytes(array, Stored(array)); }
@@ -104,6 +140,44 @@ StatusOr<int> PassBuilder::Bring(ArrayKey key, const Sharding& sharding) {
   return step;
 }
 
+StatusOr<int> PassBuilder::BringOperand(const Op& op, ArrayKey key, const Sharding& sharding) {
+  key.narrow = IsNarrow(op);
+  return Bring(key, sharding);
+}
+
+void PassBuilder::Cast(const Op& op, const std::string& name, const std::vector<ArrayKey>& keys) {
+  if (!IsNarrow(op)) return;
+  double bytes = 0;
+  std::vector<int> after;
+  std::vector<ArrayKey> missing;
+  for (ArrayKey key : keys) {
+    const int made = StepOf(key);
+    key.narrow = true;
+    if (IsDefined(key)) continue;
+    missing.push_back(key);
+    after.push_back(made);
+    bytes += StoredBytes(key.array) + CastBytes(key.array);
+  }
+  if (missing.empty()) return;
+  const int step = Compute(name, context_.compute->Elementwise(Bytes(bytes)), Flops(), after, false,
+                           Bytes(bytes));
+  for (const ArrayKey& key : missing) Define(key, Stored(key.array), step);
+}
+
+void PassBuilder::CastWeights(const Op& op) {
+  const Precision& precision = context_.plan->precision;
+  const double from = SizeOf(precision.Gathered(true)).value();
+  if (!op.big_matmul || from <= SizeOf(precision.compute).value()) return;
+  double bytes = 0;
+  for (const ArrayId weight : op.weights) {
+    if (Stored(weight) == Used(weight)) continue;
+    bytes += context_.LocalElements(Used(weight)) * (from + precision.WeightBytes());
+  }
+  if (bytes == 0) return;
+  Compute(op.name + " weight cast", context_.compute->Elementwise(Bytes(bytes)), Flops(), {}, true,
+          Bytes(bytes));
+}
+
 Status PassBuilder::Finish(ArrayKey key, const Sharding& natural, int step) {
   const Sharding stored = Stored(key.array);
   ASSIGN_OR_RETURN(const int last, Emit(key, natural, stored, step));
@@ -117,7 +191,7 @@ StatusOr<int> PassBuilder::Emit(ArrayKey key, const Sharding& from, const Shardi
   for (const ReshardStep& s : steps) {
     if (s.op == ReshardStep::Op::kSlice) continue;
     step = Transfer((key.gradient ? "d" : "") + array.name, CollectiveOf(s.op), s.axes,
-                    TransferBytes(s, context_, ElementBytes(key.array)), {step});
+                    TransferBytes(s, context_, ElementBytes(key)), {step});
   }
   return step;
 }

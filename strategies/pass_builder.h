@@ -13,10 +13,12 @@
 
 namespace meshstep {
 
-// An array is an activation or, in backward, the gradient of one.
+// An array is an activation or, in backward, the gradient of one; `narrow` is its copy in the type
+// of the blocks' matmuls, where that is narrower.
 struct ArrayKey {
   ArrayId array;
   bool gradient;
+  bool narrow = false;
   auto operator<=>(const ArrayKey&) const = default;
 };
 
@@ -35,14 +37,31 @@ class PassBuilder {
   Sharding Used(ArrayId array) const;
   const std::vector<std::string>& DimsOf(ArrayId array) const;
   double StoredBytes(ArrayId array) const;
-  double ElementBytes(ArrayId array) const;
+  double ElementBytes(ArrayKey key) const;
   double LocalBytes(ArrayId array, const Sharding& sharding) const;
+  // The number format of a matmul, and whether its operands are cast to get there.
+  Dtype TypeOf(const Op& op) const;
+  bool IsNarrow(const Op& op) const;
+  // Bytes that a cast of `array` to the narrow type writes.
+  double CastBytes(ArrayId array) const;
+  // Bytes of narrow copies that `op`, if it is a norm, writes for the matmuls after it;
+  // only_narrow: nothing else reads its result.
+  double CastInNorm(const Op& op, bool* only_narrow) const;
+  // Versions of a weight of narrow matmuls that are kept.
+  int WeightVersions() const;
 
   // Says that `key` exists in `sharding`, made by `step`.
   void Define(ArrayKey key, const Sharding& sharding, int step);
   bool IsDefined(ArrayKey key) const { return values_.contains(key); }
   // Brings `key` to `sharding` and returns the step after which it is there.
   StatusOr<int> Bring(ArrayKey key, const Sharding& sharding);
+  // The same for an operand of a matmul, which may have to be its narrow copy. Gathers move that:
+  // TransformerEngine casts before it gathers (gather_along_first_dim with a quantizer).
+  StatusOr<int> BringOperand(const Op& op, ArrayKey key, const Sharding& sharding);
+  // Makes the narrow copies that `op` reads, in one kernel, where they are not there yet.
+  void Cast(const Op& op, const std::string& name, const std::vector<ArrayKey>& keys);
+  // Weights that arrived by a gather in a wider type than `op` multiplies in.
+  void CastWeights(const Op& op);
   // A result in `natural` sharding (with partial sums), brought to the array's stored sharding.
   Status Finish(ArrayKey key, const Sharding& natural, int step);
 
@@ -51,6 +70,8 @@ class PassBuilder {
               bool needs_parameters, Bytes hbm_bytes = {});
   int Transfer(const std::string& name, Collective collective, const std::vector<AxisId>& axes,
                double bytes, const std::vector<int>& after);
+  // The step makes gradients of weights.
+  void MarkForWeights(int step) { pass_.steps[static_cast<std::size_t>(step)].for_weights = true; }
 
   // The step that made `key` in its stored sharding.
   int StepOf(ArrayKey key) const;

@@ -6,11 +6,14 @@
 #define MESHSTEP_STRATEGIES_PLAN_H_
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
-#include "sim/base/dtype.h"
+#include "strategies/layout.h"
 #include "strategies/model.h"
+#include "strategies/precision.h"
+#include "strategies/schedules/schedule.h"
 #include "strategies/sharding.h"
 #include "topologies/cluster.h"
 #include "topologies/mesh.h"
@@ -37,13 +40,6 @@ Sharding Apply(const std::vector<Rule>& rules, const std::vector<std::string>& d
 // How the layers' activations come back in backward.
 enum class Recompute { kNone, kSelective, kMatmuls, kFull };
 
-struct Precision {
-  Dtype compute = Dtype::kBf16, parameters = Dtype::kBf16;
-  Dtype gradients = Dtype::kFp32, reduce = Dtype::kFp32;
-  std::string optimizer = "adam-fp32";
-  double optimizer_bytes = 12;  // state per parameter, master copy included
-};
-
 // Kernels that a framework runs where it could run fewer; see plan.proto.
 struct Kernels {
   enum class Loss { kFused, kEager, kMegatron };
@@ -62,8 +58,12 @@ struct Plan {
   AxisId pipeline = -1;           // the axis that partitions the layers; -1: one stage
   Rules rules;
   int stages = 1;
-  int virtual_stages = 1;  // model chunks of one stage
-  std::string schedule = "1f1b";
+  int virtual_stages = 1;         // model chunks of one stage
+  std::string schedule = "1f1b";  // "" with a table
+  std::string schedule_table;     // its file
+  std::shared_ptr<const Schedule> order;
+  std::string layout;             // as given; "" is even
+  std::vector<LayoutPart> parts;  // of the pipeline, in the order of the forward
   std::int64_t micro_batches = 1;
   double micro_batch_sequences = 1;  // of one replica
   double replicas = 1;               // product of the axes that shard B
@@ -73,11 +73,19 @@ struct Plan {
   bool unfused_attention = false, dropout = false;
   std::string flash_kernel;  // "flash-1", ...; empty: the chip's fastest
   int prefetch_layers = 1;
+  // Gradients that leave once a step: beside the rest of backward, or after it; in transfers of at
+  // least this many bytes, 0 for one transfer per block.
   bool overlap_gradients = true;
+  double gradient_bucket_bytes = 0;
+  // Parameters that the optimizer's shards left gather beside the next forward, or before it.
+  bool overlap_parameters = false;
+  // Collectives take compute units from kernels, where the chip has no engines of their own.
+  bool collectives_take_units = true;
   Precision precision;
   Kernels kernels;
   std::vector<CollectiveChoice> collectives;
 
+  Pipeline pipeline_shape() const { return {stages, virtual_stages, micro_batches}; }
   int axis_size(AxisId axis) const { return axes[static_cast<std::size_t>(axis)].size; }
 };
 

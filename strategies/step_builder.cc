@@ -8,7 +8,7 @@ namespace meshstep {
 
 StepBuilder::StepBuilder(const Plan& plan, const Mesh& mesh, const LinkClasses& classes,
                          const CollectiveModel& model, const CollectiveModel* explicit_model,
-                         const TransferTable& transfers, StepGraph* out)
+                         const TransferTable& transfers, std::int32_t taken, StepGraph* out)
     : plan_(plan),
       mesh_(mesh),
       classes_(classes),
@@ -16,6 +16,7 @@ StepBuilder::StepBuilder(const Plan& plan, const Mesh& mesh, const LinkClasses& 
       explicit_model_(explicit_model),
       unfolded_(explicit_model != nullptr),
       transfers_(transfers),
+      taken_(taken),
       out_(out),
       stage_units_(Index(plan.stages)) {
   const Fabric& fabric = mesh.fabric();
@@ -82,7 +83,7 @@ const std::string* StepBuilder::Intern(const std::string& name) {
 StreamId StepBuilder::Stream(int unit, const std::string& name) {
   const auto [it, added] = streams_.try_emplace({unit, name}, out_->graph.streams());
   if (added) {
-    out_->graph.AddStream();
+    out_->graph.AddStream(unit);
     out_->streams.push_back({unit, name});
   }
   return it->second;
@@ -160,7 +161,8 @@ PatternId StepBuilder::Add(const CollectiveCost& cost, int transfer) {
     p.weight = phase.weight;
     for (const LinkDemand& d : phase.demands) p.demands.push_back({d.link, d.bytes});
   }
-  return out_->graph.AddPattern(std::move(phases));
+  // Point-to-point copies are small; their engines are not counted.
+  return out_->graph.AddPattern(std::move(phases), cost.algorithm != nullptr ? taken_ : 0);
 }
 
 StatusOr<PatternId> StepBuilder::Pattern(int transfer, DeviceId device) {
@@ -227,7 +229,7 @@ StatusOr<UnitTasks> StepBuilder::AddTransfer(const Where& where, const std::stri
 
 StatusOr<UnitTasks> StepBuilder::AddSend(const Where& where, int to, const std::string* name,
                                          int transfer, const char* direction,
-                                         const UnitTasks& after) {
+                                         std::span<const UnitTasks* const> after) {
   const std::vector<int>& from_units = stage_units_[Index(where.stage)];
   const std::vector<int>& to_units = stage_units_[Index(to)];
   UnitTasks tasks(to_units.size(), -1);
@@ -247,7 +249,9 @@ StatusOr<UnitTasks> StepBuilder::AddSend(const Where& where, int to, const std::
         Stream(sender, absl::StrCat(direction, " send to stage ", to)),
         Stream(receiver, absl::StrCat(direction, " receive from stage ", where.stage))};
     scratch_.clear();
-    if (after[u] >= 0) scratch_.push_back(after[u]);
+    for (const UnitTasks* list : after) {
+      if ((*list)[u] >= 0) scratch_.push_back((*list)[u]);
+    }
     tasks[Index(position)] = out_->graph.AddTransfer(members, pattern, scratch_);
     Record(where, TaskKind::kTransfer, name, transfer);
   }

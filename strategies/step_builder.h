@@ -21,10 +21,11 @@ using UnitTasks = std::vector<TaskId>;
 // Streams, groups and patterns of the units; knows nothing of blocks.
 class StepBuilder {
  public:
-  // `model` works on link classes; `explicit_model` on links, or is null when folded.
+  // `model` works on link classes; `explicit_model` on links, or is null when folded. taken: what a
+  // collective takes of a device's compute units, in millionths.
   StepBuilder(const Plan& plan, const Mesh& mesh, const LinkClasses& classes,
               const CollectiveModel& model, const CollectiveModel* explicit_model,
-              const TransferTable& transfers, StepGraph* out);
+              const TransferTable& transfers, std::int32_t taken, StepGraph* out);
 
   int units_of(int stage) const { return static_cast<int>(stage_units_[Index(stage)].size()); }
   int unit(int stage, int i) const { return stage_units_[Index(stage)][Index(i)]; }
@@ -47,7 +48,7 @@ class StepBuilder {
   // Every unit of where.stage sends to its counterpart of stage `to`; the result is per unit of
   // `to`. `direction` keeps forward and backward transfers on streams of their own.
   StatusOr<UnitTasks> AddSend(const Where& where, int to, const std::string* name, int transfer,
-                              const char* direction, const UnitTasks& after);
+                              const char* direction, std::span<const UnitTasks* const> after);
 
   const std::string* Intern(const std::string& name);
 
@@ -73,6 +74,7 @@ class StepBuilder {
   const CollectiveModel* explicit_model_;
   const bool unfolded_;
   const TransferTable& transfers_;
+  const std::int32_t taken_;
   StepGraph* out_;
   std::vector<std::vector<int>> stage_units_;
   struct UnitPlace {

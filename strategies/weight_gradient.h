@@ -4,7 +4,6 @@
 #ifndef MESHSTEP_STRATEGIES_WEIGHT_GRADIENT_H_
 #define MESHSTEP_STRATEGIES_WEIGHT_GRADIENT_H_
 
-#include <string>
 #include <vector>
 
 #include "sim/cost/matmul.h"
@@ -12,8 +11,8 @@
 
 namespace meshstep {
 
-// `shape` is dW[k, n] = x[k, m] · dy[m, n] as a product; `op` names it.
-void WeightGradient(const std::string& op, const MatmulShape& shape, const std::vector<int>& after,
+// `shape` is dW[k, n] = x[k, m] · dy[m, n] as a product; of the matmul `op`.
+void WeightGradient(const Op& op, const MatmulShape& shape, const std::vector<int>& after,
                     PassBuilder* pass);
 
 }  // namespace meshstep

@@ -76,6 +76,7 @@ struct ComputeCalibration {
   std::vector<AttentionCalibration> attention;
   double hbm_fraction = 0.85;
   Seconds elementwise_launch{4.5e-6};
+  double collective_units = 0;  // compute units that one collective occupies
 };
 
 // Time of one collective by one algorithm on p chips of one domain; see chip.proto.
@@ -114,6 +115,7 @@ struct Chip {
   int year = 0;
   int devices_per_chip = 1;
   int compute_units = 1;
+  bool narrow_matmuls_one_layout = false;  // transposed 8-bit operands are copies
   Rates datasheet, book;
   Interconnect interconnect;
   ComputeCalibration calibration;

@@ -11,6 +11,8 @@
 namespace meshstep {
 namespace {
 
+constexpr double kMaxUnits = 1 << 20;
+
 // Estimates for chips without measurements of their own. Launch: a kernel of one CPU launch takes 4
 // to 6 us. Fractions: the best matmul of most chips is 73 to 87 % of the peak, and fits of H100 and
 // B200 stream operands at 0.5 to 0.7 of HBM (hardware.md section 5.1; the maximum achievable FLOPs
@@ -277,6 +279,12 @@ ComputeCalibration LoadCalibration(const v1::ComputeCalibration& proto, const st
                                    diagnostics) *
                 1e-9);
   }
+  calibration.collective_units = proto.collective_units();
+  if (!(calibration.collective_units >= 0 && calibration.collective_units <= kMaxUnits)) {
+    diagnostics->Error(field + ".collective_units", absl::StrCat("is ", proto.collective_units(),
+                                                                 ", expected 0 to ", kMaxUnits));
+    calibration.collective_units = 0;
+  }
   return calibration;
 }
 
@@ -293,6 +301,7 @@ Chip LoadChip(const v1::Chip& proto, const std::string& field, Diagnostics* diag
     chip.devices_per_chip =
         CheckedInt(proto.devices_per_chip(), 1, 16, field + ".devices_per_chip", diagnostics);
   }
+  chip.narrow_matmuls_one_layout = proto.narrow_matmuls_one_layout();
   if (proto.has_compute_units()) {
     chip.compute_units =
         CheckedInt(proto.compute_units(), 1, 1 << 20, field + ".compute_units", diagnostics);

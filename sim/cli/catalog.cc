@@ -137,17 +137,15 @@ v1::ListReport Collectives() {
 v1::ListReport AllSchedules() {
   constexpr int kStages = 4, kMicroBatches = 16;
   v1::ListReport report;
-  for (const Schedule* schedule : Schedules()) {
+  for (const PublishedSchedule* schedule : Schedules()) {
     v1::ListEntry* entry = report.add_entries();
     entry->set_name(std::string(schedule->name()));
-    for (const int chunks : {1, 2}) {
-      if (!schedule->Check(kStages, chunks, kMicroBatches).ok()) continue;
-      const double bubble = schedule->BubbleFraction(kStages, chunks, kMicroBatches);
-      entry->set_description(absl::StrCat("idle for ", FormatPercent(bubble), " of the work with ",
-                                          kStages, " stages, ", kMicroBatches, " micro-batches",
-                                          chunks > 1 ? absl::StrCat(", ", chunks, " chunks") : ""));
-      break;
-    }
+    const int chunks = schedule->DefaultVirtualStages();
+    const double bubble = BubbleFraction(*schedule, {kStages, chunks, kMicroBatches});
+    entry->set_description(absl::StrCat("idle for ", FormatPercent(bubble), " of the work with ",
+                                        kStages, " stages, ", kMicroBatches, " micro-batches",
+                                        chunks > 1 ? absl::StrCat(", ", chunks, " chunks") : "",
+                                        "; F = B = W"));
   }
   return report;
 }

@@ -32,6 +32,13 @@ std::string ToText(const v1::CheckReport& report) {
       FormatBytes(static_cast<double>(memory.capacity_bytes())), " at ",
       FormatSeconds(memory.peak_time_s()), ": ", memory.peak_task(), ")\n");
   if (memory.fits()) return text;
+  for (const v1::StageReport& stage : report.stages()) {
+    const v1::Memory& m = stage.memory();
+    if (m.fits() || report.stages_size() == 1) continue;
+    absl::StrAppend(&text, "  stage ", stage.stage(), ": ",
+                    FormatBytes(static_cast<double>(m.peak_bytes() - m.capacity_bytes())),
+                    " too much at ", m.peak_task(), "\n");
+  }
   int shown = 0;
   for (const v1::PlanChange& change : report.changes()) {
     if (!change.fits() || shown++ >= kMostChanges) continue;

@@ -1,6 +1,7 @@
 #include "sim/cli/run_scenario.h"
 
 #include <algorithm>
+#include <iterator>
 #include <regex>
 
 #include "absl/strings/ascii.h"
@@ -115,13 +116,27 @@ Status SetDegrees(const RunRow& row, int devices, v1::Plan* plan) {
   return absl::OkStatus();
 }
 
+// Layers of a stage.
+int LayersPerStage(const RunRow& row) {
+  const int stages = row.Count("pp", 1);
+  return (row.Count("layers") + stages - 1) / stages;
+}
+
 Status SetRecompute(const RunRow& row, v1::Plan* plan) {
   const std::string text = absl::AsciiStrToLower(row.Get("recompute"));
   if (text.empty() || text.starts_with("none")) return absl::OkStatus();
   if (absl::StrContains(text, "minimal") || absl::StrContains(text, "matmuls")) {
     plan->set_recompute("matmuls");
+  } else if (absl::StrContains(text, "torchtitan default option") ||
+             absl::StrContains(text, "per 2nd layer")) {
+    // Every second layer whole (option "2"), or about every second matmul of each (option "op"):
+    // pytorch/torchtitan parallelize_llama.py.
+    plan->set_recompute("full");
+    plan->set_recompute_layers((LayersPerStage(row) + 1) / 2);
   } else if (absl::StrContains(text, "full") || text.starts_with("custom")) {
     plan->set_recompute("full");
+    const int layers = NumberIn(text, "block ([0-9]+) layers");
+    if (layers > 0 && layers < LayersPerStage(row)) plan->set_recompute_layers(layers);
   } else if (text.starts_with("selective")) {
     plan->set_recompute("selective");
   } else {
@@ -130,19 +145,32 @@ Status SetRecompute(const RunRow& row, v1::Plan* plan) {
   return absl::OkStatus();
 }
 
-Status SetPrecision(const RunRow& row, v1::Precision* precision) {
+// Number format of the matmuls and what shares a scale, of the words of a row; the first that
+// matches. FP8 without more words has a scale per tensor (Transformer Engine's delayed and current
+// scaling).
+struct Format {
+  const char* words;
+  const char* compute;
+  const char* scaling;
+};
+constexpr Format kFormats[] = {
+    {"nvfp4", "fp4", "nvfp4"}, {"mxfp8", "fp8", "mx"},        {"fp8-mx", "fp8", "mx"},
+    {"float8", "fp8", ""},     {"fp8 mixed", "fp8", "block"}, {"fp8", "fp8", ""},
+    {"int8", "int8", ""},      {"fp16", "fp16", ""},          {"", "bf16", ""}};
+
+void SetPrecision(const RunRow& row, v1::Precision* precision) {
   const std::string text = absl::AsciiStrToLower(row.Get("precision"));
-  for (const char* narrow : {"fp8", "float8", "fp4", "int8"}) {
-    if (absl::StrContains(text, narrow)) {
-      return InvalidInput(
-          absl::StrCat("the number formats \"", row.Get("precision"), "\" are not simulated"));
-    }
-  }
-  const std::string compute = text.starts_with("fp16") ? "fp16" : "bf16";
+  const Format* format = kFormats;
+  while (!absl::StrContains(text, format->words)) ++format;
+  // "bf16/fp16 mixed" and the like: what comes first.
+  if (text.starts_with("bf16/")) format = std::end(kFormats) - 1;
+  const std::string compute = format->compute;
+  const std::string flows = compute == "fp16" ? "fp16" : "bf16";
   precision->set_compute(compute);
+  precision->set_scaling(format->scaling);
   const auto given = [&](const char* column) {
     const std::string& value = row.Get(column);
-    return value.empty() || value == "compute" ? compute : value;
+    return value.empty() || value == "compute" ? flows : value;
   };
   precision->set_parameters(given("parameters"));
   std::string gradients = given("gradients");
@@ -155,7 +183,6 @@ Status SetPrecision(const RunRow& row, v1::Precision* precision) {
   if (row.Says("overlap", "grad_reduce bf16")) reduce = "bf16";
   precision->set_reduce(reduce);
   precision->set_optimizer(row.Get("optimizer"));
-  return absl::OkStatus();
 }
 
 // Gradients reduce after backward and not beside it.
@@ -167,13 +194,22 @@ bool ReducesAfterBackward(const RunRow& row) {
   return false;
 }
 
+// Updated parameters are gathered beside the next forward.
+bool OverlapsParameters(const RunRow& row) {
+  for (const char* says : {"grad/param overlap", "param-gather", "zero comm overlap"}) {
+    if (row.Says("overlap", says)) return true;
+  }
+  return false;
+}
+
 Status SetPlan(const RunRow& row, int devices, v1::Plan* plan) {
   RETURN_IF_ERROR(SetDegrees(row, devices, plan));
   RETURN_IF_ERROR(SetRecompute(row, plan));
-  RETURN_IF_ERROR(SetPrecision(row, plan->mutable_precision()));
+  SetPrecision(row, plan->mutable_precision());
   plan->set_attention_kernel(row.Get("attention_kernel"));
   plan->set_dropout(row.Flag("dropout"));
   if (ReducesAfterBackward(row)) plan->set_overlap_gradients(false);
+  if (plan->zero_stage() > 0 && OverlapsParameters(row)) plan->set_overlap_parameters(true);
   v1::Kernels* kernels = plan->mutable_kernels();
   kernels->set_loss(row.Get("loss"));
   kernels->set_gradient_accumulation(row.Get("gradient_accumulation"));

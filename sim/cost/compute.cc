@@ -36,33 +36,31 @@ Status ComputeModel::Supports(Dtype dtype) const {
                       " has no matrix rate for; it has " + known);
 }
 
-Time ComputeModel::Matmul(const MatmulShape& shape, Dtype dtype) const {
-  return Matmul(shape, dtype, calibrated_ ? std::max(SizeOf(dtype), Bytes(2)) : SizeOf(dtype));
+MatmulDevice ComputeModel::DeviceOf(Dtype dtype, Bytes result) const {
+  return {.units = std::max(1.0, static_cast<double>(chip_.compute_units) / chip_.devices_per_chip),
+          .peak = rates_.peak(dtype),
+          .hbm = rates_.hbm_rate,
+          .operand = SizeOf(dtype),
+          .result = result};
 }
 
 Time ComputeModel::Matmul(const MatmulShape& shape, Dtype dtype, Bytes result) const {
   if (!calibrated_) return MatmulAlone(shape, dtype, result);
   const MatmulCalibration& c = chip_.calibration.matmul[static_cast<std::size_t>(dtype)];
   const Seconds sustained = shape.flops() / (rates_.peak(dtype) * c.sustained_fraction);
-  return std::max(MatmulAlone(shape, dtype, result), Time::RoundUp(sustained));
+  return Time::RoundUp(
+      std::max(CalibratedMatmulInPlace(shape, DeviceOf(dtype, result), c), sustained));
 }
 
 Time ComputeModel::MatmulAlone(const MatmulShape& shape, Dtype dtype, Bytes result) const {
   const FlopsPerSecond peak = rates_.peak(dtype);
   CHECK_GT(peak.value(), 0);
   if (!calibrated_) {
-    const Bytes bytes = shape.batch * ((shape.m * shape.k + shape.k * shape.n) * SizeOf(dtype) +
-                                       shape.m * shape.n * result);
-    return Time::RoundUp(std::max(shape.flops() / peak, bytes / rates_.hbm_rate));
+    return Time::RoundUp(
+        std::max(shape.flops() / peak, shape.bytes(dtype, result) / rates_.hbm_rate));
   }
-  const MatmulDevice device{
-      .units = std::max(1.0, static_cast<double>(chip_.compute_units) / chip_.devices_per_chip),
-      .peak = peak,
-      .hbm = rates_.hbm_rate,
-      .operand = SizeOf(dtype),
-      .result = result};
-  return Time::RoundUp(
-      CalibratedMatmul(shape, device, chip_.calibration.matmul[static_cast<std::size_t>(dtype)]));
+  return Time::RoundUp(CalibratedMatmul(shape, DeviceOf(dtype, result),
+                                        chip_.calibration.matmul[static_cast<std::size_t>(dtype)]));
 }
 
 Flops ComputeModel::AttentionFlops(const AttentionShape& s) {

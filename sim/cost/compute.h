@@ -35,12 +35,13 @@ class ComputeModel {
   // Error: the chip has no such number format.
   Status Supports(Dtype dtype) const;
 
-  // A matmul inside a step, among others: not faster than the rate that the chip can sustain.
-  // Operands of `dtype`; results as well, but calibrated ones have at least two bytes, as libraries
-  // write bf16 from fp8.
-  Time Matmul(const MatmulShape& shape, Dtype dtype) const;
-  // `result` is the bytes moved for one result element.
+  // A matmul inside a step, among others: not faster than the rate that the chip can sustain, and
+  // with operands laid out as it wants them (who casts them to a narrow type writes them so).
+  // Operands of `dtype`; `result` is the bytes of one result element.
   Time Matmul(const MatmulShape& shape, Dtype dtype, Bytes result) const;
+  Time Matmul(const MatmulShape& shape, Dtype dtype) const {
+    return Matmul(shape, dtype, SizeOf(dtype));
+  }
   // A matmul measured by itself, for comparison with published tables. `result` is the bytes of one
   // result element.
   Time MatmulAlone(const MatmulShape& shape, Dtype dtype, Bytes result) const;
@@ -51,12 +52,16 @@ class ComputeModel {
   // Streams `bytes` through HBM (reads and writes together) in one kernel.
   Time Elementwise(Bytes bytes) const;
 
+  // Transposed operands of 8- and 4-bit matmuls are copies.
+  bool narrow_matmuls_one_layout() const { return chip_.narrow_matmuls_one_layout; }
+
   static Flops AttentionFlops(const AttentionShape& shape);
   // Forward reads q, k, v and writes the output; backward reads those and the output's gradient and
   // writes three gradients: Dao, arXiv 2307.08691, algorithms 1 and 2.
   static Bytes AttentionBytes(const AttentionShape& shape, Dtype dtype);
 
  private:
+  MatmulDevice DeviceOf(Dtype dtype, Bytes result) const;
   double AttentionFraction(const AttentionShape& shape) const;
 
   const Chip chip_;

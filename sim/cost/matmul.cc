@@ -70,8 +70,12 @@ Seconds Relayout(const MatmulShape& shape, const MatmulDevice& device, const Mat
 
 Seconds CalibratedMatmul(const MatmulShape& shape, const MatmulDevice& device,
                          const MatmulCalibration& calibration) {
-  return calibration.launch + Relayout(shape, device, calibration) +
-         FastestTile(shape, device, calibration);
+  return Relayout(shape, device, calibration) + CalibratedMatmulInPlace(shape, device, calibration);
+}
+
+Seconds CalibratedMatmulInPlace(const MatmulShape& shape, const MatmulDevice& device,
+                                const MatmulCalibration& calibration) {
+  return calibration.launch + FastestTile(shape, device, calibration);
 }
 
 }  // namespace meshstep

@@ -35,8 +35,10 @@ namespace meshstep {
 struct MatmulShape {
   double batch = 1, m = 1, n = 1, k = 1;
   Flops flops() const { return Flops(2 * batch * m * n * k); }
-  // Operands and result, each once.
-  Bytes bytes(Dtype dtype) const { return batch * (m * k + k * n + m * n) * SizeOf(dtype); }
+  // Operands and result, each once. result: one element.
+  Bytes bytes(Dtype operand, Bytes result) const {
+    return batch * ((m * k + k * n) * SizeOf(operand) + m * n * result);
+  }
 };
 
 // What the model needs to know of a device besides the calibration.
@@ -51,6 +53,9 @@ struct MatmulDevice {
 // One matmul by itself, as the measured tables have it.
 Seconds CalibratedMatmul(const MatmulShape& shape, const MatmulDevice& device,
                          const MatmulCalibration& calibration);
+// The same with operands that lie as the kernel wants them: no relayout.
+Seconds CalibratedMatmulInPlace(const MatmulShape& shape, const MatmulDevice& device,
+                                const MatmulCalibration& calibration);
 
 }  // namespace meshstep
 

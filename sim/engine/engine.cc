@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "sim/engine/processors.h"
 
 namespace meshstep {
 namespace {
@@ -46,10 +47,13 @@ class Engine {
   void End(TaskId task, Time now);
   void RunEvents(Time now);
   void RunDrained(Time now);
+  bool EndsNow(TaskId task, Time now);
+  void TakeFromMembers(TaskId task, std::int64_t share);
   Status Deadlock(const GraphNames& names) const;
 
   const TaskGraph& graph_;
   FlowNetwork network_;
+  Processors processors_;
   EventQueue events_;
   Run run_;
   std::vector<std::int32_t> pending_;           // unfinished predecessors
@@ -61,7 +65,8 @@ class Engine {
   TaskId unfinished_ = 0;
 };
 
-Engine::Engine(const TaskGraph& graph) : graph_(graph), network_(graph.links()) {
+Engine::Engine(const TaskGraph& graph)
+    : graph_(graph), network_(graph.links()), processors_(graph) {
   const std::size_t n = Index(graph.tasks());
   run_.start.assign(n, Time(-1));
   run_.end.assign(n, Time(-1));
@@ -102,11 +107,23 @@ void Engine::AddEdges() {
 
 void Engine::Start(TaskId task, Time now) {
   run_.start[Index(task)] = now;
-  if (graph_.pattern(task) == kTimed) {
-    events_.Push(now + graph_.duration(task), task);
-  } else {
+  if (graph_.pattern(task) != kTimed) {
+    TakeFromMembers(task, graph_.taken(graph_.pattern(task)));
     StartPhase(task, now);
+    return;
   }
+  const StreamId stream = graph_.members(task).front();
+  const Time duration = graph_.duration(task);
+  if (processors_.Slows(stream) && duration > Time(0)) {
+    processors_.Start(stream, task, duration, now);
+  } else {
+    events_.Push(now + duration, task);
+  }
+}
+
+void Engine::TakeFromMembers(TaskId task, std::int64_t share) {
+  if (share == 0) return;
+  for (const StreamId s : graph_.members(task)) processors_.Take(s, share);
 }
 
 void Engine::StartPhase(TaskId task, Time now) {
@@ -135,6 +152,7 @@ void Engine::EndPhase(TaskId task, Time now) {
   if (Index(++phase_[Index(task)]) < graph_.phases(graph_.pattern(task)).size()) {
     StartPhase(task, now);
   } else {
+    TakeFromMembers(task, -graph_.taken(graph_.pattern(task)));
     End(task, now);
   }
 }
@@ -151,12 +169,21 @@ void Engine::End(TaskId task, Time now) {
   }
 }
 
+// False for an end that a change of rate has made obsolete.
+bool Engine::EndsNow(TaskId task, Time now) {
+  const StreamId stream = graph_.members(task).front();
+  if (!processors_.Slows(stream) || graph_.duration(task) == Time(0)) return true;
+  return processors_.Ends(stream, task, now);
+}
+
 // Ends of timed tasks and latencies at `now`, and of those that they start without duration.
 void Engine::RunEvents(Time now) {
   while (events_.next() == now) {
     const TaskId task = events_.Pop();
+    const bool timed = graph_.pattern(task) == kTimed;
+    if (timed && !EndsNow(task, now)) continue;
     ++run_.events;
-    if (graph_.pattern(task) == kTimed) {
+    if (timed) {
       End(task, now);
     } else {
       BeginDrain(task, now);
@@ -180,6 +207,8 @@ StatusOr<Run> Engine::Execute(const GraphNames& names) {
   for (TaskId t = 0; t < graph_.tasks(); ++t) {
     if (pending_[Index(t)] == 0 && run_.start[Index(t)] < Time(0)) Start(t, Time(0));
   }
+  const auto end = [this](Time time, TaskId task) { events_.Push(time, task); };
+  processors_.Settle(Time(0), end);
   while (true) {
     const Time now = std::min(events_.next(), network_.NextCompletion());
     if (now == Time::Max()) break;
@@ -189,7 +218,10 @@ StatusOr<Run> Engine::Execute(const GraphNames& names) {
     }
     RunEvents(now);
     if (network_.NextCompletion() <= now) RunDrained(now);
-    if (events_.next() > now) network_.Update(now);
+    if (events_.next() > now) {
+      network_.Update(now);
+      processors_.Settle(now, end);
+    }
   }
   run_.network_solves = network_.solves();
   if (unfinished_ > 0) return Deadlock(names);

@@ -16,7 +16,8 @@ std::int32_t TaskGraph::AddLink(BytesPerSecond capacity) {
   return static_cast<std::int32_t>(links_.size()) - 1;
 }
 
-PatternId TaskGraph::AddPattern(std::vector<Phase> phases) {
+PatternId TaskGraph::AddPattern(std::vector<Phase> phases, std::int32_t taken) {
+  CHECK(taken >= 0 && taken <= 1000000) << taken;
   for (Phase& phase : phases) {
     CHECK_GE(phase.latency.ps(), 0);
     // What moves no bytes waits for no link.
@@ -32,6 +33,7 @@ PatternId TaskGraph::AddPattern(std::vector<Phase> phases) {
     }
   }
   patterns_.push_back(std::move(phases));
+  taken_.push_back(taken);
   return static_cast<PatternId>(patterns_.size()) - 1;
 }
 
@@ -51,7 +53,7 @@ TaskId TaskGraph::AddTask(PatternId pattern, Time duration, std::span<const Stre
   const TaskId id = tasks();
   pattern_.push_back(pattern);
   duration_.push_back(duration);
-  for (const StreamId s : members) CHECK(s >= 0 && s < streams_) << "stream " << s << " ";
+  for (const StreamId s : members) CHECK(s >= 0 && s < streams()) << "stream " << s << " ";
   for (const TaskId d : dependencies) CHECK(d >= 0 && d < id) << "dependency " << d << " ";
   member_.insert(member_.end(), members.begin(), members.end());
   dependency_.insert(dependency_.end(), dependencies.begin(), dependencies.end());

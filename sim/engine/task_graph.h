@@ -5,6 +5,9 @@
 // run in the order in which they were added. A task starts when the tasks before it on its streams
 // and its dependencies have ended: a transfer is therefore a rendezvous of its members.
 //
+// A stream may belong to a processor. Transfers that run there take a share of it for themselves,
+// so that its timed tasks go on at what is left (sim/engine/processors.h).
+//
 //   TaskGraph graph;
 //   LinkIndex link = graph.AddLink(BytesPerSecond(450e9));
 //   PatternId p = graph.AddPattern({Phase{Time(1000), {{link, 1e6}}, 1e6}});
@@ -29,6 +32,8 @@ namespace meshstep {
 using TaskId = std::int32_t;
 using StreamId = std::int32_t;
 using PatternId = std::int32_t;
+using ProcessorId = std::int32_t;
+inline constexpr ProcessorId kNoProcessor = -1;
 inline constexpr PatternId kTimed = -1;
 
 // A phase waits `latency`, then drains its demands at one common rate. No demands: latency only.
@@ -40,9 +45,13 @@ struct Phase {
 
 class TaskGraph {
  public:
-  StreamId AddStream() { return streams_++; }
+  StreamId AddStream(ProcessorId processor = kNoProcessor) {
+    processor_.push_back(processor);
+    return static_cast<StreamId>(processor_.size()) - 1;
+  }
   std::int32_t AddLink(BytesPerSecond capacity);
-  PatternId AddPattern(std::vector<Phase> phases);
+  // taken: of every member's processor, in millionths, while the transfer runs.
+  PatternId AddPattern(std::vector<Phase> phases, std::int32_t taken = 0);
 
   // Dependencies are on tasks already added.
   TaskId AddTimed(StreamId stream, Time duration, std::span<const TaskId> dependencies);
@@ -53,7 +62,9 @@ class TaskGraph {
   void Reserve(std::size_t tasks);
 
   TaskId tasks() const { return static_cast<TaskId>(pattern_.size()); }
-  StreamId streams() const { return streams_; }
+  StreamId streams() const { return static_cast<StreamId>(processor_.size()); }
+  ProcessorId processor(StreamId s) const { return processor_[static_cast<std::size_t>(s)]; }
+  std::int32_t taken(PatternId p) const { return taken_[static_cast<std::size_t>(p)]; }
   std::span<const BytesPerSecond> links() const { return links_; }
   PatternId pattern(TaskId task) const { return pattern_[static_cast<std::size_t>(task)]; }
   Time duration(TaskId task) const { return duration_[static_cast<std::size_t>(task)]; }
@@ -71,11 +82,12 @@ class TaskGraph {
   TaskId AddTask(PatternId pattern, Time duration, std::span<const StreamId> members,
                  std::span<const TaskId> dependencies);
 
-  StreamId streams_ = 0;
+  std::vector<ProcessorId> processor_;  // per stream
   std::vector<BytesPerSecond> links_;
   std::vector<std::vector<Phase>> patterns_;
-  std::vector<PatternId> pattern_;  // per task; kTimed for timed tasks
-  std::vector<Time> duration_;      // per task; timed only
+  std::vector<std::int32_t> taken_;  // per pattern
+  std::vector<PatternId> pattern_;   // per task; kTimed for timed tasks
+  std::vector<Time> duration_;       // per task; timed only
   std::vector<std::uint32_t> dependency_begin_{0}, member_begin_{0};
   std::vector<TaskId> dependency_;
   std::vector<StreamId> member_;

@@ -166,14 +166,23 @@ std::string MemorySection(const StepGraph& step, const Run& run, const v1::Simul
               {"gradients", "gradients"},
               {"optimizer", "optimizer state"},
               {"activations", "activations"},
+              {"logits", "logits"},
+              {"buffers", "gradients on their way into shards"},
+              {"unsharded", "gathered parameters"},
               {"workspace", "workspace"}});
+  const v1::MemoryDetail& detail = memory.memory_detail();
   const std::vector<Row> rows = {
       {"at the peak", "bytes"},
       {"parameters", FormatBytes(static_cast<double>(memory.parameters_bytes()))},
       {"gradients", FormatBytes(static_cast<double>(memory.gradients_bytes()))},
       {"optimizer state", FormatBytes(static_cast<double>(memory.optimizer_bytes()))},
-      {"activations", FormatBytes(static_cast<double>(memory.activations_bytes()))},
-      {"workspace", FormatBytes(static_cast<double>(memory.workspace_bytes()))},
+      {"activations", FormatBytes(static_cast<double>(detail.block_activations_bytes()))},
+      {"logits", FormatBytes(static_cast<double>(detail.logits_bytes()))},
+      {"gradients on their way into shards",
+       FormatBytes(static_cast<double>(detail.communication_bytes()))},
+      {"gathered parameters",
+       FormatBytes(static_cast<double>(detail.unsharded_parameters_bytes()))},
+      {"workspace", FormatBytes(static_cast<double>(detail.kernel_bytes()))},
       {"together", FormatBytes(static_cast<double>(memory.peak_bytes()))},
       {"capacity", FormatBytes(capacity)}};
   return out + Folded("As a table", Table(rows));

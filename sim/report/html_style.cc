@@ -38,10 +38,12 @@ text.in{fill:#fff;font-weight:600}
 .idle{fill:var(--idle)}.heat{fill:var(--red)}.frame{fill:none;stroke:var(--line)}
 .compute,.backward,.parameters{fill:var(--blue)}.forward,.gradients{fill:var(--sky)}
 .optimizer,.update{fill:var(--green)}.bubble,.activations{fill:var(--orange)}
+.logits{fill:var(--red)}.buffers{fill:var(--grey)}.unsharded{fill:var(--ink)}
 .recompute,.workspace{fill:var(--pink)}.exposed,.communication,.slower{fill:var(--red)}
 .other{fill:var(--grey)}.faster{fill:var(--green)}
 .b-compute,.b-backward,.b-parameters{background:var(--blue)}.b-forward,.b-gradients{background:var(--sky)}
 .b-optimizer{background:var(--green)}.b-bubble,.b-activations{background:var(--orange)}
+.b-logits{background:var(--red)}.b-buffers{background:var(--grey)}.b-unsharded{background:var(--ink)}
 .b-recompute,.b-workspace{background:var(--pink)}.b-exposed,.b-communication{background:var(--red)}
 .b-other{background:var(--grey)}.b-idle{background:var(--idle);border:1px solid var(--line)}
 .dot{fill-opacity:.75;stroke:var(--bg)}

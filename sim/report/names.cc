@@ -26,6 +26,12 @@ std::string_view NameOf(MemoryBucket bucket) {
       return "optimizer";
     case MemoryBucket::kActivations:
       return "activations";
+    case MemoryBucket::kLogits:
+      return "logits";
+    case MemoryBucket::kCommunication:
+      return "buffers";
+    case MemoryBucket::kUnsharded:
+      return "unsharded";
     case MemoryBucket::kWorkspace:
       return "workspace";
   }

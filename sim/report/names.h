@@ -13,7 +13,8 @@ namespace meshstep {
 
 // "forward", "recompute", "backward", "update".
 std::string_view NameOf(Pass pass);
-// "parameters", "gradients", "optimizer", "activations", "workspace".
+// "parameters", "gradients", "optimizer", "activations", "logits", "buffers", "unsharded",
+// "workspace": names of styles as well.
 std::string_view NameOf(MemoryBucket bucket);
 
 // Axes joined by "+", major first.

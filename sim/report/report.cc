@@ -40,7 +40,7 @@ StepCounts CountStep(const Scenario& scenario) {
                                     .queries = sequence,
                                     .keys = sequence},
                                    {.unfused_attention = unfused, .dropout = scenario.plan.dropout},
-                                   SizeOf(scenario.plan.precision.compute).value());
+                                   SizeOf(scenario.plan.precision.activations).value());
   StepCounts counts;
   counts.least = Flops(kTraining * arithmetic.Forward(Square::kMasked).total());
   counts.full_attention = Flops(kTraining * arithmetic.Forward(Square::kFull).total());
@@ -191,8 +191,15 @@ v1::Memory MemoryOf(const Scenario& scenario, const StepGraph& step, const Memor
   memory.set_parameters_bytes(at(MemoryBucket::kParameters));
   memory.set_gradients_bytes(at(MemoryBucket::kGradients));
   memory.set_optimizer_bytes(at(MemoryBucket::kOptimizer));
-  memory.set_activations_bytes(at(MemoryBucket::kActivations));
-  memory.set_workspace_bytes(at(MemoryBucket::kWorkspace));
+  memory.set_activations_bytes(at(MemoryBucket::kActivations) + at(MemoryBucket::kLogits));
+  memory.set_workspace_bytes(at(MemoryBucket::kCommunication) + at(MemoryBucket::kUnsharded) +
+                             at(MemoryBucket::kWorkspace));
+  v1::MemoryDetail* detail = memory.mutable_memory_detail();
+  detail->set_block_activations_bytes(at(MemoryBucket::kActivations));
+  detail->set_logits_bytes(at(MemoryBucket::kLogits));
+  detail->set_communication_bytes(at(MemoryBucket::kCommunication));
+  detail->set_unsharded_parameters_bytes(at(MemoryBucket::kUnsharded));
+  detail->set_kernel_bytes(at(MemoryBucket::kWorkspace));
   memory.set_peak_bytes(peak.point.total());
   const Chip& chip = scenario.cluster.chip;
   memory.set_capacity_bytes(static_cast<std::int64_t>(chip.datasheet.hbm.value()) /

@@ -117,6 +117,19 @@ std::string KernelTable(const v1::SimulateReport& r, const TextStyle& style) {
   return Heading("Longest kernels", style) + FormatTable(rows, "<<>>>", kIndent);
 }
 
+// "1.0 GiB of activations are logits; 2.0 GiB of workspace are gathered parameters"; "" if neither.
+std::string MemoryParts(const v1::MemoryDetail& detail) {
+  std::vector<std::string> parts;
+  const auto add = [&](std::int64_t bytes, const char* what) {
+    if (bytes == 0) return;
+    parts.push_back(absl::StrCat(FormatBytes(static_cast<double>(bytes)), " of ", what));
+  };
+  add(detail.logits_bytes(), "activations are logits");
+  add(detail.unsharded_parameters_bytes(), "workspace are gathered parameters");
+  add(detail.communication_bytes(), "workspace are gradients on their way into shards");
+  return absl::StrJoin(parts, "; ");
+}
+
 std::string MemoryTable(const v1::SimulateReport& r, const TextStyle& style) {
   const v1::Memory& m = r.memory();
   const auto capacity = static_cast<double>(m.capacity_bytes());
@@ -139,7 +152,15 @@ std::string MemoryTable(const v1::SimulateReport& r, const TextStyle& style) {
     absl::StrAppend(&out, "  highest at ", FormatSeconds(m.peak_time_s()), " (", m.peak_task(),
                     ")\n");
   }
+  if (const std::string parts = MemoryParts(m.memory_detail()); !parts.empty()) {
+    absl::StrAppend(&out, "  ", WrapText(parts, kWidth - kIndent, kIndent), "\n");
+  }
   return out;
+}
+
+std::string TooMuch(const v1::Memory& m) {
+  const double over = static_cast<double>(m.peak_bytes() - m.capacity_bytes());
+  return FormatBytes(over) + " too much";
 }
 
 std::string StageTable(const v1::SimulateReport& r, const TextStyle& style) {
@@ -149,7 +170,7 @@ std::string StageTable(const v1::SimulateReport& r, const TextStyle& style) {
     rows.push_back({absl::StrCat(stage.stage()), FormatCount(stage.devices()),
                     FormatSeconds(stage.busy_s()), FormatPercent(stage.busy_s() / r.step_time_s()),
                     FormatBytes(static_cast<double>(stage.memory().peak_bytes())),
-                    stage.memory().fits() ? "" : "does not fit"});
+                    stage.memory().fits() ? "" : TooMuch(stage.memory())});
   }
   return Heading("Stages", style) + FormatTable(rows, ">>>>><", kIndent);
 }
@@ -211,10 +232,7 @@ std::string Reasons(const v1::Comparison& c, const v1::SimulateReport& first) {
 }  // namespace
 
 std::string Verdict(const v1::Memory& m) {
-  const double over = static_cast<double>(m.peak_bytes() - m.capacity_bytes());
-  if (!m.fits()) {
-    return absl::StrCat("does not fit: ", FormatBytes(over), " too much on stage ", m.stage());
-  }
+  if (!m.fits()) return absl::StrCat("does not fit: ", TooMuch(m), " on stage ", m.stage());
   std::string peak = FormatBytes(static_cast<double>(m.peak_bytes()));
   const std::string capacity = FormatBytes(static_cast<double>(m.capacity_bytes()));
   // "61.2 of 95.0 GiB": one unit is enough where both have the same.

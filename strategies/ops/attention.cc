@@ -48,13 +48,13 @@ Sharding WholeSequence(Sharding sharding) {
 Time KernelTime(const AttentionShape& shape, const BlockContext& context) {
   return context.plan->unfused_attention
              ? UnfusedAttention(shape, context).time
-             : context.compute->Attention(shape, context.plan->precision.compute);
+             : context.compute->Attention(shape, context.plan->precision.activations);
 }
 
 Bytes KernelBytes(const AttentionShape& shape, const BlockContext& context) {
   return context.plan->unfused_attention
              ? UnfusedAttention(shape, context).hbm_bytes
-             : ComputeModel::AttentionBytes(shape, context.plan->precision.compute);
+             : ComputeModel::AttentionBytes(shape, context.plan->precision.activations);
 }
 
 }  // namespace

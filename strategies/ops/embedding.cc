@@ -28,8 +28,9 @@ Status EmbeddingForward(const Op& op, PassBuilder* pass) {
 Status EmbeddingBackward(const Op& op, PassBuilder* pass) {
   ASSIGN_OR_RETURN(const int incoming,
                    pass->Bring({op.outputs[0], true}, pass->Used(op.outputs[0])));
-  pass->Compute(op.name + " backward", pass->context().compute->Elementwise(Traffic(op, *pass)),
-                Flops(), {incoming}, false, Traffic(op, *pass));
+  pass->MarkForWeights(pass->Compute(op.name + " backward",
+                                     pass->context().compute->Elementwise(Traffic(op, *pass)),
+                                     Flops(), {incoming}, false, Traffic(op, *pass)));
   return absl::OkStatus();
 }
 

@@ -13,7 +13,7 @@ struct LossKernels {
   int forward, backward;
 };
 LossKernels ExtraOf(const Plan& plan) {
-  const double logit = SizeOf(plan.precision.compute).value();
+  const double logit = SizeOf(plan.precision.activations).value();
   const double read = kFp32Bytes, write = kFp32Bytes, cast = logit + write;
   const double fused = logit + write;
   switch (plan.kernels.loss) {

@@ -4,7 +4,7 @@ namespace meshstep {
 
 UnfusedAttentionCost UnfusedAttention(const AttentionShape& s, const BlockContext& context) {
   const ComputeModel& compute = *context.compute;
-  const Dtype dtype = context.plan->precision.compute;
+  const Dtype dtype = context.plan->precision.activations;
   const double element = SizeOf(dtype).value();
   UnfusedAttentionCost cost;
   const auto product = [&](double m, double n, double k) {

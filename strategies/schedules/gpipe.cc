@@ -1,27 +1,41 @@
-// GPipe: Huang et al., arXiv 1811.06965 §2.3; bubble (p - 1) / m.
+// GPipe: Huang et al., arXiv 1811.06965 §2.3; all forwards, then all backwards.
+// Bubble (p - 1)(F + B + W); every micro-batch is live at once.
 
-#include "strategies/schedules/gpipe.h"
-
-#include "absl/strings/str_cat.h"
+#include "strategies/schedules/schedule.h"
 
 namespace meshstep {
+namespace {
 
-Status GPipe::Check(int, int virtual_stages, std::int64_t) const {
-  if (virtual_stages == 1) return absl::OkStatus();
-  return InvalidInput(absl::StrCat("is \"gpipe\" with virtual_stages ", virtual_stages,
-                                   ", which needs \"interleaved\""));
-}
+class GPipeSchedule : public PublishedSchedule {
+ public:
+  std::string_view name() const override { return "gpipe"; }
 
-std::vector<Action> GPipe::Actions(int, int, int, std::int64_t m) const {
-  std::vector<Action> actions;
-  actions.reserve(static_cast<std::size_t>(2 * m));
-  for (std::int64_t i = 0; i < m; ++i) actions.push_back({Action::Kind::kForward, 0, i});
-  for (std::int64_t i = 0; i < m; ++i) actions.push_back({Action::Kind::kBackward, 0, i});
-  return actions;
-}
+  Status Check(const Pipeline& p) const override {
+    if (p.virtual_stages == 1) return absl::OkStatus();
+    return WrongVirtualStages(name(), p.virtual_stages, "1 (several need \"interleaved\")");
+  }
 
-double GPipe::BubbleFraction(int stages, int, std::int64_t m) const {
-  return static_cast<double>(stages - 1) / static_cast<double>(m);
+  std::vector<Action> Actions(int, const Pipeline& p) const override {
+    const std::int64_t m = p.micro_batches;
+    std::vector<Action> actions;
+    actions.reserve(static_cast<std::size_t>(2 * m));
+    for (std::int64_t i = 0; i < m; ++i) actions.push_back({Action::Kind::kForward, 0, i});
+    for (std::int64_t i = 0; i < m; ++i) actions.push_back({Action::Kind::kBackward, 0, i});
+    return actions;
+  }
+
+  double Bubble(const Pipeline& p, const StageTimes& t) const override {
+    return (p.stages - 1) * (t.forward + t.backward_input + t.backward_weight);
+  }
+
+  std::int64_t MostLive(int, const Pipeline& p) const override { return p.micro_batches; }
+};
+
+}  // namespace
+
+const PublishedSchedule& GPipe() {
+  static const GPipeSchedule schedule;
+  return schedule;
 }
 
 }  // namespace meshstep

@@ -1,26 +1,51 @@
 #include "strategies/schedules/schedule.h"
 
 #include <array>
+#include <string>
 
-#include "strategies/schedules/gpipe.h"
-#include "strategies/schedules/interleaved.h"
-#include "strategies/schedules/one_f_one_b.h"
+#include "absl/strings/str_cat.h"
 
 namespace meshstep {
 
-std::span<const Schedule* const> Schedules() {
-  static const OneFOneB one_f_one_b;
-  static const GPipe gpipe;
-  static const Interleaved interleaved;
-  static const std::array<const Schedule*, 3> all = {&one_f_one_b, &gpipe, &interleaved};
+std::string_view NameOf(Action::Kind kind) {
+  switch (kind) {
+    case Action::Kind::kForward:
+      return "forward";
+    case Action::Kind::kBackward:
+      return "backward";
+    case Action::Kind::kBackwardInput:
+      return "input backward";
+    case Action::Kind::kBackwardWeight:
+      return "weight backward";
+  }
+  return "";
+}
+
+Place Schedule::PlaceOf(int part, std::int64_t, const Pipeline& p) const {
+  return {part % p.stages, part / p.stages};
+}
+
+std::span<const PublishedSchedule* const> Schedules() {
+  static const std::array<const PublishedSchedule*, 6> all = {&GPipe(), &OneFOneB(), &Interleaved(),
+                                                              &ZbH1(),  &ZbV(),      &DualPipe()};
   return all;
 }
 
-const Schedule* FindSchedule(std::string_view name) {
-  for (const Schedule* schedule : Schedules()) {
+const PublishedSchedule* FindSchedule(std::string_view name) {
+  for (const PublishedSchedule* schedule : Schedules()) {
     if (schedule->name() == name) return schedule;
   }
   return nullptr;
+}
+
+double BubbleFraction(const PublishedSchedule& schedule, const Pipeline& pipeline) {
+  const StageTimes times{1, 1, 1};
+  return schedule.Bubble(pipeline, times) / (3 * static_cast<double>(pipeline.micro_batches));
+}
+
+Status WrongVirtualStages(std::string_view name, int v, std::string_view expected) {
+  return InvalidInput(absl::StrCat("is \"", std::string(name), "\" with virtual_stages ", v,
+                                   ", expected ", std::string(expected)));
 }
 
 }  // namespace meshstep

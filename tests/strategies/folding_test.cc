@@ -57,18 +57,20 @@ std::string RandomPlan(int devices, std::mt19937* random) {
   const char* loss[] = {"fused", "eager", "megatron"};
   const char* sum[] = {"none", "fused", "separate"};
   const int zero = pick(3);
-  std::string plan = absl::StrCat(
-      "data: ", degree[0], " fsdp: ", degree[1], " tensor: ", degree[2], " pipeline: ", degree[3],
-      " sequence_parallel: ", pick(2), " recompute: '", recompute[pick(4)], "' zero_stage: ", zero,
-      " prefetch_layers: ", pick(3), " accumulate_unsharded: ", pick(2),
-      " overlap_gradients: ", pick(2), " kernels { loss: '", loss[pick(3)],
-      "' gradient_accumulation: '", sum[pick(3)], "' unfused_optimizer: ", pick(2), " }");
+  std::string plan = absl::StrCat("data: ", degree[0], " fsdp: ", degree[1], " tensor: ", degree[2],
+                                  " pipeline: ", degree[3], " sequence_parallel: ", pick(2),
+                                  " recompute: '", recompute[pick(4)], "' zero_stage: ", zero,
+                                  " prefetch_layers: ", pick(3), " accumulate_unsharded: ", pick(2),
+                                  " kernels { loss: '", loss[pick(3)], "' gradient_accumulation: '",
+                                  sum[pick(3)], "' unfused_optimizer: ", pick(2), " }");
+  const char* precision[] = {"compute: 'fp8' scaling: 'block'", "compute: 'int8'",
+                             "compute: 'int8' gather: 'bf16' parameters: 'fp32'"};
+  if (const int p = pick(9); p < 3) absl::StrAppend(&plan, " precision { ", precision[p], " }");
   const int micro = 1 + pick(2);
   absl::StrAppend(&plan, " micro_batch_sequences: ", micro);
   if (degree[3] > 1) {
-    const char* schedules[] = {"1f1b", "gpipe", "interleaved"};
-    const int s = pick(3);
-    absl::StrAppend(&plan, " schedule: '", schedules[s], "'", s == 2 ? " virtual_stages: 2" : "");
+    const char* schedules[] = {"1f1b", "gpipe", "interleaved", "zb-h1", "zb-v", "dualpipe"};
+    absl::StrAppend(&plan, " schedule: '", schedules[degree[3] % 2 == 0 ? pick(6) : pick(5)], "'");
   }
   const int replicas = degree[0] * degree[1];
   return absl::StrCat(

@@ -30,7 +30,8 @@ MAY_SET = {
     'plan.data', 'plan.fsdp', 'plan.tensor', 'plan.pipeline', 'plan.zero_stage',
     'plan.sequence_parallel', 'plan.micro_batch_sequences', 'plan.recompute',
     'plan.attention_kernel', 'plan.dropout', 'plan.schedule', 'plan.virtual_stages',
-    'plan.overlap_gradients', 'plan.precision.compute', 'plan.precision.parameters',
+    'plan.overlap_gradients', 'plan.overlap_parameters', 'plan.recompute_layers',
+    'plan.precision.scaling', 'plan.precision.compute', 'plan.precision.parameters',
     'plan.precision.gradients', 'plan.precision.optimizer', 'plan.precision.reduce',
     'plan.kernels.loss', 'plan.kernels.gradient_accumulation', 'plan.kernels.unfused_optimizer',
 }

@@ -43,7 +43,7 @@ void AddRandomNetwork(Random& random, TaskGraph* graph, std::vector<PatternId>* 
         phase.demands.push_back({link, phase.weight * Uniform(random, 0, 3)});
       }
     }
-    patterns->push_back(graph->AddPattern(std::move(phases)));
+    patterns->push_back(graph->AddPattern(std::move(phases), 150000 * Uniform(random, 0, 3)));
   }
 }
 
@@ -54,7 +54,7 @@ TaskGraph RandomGraph(Random& random) {
   std::vector<PatternId> patterns;
   AddRandomNetwork(random, &graph, &patterns);
   const int streams = Uniform(random, 1, 6);
-  for (int i = 0; i < streams; ++i) graph.AddStream();
+  for (int i = 0; i < streams; ++i) graph.AddStream(Uniform(random, kNoProcessor, 1));
   const int tasks = Uniform(random, 1, 60);
   for (TaskId t = 0; t < tasks; ++t) {
     std::vector<TaskId> dependencies;

@@ -27,6 +27,7 @@ class SlowSimulator {
       while (MoveOneTask(now)) {
       }
       ShareNetwork(now);
+      ShareProcessors(now);
     }
     SlowRun run;
     for (const State& s : states_) {
@@ -44,6 +45,7 @@ class SlowSimulator {
     bool draining = false;
     double remaining = 1, rate = 0;
     Time since;
+    std::int64_t work = 0, slowness = 0;  // of a timed task: millionths of ps left, and its rate
   };
 
   bool HasEnded(TaskId t) const { return states_[static_cast<std::size_t>(t)].end >= Time(0); }
@@ -120,6 +122,36 @@ class SlowSimulator {
       s.rate = rates[i];
       s.since = now;
       s.next = now + Time::RoundUp(Seconds(std::max(s.remaining, 0.0) / s.rate));
+    }
+  }
+
+  // What the transfers under way leave of a processor, in millionths.
+  std::int64_t Left(ProcessorId p) const {
+    std::int64_t left = 1000000;
+    for (TaskId t = 0; t < graph_.tasks(); ++t) {
+      const State& s = states_[static_cast<std::size_t>(t)];
+      if (graph_.pattern(t) == kTimed || s.start < Time(0) || HasEnded(t)) continue;
+      for (const StreamId m : graph_.members(t)) {
+        if (graph_.processor(m) == p) left -= graph_.taken(graph_.pattern(t));
+      }
+    }
+    return std::max<std::int64_t>(left, 100000);
+  }
+
+  // Every timed task under way at what is left of its processor.
+  void ShareProcessors(Time now) {
+    for (TaskId t = 0; t < graph_.tasks(); ++t) {
+      State& s = states_[static_cast<std::size_t>(t)];
+      if (graph_.pattern(t) != kTimed || s.start < Time(0) || HasEnded(t)) continue;
+      const ProcessorId p = graph_.processor(graph_.members(t).front());
+      if (p == kNoProcessor || graph_.duration(t) == Time(0)) continue;
+      if (s.start == now && s.slowness == 0) s.work = graph_.duration(t).ps() * 1000000;
+      const std::int64_t rate = Left(p);
+      if (rate == s.slowness) continue;
+      s.work -= (now - s.since).ps() * s.slowness;
+      s.slowness = rate;
+      s.since = now;
+      s.next = now + Time((s.work + rate - 1) / rate);
     }
   }
 

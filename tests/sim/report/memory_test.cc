@@ -36,7 +36,7 @@ TEST(Memory, ThePeakIsWhereTheCurveIsHighest) {
   step.Memory(b0, true, u, kActivations, -7);
   const meshstep::Run run = step.Simulated();
   const MemoryPeak peak = MemoryPeaks(step.step(), run)[0];
-  EXPECT_EQ(peak.point.bytes, (MemoryBuckets{50, 0, 0, 14, 3}));
+  EXPECT_EQ(peak.point.bytes, (MemoryBuckets{50, 0, 0, 14, 0, 0, 0, 3}));
   EXPECT_EQ(peak.point.time, run.start[static_cast<std::size_t>(b1)]);
   EXPECT_EQ(peak.task, b1);
   std::vector<std::int64_t> totals;

@@ -1,0 +1,140 @@
+#include "strategies/block_memory.h"
+
+#include <algorithm>
+
+namespace meshstep {
+namespace {
+
+// As wide as the vocabulary.
+bool IsLogits(ArrayId array, const PassBuilder& pass) {
+  const std::vector<std::string>& dims = pass.DimsOf(array);
+  return std::find(dims.begin(), dims.end(), "V") != dims.end();
+}
+
+// The op with the most operands and results that are not kept.
+void CountWorkspace(const PassBuilder& pass, const std::set<ArrayKey>& needed, BlockPlan* plan) {
+  for (const Op& op : pass.block().ops) {
+    double bytes = 0, logits = 0;
+    const auto add = [&](const ArrayKey& key) {
+      // Elementwise ops work where arrays are stored.
+      const bool elementwise = op.kind == Op::Kind::kElementwise;
+      const Sharding used = elementwise ? pass.Stored(key.array) : pass.Used(key.array);
+      if (needed.contains(key) && used == pass.Stored(key.array)) return;
+      const double size = pass.context().LocalElements(used) * pass.ElementBytes(key);
+      bytes += size;
+      if (IsLogits(key.array, pass)) logits += size;
+    };
+    for (const ArrayId a : op.inputs) add({a, false, pass.IsNarrow(op)});
+    bool only_narrow = false;
+    pass.CastInNorm(op, &only_narrow);
+    for (const ArrayId a : op.outputs) add({a, false, only_narrow});
+    if (bytes <= plan->workspace_bytes) continue;
+    plan->workspace_bytes = bytes;
+    plan->workspace_logits_bytes = logits;
+  }
+}
+
+// Qi et al., arXiv 2401.10241 table 1 (M_W): a block of F = 4 D needs 32 s b h bytes for the
+// gradients of its weights.
+void CountWeightHalf(const PassBuilder& pass, BlockPlan* plan) {
+  std::set<ArrayKey> inputs;
+  for (const Op& op : pass.block().ops) {
+    const bool projects = op.kind == Op::Kind::kMatmul || op.kind == Op::Kind::kExperts;
+    if (!projects && op.kind != Op::Kind::kEmbedding) continue;
+    for (const ArrayId a : op.inputs) {
+      const ArrayKey key{a, false, pass.IsNarrow(op)};
+      if (!inputs.insert(key).second) continue;
+      plan->weight_half_bytes +=
+          pass.context().LocalElements(pass.Stored(a)) * pass.ElementBytes(key);
+    }
+    for (const ArrayId a : op.outputs) plan->weight_half_bytes += pass.StoredBytes(a);
+  }
+}
+
+}  // namespace
+
+Again RunsAgain(const Block& block, Recompute policy) {
+  Again again;
+  if (block.input < 0 || block.output < 0) return again;
+  for (std::size_t i = 0; i < block.ops.size(); ++i) {
+    const Op& op = block.ops[i];
+    const bool runs = policy == Recompute::kFull ||
+                      (policy == Recompute::kMatmuls && !op.big_matmul) ||
+                      (policy == Recompute::kSelective && op.selective);
+    if (!runs) continue;
+    again.ops.insert(i);
+    // "selective" keeps the attention's output, which the projection after it saves.
+    const std::ptrdiff_t first = policy == Recompute::kSelective ? 1 : 0;
+    again.arrays.insert(op.outputs.begin() + first, op.outputs.end());
+  }
+  return again;
+}
+
+bool IsMatmulWeight(const Block& block, ArrayId parameter) {
+  return std::any_of(block.ops.begin(), block.ops.end(), [&](const Op& op) {
+    return op.big_matmul &&
+           std::find(op.weights.begin(), op.weights.end(), parameter) != op.weights.end();
+  });
+}
+
+// Casts happen once a step: whole where a parameter is stored whole, its shard where it is gathered
+// in the matmuls' type.
+void CountParameter(const PassBuilder& pass, ArrayId id, BlockPlan* plan) {
+  const BlockContext& context = pass.context();
+  const Precision& p = context.plan->precision;
+  const bool matmul = IsMatmulWeight(pass.block(), id);
+  const double stored = context.LocalElements(pass.Stored(id));
+  const double used = context.LocalElements(pass.Used(id));
+  const double stored_type = SizeOf(p.Stored(matmul)).value();
+  const double gathered_type = SizeOf(p.Gathered(matmul)).value();
+  const bool gathered = !(pass.Stored(id) == pass.Used(id));
+  plan->parameter_bytes += stored * stored_type;
+  plan->gathered_bytes += used * gathered_type;
+  if (!matmul || !p.quantised()) return;
+  const bool cast_after = gathered && p.gather != p.compute;
+  if (cast_after) {
+    plan->gathered_bytes += used * p.WeightBytes();
+    return;
+  }
+  // A weight stored in the matmuls' type is one of the versions.
+  const bool is_one = p.parameters == p.compute;
+  const int versions = (gathered ? 1 : pass.WeightVersions()) - (is_one ? 1 : 0);
+  plan->parameter_bytes += stored * versions * p.WeightBytes();
+  if (versions > 0) plan->cast_bytes += stored * (stored_type + versions * p.WeightBytes());
+}
+
+// What is kept. An array is kept if backward needs it and no op that runs again makes it; the
+// block's input is kept unless the block before keeps it as its output. A narrow matmul saves the
+// narrow copy of its input, one version (TransformerEngine's Linear), beside the wide one where
+// another op saves that.
+void CountActivations(const PassBuilder& pass, const Again& again, BlockPlan* plan) {
+  std::set<ArrayKey> needed, made_again;
+  for (std::size_t i = 0; i < pass.block().ops.size(); ++i) {
+    const Op& op = pass.block().ops[i];
+    for (const ArrayId array : op.saved) {
+      const ArrayKey key{array, false, pass.IsNarrow(op) && array == op.inputs[0]};
+      needed.insert(key);
+      if (again.arrays.contains(array) || (key.narrow && again.ops.contains(i))) {
+        made_again.insert(key);
+      }
+    }
+    // What an op that runs again reads must be there.
+    if (!again.ops.contains(i)) continue;
+    for (const ArrayId array : op.inputs) {
+      if (again.arrays.contains(array) && pass.IsNarrow(op)) continue;
+      needed.insert({array, false});
+      if (again.arrays.contains(array)) made_again.insert({array, false});
+    }
+  }
+  for (const ArrayKey& key : needed) {
+    const double bytes =
+        pass.context().LocalElements(pass.Stored(key.array)) * pass.ElementBytes(key);
+    const bool kept = !made_again.contains(key);
+    (kept ? plan->kept_bytes : plan->recomputed_bytes) += bytes;
+    if (kept && IsLogits(key.array, pass)) plan->kept_logits_bytes += bytes;
+  }
+  CountWorkspace(pass, needed, plan);
+  CountWeightHalf(pass, plan);
+}
+
+}  // namespace meshstep

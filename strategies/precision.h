@@ -1,0 +1,60 @@
+// Which number format each part of a step uses, and what the narrow ones cost.
+//
+// With 8- or 4-bit `compute`, only the linear layers of the blocks (Op::big_matmul) run in it, in
+// all three products: y = x W, dx = dy W', dW = x' dy. Norms, attention, the residual stream,
+// router, embedding and head stay in `activations`, as in TransformerEngine, DeepSeek-V3 (arXiv
+// 2412.19437 §3.3.1) and NVFP4 pretraining (arXiv 2509.25149 §4; it keeps some layers wide, which
+// is not modelled).
+// A narrow operand is made from the wide tensor by a kernel that reads it once and writes it in as
+// many versions as the products need.
+
+#ifndef MESHSTEP_STRATEGIES_PRECISION_H_
+#define MESHSTEP_STRATEGIES_PRECISION_H_
+
+#include <string>
+
+#include "sim/base/dtype.h"
+
+namespace meshstep {
+
+// Elements that share a scale.
+enum class Scaling {
+  kTensor,  // all of a tensor, whether the scale is of this step or of those before
+  kBlock,   // 1 x 128 of activations, 128 x 128 of weights, fp32 scales: arXiv 2412.19437 §3.3.2
+  kMx,      // 32, one-byte scales: OCP Microscaling Formats 1.0, §5.2
+  kNvfp4,   // 16, one-byte scales: arXiv 2509.25149 §2
+};
+std::string_view NameOf(Scaling scaling);
+
+struct Precision {
+  Dtype compute = Dtype::kBf16;      // matmuls of the blocks
+  Dtype activations = Dtype::kBf16;  // everything else that flows
+  Dtype parameters = Dtype::kBf16;   // as stored; never narrower than `activations` outside matmuls
+  Dtype gather = Dtype::kBf16;       // parameters on the wire; as `parameters`
+  Dtype gradients = Dtype::kFp32, reduce = Dtype::kFp32;
+  Scaling scaling = Scaling::kTensor;
+  std::string optimizer = "adam-fp32";
+  double optimizer_bytes = 12;  // state per parameter, master copy included
+
+  // Matmuls of the blocks are narrower than what flows between them.
+  bool quantised() const { return SizeOf(compute) < SizeOf(activations); }
+  // One element of a matmul's operand with its share of the scales. A scale of a whole tensor is
+  // nothing.
+  double OperandBytes() const;
+  double WeightBytes() const;
+  // Of a parameter as stored, and as gathered. matmul: the weight of a matmul of a block.
+  Dtype Stored(bool matmul) const;
+  Dtype Gathered(bool matmul) const;
+  // Versions of a tensor that a cast writes, so that the product and the transposed one can both
+  // read it. Scales that run along the contracted dimension differ between the two; with one scale
+  // per tensor it is a second copy only where the matmul unit takes one layout (`one_layout`).
+  int OperandVersions(bool one_layout) const;
+  int WeightVersions(bool one_layout) const;
+  // A norm writes the narrow operand itself (TransformerEngine's LayerNormLinear; not with block
+  // scales, which take a kernel of their own: arXiv 2412.19437 §3.5.2).
+  bool FusesCastIntoNorm() const { return quantised() && scaling != Scaling::kBlock; }
+};
+
+}  // namespace meshstep
+
+#endif  // MESHSTEP_STRATEGIES_PRECISION_H_

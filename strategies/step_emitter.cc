@@ -1,0 +1,486 @@
+#include "strategies/step_emitter.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "strategies/optimizer.h"
+
+namespace meshstep {
+namespace {
+
+using Kind = Action::Kind;
+
+std::size_t Index(std::int64_t i) { return static_cast<std::size_t>(i); }
+
+bool EndsBackward(Kind kind) { return kind == Kind::kBackward || kind == Kind::kBackwardWeight; }
+
+}  // namespace
+
+StepEmitter::StepEmitter(const Scenario& scenario, const ModelPlan& model,
+                         const ComputeModel& compute, StepBuilder* builder, StepGraph* out,
+                         int send)
+    : scenario_(scenario),
+      plan_(scenario.plan),
+      shape_(plan_.pipeline_shape()),
+      model_(model),
+      compute_(compute),
+      builder_(*builder),
+      out_(*out),
+      send_(send),
+      stages_(Index(plan_.stages)),
+      forward_input_(plan_.parts.size(), std::vector<UnitTasks>(Index(plan_.micro_batches))),
+      backward_input_(forward_input_),
+      gather_name_(builder->Intern("parameters")),
+      reduce_name_(builder->Intern("gradients")),
+      update_name_(builder->Intern("optimizer")),
+      send_name_(builder->Intern("x")) {
+  for (int s = 0; s < plan_.stages; ++s) {
+    StageState& state = stages_[Index(s)];
+    state.actions = plan_.order->Actions(s, shape_);
+    for (int c = 0; c < plan_.order->Chunks(s, shape_); ++c) {
+      state.chunks.push_back({plan_.order->PartOf({s, c}, shape_), -1});
+    }
+    for (const Action& action : state.actions) {
+      if (!EndsBackward(action.kind)) continue;
+      state.chunks[Index(action.chunk)].last_backward = action.micro_batch;
+    }
+    Resident(s);
+  }
+  const int last = static_cast<int>(plan_.parts.size()) - 1;
+  for (std::int64_t i = 0; i < plan_.micro_batches; ++i) {
+    forward_input_.front()[Index(i)] = None(plan_.order->PlaceOf(0, i, shape_).stage);
+    backward_input_.back()[Index(i)] = None(plan_.order->PlaceOf(last, i, shape_).stage);
+  }
+}
+
+UnitTasks StepEmitter::None(int stage) const {
+  return UnitTasks(Index(builder_.units_of(stage)), -1);
+}
+
+const std::vector<int>& StepEmitter::LayersOf(int stage, int chunk) const {
+  return model_.layers[Index(stages_[Index(stage)].chunks[Index(chunk)].part)];
+}
+
+void StepEmitter::Resident(int stage) {
+  const Precision& p = plan_.precision;
+  std::array<double, kMemoryBuckets> bytes = {};
+  for (const Chunk& chunk : stages_[Index(stage)].chunks) {
+    for (const int layer : model_.layers[Index(chunk.part)]) {
+      const BlockPlan& block = model_.of(layer);
+      bytes[Index(static_cast<int>(MemoryBucket::kParameters))] += block.parameter_bytes;
+      bytes[Index(static_cast<int>(MemoryBucket::kGradients))] +=
+          block.gradients * SizeOf(p.gradients).value();
+      bytes[Index(static_cast<int>(MemoryBucket::kOptimizer))] +=
+          block.optimizer * p.optimizer_bytes;
+    }
+  }
+  for (int u = 0; u < builder_.units_of(stage); ++u) {
+    out_.resident[Index(builder_.unit(stage, u))] = bytes;
+  }
+}
+
+void StepEmitter::Memory(int stage, const UnitTasks& tasks, bool at_end, MemoryBucket bucket,
+                         double bytes) {
+  if (bytes == 0 || tasks.empty()) return;
+  for (int u = 0; u < builder_.units_of(stage); ++u) {
+    if (tasks[Index(u)] < 0) continue;
+    out_.memory.push_back({tasks[Index(u)], at_end, builder_.unit(stage, u), bucket, bytes});
+  }
+}
+
+bool StepEmitter::Ready(int stage, const Action& action) const {
+  // The other half came before it on the same stage.
+  if (action.kind == Kind::kBackwardWeight) return true;
+  const int part = stages_[Index(stage)].chunks[Index(action.chunk)].part;
+  const auto& inputs = action.kind == Kind::kForward ? forward_input_ : backward_input_;
+  return !inputs[Index(part)][Index(action.micro_batch)].empty();
+}
+
+// Actions that run together wait for each other.
+bool StepEmitter::NextReady(int stage) const {
+  const StageState& state = stages_[Index(stage)];
+  for (std::size_t i = state.next; i < state.actions.size(); ++i) {
+    if (!Ready(stage, state.actions[i])) return false;
+    if (!state.actions[i].with_next) return true;
+  }
+  return false;
+}
+
+Status StepEmitter::Emit() {
+  bool moved = true;
+  while (moved) {
+    moved = false;
+    for (int s = 0; s < plan_.stages; ++s) {
+      while (NextReady(s)) {
+        RETURN_IF_ERROR(RunNext(s));
+        moved = true;
+      }
+    }
+  }
+  if (const std::string stuck = Stuck(); !stuck.empty()) {
+    return InvalidInput(absl::StrCat("plan.schedule", plan_.schedule_table.empty() ? "" : "_table",
+                                     ": deadlock:", stuck));
+  }
+  for (int s = 0; s < plan_.stages; ++s) RETURN_IF_ERROR(ReduceLate(s));
+  RETURN_IF_ERROR(ShareGradients());
+  for (int s = 0; s < plan_.stages; ++s) RETURN_IF_ERROR(Update(s));
+  return absl::OkStatus();
+}
+
+std::string StepEmitter::Stuck() const {
+  std::string stuck;
+  for (int s = 0; s < plan_.stages; ++s) {
+    const StageState& state = stages_[Index(s)];
+    if (state.next == state.actions.size()) continue;
+    const Action& a = state.actions[state.next];
+    absl::StrAppend(&stuck, "\nstage ", s, " waits for the input of ", std::string(NameOf(a.kind)),
+                    " of micro-batch ", a.micro_batch, " of part ",
+                    state.chunks[Index(a.chunk)].part);
+  }
+  return stuck;
+}
+
+Status StepEmitter::RunNext(int stage) {
+  StageState& state = stages_[Index(stage)];
+  std::vector<Chain> chains;
+  do {
+    chains.push_back(Start(stage, state.actions[state.next++]));
+  } while (chains.back().action.with_next);
+  const bool in_turn = chains.size() > 1;
+  for (bool moved = true; moved;) {
+    moved = false;
+    for (Chain& chain : chains) {
+      if (chain.Done()) continue;
+      RETURN_IF_ERROR(Advance(&chain, in_turn));
+      moved = true;
+    }
+  }
+  for (const Chain& chain : chains) RETURN_IF_ERROR(Deliver(chain));
+  return absl::OkStatus();
+}
+
+StepEmitter::Chain StepEmitter::Start(int stage, const Action& action) {
+  Chain chain{stage, action, LayersOf(stage, action.chunk), 0, {}, {}, false};
+  const int part = stages_[Index(stage)].chunks[Index(action.chunk)].part;
+  if (action.kind == Kind::kForward) {
+    chain.value = forward_input_[Index(part)][Index(action.micro_batch)];
+    return chain;
+  }
+  std::reverse(chain.layers.begin(), chain.layers.end());
+  chain.value = action.kind == Kind::kBackwardWeight
+                    ? None(stage)
+                    : backward_input_[Index(part)][Index(action.micro_batch)];
+  return chain;
+}
+
+// to_transfer: stop where a kernel may have to wait for a collective.
+Status StepEmitter::Advance(Chain* chain, bool to_transfer) {
+  do {
+    if (!chain->running) {
+      const int layer = chain->layers[chain->at];
+      ASSIGN_OR_RETURN(chain->run, Begin(chain->stage, layer, chain->action, chain->value));
+      chain->running = true;
+    }
+    RETURN_IF_ERROR(EmitSteps(&chain->run, to_transfer));
+    if (!chain->run.Done()) return absl::OkStatus();
+    RETURN_IF_ERROR(End(chain->run, chain->action));
+    chain->value = std::move(chain->run.output);
+    chain->running = false;
+    ++chain->at;
+  } while (!chain->Done() && !to_transfer);
+  return absl::OkStatus();
+}
+
+// Sends what leaves the chunk to the stage that holds the next part.
+Status StepEmitter::Deliver(const Chain& chain) {
+  const Action& action = chain.action;
+  if (action.kind == Kind::kBackwardWeight) return absl::OkStatus();
+  const bool forward = action.kind == Kind::kForward;
+  const int part = stages_[Index(chain.stage)].chunks[Index(action.chunk)].part;
+  const int next = forward ? part + 1 : part - 1;
+  if (next < 0 || next >= static_cast<int>(plan_.parts.size())) return absl::OkStatus();
+  const int to = plan_.order->PlaceOf(next, action.micro_batch, shape_).stage;
+  UnitTasks* arrival =
+      &(forward ? forward_input_ : backward_input_)[Index(next)][Index(action.micro_batch)];
+  if (to == chain.stage) {
+    *arrival = chain.value;
+    return absl::OkStatus();
+  }
+  // What leaves a block may be its input unchanged; then the last compute task made it.
+  const UnitTasks& end = stages_[Index(chain.stage)].run_ends.back();
+  UnitTasks value = chain.value;
+  for (std::size_t u = 0; u < value.size(); ++u) {
+    if (value[u] < 0) value[u] = end[u];
+  }
+  const StepBuilder::Where where{chain.stage, -2, static_cast<int>(action.micro_batch),
+                                 forward ? Pass::kForward : Pass::kBackward};
+  const UnitTasks* after[] = {&value};
+  ASSIGN_OR_RETURN(*arrival, builder_.AddSend(where, to, send_name_, send_,
+                                              forward ? "forward" : "backward", after));
+  return absl::OkStatus();
+}
+
+// Brings the parameters of a block, `prefetch_layers` runs ahead of its use.
+StatusOr<UnitTasks> StepEmitter::GatherParameters(int stage, int layer, const Action& action) {
+  StageState& state = stages_[Index(stage)];
+  const BlockPlan& block = model_.of(layer);
+  if (action.kind == Kind::kBackwardWeight) return None(stage);
+  const bool first_time = action.kind == Kind::kForward && state.seen.insert(layer).second;
+  const bool updated = first_time && plan_.overlap_parameters && !block.regathers.empty();
+  if (block.gathers.empty() && !updated) return None(stage);
+  if (state.last_block == layer) return state.gathered;  // still there from the run before
+  if (plan_.accumulate_unsharded && !first_time) return None(stage);
+  const StepBuilder::Where where{stage, layer, static_cast<int>(action.micro_batch),
+                                 action.kind == Kind::kForward ? Pass::kForward : Pass::kBackward};
+  const auto ahead = static_cast<std::ptrdiff_t>(state.run_ends.size()) - 1 - plan_.prefetch_layers;
+  UnitTasks ready = ahead >= 0 ? state.run_ends[Index(ahead)] : None(stage);
+  if (updated) {
+    for (const int transfer : block.regathers) {
+      const UnitTasks* after[] = {&ready};
+      ASSIGN_OR_RETURN(ready, builder_.AddTransfer(where, gather_name_, transfer, after));
+    }
+  }
+  UnitTasks first;
+  for (const int transfer : block.gathers) {
+    const UnitTasks* after[] = {&ready};
+    ASSIGN_OR_RETURN(ready, builder_.AddTransfer(where, gather_name_, transfer, after));
+    if (first.empty()) first = ready;
+  }
+  Memory(stage, first, false, MemoryBucket::kUnsharded, block.gathered_bytes);
+  return ready;
+}
+
+StatusOr<StepEmitter::Run> StepEmitter::Begin(int stage, int layer, const Action& action,
+                                              const UnitTasks& input) {
+  StageState& state = stages_[Index(stage)];
+  const BlockPlan& block = model_.of(layer);
+  ASSIGN_OR_RETURN(state.gathered, GatherParameters(stage, layer, action));
+  Run run;
+  run.where = {stage, layer, static_cast<int>(action.micro_batch), Pass::kForward};
+  run.block = &block;
+  run.input = input;
+  run.gathered = state.gathered;
+  run.before = run.last = state.run_ends.empty() ? None(stage) : state.run_ends.back();
+  // What the weights' half gathers was there before it began.
+  run.ahead = action.kind == Kind::kBackwardWeight;
+  switch (action.kind) {
+    case Kind::kForward:
+      run.passes = {{Pass::kForward, &block.forward}};
+      break;
+    case Kind::kBackward:
+      run.passes = {{Pass::kRecompute, &block.recompute}, {Pass::kBackward, &block.backward}};
+      break;
+    case Kind::kBackwardInput:
+      run.passes = {{Pass::kRecompute, &block.recompute}, {Pass::kBackward, &block.backward_input}};
+      break;
+    case Kind::kBackwardWeight:
+      run.passes = {{Pass::kBackward, &block.backward_weight}};
+      break;
+  }
+  return run;
+}
+
+Status StepEmitter::EmitSteps(Run* run, bool to_transfer) {
+  bool transferred = false;
+  while (!run->Done()) {
+    const auto& [kind, pass] = run->passes[run->pass];
+    if (run->step == 0) run->made.assign(pass->steps.size(), {});
+    for (; run->step < pass->steps.size(); ++run->step) {
+      const bool compute = pass->steps[run->step].transfer < 0;
+      if (compute && transferred && to_transfer) return absl::OkStatus();
+      transferred |= !compute;
+      RETURN_IF_ERROR(EmitStep(run, *pass, kind, run->step));
+    }
+    run->output = pass->output >= 0 ? std::move(run->made[Index(pass->output)]) : run->input;
+    run->step = 0;
+    ++run->pass;
+  }
+  return absl::OkStatus();
+}
+
+Status StepEmitter::EmitStep(Run* run, const BlockPass& pass, Pass kind, std::size_t i) {
+  const BlockStep& step = pass.steps[i];
+  run->where.pass = kind;
+  std::vector<const UnitTasks*> after;
+  for (const int s : step.after) after.push_back(&run->made[Index(s)]);
+  if (step.needs_input && kind != Pass::kRecompute) after.push_back(&run->input);
+  if (step.needs_parameters) after.push_back(&run->gathered);
+  const std::string* name = builder_.Intern(step.name);
+  if (step.transfer < 0) {
+    run->made[i] = builder_.AddCompute(run->where, TaskKind::kCompute, name, step.duration, after,
+                                       step.flops, step.hbm_bytes);
+    run->last = run->made[i];
+    const int stage = run->where.stage;
+    out_.hardware_flops += static_cast<double>(out_.units[Index(builder_.unit(stage, 0))].devices *
+                                               builder_.units_of(stage)) *
+                           step.flops;
+  } else {
+    // A collective on what an earlier block computed starts when that block is done.
+    if (step.after.empty()) after.push_back(run->ahead ? &run->before : &run->last);
+    ASSIGN_OR_RETURN(run->made[i], builder_.AddTransfer(run->where, name, step.transfer, after));
+  }
+  if (run->first.empty()) run->first = run->made[i];
+  return absl::OkStatus();
+}
+
+// Memory that the run took and left, and the gradients that it made.
+Status StepEmitter::End(const Run& run, const Action& action) {
+  const int stage = run.where.stage;
+  StageState& state = stages_[Index(stage)];
+  const BlockPlan& block = *run.block;
+  const bool forward = action.kind == Kind::kForward;
+  const auto take = [&](MemoryBucket bucket, double bytes) {
+    Memory(stage, run.first, false, bucket, bytes);
+  };
+  const auto leave = [&](MemoryBucket bucket, double bytes) {
+    Memory(stage, run.last, true, bucket, -bytes);
+  };
+  const double logits = block.kept_logits_bytes, used_logits = block.workspace_logits_bytes;
+  const double kept = block.kept_bytes - logits;
+  if (!run.first.empty()) {
+    take(MemoryBucket::kWorkspace, block.workspace_bytes - used_logits);
+    leave(MemoryBucket::kWorkspace, block.workspace_bytes - used_logits);
+    take(MemoryBucket::kLogits, used_logits);
+    leave(MemoryBucket::kLogits, used_logits);
+  }
+  if (forward) {
+    take(MemoryBucket::kActivations, kept);
+    take(MemoryBucket::kLogits, logits);
+  } else if (action.kind == Kind::kBackwardWeight) {
+    leave(MemoryBucket::kActivations, block.weight_half_bytes);
+  } else {
+    const bool half = action.kind == Kind::kBackwardInput;
+    take(MemoryBucket::kActivations, block.recomputed_bytes);
+    leave(MemoryBucket::kActivations,
+          kept + block.recomputed_bytes - (half ? block.weight_half_bytes : 0));
+    leave(MemoryBucket::kLogits, logits);
+  }
+  // The head's backward follows its forward at once; its parameters stay for it.
+  const bool turns = forward && run.where.layer == scenario_.model.layers && plan_.stages == 1;
+  if (!block.gathers.empty() && !turns && !plan_.accumulate_unsharded &&
+      action.kind != Kind::kBackwardWeight) {
+    leave(MemoryBucket::kUnsharded, block.gathered_bytes);
+  }
+  state.last_block = turns ? run.where.layer : -2;
+  state.run_ends.push_back(run.last);
+  if (!EndsBackward(action.kind)) return absl::OkStatus();
+  const Chunk& chunk = state.chunks[Index(action.chunk)];
+  return ReduceGradients(run.where, block, chunk.part, chunk.last_backward == action.micro_batch,
+                         run.last);
+}
+
+// The gradients of a block leave in its collectives, one after the other.
+Status StepEmitter::ReduceGradients(const StepBuilder::Where& where, const BlockPlan& block,
+                                    int part, bool last, const UnitTasks& after) {
+  StageState& state = stages_[Index(where.stage)];
+  UnitTasks ready = after;
+  const double whole = block.reduces.empty()
+                           ? 0
+                           : block.gathered_parameters * SizeOf(plan_.precision.reduce).value();
+  Memory(where.stage, after, true, MemoryBucket::kCommunication, whole);
+  for (const int transfer : block.reduces) {
+    const UnitTasks* list[] = {&ready};
+    ASSIGN_OR_RETURN(ready, builder_.AddTransfer(where, reduce_name_, transfer, list));
+  }
+  Memory(where.stage, ready, true, MemoryBucket::kCommunication, -whole);
+  if (!last) return absl::OkStatus();
+  if (!block.reduces.empty()) state.updates.push_back(ready);
+  if (!plan_.overlap_gradients) return absl::OkStatus();
+  if (!block.last_reduces.empty()) state.open.push_back(std::move(ready));
+  for (const GradientBucket& bucket : model_.buckets[Index(part)]) {
+    if (bucket.layer != where.layer) continue;
+    RETURN_IF_ERROR(EmitBucket(where, bucket, state.open));
+    state.open.clear();
+  }
+  return absl::OkStatus();
+}
+
+Status StepEmitter::EmitBucket(const StepBuilder::Where& where, const GradientBucket& bucket,
+                               const std::vector<UnitTasks>& after) {
+  std::vector<const UnitTasks*> list;
+  for (const UnitTasks& tasks : after) list.push_back(&tasks);
+  UnitTasks ready;
+  for (const int transfer : bucket.transfers) {
+    ASSIGN_OR_RETURN(UnitTasks done, builder_.AddTransfer(where, reduce_name_, transfer, list));
+    ready = std::move(done);
+    list = {&ready};
+  }
+  stages_[Index(where.stage)].updates.push_back(std::move(ready));
+  return absl::OkStatus();
+}
+
+// Without overlap gradients leave when the stage has done all its backwards.
+Status StepEmitter::ReduceLate(int stage) {
+  StageState& state = stages_[Index(stage)];
+  if (plan_.overlap_gradients || state.run_ends.empty()) return absl::OkStatus();
+  for (const Chunk& chunk : state.chunks) {
+    for (const GradientBucket& bucket : model_.buckets[Index(chunk.part)]) {
+      const StepBuilder::Where where{stage, bucket.layer, static_cast<int>(plan_.micro_batches) - 1,
+                                     Pass::kBackward};
+      std::vector<UnitTasks> after = state.updates;
+      after.push_back(state.run_ends.back());
+      RETURN_IF_ERROR(EmitBucket(where, bucket, after));
+    }
+  }
+  return absl::OkStatus();
+}
+
+// Both stages send what they have reduced; each adds what it gets.
+Status StepEmitter::ShareGradients() {
+  for (const SharedParameters& shared : model_.shared) {
+    std::vector<std::pair<int, UnitTasks>> arrived;
+    for (const auto& [from, to] :
+         {std::pair(shared.stage_a, shared.stage_b), std::pair(shared.stage_b, shared.stage_a)}) {
+      StageState& state = stages_[Index(from)];
+      const StepBuilder::Where where{from, -2, static_cast<int>(plan_.micro_batches) - 1,
+                                     Pass::kBackward};
+      std::vector<const UnitTasks*> after;
+      for (const UnitTasks& update : state.updates) after.push_back(&update);
+      after.push_back(&state.run_ends.back());
+      ASSIGN_OR_RETURN(UnitTasks tasks, builder_.AddSend(where, to, reduce_name_, shared.transfer,
+                                                         "gradient", after));
+      arrived.emplace_back(to, std::move(tasks));
+    }
+    for (auto& [stage, tasks] : arrived) stages_[Index(stage)].updates.push_back(std::move(tasks));
+  }
+  return absl::OkStatus();
+}
+
+// Optimizer: reads gradients and state, writes state and parameters (ZeRO, arXiv 1910.02054 §3.1).
+Status StepEmitter::Update(int stage) {
+  StageState& state = stages_[Index(stage)];
+  double elements = 0, cast = 0;
+  for (const Chunk& chunk : state.chunks) {
+    for (const int layer : model_.layers[Index(chunk.part)]) {
+      elements += model_.of(layer).optimizer;
+      cast += model_.of(layer).cast_bytes;
+    }
+  }
+  Bytes bytes(cast);
+  Time duration = cast > 0 ? compute_.Elementwise(bytes) : Time();
+  for (const double per_element : OptimizerPasses(plan_)) {
+    bytes += Bytes(elements * per_element);
+    duration += compute_.Elementwise(Bytes(elements * per_element));
+  }
+  std::vector<const UnitTasks*> after;
+  for (const UnitTasks& update : state.updates) after.push_back(&update);
+  const StepBuilder::Where where{stage, -2, 0, Pass::kUpdate};
+  const UnitTasks updated = builder_.AddCompute(where, TaskKind::kOptimizer, update_name_, duration,
+                                                after, Flops(), bytes);
+  if (plan_.overlap_parameters) return absl::OkStatus();
+  for (const Chunk& chunk : state.chunks) {
+    for (const int layer : model_.layers[Index(chunk.part)]) {
+      UnitTasks ready = updated;
+      for (const int transfer : model_.of(layer).regathers) {
+        const UnitTasks* list[] = {&ready};
+        const StepBuilder::Where at{stage, layer, 0, Pass::kUpdate};
+        ASSIGN_OR_RETURN(ready, builder_.AddTransfer(at, gather_name_, transfer, list));
+      }
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace meshstep

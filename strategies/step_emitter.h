@@ -1,0 +1,105 @@
+// Emits the runs of blocks of all stages in the order of the schedule, with the collectives and the
+// memory that they take.
+
+#ifndef MESHSTEP_STRATEGIES_STEP_EMITTER_H_
+#define MESHSTEP_STRATEGIES_STEP_EMITTER_H_
+
+#include <cstdint>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "strategies/model_plan.h"
+#include "strategies/step_builder.h"
+
+namespace meshstep {
+
+class StepEmitter {
+ public:
+  // send: the transfer between stages, -1 without a pipeline.
+  StepEmitter(const Scenario& scenario, const ModelPlan& model, const ComputeModel& compute,
+              StepBuilder* builder, StepGraph* out, int send);
+
+  // Error: the schedule waits for itself.
+  Status Emit();
+
+ private:
+  struct Chunk {
+    int part = 0;
+    std::int64_t last_backward = -1;  // its last micro-batch in backward
+  };
+  struct StageState {
+    std::vector<Action> actions;
+    std::size_t next = 0;
+    std::vector<Chunk> chunks;
+    std::vector<UnitTasks> run_ends;  // last compute task of each run, in order
+    int last_block = -2;              // of the run before
+    UnitTasks gathered;               // when its parameters were there
+    std::set<int> seen;               // layers that ran forward
+    std::vector<UnitTasks> open;      // gradients that wait for their bucket
+    std::vector<UnitTasks> updates;   // what the optimizer waits for
+  };
+  // One block on its way through its passes.
+  struct Run {
+    StepBuilder::Where where;
+    const BlockPlan* block = nullptr;
+    std::vector<std::pair<Pass, const BlockPass*>> passes;
+    std::size_t pass = 0, step = 0;
+    std::vector<UnitTasks> made;  // by the steps of the pass
+    UnitTasks input, gathered, before, first, last, output;
+    bool ahead = false;  // its collectives need not wait for its kernels
+    bool Done() const { return pass == passes.size(); }
+  };
+  // One action on its way through the blocks of its chunk.
+  struct Chain {
+    int stage;
+    Action action;
+    std::vector<int> layers;
+    std::size_t at = 0;
+    UnitTasks value;
+    Run run;
+    bool running = false;
+    bool Done() const { return at == layers.size(); }
+  };
+
+  bool Ready(int stage, const Action& action) const;
+  bool NextReady(int stage) const;
+  Status RunNext(int stage);
+  Chain Start(int stage, const Action& action);
+  Status Advance(Chain* chain, bool to_transfer);
+  Status Deliver(const Chain& chain);
+  StatusOr<Run> Begin(int stage, int layer, const Action& action, const UnitTasks& input);
+  Status EmitSteps(Run* run, bool to_transfer);
+  Status EmitStep(Run* run, const BlockPass& pass, Pass kind, std::size_t i);
+  Status End(const Run& run, const Action& action);
+  StatusOr<UnitTasks> GatherParameters(int stage, int layer, const Action& action);
+  Status ReduceGradients(const StepBuilder::Where& where, const BlockPlan& block, int part,
+                         bool last, const UnitTasks& after);
+  Status EmitBucket(const StepBuilder::Where& where, const GradientBucket& bucket,
+                    const std::vector<UnitTasks>& after);
+  Status ReduceLate(int stage);
+  Status ShareGradients();
+  Status Update(int stage);
+  std::string Stuck() const;
+  void Resident(int stage);
+  void Memory(int stage, const UnitTasks& tasks, bool at_end, MemoryBucket bucket, double bytes);
+  UnitTasks None(int stage) const;
+  const std::vector<int>& LayersOf(int stage, int chunk) const;
+
+  const Scenario& scenario_;
+  const Plan& plan_;
+  const Pipeline shape_;
+  const ModelPlan& model_;
+  const ComputeModel& compute_;
+  StepBuilder& builder_;
+  StepGraph& out_;
+  const int send_;
+  std::vector<StageState> stages_;
+  // Per part and micro-batch: what its forward or backward waits for; empty: not there yet.
+  std::vector<std::vector<UnitTasks>> forward_input_, backward_input_;
+  const std::string *gather_name_, *reduce_name_, *update_name_, *send_name_;
+};
+
+}  // namespace meshstep
+
+#endif  // MESHSTEP_STRATEGIES_STEP_EMITTER_H_
