@@ -49,6 +49,12 @@ void WithoutRecompute(Scenario* scenario) { scenario->plan.recompute = Recompute
 
 void WithoutExposedReduction(Scenario* scenario) { scenario->plan.overlap_gradients = true; }
 
+void WithoutTakenUnits(Scenario* scenario) { scenario->plan.collectives_take_units = false; }
+
+void WithoutFrameworkKernels(Scenario* scenario) { scenario->plan.kernels = Kernels(); }
+
+void WithoutAttentionGeneration(Scenario* scenario) { scenario->plan.flash_kernel.clear(); }
+
 }  // namespace
 
 const std::vector<Mechanism>& Mechanisms() {
@@ -64,6 +70,11 @@ const std::vector<Mechanism>& Mechanisms() {
       {"recompute", "nothing is recomputed", WithoutRecompute},
       {"reduction-tail", "gradients always reduce beside the backward pass",
        WithoutExposedReduction},
+      {"taken-units", "collectives take no compute units from kernels", WithoutTakenUnits},
+      {"framework-kernels", "loss, gradients and optimizer in as few kernels as can be",
+       WithoutFrameworkKernels},
+      {"attention-generation", "the fastest attention kernel of the chip",
+       WithoutAttentionGeneration},
   };
   return mechanisms;
 }

@@ -116,12 +116,6 @@ Status SetDegrees(const RunRow& row, int devices, v1::Plan* plan) {
   return absl::OkStatus();
 }
 
-// Layers of a stage.
-int LayersPerStage(const RunRow& row) {
-  const int stages = row.Count("pp", 1);
-  return (row.Count("layers") + stages - 1) / stages;
-}
-
 Status SetRecompute(const RunRow& row, v1::Plan* plan) {
   const std::string text = absl::AsciiStrToLower(row.Get("recompute"));
   if (text.empty() || text.starts_with("none")) return absl::OkStatus();
@@ -131,12 +125,12 @@ Status SetRecompute(const RunRow& row, v1::Plan* plan) {
              absl::StrContains(text, "per 2nd layer")) {
     // Every second layer whole (option "2"), or about every second matmul of each (option "op"):
     // pytorch/torchtitan parallelize_llama.py.
-    plan->set_recompute("full");
-    plan->set_recompute_layers((LayersPerStage(row) + 1) / 2);
+    return InvalidInput("recomputation of every second layer is not simulated");
   } else if (absl::StrContains(text, "full") || text.starts_with("custom")) {
     plan->set_recompute("full");
-    const int layers = NumberIn(text, "block ([0-9]+) layers");
-    if (layers > 0 && layers < LayersPerStage(row)) plan->set_recompute_layers(layers);
+    if (const int layers = NumberIn(text, "block ([0-9]+) layers"); layers > 0) {
+      return InvalidInput(absl::StrCat("recomputation of ", layers, " layers is not simulated"));
+    }
   } else if (text.starts_with("selective")) {
     plan->set_recompute("selective");
   } else {

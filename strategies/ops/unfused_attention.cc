@@ -10,7 +10,7 @@ UnfusedAttentionCost UnfusedAttention(const AttentionShape& s, const BlockContex
   const auto product = [&](double m, double n, double k) {
     const MatmulShape shape{.batch = s.batch * s.heads, .m = m, .n = n, .k = k};
     cost.time += compute.Matmul(shape, dtype);
-    cost.hbm_bytes += shape.bytes(dtype);
+    cost.hbm_bytes += shape.bytes(dtype, SizeOf(dtype));
   };
   // A kernel that moves `elements` numbers and `masks` mask bytes per score.
   const auto over_square = [&](double elements, double masks) {

@@ -218,9 +218,15 @@ class Report(unittest.TestCase):
         path = table(SMALL[:1])
         whole = report(path)['rows'][0]['predicted_s']
         for mechanism in ('launch', 'tiles', 'memory-efficiency', 'measured-collectives',
-                          'network-latency', 'recompute', 'reduction-tail'):
+                          'network-latency', 'recompute', 'reduction-tail',
+                          'framework-kernels'):
             without = report(path, '--without=' + mechanism)['rows'][0]['predicted_s']
             self.assertNotEqual(without, whole, mechanism)
+        older = table([r for r in rows_of(RUNS) if r['family'] == 'mosaic-mpt-A100-80GB-bf16'][:1])
+        whole = report(older)['rows'][0]['predicted_s']
+        for mechanism in ('attention-generation', 'taken-units'):
+            self.assertLess(report(older, '--without=' + mechanism)['rows'][0]['predicted_s'],
+                            whole, mechanism)
         flash = table([r for r in rows_of(RUNS) if r['family'] == 'maxtext-v5e-dense'][:1])
         whole = report(flash)['rows'][0]['predicted_s']
         self.assertLess(report(flash, '--without=attention-efficiency')['rows'][0]['predicted_s'],
