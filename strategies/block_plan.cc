@@ -8,6 +8,7 @@
 #include "strategies/ops/ring_matmul.h"
 #include "strategies/pass_builder.h"
 #include "strategies/split_backward.h"
+#include "strategies/weight_gradient.h"
 
 namespace meshstep {
 namespace {
@@ -42,7 +43,6 @@ class BlockLowering {
   Status MatmulBackward(const Op& op, PassBuilder* pass);
   Status ElementwiseBackward(const Op& op, PassBuilder* pass);
 
-  Bytes GradientBytes(const Op& op, const PassBuilder& pass) const;
   Status LowerParameters(BlockPlan* plan);
   Sharding GradientOf(ArrayId parameter) const;
 
@@ -173,17 +173,6 @@ StatusOr<BlockPass> BlockLowering::Forward(const Again* only) {
   return pass.Take(output);
 }
 
-// HBM traffic per element of a weight's gradient. One that stays adds to what earlier micro-batches
-// left there, inside the kernel (Megatron's gradient accumulation fusion); one that leaves at once
-// is written in the activations' type.
-Bytes BlockLowering::GradientBytes(const Op& op, const PassBuilder& pass) const {
-  const Plan& plan = *context_.plan;
-  const bool stays =
-      plan.accumulate_unsharded || pass.Used(op.weights[0]) == pass.Stored(op.weights[0]);
-  if (!stays) return SizeOf(plan.precision.activations);
-  return (plan.micro_batches > 1 ? 2 : 1) * SizeOf(plan.precision.gradients);
-}
-
 // dx[m, k] = dy[m, n] · W[n, k] and dW[k, n] = x[k, m] · dy[m, n].
 Status BlockLowering::MatmulBackward(const Op& op, PassBuilder* pass) {
   const ArrayId x = op.inputs[0];
@@ -235,10 +224,7 @@ Status BlockLowering::MatmulBackward(const Op& op, PassBuilder* pass) {
   }
   after.push_back(x_there);
   const MatmulShape dw{.batch = shape.batch, .m = shape.k, .n = shape.n, .k = shape.m};
-  const Bytes gradient = GradientBytes(op, *pass);
-  pass->MarkForWeights(pass->Compute(op.name + " dw", context_.compute->Matmul(dw, dtype, gradient),
-                                     MeanFlops(op, *pass, dw), after, false,
-                                     dw.bytes(dtype, gradient)));
+  WeightGradient(op, dw, after, pass);
   return absl::OkStatus();
 }
 

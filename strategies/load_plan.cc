@@ -11,6 +11,7 @@
 #include "strategies/load_offload.h"
 #include "strategies/load_pipeline.h"
 #include "strategies/load_plan_experts.h"
+#include "strategies/load_plan_kernels.h"
 #include "strategies/load_plan_parts.h"
 #include "strategies/load_precision.h"
 #include "strategies/parallelisms/parallelism.h"
@@ -336,10 +337,7 @@ void PlanLoader::LoadActivations() {
           absl::StrCat("is \"", recompute, "\", expected none, selective, matmuls, full or block"));
   }
   const std::string& kernel = proto_.attention_kernel();
-  if (!kernel.empty() && kernel != "flash" && kernel != "unfused") {
-    Error("attention_kernel", absl::StrCat("is \"", kernel, "\", expected flash or unfused"));
-  }
-  plan_.unfused_attention = kernel == "unfused";
+  LoadAttentionKernel(kernel, field_, cluster_.chip, &plan_, diagnostics_);
   plan_.dropout = proto_.dropout();
   plan_.accumulate_unsharded = proto_.accumulate_unsharded();
   if (proto_.has_prefetch_layers()) plan_.prefetch_layers = proto_.prefetch_layers();
@@ -388,6 +386,7 @@ Plan PlanLoader::Load() {
   LoadActivations();
   LoadOffload(proto_, field_, cluster_.chip, diagnostics_, &plan_);
   LoadContext(proto_, field_, model_, workload_, &plan_, diagnostics_);
+  plan_.kernels = LoadKernels(proto_.kernels(), field_ + ".kernels", diagnostics_);
   LoadCollectives();
   LoadInference(proto_, field_, model_, workload_, &plan_, diagnostics_);
   return std::move(plan_);

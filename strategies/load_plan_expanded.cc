@@ -3,6 +3,7 @@
 #include "meshstep/v1/plan.pb.h"
 #include "strategies/load_offload.h"
 #include "strategies/load_plan.h"
+#include "strategies/load_plan_kernels.h"
 #include "strategies/load_precision.h"
 
 namespace meshstep {
@@ -84,13 +85,14 @@ void ExpandPlan(const Plan& plan, v1::Plan* proto) {
   proto->set_async_tensor(plan.async_tensor);
   proto->set_reductions_in_flight(plan.reductions_in_flight);
   proto->set_recompute(NameOf(plan.recompute));
-  proto->set_attention_kernel(plan.unfused_attention ? "unfused" : "flash");
+  proto->set_attention_kernel(AttentionKernelOf(plan));
   proto->set_dropout(plan.dropout);
   proto->set_accumulate_unsharded(plan.accumulate_unsharded);
   proto->set_prefetch_layers(plan.prefetch_layers);
   proto->set_context_method(NameOf(plan.context_method));
   proto->set_context_load_balanced(plan.context_balanced);
   ExpandOffload(plan, proto);
+  ExpandKernels(plan.kernels, proto->mutable_kernels());
   ExpandPrecision(plan.precision, proto->mutable_precision());
   for (const CollectiveChoice& choice : plan.collectives) {
     v1::CollectiveChoice* out = proto->add_collectives();

@@ -19,6 +19,15 @@ Status InField(const char* field, const Status& status) {
   return InvalidInput(absl::StrCat(field, ": ", std::string(status.message())));
 }
 
+// `chip` with the measurements of the attention kernel of that name, if there are any.
+Chip WithKernel(Chip chip, const std::string& kernel) {
+  const auto it = chip.calibration.attention_by_kernel.find(kernel);
+  if (it != chip.calibration.attention_by_kernel.end()) {
+    chip.calibration.attention = std::vector<AttentionCalibration>(it->second);
+  }
+  return chip;
+}
+
 // What a collective takes of a device's compute units, in millionths.
 std::int32_t TakenByCollectives(const Scenario& scenario, Fidelity fidelity) {
   const Chip& chip = scenario.cluster.chip;
@@ -74,7 +83,8 @@ StatusOr<StepGraph> LowerStep(const Scenario& scenario, const LoweringOptions& o
   StatusOr<Mesh> placed = Mesh::Place(*fabric, plan.axes);
   if (!placed.ok()) return InField("plan.mesh", placed.status());
   const Mesh mesh = *std::move(placed);
-  const ComputeModel compute(scenario.cluster.chip, RateSet::kDatasheet, options.fidelity);
+  const ComputeModel compute(WithKernel(scenario.cluster.chip, plan.flash_kernel),
+                             RateSet::kDatasheet, options.fidelity);
 
   TransferTable transfers;
   const BlockContext context{&scenario.model, &plan, &scenario.workload, &compute, &transfers};

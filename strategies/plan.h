@@ -57,6 +57,15 @@ struct Offload {
 // How attention sees the whole sequence where T of the queries is sharded.
 enum class ContextMethod { kRing, kAllGather, kUlysses };
 
+// Kernels that a framework runs where it could run fewer; see plan.proto.
+struct Kernels {
+  enum class Loss { kFused, kEager, kMegatron };
+  enum class Accumulation { kNone, kFused, kSeparate };
+  Loss loss = Loss::kFused;
+  Accumulation accumulation = Accumulation::kNone;
+  bool unfused_optimizer = false;
+};
+
 struct CollectiveChoice {
   std::string collective, axis, algorithm;  // axis "": every axis
 };
@@ -85,6 +94,7 @@ struct Plan {
   bool context_balanced = true;  // a chunk from the front and one from the back of the sequence
   // Decode: what shards the sequence of the KV cache (T of one new token cannot be sharded).
   std::vector<AxisId> cache_axes;
+  std::string flash_kernel;  // "flash-1", ...; empty: the chip's fastest
   int prefetch_layers = 1;
   // Gradients that leave once a step: beside the rest of backward, or after it; in transfers of at
   // least this many bytes, 0 for one transfer per block.
@@ -99,6 +109,7 @@ struct Plan {
   // Collectives take compute units from kernels, where the chip has no engines of their own.
   bool collectives_take_units = true;
   Precision precision;
+  Kernels kernels;
   std::vector<CollectiveChoice> collectives;
   // Tokens of the busiest expert rank over the mean of all.
   double expert_imbalance = 1;

@@ -90,7 +90,8 @@ class StepEmitter {
   Status Update(int stage);
   Status UpdateWhole(int stage);
   Status UpdateFromHost(int stage);
-  Bytes UpdateBytes(const BlockPlan& block) const;
+  UnitTasks AddUpdate(const StepBuilder::Where& where, double elements, double cast,
+                      std::span<const UnitTasks* const> after);
   Status GatherUpdated(int stage, int layer, const UnitTasks& updated);
   Status StoreActivations(const Run& run);
   StatusOr<UnitTasks> LoadActivations(const Run& run);

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "strategies/optimizer.h"
 #include "strategies/step_emitter.h"
 
 namespace meshstep {
@@ -44,11 +45,16 @@ StatusOr<UnitTasks> StepEmitter::LoadActivations(const Run& run) {
 
 // Optimizer: reads gradients and state, writes state and parameters (ZeRO, arXiv 1910.02054 §3.1),
 // and makes the copies of parameters in the matmuls' type anew.
-Bytes StepEmitter::UpdateBytes(const BlockPlan& block) const {
-  const Precision& p = plan_.precision;
-  return Bytes(block.optimizer * (SizeOf(p.gradients).value() + 2 * p.optimizer_bytes +
-                                  SizeOf(p.parameters).value()) +
-               block.cast_bytes);
+UnitTasks StepEmitter::AddUpdate(const StepBuilder::Where& where, double elements, double cast,
+                                 std::span<const UnitTasks* const> after) {
+  Bytes bytes(cast);
+  Time duration = cast > 0 ? compute_.Elementwise(bytes) : Time();
+  for (const double per_element : OptimizerPasses(plan_)) {
+    bytes += Bytes(elements * per_element);
+    duration += compute_.Elementwise(Bytes(elements * per_element));
+  }
+  return builder_.AddCompute(where, TaskKind::kOptimizer, update_name_, duration, after, Flops(),
+                             bytes);
 }
 
 Status StepEmitter::GatherUpdated(int stage, int layer, const UnitTasks& updated) {
@@ -69,17 +75,17 @@ Status StepEmitter::Update(int stage) {
 
 Status StepEmitter::UpdateWhole(int stage) {
   StageState& state = stages_[Index(stage)];
-  Bytes bytes;
+  double elements = 0, cast = 0;
   for (const Chunk& chunk : state.chunks) {
     for (const int layer : model_.layers[Index(chunk.part)]) {
-      bytes += UpdateBytes(model_.of(layer));
+      elements += model_.of(layer).optimizer;
+      cast += model_.of(layer).cast_bytes;
     }
   }
   std::vector<const UnitTasks*> after;
   for (const UnitTasks& update : state.updates) after.push_back(&update);
   const StepBuilder::Where where{stage, -2, 0, Pass::kUpdate};
-  const UnitTasks updated = builder_.AddCompute(where, TaskKind::kOptimizer, update_name_,
-                                                compute_.Elementwise(bytes), after, Flops(), bytes);
+  const UnitTasks updated = AddUpdate(where, elements, cast, after);
   for (const Chunk& chunk : state.chunks) {
     for (const int layer : model_.layers[Index(chunk.part)]) {
       RETURN_IF_ERROR(GatherUpdated(stage, layer, updated));
@@ -109,10 +115,7 @@ Status StepEmitter::UpdateFromHost(int stage) {
         Memory(stage, fetched, false, MemoryBucket::kOptimizer, block.host_optimizer.bytes);
         after.push_back(&fetched);
       }
-      const Bytes bytes = UpdateBytes(block);
-      const UnitTasks updated =
-          builder_.AddCompute(where, TaskKind::kOptimizer, update_name_,
-                              compute_.Elementwise(bytes), after, Flops(), bytes);
+      const UnitTasks updated = AddUpdate(where, block.optimizer, block.cast_bytes, after);
       UnitTasks gone = updated;
       if (block.host_parameters.to >= 0) {
         Memory(stage, updated, false, MemoryBucket::kUnsharded, block.host_parameters.bytes);

@@ -5,6 +5,7 @@
 #define MESHSTEP_TOPOLOGIES_CHIP_H_
 
 #include <array>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -69,6 +70,8 @@ struct AttentionCalibration {
 };
 
 struct ComputeCalibration {
+  // Points of kernels that a plan can name, besides `attention`.
+  std::map<std::string, std::vector<AttentionCalibration>> attention_by_kernel;
   std::array<MatmulCalibration, kDtypes> matmul;  // every format the chip has is filled
   std::vector<AttentionCalibration> attention;
   double hbm_fraction = 0.85;

@@ -261,7 +261,9 @@ ComputeCalibration LoadCalibration(const v1::ComputeCalibration& proto, const st
   for (int i = 0; i < proto.attention_size(); ++i) {
     const v1::AttentionCalibration& a = proto.attention(i);
     const std::string item = Item(field, "attention", i);
-    calibration.attention.push_back(
+    std::vector<AttentionCalibration>& points =
+        a.kernel().empty() ? calibration.attention : calibration.attention_by_kernel[a.kernel()];
+    points.push_back(
         {CheckedInt(a.head_dim(), 1, 1 << 16, item + ".head_dim", diagnostics), a.causal(),
          a.backward(),
          CheckedInt(a.sequence_length(), 1, 1 << 30, item + ".sequence_length", diagnostics),

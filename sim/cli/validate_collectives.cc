@@ -15,7 +15,9 @@
 #include "meshstep/v1/cluster.pb.h"
 #include "sim/base/csv.h"
 #include "sim/base/data_path.h"
+#include "sim/cli/measured_chips.h"
 #include "sim/cost/collective.h"
+#include "sim/report/validate_report.h"
 #include "topologies/load_cluster.h"
 
 namespace meshstep {
@@ -40,42 +42,6 @@ struct Question {
   double bytes = 0;
   std::string reason;
 };
-
-// Names of devices in collective_tables.csv (XLA target specs) and of hardware in
-// collective_runs.csv.
-struct DeviceName {
-  const char* name;
-  const char* chip;
-};
-constexpr DeviceName kDevices[] = {
-    {"sm_90", "h100-sxm"},
-    {"sm_100_B200", "b200"},
-    {"sm_100_GB200", "gb200"},
-    {"sm_103", "gb300"},
-    {"gfx950", "mi355x"},
-    {"H100-80GB", "h100-sxm"},
-    {"H200-141GB", "h200"},
-    {"A100-80GB", "a100-80gb"},
-    {"A100-40GB", "a100-40gb"},
-    {"B200", "b200"},
-    {"B300", "b300"},
-    {"GB200", "gb200"},
-    {"GB300", "gb300"},
-    {"MI300X", "mi300x"},
-    {"MI355X", "mi355x"},
-    {"H800", "h800"},
-    {"H100/H800 (SM90)", "h800"},
-    {"B200 (SM100)", "b200"},
-    {"A100-80GB pairwise NVLink", "a100-80gb"},
-    {"H100-80GB pairwise NVLink", "h100-sxm"},
-};
-
-std::string ChipOf(const std::string& device) {
-  for (const DeviceName& entry : kDevices) {
-    if (device == entry.name) return entry.chip;
-  }
-  return "";
-}
 
 StatusOr<Collective> CollectiveOf(std::string name) {
   name = absl::StrReplaceAll(name, {{"_", "-"}});
@@ -165,7 +131,7 @@ Question InDomain(const CsvTable& table, std::size_t row) {
       ranks = 2;
     }
   }
-  question.place = {ChipOf(table.At(row, "device")), ranks, ranks, 0};
+  question.place = {ChipOfDevice(table.At(row, "device")), ranks, ranks, 0};
   question.bytes = Number(table, row, "tensor_bytes");
   return question;
 }
@@ -220,7 +186,7 @@ Question AcrossNodes(const CsvTable& table, std::size_t row) {
     // per chip and 200 Gb/s per node.
     nics = pairs ? 3.125 : 6.25 * std::min(4, per_node);
   }
-  const std::string chip = ChipOf(hardware);
+  const std::string chip = ChipOfDevice(hardware);
   question.place = {chip, ranks, per_node, nics, ClusterOf(interconnect, chip)};
   question.bytes = Number(table, row, "bytes");
   if (table.At(row, "collective").find("ep_") == 0) question.bytes = ExpertBytes(table, row);
@@ -374,63 +340,7 @@ Status CheckColumns(const std::string& path, const CsvTable& table) {
   return absl::OkStatus();
 }
 
-// Ranks with ties at their mean.
-std::vector<double> RanksOf(const std::vector<double>& values) {
-  std::vector<std::size_t> order(values.size());
-  for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
-  std::stable_sort(order.begin(), order.end(),
-                   [&](std::size_t a, std::size_t b) { return values[a] < values[b]; });
-  std::vector<double> ranks(values.size());
-  for (std::size_t i = 0; i < order.size();) {
-    std::size_t end = i;
-    while (end < order.size() && values[order[end]] == values[order[i]]) ++end;
-    for (std::size_t k = i; k < end; ++k) {
-      ranks[order[k]] = static_cast<double>(i + end - 1) / 2;
-    }
-    i = end;
-  }
-  return ranks;
-}
-
-double Spearman(const std::vector<double>& a, const std::vector<double>& b) {
-  const std::vector<double> x = RanksOf(a), y = RanksOf(b);
-  const double mean = (static_cast<double>(x.size()) - 1) / 2;
-  double xy = 0, xx = 0, yy = 0;
-  for (std::size_t i = 0; i < x.size(); ++i) {
-    xy += (x[i] - mean) * (y[i] - mean);
-    xx += (x[i] - mean) * (x[i] - mean);
-    yy += (y[i] - mean) * (y[i] - mean);
-  }
-  return xx > 0 && yy > 0 ? xy / std::sqrt(xx * yy) : 0;
-}
-
 }  // namespace
-
-void SummarizeFamilies(v1::ValidateReport* report) {
-  std::map<std::string, std::vector<const v1::ValidateRow*>> families;
-  for (const v1::ValidateRow& row : report->rows()) {
-    if (row.has_error()) families[row.family()].push_back(&row);
-  }
-  for (const auto& [name, rows] : families) {
-    std::vector<double> errors, predicted, measured;
-    double sum = 0;
-    for (const v1::ValidateRow* row : rows) {
-      errors.push_back(std::abs(row->error()));
-      sum += errors.back();
-      predicted.push_back(row->predicted_s());
-      measured.push_back(row->measured_s());
-    }
-    std::sort(errors.begin(), errors.end());
-    v1::ValidateFamily* family = report->add_families();
-    family->set_family(name);
-    family->set_rows(static_cast<std::int64_t>(rows.size()));
-    family->set_mape(sum / static_cast<double>(rows.size()));
-    family->set_median(errors[errors.size() / 2]);
-    family->set_ninetieth(errors[errors.size() * 9 / 10]);
-    family->set_worst(errors.back());
-    family->set_spearman(Spearman(predicted, measured));
-  }
-}
 
 StatusOr<v1::ValidateReport> ValidateCollectives(const std::string& path) {
   ASSIGN_OR_RETURN(const std::string content, ReadFile(path));

@@ -20,9 +20,6 @@ namespace meshstep {
 // Rows that cannot be expressed get a reason. Error: the file cannot be read or lacks columns.
 StatusOr<v1::ValidateReport> ValidateCollectives(const std::string& path);
 
-// Fills `families` from the rows that were predicted.
-void SummarizeFamilies(v1::ValidateReport* report);
-
 }  // namespace meshstep
 
 #endif  // MESHSTEP_SIM_CLI_VALIDATE_COLLECTIVES_H_

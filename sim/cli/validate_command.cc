@@ -1,56 +1,36 @@
 // meshstep validate: predicted against measured.
 
-#include <algorithm>
-#include <cmath>
-#include <map>
 #include <memory>
 #include <vector>
 
 #include "CLI/CLI.hpp"
 #include "absl/strings/str_cat.h"
+#include "sim/base/data_path.h"
 #include "sim/cli/commands.h"
 #include "sim/cli/validate_collectives.h"
-#include "sim/report/format.h"
+#include "sim/cli/validate_matmuls.h"
+#include "sim/cli/validate_memory.h"
+#include "sim/cli/validate_runs.h"
+#include "sim/report/html.h"
+#include "sim/report/output_file.h"
+#include "sim/report/validate_report.h"
+#include "sim/report/validate_scatter.h"
 
 namespace meshstep {
 namespace {
 
 struct Options {
-  std::string collectives;
+  std::string runs, collectives, matmuls, memory, scenario;
+  std::string scatter, html;  // paths; empty: none
+  std::vector<std::string> without;
   double min_bytes = 0;
-  OutputFormat format = OutputFormat::kText;
+  bool rows = false;
+  int threads = 0;
+  std::string format = "text";
 };
 
-std::string ToText(const v1::ValidateReport& report) {
-  std::vector<std::vector<std::string>> rows = {
-      {"family", "rows", "mean", "median", "90th", "worst"}};
-  std::vector<double> errors;
-  std::map<std::string, int> reasons;  // why rows are not predicted
-  int predicted = 0;
-  for (const v1::ValidateRow& row : report.rows()) {
-    if (row.has_error()) errors.push_back(std::abs(row.error()));
-    predicted += row.has_predicted_s() ? 1 : 0;
-    if (!row.has_predicted_s()) ++reasons[row.reason()];
-  }
-  for (const v1::ValidateFamily& family : report.families()) {
-    rows.push_back({family.family(), FormatCount(family.rows()), FormatPercent(family.mape()),
-                    FormatPercent(family.median()), FormatPercent(family.ninetieth()),
-                    FormatPercent(family.worst())});
-  }
-  std::string text = FormatTable(rows, "<>>>>>", 0);
-  std::sort(errors.begin(), errors.end());
-  text += "\n";
-  for (const auto& [reason, count] : reasons) {
-    absl::StrAppend(&text, FormatCount(count), " not predicted: ", reason, "\n");
-  }
-  absl::StrAppend(&text, predicted, " of ", report.rows_size(), " rows predicted");
-  if (!errors.empty()) {
-    absl::StrAppend(&text, ", ", errors.size(), " of them measured: median error ",
-                    FormatPercent(errors[errors.size() / 2]), ", 90th percentile ",
-                    FormatPercent(errors[errors.size() * 9 / 10]));
-  }
-  return text + "\n";
-}
+// Tables that ship with the program.
+constexpr const char* kShipped[] = {"training_runs.csv", "training_runs_one_node.csv"};
 
 // Rows of at least `min_bytes`.
 v1::ValidateReport Keep(const v1::ValidateReport& all, double min_bytes) {
@@ -62,26 +42,104 @@ v1::ValidateReport Keep(const v1::ValidateReport& all, double min_bytes) {
   return kept;
 }
 
+void Append(const StatusOr<v1::ValidateReport>& part, v1::ValidateReport* report) {
+  if (!part.ok()) Fail(part.status());
+  for (const v1::ValidateRow& row : part->rows()) *report->add_rows() = row;
+}
+
+std::string Written(const v1::ValidateReport& report, const Options& options) {
+  if (options.format == "text") return ValidateToText(report, options.rows);
+  if (options.format == "markdown") return ValidateToMarkdown(report, options.rows);
+  if (options.format == "csv") return ValidateToCsv(report);
+  return Serialize(report, options.format == "json"        ? OutputFormat::kJson
+                           : options.format == "textproto" ? OutputFormat::kTextproto
+                                                           : OutputFormat::kBinary);
+}
+
+void ShowScenario(const Options& options) {
+  const StatusOr<v1::Scenario> scenario = ScenarioOfRow(options.runs, options.scenario);
+  if (!scenario.ok()) Fail(scenario.status());
+  Print(Serialize(*scenario,
+                  options.format == "json" ? OutputFormat::kJson : OutputFormat::kTextproto));
+}
+
+void RunValidate(const Options& options) {
+  if (!options.scenario.empty()) {
+    if (options.runs.empty()) Fail(InvalidInput("--scenario: needs the FILE that the row is in"));
+    ShowScenario(options);
+    return;
+  }
+  RunOptions run;
+  run.threads = options.threads;
+  for (const std::string& name : options.without) {
+    const StatusOr<const Mechanism*> mechanism = FindMechanism(name);
+    if (!mechanism.ok()) Fail(mechanism.status());
+    run.without.push_back(*mechanism);
+  }
+  v1::ValidateReport report;
+  if (!options.runs.empty()) Append(ValidateRuns(options.runs, run), &report);
+  if (!options.collectives.empty()) Append(ValidateCollectives(options.collectives), &report);
+  if (!options.matmuls.empty()) Append(ValidateMatmuls(options.matmuls), &report);
+  if (!options.memory.empty()) Append(ValidateMemory(options.memory, run), &report);
+  if (options.runs.empty() && options.collectives.empty() && options.matmuls.empty() &&
+      options.memory.empty()) {
+    for (const char* name : kShipped) {
+      Append(ValidateRuns(absl::StrCat(DataRoot(), "/tests/validation/", name), run), &report);
+    }
+  }
+  report = Keep(report, options.min_bytes);
+  Status written;  // told after the report, which a full disk must not cost
+  if (!options.scatter.empty()) {
+    written.Update(WriteFile("--scatter", options.scatter, ScatterSvg(report)));
+  }
+  if (!options.html.empty()) {
+    written.Update(WriteFile("--html", options.html,
+                             HtmlPage("Predicted against measured", ValidateToHtml(report))));
+  }
+  Print(Written(report, options));
+  if (!written.ok()) Fail(written);
+}
+
 }  // namespace
 
 void AddValidateCommand(CLI::App* app) {
   auto options = std::make_shared<Options>();
   CLI::App* command =
       app->add_subcommand("validate", "Compare predictions with measurements, row by row");
-  command
-      ->add_option("--collectives", options->collectives,
-                   "CSV of measured collectives, inside one domain or across nodes")
-      ->required();
+  command->add_option("FILE", options->runs,
+                      "CSV of measured training steps, with the columns of training_runs.csv; "
+                      "without any file: the tables that ship with meshstep");
+  command->add_option("--collectives", options->collectives,
+                      "CSV of measured collectives, inside one domain or across nodes");
+  command->add_option("--matmuls", options->matmuls, "CSV of measured matmuls");
+  command->add_option("--memory", options->memory,
+                      "CSV of measured memory: memory_runs.csv, memory_published.csv, or "
+                      "training_runs.csv with mem_gib");
   command->add_option("--min-bytes", options->min_bytes, "Leave out rows of smaller transfers");
-  AddFormatOption(command, &options->format);
-  command->footer("Example:\n  meshstep validate --collectives=collective_tables.csv");
-  command->callback([options] {
-    const StatusOr<v1::ValidateReport> all = ValidateCollectives(options->collectives);
-    if (!all.ok()) Fail(all.status());
-    const v1::ValidateReport report = Keep(*all, options->min_bytes);
-    Print(options->format == OutputFormat::kText ? ToText(report)
-                                                 : Serialize(report, options->format));
-  });
+  std::string names;
+  for (const Mechanism& mechanism : Mechanisms()) {
+    absl::StrAppend(&names, names.empty() ? "" : ", ", mechanism.name);
+  }
+  command
+      ->add_option("--without", options->without,
+                   absl::StrCat("Leave a mechanism out of the training steps: ", names))
+      ->take_all()
+      ->expected(1)
+      ->allow_extra_args(false);
+  command->add_flag("--rows", options->rows, "Text and Markdown: every row, not only families");
+  command->add_option("--scenario", options->scenario,
+                      "Print the scenario of the row of FILE with this id and stop");
+  command->add_option("--scatter", options->scatter,
+                      "Also draw predicted against measured: FILE.svg");
+  command->add_option("--html", options->html, "Also write a page with the drawing and tables");
+  command->add_option("--threads", options->threads, "Default: as many as the machine has")
+      ->check(CLI::Range(1, 256));
+  command
+      ->add_option("--format", options->format,
+                   "text (default), json, csv, markdown, textproto or binary")
+      ->check(CLI::IsMember({"text", "json", "csv", "markdown", "textproto", "binary"}));
+  command->footer("Example:\n  meshstep validate training_runs.csv --rows");
+  command->callback([options] { RunValidate(*options); });
 }
 
 }  // namespace meshstep

@@ -2,6 +2,7 @@
 
 #include "strategies/ops/attention_kernel.h"
 #include "strategies/ops/composite.h"
+#include "strategies/ops/unfused_attention.h"
 
 namespace meshstep {
 namespace {
@@ -20,13 +21,6 @@ Sharding WholeSequence(Sharding sharding) {
   const int at = sharding.Find("T");
   sharding.dims[static_cast<std::size_t>(at)].axes.clear();
   return sharding;
-}
-
-// Unfused kernels also stream the square of scores through HBM: write scores, read and write
-// softmax, read for AV.
-Bytes Square(const AttentionShape& shape, const BlockContext& context) {
-  const double square = shape.batch * shape.heads * shape.queries * shape.keys;
-  return 4 * square * SizeOf(context.plan->precision.activations);
 }
 
 // A rank's queries with all keys.
@@ -105,13 +99,13 @@ AttentionShape LocalShape(const Op& op, const PassBuilder& pass, bool backward) 
 
 KernelCost CostOf(const AttentionShape& shape, const BlockContext& context) {
   const Dtype dtype = context.plan->precision.activations;
-  KernelCost cost{context.compute->Attention(shape, dtype), ComputeModel::AttentionFlops(shape),
-                  ComputeModel::AttentionBytes(shape, dtype)};
+  const Flops flops = ComputeModel::AttentionFlops(shape);
   if (context.plan->unfused_attention) {
-    cost.time += context.compute->Elementwise(Square(shape, context));
-    cost.hbm_bytes += Square(shape, context);
+    const UnfusedAttentionCost cost = UnfusedAttention(shape, context);
+    return {cost.time, flops, cost.hbm_bytes};
   }
-  return cost;
+  return {context.compute->Attention(shape, dtype), flops,
+          ComputeModel::AttentionBytes(shape, dtype)};
 }
 
 double UsedBytes(ArrayId array, const PassBuilder& pass) {

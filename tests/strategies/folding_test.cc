@@ -71,6 +71,8 @@ std::string RandomPlan(int devices, bool routed, std::mt19937* random) {
     }
   }
   const char* recompute[] = {"none", "selective", "matmuls", "full"};
+  const char* loss[] = {"fused", "eager", "megatron"};
+  const char* sum[] = {"none", "fused", "separate"};
   const int zero = pick(3);
   std::string plan = absl::StrCat(
       "data: ", degree[0], " fsdp: ", degree[1], " tensor: ", degree[2], " pipeline: ", degree[3],
@@ -79,6 +81,8 @@ std::string RandomPlan(int devices, bool routed, std::mt19937* random) {
   const char* methods[] = {"ring", "all-gather", "ulysses"};
   absl::StrAppend(&plan, " context_method: '", methods[pick(3)],
                   "' context_load_balanced: ", pick(2));
+  absl::StrAppend(&plan, " kernels { loss: '", loss[pick(3)], "' gradient_accumulation: '",
+                  sum[pick(3)], "' unfused_optimizer: ", pick(2), " }");
   const char* precision[] = {"compute: 'fp8' scaling: 'block'", "compute: 'int8'",
                              "compute: 'int8' gather: 'bf16' parameters: 'fp32'"};
   if (const int p = pick(9); p < 3) absl::StrAppend(&plan, " precision { ", precision[p], " }");

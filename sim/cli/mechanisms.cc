@@ -1,0 +1,92 @@
+#include "sim/cli/mechanisms.h"
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+
+namespace meshstep {
+namespace {
+
+ComputeCalibration* Calibration(Scenario* scenario) { return &scenario->cluster.chip.calibration; }
+
+void WithoutLaunch(Scenario* scenario) {
+  for (MatmulCalibration& c : Calibration(scenario)->matmul) c.launch = Seconds(0);
+  Calibration(scenario)->elementwise_launch = Seconds(0);
+}
+
+// Tiles of one element: nothing is padded and no wave is partly empty.
+void WithoutTiles(Scenario* scenario) {
+  for (MatmulCalibration& c : Calibration(scenario)->matmul) {
+    c.choose_tile = false;
+    c.tile_m = c.tile_n = 1;
+    c.load = c.store = BytesPerSecond(0);
+    c.tile_start = Seconds(0);
+  }
+}
+
+void WithoutPowerLimit(Scenario* scenario) {
+  for (MatmulCalibration& c : Calibration(scenario)->matmul) c.sustained_fraction = 1;
+}
+
+void WithoutMemoryEfficiency(Scenario* scenario) { Calibration(scenario)->hbm_fraction = 1; }
+
+void WithoutAttentionEfficiency(Scenario* scenario) {
+  for (AttentionCalibration& c : Calibration(scenario)->attention) c.peak_fraction = 1;
+}
+
+void WithoutMeasuredCollectives(Scenario* scenario) {
+  scenario->cluster.chip.collectives.clear();
+  scenario->cluster.chip.across_nodes.clear();
+}
+
+void WithoutNetworkLatency(Scenario* scenario) {
+  WithoutMeasuredCollectives(scenario);
+  scenario->cluster.chip.interconnect.latency = Seconds(0);
+  scenario->cluster.nodes.nic_latency = Seconds(0);
+  for (auto& tier : scenario->cluster.nodes.tiers) tier.latency = Seconds(0);
+}
+
+void WithoutRecompute(Scenario* scenario) { scenario->plan.recompute = Recompute::kNone; }
+
+void WithoutExposedReduction(Scenario* scenario) { scenario->plan.overlap_gradients = true; }
+
+void WithoutTakenUnits(Scenario* scenario) { scenario->plan.collectives_take_units = false; }
+
+void WithoutFrameworkKernels(Scenario* scenario) { scenario->plan.kernels = Kernels(); }
+
+void WithoutAttentionGeneration(Scenario* scenario) { scenario->plan.flash_kernel.clear(); }
+
+}  // namespace
+
+const std::vector<Mechanism>& Mechanisms() {
+  static const std::vector<Mechanism> mechanisms = {
+      {"launch", "kernels start at once", WithoutLaunch},
+      {"tiles", "matmuls fill every unit, whatever their shape", WithoutTiles},
+      {"power", "matmuls run at the rate of a cold chip", WithoutPowerLimit},
+      {"memory-efficiency", "elementwise kernels reach the HBM rate", WithoutMemoryEfficiency},
+      {"attention-efficiency", "attention runs at the peak", WithoutAttentionEfficiency},
+      {"measured-collectives", "closed forms at the usable rate of the links",
+       WithoutMeasuredCollectives},
+      {"network-latency", "closed forms without latency", WithoutNetworkLatency},
+      {"recompute", "nothing is recomputed", WithoutRecompute},
+      {"reduction-tail", "gradients always reduce beside the backward pass",
+       WithoutExposedReduction},
+      {"taken-units", "collectives take no compute units from kernels", WithoutTakenUnits},
+      {"framework-kernels", "loss, gradients and optimizer in as few kernels as can be",
+       WithoutFrameworkKernels},
+      {"attention-generation", "the fastest attention kernel of the chip",
+       WithoutAttentionGeneration},
+  };
+  return mechanisms;
+}
+
+StatusOr<const Mechanism*> FindMechanism(const std::string& name) {
+  std::vector<std::string> names;
+  for (const Mechanism& mechanism : Mechanisms()) {
+    if (name == mechanism.name) return &mechanism;
+    names.emplace_back(mechanism.name);
+  }
+  return InvalidInput(absl::StrCat("--without: is \"", name.substr(0, 64), "\", expected one of ",
+                                   absl::StrJoin(names, ", ")));
+}
+
+}  // namespace meshstep

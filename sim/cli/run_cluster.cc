@@ -1,0 +1,120 @@
+#include "sim/cli/run_cluster.h"
+
+#include <algorithm>
+#include <array>
+#include <regex>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+
+namespace meshstep {
+namespace {
+
+// The first entry for the row's chip whose words are in the row's interconnect; -1: none.
+std::ptrdiff_t EntryOf(const RunRow& row, const CsvTable& table) {
+  for (std::size_t i = 0; i < table.rows.size(); ++i) {
+    if (!row.Get("chip").starts_with(table.At(i, "chip"))) continue;
+    if (row.Says("interconnect", table.At(i, "words"))) return static_cast<std::ptrdiff_t>(i);
+  }
+  return -1;
+}
+
+double Number(const CsvTable& table, std::size_t row, const std::string& column) {
+  double value = 0;
+  return absl::SimpleAtod(table.At(row, column), &value) ? value : 0;
+}
+
+// A slice as near to a square or a cube as its chips allow, small sides first. On a torus of three
+// dimensions, of 4x4x4 cubes where the chips fill cubes.
+std::string SliceOf(int chips, int dimensions) {
+  const int unit = dimensions == 3 && chips % 64 == 0 ? 4 : 1;
+  std::array<int, 3> best = {1, 1, chips};
+  const int most = dimensions == 3 ? chips : 1;
+  for (int a = unit; a <= most || a == unit; a += unit) {
+    if (dimensions == 2) a = 1;
+    if (a * a * a > chips && a > 1) break;
+    for (int b = std::max(a, unit); a * b * b <= chips; b += unit) {
+      if (chips % (a * b) != 0 || (chips / (a * b)) % unit != 0) continue;
+      const int c = chips / (a * b);
+      if (c < best[2] || (c == best[2] && a > best[0])) best = {a, b, c};
+    }
+    if (dimensions == 2) break;
+  }
+  return dimensions == 2 ? absl::StrCat(best[1], "x", best[2])
+                         : absl::StrCat(best[0], "x", best[1], "x", best[2]);
+}
+
+// Racks of up to `domain` chips on one switch, equally filled.
+int ChipsPerDomain(int chips, int domain) {
+  for (int per = std::min(chips, domain); per > 1; --per) {
+    if (chips % per == 0) return per;
+  }
+  return 1;
+}
+
+void SetNodes(const RunRow& row, const CsvTable& table, std::size_t entry, int chips,
+              v1::Cluster* cluster) {
+  cluster->set_chips(chips);
+  const int domain = static_cast<int>(Number(table, entry, "chips_per_node"));
+  const int per_node = ChipsPerDomain(chips, domain > 0 ? domain : row.Count("chips_per_node", 8));
+  v1::Nodes* nodes = cluster->mutable_nodes();
+  nodes->set_chips_per_node(per_node);
+  const int nics = static_cast<int>(Number(table, entry, "nics_per_node"));
+  nodes->set_nics_per_node(nics > 0 ? std::min(nics, per_node) : per_node);
+  if (const double rate = Number(table, entry, "nic_gbytes_per_s"); rate > 0) {
+    nodes->set_nic_gbytes_per_s(rate);
+  }
+  if (const double latency = Number(table, entry, "nic_latency_ns"); latency > 0) {
+    nodes->set_nic_latency_ns(latency);
+  }
+  if (const double usable = Number(table, entry, "nic_usable_fraction"); usable > 0) {
+    nodes->set_nic_usable_fraction(usable);
+  }
+}
+
+}  // namespace
+
+int SlicesOf(const RunRow& row) {
+  static const std::regex kSlices("dcn data(-parallel)?=([0-9]+)"), kEqual("slices of ([0-9]+)");
+  if (!row.Get("chip").starts_with("TPU")) return 1;
+  const std::string& text = row.Get("dp_sharding");
+  std::smatch match;
+  int slices = 1;
+  if (std::regex_search(text, match, kSlices)) {
+    if (!absl::SimpleAtoi(match[2].str(), &slices)) slices = 1;
+  } else if (int size = 0; std::regex_search(text, match, kEqual) &&
+                           absl::SimpleAtoi(match[1].str(), &size) && size > 0) {
+    slices = row.Count("chips", 1) / size;
+  }
+  return std::max(1, slices);
+}
+
+StatusOr<v1::Cluster> ClusterOf(const RunRow& row, const CsvTable& interconnects) {
+  const int chips = row.Count("chips");
+  if (chips == 0) return InvalidInput("the number of chips is not given");
+  const std::ptrdiff_t found = EntryOf(row, interconnects);
+  if (found < 0) {
+    return InvalidInput(absl::StrCat("the cluster of \"", row.Get("chip"), "\" is not described"));
+  }
+  const auto entry = static_cast<std::size_t>(found);
+  v1::Cluster cluster;
+  cluster.set_preset(interconnects.At(entry, "cluster"));
+  if (const std::string& chip = interconnects.At(entry, "preset"); !chip.empty()) {
+    cluster.mutable_chip()->set_preset(chip);
+  }
+  const int dimensions = static_cast<int>(Number(interconnects, entry, "dimensions"));
+  if (dimensions == 0) {
+    SetNodes(row, interconnects, entry, chips, &cluster);
+    return cluster;
+  }
+  const int slices = SlicesOf(row);
+  if (chips % slices != 0) {
+    return InvalidInput(absl::StrCat(chips, " chips do not fill ", slices, " slices"));
+  }
+  cluster.set_slice(SliceOf(chips / slices, dimensions));
+  if (slices > 1) cluster.set_slices(slices);
+  return cluster;
+}
+
+}  // namespace meshstep

@@ -1,0 +1,22 @@
+// The cluster that a measured step ran on: a preset and what tests/validation/interconnects.csv
+// says of the row's chip and interconnect.
+
+#ifndef MESHSTEP_SIM_CLI_RUN_CLUSTER_H_
+#define MESHSTEP_SIM_CLI_RUN_CLUSTER_H_
+
+#include "meshstep/v1/cluster.pb.h"
+#include "sim/base/csv.h"
+#include "sim/base/status.h"
+#include "sim/cli/run_row.h"
+
+namespace meshstep {
+
+// Error: the chip, its network or a slice of so many chips is not described.
+StatusOr<v1::Cluster> ClusterOf(const RunRow& row, const CsvTable& interconnects);
+
+// Equal slices that the row's chips are in; 1 for anything but TPUs.
+int SlicesOf(const RunRow& row);
+
+}  // namespace meshstep
+
+#endif  // MESHSTEP_SIM_CLI_RUN_CLUSTER_H_

@@ -1,0 +1,48 @@
+// One row of a table of measured training steps, with what the row does not state filled in from
+// the one table of framework defaults (tests/validation/framework_defaults.csv).
+//
+// A default holds for a family of rows: the entry whose `families` is the longest prefix of the
+// row's family. Its columns are those of the table of runs, plus what no table of runs has
+// (attention kernel, number formats of gradients, ...). Nothing is looked up by a row's id.
+
+#ifndef MESHSTEP_SIM_CLI_RUN_ROW_H_
+#define MESHSTEP_SIM_CLI_RUN_ROW_H_
+
+#include <string>
+
+#include "sim/base/csv.h"
+#include "sim/base/status.h"
+
+namespace meshstep {
+
+// A data table that ships with the program: tests/validation/NAME.
+StatusOr<CsvTable> ReadValidationTable(const std::string& name);
+
+class RunRow {
+ public:
+  RunRow(const CsvTable& runs, std::size_t row, const CsvTable& defaults);
+
+  const std::string& family() const { return family_; }
+  // What the row states, else its framework's default, else "".
+  const std::string& Get(const std::string& column) const;
+  // What the row states; "" if it says that it does not ("not stated", "see recipe").
+  const std::string& Stated(const std::string& column) const;
+  // Of Get(): a number above 0, else `unset`.
+  double Number(const std::string& column, double unset = 0) const;
+  // The same for whole numbers up to 2^30.
+  int Count(const std::string& column, int unset = 0) const;
+  bool Flag(const std::string& column) const { return Get(column) == "1"; }
+  // Get(column) holds `words`, whatever the case.
+  bool Says(const std::string& column, const std::string& words) const;
+
+ private:
+  const CsvTable& runs_;
+  const std::size_t row_;
+  const CsvTable& defaults_;
+  std::string family_;
+  std::ptrdiff_t default_row_ = -1;
+};
+
+}  // namespace meshstep
+
+#endif  // MESHSTEP_SIM_CLI_RUN_ROW_H_

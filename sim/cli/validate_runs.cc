@@ -1,0 +1,146 @@
+#include "sim/cli/validate_runs.h"
+
+#include <algorithm>
+#include <atomic>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "sim/base/data_path.h"
+#include "sim/cli/run_scenario.h"
+#include "sim/cli/scenario_input.h"
+#include "sim/report/validate_report.h"
+#include "strategies/load_scenario.h"
+
+namespace meshstep {
+namespace {
+
+// What every row is read with.
+struct Tables {
+  CsvTable runs, defaults, interconnects;
+};
+
+Status ReadDefaults(Tables* tables) {
+  ASSIGN_OR_RETURN(tables->defaults, ReadValidationTable("framework_defaults.csv"));
+  ASSIGN_OR_RETURN(tables->interconnects, ReadValidationTable("interconnects.csv"));
+  return absl::OkStatus();
+}
+
+StatusOr<Tables> ReadTables(const std::string& path) {
+  Tables tables;
+  ASSIGN_OR_RETURN(const std::string content, ReadFile(path));
+  ASSIGN_OR_RETURN(tables.runs, ParseCsv(path, content));
+  for (const char* column : {"id", "seq", "gbs", "iter_time_s"}) {
+    if (!tables.runs.Has(column)) {
+      return InvalidInput(absl::StrCat(path, ":1: has no column \"", column,
+                                       "\", expected those of training_runs.csv or "
+                                       "training_runs_one_node.csv"));
+    }
+  }
+  RETURN_IF_ERROR(ReadDefaults(&tables));
+  return tables;
+}
+
+// A problem of one row in one line.
+std::string OneLine(const Status& status) {
+  return absl::StrReplaceAll(std::string(status.message()), {{"\n", "; "}});
+}
+
+StatusOr<v1::SimulateReport> SimulateRow(const v1::Scenario& proto, const RunOptions& options) {
+  ScenarioInput input;
+  input.proto = proto;
+  Diagnostics diagnostics;
+  input.scenario = LoadScenario(proto, &diagnostics);
+  RETURN_IF_ERROR(diagnostics.status());
+  for (const Mechanism* mechanism : options.without) mechanism->remove(&input.scenario);
+  return SimulateOne(input, SimulateOptions());
+}
+
+// Peak FLOP/s that MFU is counted against.
+double PeakOf(const v1::SimulateReport& report) {
+  const double rate = report.step_time_s() * static_cast<double>(report.chips()) * report.mfu();
+  return rate > 0 ? report.flops().model() / rate : 0;
+}
+
+void Predict(const Tables& tables, std::size_t i, const RunOptions& options, const FillRow& fill,
+             v1::ValidateRow* out) {
+  const RunRow row(tables.runs, i, tables.defaults);
+  out->set_id(tables.runs.At(i, "id"));
+  out->set_family(row.family());
+  out->set_chips(row.Count("chips"));
+  if (!row.Get("trust").empty()) out->set_trust(row.Get("trust"));
+  const auto simulate = [&]() -> StatusOr<v1::SimulateReport> {
+    ASSIGN_OR_RETURN(const v1::Scenario scenario, ScenarioOf(row, tables.interconnects));
+    return SimulateRow(scenario, options);
+  };
+  const StatusOr<v1::SimulateReport> report = simulate();
+  if (!report.ok()) out->set_reason(OneLine(report.status()));
+  fill(row, report, out);
+}
+
+void FillTimes(const RunRow& row, const StatusOr<v1::SimulateReport>& report,
+               v1::ValidateRow* out) {
+  out->set_measured_s(row.Number("iter_time_s"));
+  if (!report.ok()) return;
+  out->set_measured_s(MeasuredSeconds(row, report->flops(), PeakOf(*report)));
+  out->set_predicted_s(report->step_time_s());
+  *out->mutable_breakdown() = report->breakdown();
+  if (out->measured_s() > 0) out->set_error(out->predicted_s() / out->measured_s() - 1);
+}
+
+v1::ValidateReport SimulateTable(const Tables& tables, const RunOptions& options,
+                                 const FillRow& fill) {
+  const std::size_t count = tables.runs.rows.size();
+  // Each row is simulated by itself, so that the threads' order shows nowhere.
+  std::vector<v1::ValidateRow> rows(count);
+  std::atomic<std::size_t> next = 0;
+  const auto work = [&] {
+    for (std::size_t i = next++; i < count; i = next++) {
+      Predict(tables, i, options, fill, &rows[i]);
+    }
+  };
+  {
+    const unsigned machine = std::max(1U, std::thread::hardware_concurrency());
+    const unsigned threads = options.threads > 0 ? static_cast<unsigned>(options.threads) : machine;
+    std::vector<std::jthread> workers;
+    for (unsigned t = 1; t < threads; ++t) workers.emplace_back(work);
+    work();
+  }
+  v1::ValidateReport report;
+  for (v1::ValidateRow& row : rows) *report.add_rows() = std::move(row);
+  SummarizeFamilies(&report);
+  return report;
+}
+
+}  // namespace
+
+StatusOr<v1::ValidateReport> ValidateRuns(const std::string& path, const RunOptions& options) {
+  ASSIGN_OR_RETURN(const Tables tables, ReadTables(path));
+  return SimulateTable(tables, options, FillTimes);
+}
+
+StatusOr<v1::ValidateReport> SimulateRows(const CsvTable& runs, const RunOptions& options,
+                                          const FillRow& fill) {
+  Tables tables{.runs = runs, .defaults = {}, .interconnects = {}};
+  RETURN_IF_ERROR(ReadDefaults(&tables));
+  return SimulateTable(tables, options, fill);
+}
+
+StatusOr<v1::Scenario> ScenarioOfRow(const std::string& path, const std::string& id) {
+  ASSIGN_OR_RETURN(const Tables tables, ReadTables(path));
+  for (std::size_t i = 0; i < tables.runs.rows.size(); ++i) {
+    if (tables.runs.At(i, "id") != id) continue;
+    StatusOr<v1::Scenario> scenario =
+        ScenarioOf(RunRow(tables.runs, i, tables.defaults), tables.interconnects);
+    if (scenario.ok()) {
+      scenario->set_name(id);
+      return scenario;
+    }
+    return InvalidInput(
+        absl::StrCat(path, ":", tables.runs.lines[i], ": ", id, ": ", OneLine(scenario.status())));
+  }
+  return InvalidInput(absl::StrCat("--scenario: is \"", id.substr(0, 64),
+                                   "\", which is the id of no row of ", path));
+}
+
+}  // namespace meshstep

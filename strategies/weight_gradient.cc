@@ -1,0 +1,47 @@
+#include "strategies/weight_gradient.h"
+
+#include "strategies/ops/composite.h"
+
+namespace meshstep {
+namespace {
+
+// HBM traffic of the kernel per element of the gradient. One that leaves at once is written in the
+// activations' type; one that stays is written in its own, or added to what earlier micro-batches
+// left there.
+Bytes ResultBytes(const Op& op, const PassBuilder& pass) {
+  const Plan& plan = *pass.context().plan;
+  const Bytes accumulated = SizeOf(plan.precision.gradients);
+  switch (plan.kernels.accumulation) {
+    case Kernels::Accumulation::kFused:
+      return 2 * accumulated;
+    case Kernels::Accumulation::kSeparate:
+      return SizeOf(plan.precision.activations);
+    case Kernels::Accumulation::kNone:
+      break;
+  }
+  const bool stays =
+      plan.accumulate_unsharded || pass.Used(op.weights[0]) == pass.Stored(op.weights[0]);
+  if (!stays) return SizeOf(plan.precision.activations);
+  return (plan.micro_batches > 1 ? 2 : 1) * accumulated;
+}
+
+}  // namespace
+
+void WeightGradient(const Op& op, const MatmulShape& shape, const std::vector<int>& after,
+                    PassBuilder* pass) {
+  const BlockContext& context = pass->context();
+  const ComputeModel& compute = *context.compute;
+  const Plan& plan = *context.plan;
+  const Dtype dtype = pass->TypeOf(op);
+  const Bytes result = ResultBytes(op, *pass);
+  pass->MarkForWeights(pass->Compute(op.name + " dw", compute.Matmul(shape, dtype, result),
+                                     MeanFlops(op, *pass, shape), after, false,
+                                     shape.bytes(dtype, result)));
+  if (plan.kernels.accumulation != Kernels::Accumulation::kSeparate) return;
+  const double elements = shape.batch * shape.m * shape.n;
+  const Bytes bytes = elements * (result + 2 * SizeOf(plan.precision.gradients));
+  pass->MarkForWeights(
+      pass->Compute(op.name + " dw sum", compute.Elementwise(bytes), Flops(), {}, false, bytes));
+}
+
+}  // namespace meshstep

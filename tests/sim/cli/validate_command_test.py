@@ -1,0 +1,308 @@
+"""meshstep validate, from outside: the mapping of rows, the report, and that nothing is fitted."""
+
+import csv
+import io
+import json
+import math
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+
+PROGRAM, SOURCE = sys.argv[1], sys.argv[2]
+TABLES = os.path.join(SOURCE, 'tests/validation')
+RUNS = os.path.join(TABLES, 'training_runs.csv')
+
+# What a row states or its framework's default says; nothing else of a scenario may be set.
+MAY_SET = {
+    'name',
+    'model.name', 'model.layers', 'model.hidden', 'model.heads', 'model.kv_heads',
+    'model.head_dim', 'model.ffn', 'model.vocab', 'model.gated_mlp', 'model.tied_embeddings',
+    'model.norm_bias', 'model.qkv_bias', 'model.attention_output_bias', 'model.mlp_bias',
+    'model.position_embeddings', 'model.sliding_window', 'model.global_layer_period',
+    'model.moe', 'model.mla',
+    'cluster.preset', 'cluster.chip.preset', 'cluster.chips', 'cluster.slice', 'cluster.slices',
+    'cluster.nodes.chips_per_node', 'cluster.nodes.nics_per_node',
+    'cluster.nodes.nic_gbytes_per_s', 'cluster.nodes.nic_latency_ns',
+    'cluster.nodes.nic_usable_fraction',
+    'workload.global_batch_sequences', 'workload.sequence_length',
+    'plan.data', 'plan.fsdp', 'plan.tensor', 'plan.pipeline', 'plan.zero_stage',
+    'plan.sequence_parallel', 'plan.micro_batch_sequences', 'plan.recompute',
+    'plan.attention_kernel', 'plan.dropout', 'plan.schedule', 'plan.virtual_stages',
+    'plan.overlap_gradients', 'plan.overlap_parameters', 'plan.recompute_layers',
+    'plan.precision.scaling', 'plan.precision.compute', 'plan.precision.parameters',
+    'plan.precision.gradients', 'plan.precision.optimizer', 'plan.precision.reduce',
+    'plan.kernels.loss', 'plan.kernels.gradient_accumulation', 'plan.kernels.unfused_optimizer',
+}
+# Columns that say what was measured and by whom; the scenario must not depend on them.
+NOT_OF_THE_PLAN = ('id', 'source', 'source_ref', 'verified', 'unverified', 'iter_time_s',
+                   'iter_time_src', 'tflops_per_chip', 'mfu_pct', 'mfu_src', 'hfu_pct',
+                   'tokens_per_s_per_chip', 'tok_src', 'mem_gib', 'mem_kind', 'flops_formula',
+                   'trust', 'caveats')
+
+
+def run(*arguments, status=0):
+    done = subprocess.run([PROGRAM, 'validate', *arguments], capture_output=True, text=True,
+                          timeout=300, check=False)
+    assert done.returncode == status, (done.returncode, done.stderr)
+    return done.stdout if status == 0 else done.stderr
+
+
+def report(*arguments):
+    return json.loads(run(*arguments, '--format=json'))
+
+
+def rows_of(path):
+    with open(path, newline='') as file:
+        return list(csv.DictReader(file))
+
+
+def table(rows):
+    """Path of a CSV of `rows`."""
+    file = tempfile.NamedTemporaryFile('w', suffix='.csv', delete=False, newline='')
+    with file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    return file.name
+
+
+def leaves(value, path=''):
+    """Paths of the fields that are set, without indices; routed experts and MLA as one field."""
+    if path in ('model.moe', 'model.mla'):
+        return {path} if value else set()
+    if not isinstance(value, dict):
+        return {path} if value not in (None, '', [], 0, False, 'MODE_UNSPECIFIED') else set()
+    return {leaf for key, part in value.items()
+            for leaf in leaves(part, path + '.' + key if path else key)}
+
+
+SMALL = [r for r in rows_of(RUNS) if r['family'] == 'vtrain-a100-3.6b'][:3]
+
+
+class Mapping(unittest.TestCase):
+
+    def scenario(self, path, row_id):
+        done = subprocess.run(
+            [PROGRAM, 'validate', path, '--scenario=' + row_id, '--format=json'],
+            capture_output=True, text=True, timeout=60, check=False)
+        return json.loads(done.stdout) if done.returncode == 0 else None
+
+    def test_scenarios_set_only_what_rows_and_frameworks_state(self):
+        expressed = 0
+        for row in rows_of(RUNS)[::9]:
+            scenario = self.scenario(RUNS, row['id'])
+            if scenario is None:
+                continue
+            expressed += 1
+            self.assertEqual(leaves(scenario) - MAY_SET, set(), row['id'])
+        self.assertGreater(expressed, 30)
+
+    def test_neither_names_nor_measurements_of_a_row_change_its_scenario(self):
+        picked = {}
+        for row in rows_of(RUNS):
+            picked.setdefault(row['family'], row)
+        renamed = []
+        for i, row in enumerate(picked.values()):
+            copy = dict(row, **{column: '' for column in NOT_OF_THE_PLAN})
+            renamed.append(dict(copy, id='row-x%d' % i, iter_time_s='1'))
+        path = table(renamed)
+        compared = 0
+        for row, copy in zip(picked.values(), renamed):
+            original, anonymous = self.scenario(RUNS, row['id']), self.scenario(path, copy['id'])
+            if original is None:
+                self.assertIsNone(anonymous, row['id'])
+                continue
+            original.pop('name'), anonymous.pop('name')
+            self.assertEqual(original, anonymous)
+            compared += 1
+        self.assertGreater(compared, 25)
+
+    def test_defaults_hold_for_families_and_have_a_source(self):
+        families = {r['family'] for r in rows_of(RUNS)} | {'vtrain-single', 'megatron-memory-gpt'}
+        ids = {r['id'] for r in rows_of(RUNS)}
+        for row in rows_of(os.path.join(TABLES, 'framework_defaults.csv')):
+            prefix = row['families']
+            self.assertTrue(prefix == '*' or any(f.startswith(prefix) for f in families), prefix)
+            self.assertFalse(any(i.startswith(prefix) and prefix.count('-') > 3 for i in ids))
+            self.assertGreater(len(row['source']), 10, prefix)
+        for row in rows_of(os.path.join(TABLES, 'interconnects.csv')):
+            self.assertGreater(len(row['source']), 5, row)
+
+    def test_the_printed_scenario_is_what_is_simulated(self):
+        row = SMALL[0]
+        predicted = report(RUNS)['rows']
+        predicted = next(r for r in predicted if r['id'] == row['id'])['predicted_s']
+        with tempfile.NamedTemporaryFile('w', suffix='.textproto') as file:
+            file.write(run(RUNS, '--scenario=' + row['id']))
+            file.flush()
+            done = subprocess.run([PROGRAM, 'simulate', file.name, '--format=json'],
+                                  capture_output=True, text=True, timeout=60, check=True)
+        self.assertEqual(json.loads(done.stdout)['step_time_s'], predicted)
+
+    def test_a_row_of_the_short_table_is_its_long_form(self):
+        short = rows_of(os.path.join(TABLES, 'training_runs_one_node.csv'))[0]
+        long = dict(short, family='vtrain-single', chips=short['gpus'], vocab='51200')
+        a = report(table([short]))['rows'][0]
+        b = report(table([long]))['rows'][0]
+        self.assertEqual(a['family'], 'vtrain-single')
+        self.assertEqual(a['predicted_s'], b['predicted_s'])
+
+
+class Report(unittest.TestCase):
+
+    def test_errors_are_signed_and_families_sum_them_up(self):
+        out = report(table(SMALL))
+        errors = []
+        for row, given in zip(out['rows'], SMALL):
+            self.assertEqual(row['id'], given['id'])
+            self.assertEqual(row['measured_s'], float(given['iter_time_s']))
+            self.assertAlmostEqual(row['error'], row['predicted_s'] / row['measured_s'] - 1,
+                                   places=12)
+            breakdown = row['breakdown']
+            self.assertAlmostEqual(sum(breakdown.values()), row['predicted_s'], places=9)
+            errors.append(abs(row['error']))
+        family, = out['families']
+        self.assertEqual((family['family'], family['rows']), ('vtrain-a100-3.6b', 3))
+        self.assertAlmostEqual(family['mape'], sum(errors) / 3, places=12)
+        self.assertAlmostEqual(family['worst'], max(errors), places=12)
+        self.assertAlmostEqual(family['median'], sorted(errors)[1], places=12)
+
+    def test_measurements_do_not_change_predictions(self):
+        slower = [dict(r, iter_time_s=str(2 * float(r['iter_time_s']))) for r in SMALL]
+        a, b = report(table(SMALL)), report(table(slower))
+        for x, y in zip(a['rows'], b['rows']):
+            self.assertEqual(x['predicted_s'], y['predicted_s'])
+            self.assertAlmostEqual((1 + x['error']) / (1 + y['error']), 2, places=9)
+
+    def test_rows_that_cannot_be_expressed_keep_their_place_and_say_why(self):
+        rows = [SMALL[0], dict(SMALL[1], layers=''), dict(SMALL[2], chip='Abacus'),
+                dict(SMALL[2], tp='5')]
+        out = report(table(rows))['rows']
+        self.assertEqual([r['predicted_s'] is None for r in out], [False, True, True, True])
+        self.assertEqual(out[1]['reason'], 'layers is not given')
+        self.assertEqual(out[2]['reason'], 'the cluster of "Abacus" is not described')
+        self.assertIn('do not divide by tp 5', out[3]['reason'])
+        text = run(table(rows), '--rows')
+        self.assertIn('layers is not given', text)
+        self.assertIn('1 of 4 rows predicted', text)
+
+    def test_time_comes_from_the_rate_where_no_time_is_given(self):
+        row = SMALL[0]
+        tokens = float(row['gbs']) * float(row['seq'])
+        rate = tokens / (10 * float(row['chips']))
+        given = dict(row, iter_time_s='', tokens_per_s_per_chip=str(rate))
+        self.assertAlmostEqual(report(table([given]))['rows'][0]['measured_s'], 10, places=6)
+        # Hardware FLOPs, as this family counts: the forward pass is run again.
+        b, s, h, layers, v = tokens / 2048, 2048, 3072, 30, 50304
+        flops = 96 * b * s * layers * h**2 * (1 + s / (6 * h)) + 6 * b * s * h * v
+        given = dict(row, iter_time_s='', tokens_per_s_per_chip='',
+                     tflops_per_chip=str(flops / (10 * float(row['chips'])) / 1e12))
+        self.assertAlmostEqual(report(table([given]))['rows'][0]['measured_s'], 10, delta=0.1)
+
+    def test_formats_agree_and_threads_do_not_matter(self):
+        path = table(SMALL)
+        one = run(path, '--threads=1', '--format=json')
+        self.assertEqual(one, run(path, '--threads=3', '--format=json'))
+        rows = json.loads(one)['rows']
+        table_rows = list(csv.DictReader(io.StringIO(run(path, '--format=csv'))))
+        for a, b in zip(rows, table_rows):
+            self.assertEqual(a['id'], b['id'])
+            self.assertTrue(math.isclose(a['error'], float(b['error']), rel_tol=1e-4))
+        markdown = run(path, '--format=markdown', '--rows')
+        self.assertIn('|---|', markdown)
+        self.assertIn('| ' + rows[0]['id'] + ' | ', markdown)
+
+    def test_mechanisms_can_be_left_out(self):
+        path = table(SMALL[:1])
+        whole = report(path)['rows'][0]['predicted_s']
+        for mechanism in ('launch', 'tiles', 'memory-efficiency', 'measured-collectives',
+                          'network-latency', 'recompute', 'reduction-tail',
+                          'framework-kernels'):
+            without = report(path, '--without=' + mechanism)['rows'][0]['predicted_s']
+            self.assertNotEqual(without, whole, mechanism)
+        older = table([r for r in rows_of(RUNS) if r['family'] == 'mosaic-mpt-A100-80GB-bf16'][:1])
+        whole = report(older)['rows'][0]['predicted_s']
+        for mechanism in ('attention-generation', 'taken-units'):
+            self.assertLess(report(older, '--without=' + mechanism)['rows'][0]['predicted_s'],
+                            whole, mechanism)
+        flash = table([r for r in rows_of(RUNS) if r['family'] == 'maxtext-v5e-dense'][:1])
+        whole = report(flash)['rows'][0]['predicted_s']
+        self.assertLess(report(flash, '--without=attention-efficiency')['rows'][0]['predicted_s'],
+                        whole)
+        everything = report(path, '--without=recompute', '--without=launch')['rows'][0]
+        self.assertLess(everything['predicted_s'],
+                        report(path, '--without=recompute')['rows'][0]['predicted_s'])
+        self.assertIn('--without: is "magic", expected one of launch',
+                      run(path, '--without=magic', status=2))
+
+    def test_drawings_have_a_mark_per_row(self):
+        with tempfile.TemporaryDirectory() as folder:
+            svg, page = os.path.join(folder, 'a.svg'), os.path.join(folder, 'a.html')
+            run(table(SMALL), '--scatter=' + svg, '--html=' + page)
+            with open(svg) as file:
+                drawing = file.read()
+            self.assertTrue(drawing.startswith('<svg xmlns="http://www.w3.org/2000/svg"'))
+            self.assertEqual(drawing.count('data-t="vtrain-multi'), len(SMALL))
+            with open(page) as file:
+                html = file.read()
+            self.assertIn('<h3>Families</h3>', html)
+            for row in SMALL:
+                self.assertIn('<td>' + row['id'] + '</td>', html)
+
+    def test_wrong_input(self):
+        self.assertIn('cannot be read', run('/nowhere.csv', status=2))
+        self.assertIn('has no column "seq"', run(table([{'id': 'a', 'x': 1}]), status=2))
+        self.assertIn('which is the id of no row', run(RUNS, '--scenario=nothing', status=2))
+        self.assertIn('needs the FILE', run('--scenario=nothing', status=2))
+
+
+class Components(unittest.TestCase):
+
+    def test_a_matmul_is_predicted_with_its_own_key_columns(self):
+        path = table([{'device': 'sm_90', 'dtype': 'bf16xbf16->bf16', 'batch': 1, 'm': 4096,
+                       'n': 4096, 'k': 4096, 'time_us': 200, 'flag': ''},
+                      {'device': 'sm_90', 'dtype': 'bf16xbf16->bf16', 'batch': 1, 'm': 4096,
+                       'n': 4096, 'k': 4096, 'time_us': 1, 'flag': 'ABOVE_PEAK'}])
+        row, flagged = report('--matmuls=' + path)['rows']
+        self.assertEqual((row['chip'], row['m'], row['n'], row['k']), ('sm_90', 4096, 4096, 4096))
+        # Between the data sheet's peak and half of it.
+        peak = 2 * 4096**3 / 989.4e12
+        self.assertTrue(peak < row['predicted_s'] < 2 * peak)
+        self.assertEqual(flagged['predicted_s'], None)
+        self.assertIn('ABOVE_PEAK', flagged['reason'])
+
+    def test_memory_of_published_models(self):
+        out = report('--memory=' + os.path.join(TABLES, 'memory_published.csv'))
+        # 22B over 8: 16 bytes of state and 2 of weights; Korthikanti et al., figure 1.
+        row = next(r for r in out['rows'] if '22B params' in r['id'])
+        self.assertAlmostEqual(row['measured_bytes'], 45.5625 * 2**30, delta=1)
+        self.assertLess(abs(row['error']), 0.05)
+        activations = next(r for r in out['rows'] if '22B activations' in r['id'])
+        self.assertLess(abs(activations['error']), 0.05)
+        self.assertTrue(all(r['reason'] for r in out['rows'] if r['predicted_bytes'] is None))
+
+
+class Bars(unittest.TestCase):
+    """Accuracy that has been reached on rows that nothing is fitted to."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.rows = [r for r in report(RUNS)['rows'] if r['error'] is not None]
+
+    def mape(self, prefix, words=''):
+        errors = [abs(r['error']) for r in self.rows
+                  if r['family'].startswith(prefix) and words in r['id']]
+        self.assertGreater(len(errors), 0, prefix)
+        return sum(errors) / len(errors)
+
+    def test_megatron_on_a100(self):
+        self.assertLess(self.mape('vtrain-a100'), 0.08)
+        self.assertLess(self.mape('vtrain-a100', 'tp16'), 0.12)
+        self.assertLess(self.mape('korthikanti'), 0.06)
+        self.assertLess(self.mape('sc21'), 0.08)
+
+
+if __name__ == '__main__':
+    unittest.main(argv=sys.argv[:1])

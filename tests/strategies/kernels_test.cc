@@ -1,0 +1,188 @@
+// Plan.kernels, attention_kernel and overlap_gradients: what each kernel moves, by the formulas of
+// the frameworks that run it.
+
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "google/protobuf/text_format.h"
+#include "gtest/gtest.h"
+#include "meshstep/v1/scenario.pb.h"
+#include "sim/engine/engine.h"
+#include "strategies/load_scenario.h"
+#include "strategies/lowering.h"
+#include "strategies/optimizer.h"
+
+namespace meshstep {
+namespace {
+
+constexpr double kHidden = 1024, kHeads = 16, kSequence = 512, kMicro = 2, kVocab = 4096;
+constexpr double kTokens = kMicro * kSequence;
+
+v1::Scenario Proto(const std::string& plan, const std::string& cluster = "dgx-h100") {
+  const std::string text = absl::StrCat(
+      "model { name: 'gpt' layers: 2 hidden: 1024 heads: 16 ffn: 4096 vocab: 4096 norm_bias: true "
+      "position_embeddings: 512 } cluster { preset: '",
+      cluster, "' chips: 8 } workload { global_batch_sequences: 64 sequence_length: 512 } plan { ",
+      plan, " micro_batch_sequences: 2 }");
+  v1::Scenario proto;
+  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &proto)) << text;
+  return proto;
+}
+
+Scenario Load(const v1::Scenario& proto) {
+  Diagnostics diagnostics;
+  Scenario scenario = LoadScenario(proto, &diagnostics);
+  EXPECT_TRUE(diagnostics.ok()) << diagnostics.status();
+  return scenario;
+}
+
+struct Step {
+  StepGraph graph;
+  double seconds;
+};
+
+Step Simulated(const Scenario& scenario) {
+  StatusOr<StepGraph> graph = LowerStep(scenario, {.fidelity = Fidelity::kIdeal});
+  EXPECT_TRUE(graph.ok()) << graph.status();
+  const StatusOr<Run> run = Simulate(graph->graph, graph->Names());
+  EXPECT_TRUE(run.ok()) << run.status();
+  return {*std::move(graph), run->makespan.seconds()};
+}
+
+Step Simulated(const std::string& plan) { return Simulated(Load(Proto(plan))); }
+
+// HBM bytes of the tasks whose name starts with `name`, of the first unit.
+double BytesOf(const StepGraph& step, const std::string& name) {
+  double bytes = 0;
+  for (const TaskInfo& task : step.tasks) {
+    if (task.name->starts_with(name)) bytes += task.hbm_bytes.value();
+  }
+  return bytes;
+}
+
+TEST(Kernels, EachLossReadsAndWritesWhatItsFrameworkDoes) {
+  const double logits = kTokens * kVocab, micro_batches = 64 / (8 * kMicro);
+  const auto loss = [&](const std::string& kind) {
+    const Step s = Simulated(absl::StrCat("data: 8 kernels { loss: '", kind, "' }"));
+    return BytesOf(s.graph, "loss") / logits / micro_batches;
+  };
+  const double fused = (2 + 4) + (2 + 4);  // bf16 logits, fp32 probabilities, each way
+  EXPECT_DOUBLE_EQ(loss("fused"), fused);
+  // Cast, log-softmax; backward: zeros, log-softmax from two arrays, cast.
+  EXPECT_DOUBLE_EQ(loss("eager"), (2 + 4) + (4 + 4) + 4 + (4 + 4 + 4) + (4 + 2));
+  // Cast, maximum, difference, exponential, sum, quotient; backward: product, cast.
+  EXPECT_DOUBLE_EQ(loss("megatron"),
+                   (2 + 4) + 4 + (4 + 4) + (4 + 4) + 4 + (4 + 4) + (4 + 4) + (4 + 2));
+}
+
+TEST(Kernels, GradientsOfWeightsAreAdded) {
+  const double weights = 4 * kHidden * kHidden;  // mlp_in
+  const auto dw = [&](const std::string& kind, const std::string& name) {
+    const Step s =
+        Simulated(absl::StrCat("data: 8 kernels { gradient_accumulation: '", kind, "' }"));
+    return BytesOf(s.graph, name) / (2 * 4);  // layers, micro-batches
+  };
+  const double none = dw("none", "mlp_in dw");
+  EXPECT_DOUBLE_EQ(none, 2 * (kTokens * kHidden + kTokens * 4 * kHidden + weights));
+  // Instead of 2 bytes written, 4 read and 4 written.
+  EXPECT_DOUBLE_EQ(dw("fused", "mlp_in dw"), none + weights * (4 + 4 - 2));
+  EXPECT_DOUBLE_EQ(dw("separate", "mlp_in dw sum"), weights * (2 + 4 + 4));
+}
+
+TEST(Kernels, OptimizerPasses) {
+  const auto passes = [](const std::string& plan) {
+    return OptimizerPasses(Load(Proto("data: 8 " + plan)).plan);
+  };
+  using Passes = std::vector<double>;
+  // Gradient 4, state 12 read and written, parameter 2.
+  EXPECT_EQ(passes(""), Passes({4 + 2 * 12 + 2}));
+  // Norm, scale, update, cast.
+  EXPECT_EQ(passes("kernels { unfused_optimizer: true }"), Passes({4, 2 * 4, 4 + 2 * 12, 4 + 2}));
+  // fp16 gradients are cast and unscaled before.
+  EXPECT_EQ(passes("kernels { unfused_optimizer: true } precision { compute: 'fp16' parameters: "
+                   "'fp16' gradients: 'fp16' }"),
+            Passes({2 + 4, 2 * 4, 4, 2 * 4, 4 + 2 * 12, 4 + 2}));
+  // fp32 parameters have no master copy and are read and written.
+  EXPECT_EQ(passes("kernels { unfused_optimizer: true } precision { parameters: 'fp32' }"),
+            Passes({4, 2 * 4, 4 + 2 * 8 + 2 * 4}));
+}
+
+TEST(Kernels, UnfusedAttentionMovesTheSquare) {
+  const auto bytes = [](const std::string& plan, const std::string& name) {
+    const Step s = Simulated("data: 8 attention_kernel: 'unfused' " + plan);
+    double sum = 0;
+    int count = 0;
+    for (const TaskInfo& task : s.graph.tasks) {
+      if (*task.name == name) sum += task.hbm_bytes.value(), ++count;
+    }
+    return sum / count;
+  };
+  const double square = kMicro * kHeads * kSequence * kSequence;
+  const double heads = kMicro * kSequence * kHidden;  // q, k, v or the output
+  // Scores written, softmax read and written, read for the values.
+  EXPECT_DOUBLE_EQ(bytes("", "attention"), 2 * (4 * square + 4 * heads));
+  // And a dropout kernel that reads, writes and leaves a mask byte.
+  EXPECT_DOUBLE_EQ(bytes("dropout: true", "attention"), 2 * (4 * square + 4 * heads) + 5 * square);
+  // Four products read or write the square once, the softmax three times.
+  EXPECT_DOUBLE_EQ(bytes("", "attention backward"), 2 * (4 + 3) * square + 2 * 8 * heads);
+}
+
+TEST(Kernels, AttentionOfAnOlderGenerationIsNotFaster) {
+  const auto seconds = [](const std::string& kernel) {
+    const Scenario s = Load(Proto("data: 8 attention_kernel: '" + kernel + "'"));
+    const StatusOr<StepGraph> graph = LowerStep(s, {});
+    EXPECT_TRUE(graph.ok());
+    return Simulate(graph->graph, graph->Names())->makespan.seconds();
+  };
+  EXPECT_LT(seconds("flash"), seconds("flash-2"));
+  EXPECT_LT(seconds("flash-2"), seconds("flash-1"));
+  // Not measured on this chip: the note says that its fastest is taken.
+  Diagnostics diagnostics;
+  LoadScenario(Proto("data: 8 attention_kernel: 'flash-1'", "dgx-b200"), &diagnostics);
+  ASSERT_EQ(diagnostics.notes().size(), 1U);
+  EXPECT_NE(diagnostics.notes()[0].find("flash-1 was not measured on b200"), std::string::npos);
+}
+
+TEST(Kernels, WrongNamesAreReported) {
+  Diagnostics diagnostics;
+  LoadScenario(Proto("data: 8 attention_kernel: 'flash-9' kernels { loss: 'fast' "
+                     "gradient_accumulation: 'some' }"),
+               &diagnostics);
+  const std::string message(diagnostics.status().message());
+  for (const char* part :
+       {"plan.attention_kernel: is \"flash-9\", expected flash, flash-1, flash-2 or unfused",
+        "plan.kernels.loss: is \"fast\", expected fused, eager, megatron",
+        "plan.kernels.gradient_accumulation: is \"some\", expected none, fused, separate"}) {
+    EXPECT_NE(message.find(part), std::string::npos) << message;
+  }
+}
+
+TEST(OverlapGradients, WithoutItReductionsFollowTheBackwardPass) {
+  const Step beside = Simulated("data: 8"), after = Simulated("data: 8 overlap_gradients: false");
+  EXPECT_GT(after.seconds, beside.seconds);
+  // The same bytes leave either way.
+  const auto sent = [](const Step& s) {
+    double bytes = 0;
+    for (const TaskInfo& task : s.graph.tasks) {
+      if (task.transfer >= 0) {
+        bytes += s.graph.transfers[static_cast<std::size_t>(task.transfer)].spec.bytes;
+      }
+    }
+    return bytes;
+  };
+  EXPECT_DOUBLE_EQ(sent(after), sent(beside));
+  // With one replica there is nothing to reduce.
+  EXPECT_EQ(Simulated("tensor: 8 overlap_gradients: false").seconds,
+            Simulated("tensor: 8").seconds);
+}
+
+TEST(Kernels, ExpandedPlansAreTheSameStep) {
+  const v1::Scenario proto = Proto(
+      "data: 8 overlap_gradients: false attention_kernel: 'flash-1' kernels { loss: 'megatron' "
+      "gradient_accumulation: 'separate' unfused_optimizer: true }");
+  EXPECT_EQ(Simulated(Load(proto)).seconds, Simulated(Load(ExpandScenario(proto))).seconds);
+}
+
+}  // namespace
+}  // namespace meshstep
