@@ -86,6 +86,14 @@ int FsdpGroup(const RunRow& row, int dp) {
   return dp;
 }
 
+// As many parts as layers, embedding and head: one each (arXiv 2407.21783 section 3.3.2;
+// Megatron-LM account-for-embedding-in-pipeline-split). Otherwise the default spread holds.
+void SetLayout(const RunRow& row, v1::Plan* plan) {
+  const int layers = row.Count("layers");
+  if (layers + 2 != plan->pipeline() * plan->virtual_stages()) return;
+  plan->set_layout(absl::StrCat("E|(t|)*", layers, "L"));
+}
+
 Status SetDegrees(const RunRow& row, int devices, v1::Plan* plan) {
   const int tp = row.Count("tp", 1), pp = row.Count("pp", 1), cp = row.Count("cp", 1);
   if (cp > 1) return InvalidInput("context parallelism is not simulated");
@@ -110,6 +118,7 @@ Status SetDegrees(const RunRow& row, int devices, v1::Plan* plan) {
   if (pp > 1 && virtual_stages > 1) {
     plan->set_virtual_stages(virtual_stages);
     plan->set_schedule("interleaved");
+    SetLayout(row, plan);
   }
   plan->set_sequence_parallel(tp > 1 && row.Get("seq_parallel").starts_with("on"));
   plan->set_micro_batch_sequences(row.Count("mbs", 1));
@@ -214,6 +223,9 @@ Status SetPlan(const RunRow& row, int devices, v1::Plan* plan) {
 }  // namespace
 
 StatusOr<v1::Scenario> ScenarioOf(const RunRow& row, const CsvTable& interconnects) {
+  if (absl::StrContains(row.family(), "lora")) {
+    return InvalidInput("low-rank adapters are not simulated");
+  }
   v1::Scenario scenario;
   ASSIGN_OR_RETURN(*scenario.mutable_cluster(), ClusterOf(row, interconnects));
   RETURN_IF_ERROR(SetModel(row, scenario.mutable_model()));

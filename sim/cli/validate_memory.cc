@@ -1,6 +1,7 @@
 #include "sim/cli/validate_memory.h"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <vector>
 
@@ -150,7 +151,7 @@ std::map<std::string, std::string> AsPublishedRun(const Row& row) {
   run["what"] = what;
   double gib = 0;
   if (row["unit"] == "GiB" && absl::SimpleAtod(row["value"], &gib)) {
-    run["bytes"] = absl::StrCat(gib * kGib);
+    run["bytes"] = absl::StrCat(std::llround(gib * kGib));
   }
   return run;
 }
@@ -163,7 +164,7 @@ std::map<std::string, std::string> AsMeasuredRun(const CsvTable& table, std::siz
   double amount = 0;
   if (absl::SimpleAtod(table.At(i, "mem_gib"), &amount) && amount > 0) {
     const bool decimal = absl::StrContains(kind, "GB") && !absl::StrContains(kind, "GiB");
-    run["bytes"] = absl::StrCat(amount * (decimal ? 1e9 : kGib));
+    run["bytes"] = absl::StrCat(std::llround(amount * (decimal ? 1e9 : kGib)));
   }
   run["counts"] = absl::StrContains(kind, "reserved over ranks") ? "reserved"
                   : absl::StrContains(kind, "nvidia-smi")        ? "nvidia-smi"
