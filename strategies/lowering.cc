@@ -43,17 +43,20 @@ BytesPerSecond HostRate(const Chip& chip, Fidelity fidelity) {
          (fidelity == Fidelity::kIdeal ? share : share * chip.calibration.host_fraction);
 }
 
-// Axes along which devices differ: the pipeline's, and those along which a shift of a ring loads
-// links unevenly.
+// Axes along which devices differ: the pipeline's, and those along which a transfer loads links
+// unevenly (a broadcast, and a shift of a ring that does not close).
 std::vector<AxisId> DistinguishedAxes(const Plan& plan, const Mesh& mesh,
                                       const TransferTable& transfers) {
   std::set<AxisId> axes;
   if (plan.pipeline >= 0) axes.insert(plan.pipeline);
   for (int t = 0; t < transfers.size(); ++t) {
     const TransferSpec& spec = transfers[t];
-    const bool shift = spec.collective == Collective::kPermute && spec.role == Role::kActivations;
-    if (!shift || mesh.GroupOf(spec.axes, 0).ShiftsEvenly()) continue;
-    axes.insert(spec.axes.begin(), spec.axes.end());
+    if (spec.role != Role::kActivations) continue;
+    const bool broadcast = spec.collective == Collective::kBroadcast;
+    const bool shift = spec.collective == Collective::kPermute;
+    if (broadcast || (shift && !mesh.GroupOf(spec.axes, 0).ShiftsEvenly())) {
+      axes.insert(spec.axes.begin(), spec.axes.end());
+    }
   }
   return {axes.begin(), axes.end()};
 }
