@@ -10,6 +10,8 @@
 namespace meshstep {
 namespace {
 
+constexpr double kMaxDispatch = 1e6;
+
 // In the order of the enumerations.
 constexpr std::array<const char*, 3> kLosses = {"fused", "eager", "megatron"};
 constexpr std::array<const char*, 3> kAccumulations = {"none", "fused", "separate"};
@@ -37,6 +39,12 @@ Kernels LoadKernels(const v1::Kernels& proto, const std::string& field, Diagnost
       static_cast<Kernels::Accumulation>(IndexOf(kAccumulations, proto.gradient_accumulation(),
                                                  field + ".gradient_accumulation", diagnostics));
   kernels.unfused_optimizer = proto.unfused_optimizer();
+  kernels.host_dispatch_ns = proto.host_dispatch_ns();
+  if (!(kernels.host_dispatch_ns >= 0 && kernels.host_dispatch_ns <= kMaxDispatch)) {
+    diagnostics->Error(field + ".host_dispatch_ns", absl::StrCat("is ", kernels.host_dispatch_ns,
+                                                                 ", expected 0 to ", kMaxDispatch));
+    kernels.host_dispatch_ns = 0;
+  }
   return kernels;
 }
 
@@ -66,6 +74,7 @@ void ExpandKernels(const Kernels& kernels, v1::Kernels* proto) {
   proto->set_loss(kLosses[static_cast<std::size_t>(kernels.loss)]);
   proto->set_gradient_accumulation(kAccumulations[static_cast<std::size_t>(kernels.accumulation)]);
   proto->set_unfused_optimizer(kernels.unfused_optimizer);
+  proto->set_host_dispatch_ns(kernels.host_dispatch_ns);
 }
 
 }  // namespace meshstep

@@ -116,7 +116,9 @@ StatusOr<StepGraph> LowerStep(const Scenario& scenario, const LoweringOptions& o
                       TakenByCollectives(scenario, options.fidelity),
                       HostRate(scenario.cluster.chip, options.fidelity), &out);
   out.resident.resize(out.units.size());
-  StepEmitter emitter(scenario, model, compute, &builder, &out, send);
+  const bool calibrated = options.fidelity == Fidelity::kCalibrated;
+  const Seconds dispatch(calibrated ? plan.kernels.host_dispatch_ns * 1e-9 : 0);
+  StepEmitter emitter(scenario, model, compute, &builder, &out, send, Time::RoundUp(dispatch));
   RETURN_IF_ERROR(emitter.Emit());
   return out;
 }

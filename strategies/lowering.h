@@ -19,7 +19,7 @@
 
 namespace meshstep {
 
-enum class TaskKind : std::uint8_t { kCompute, kTransfer, kOptimizer };
+enum class TaskKind : std::uint8_t { kCompute, kTransfer, kOptimizer, kHost };
 enum class Pass : std::uint8_t { kForward, kRecompute, kBackward, kUpdate };
 
 struct TaskInfo {

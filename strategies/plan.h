@@ -64,6 +64,7 @@ struct Kernels {
   Loss loss = Loss::kFused;
   Accumulation accumulation = Accumulation::kNone;
   bool unfused_optimizer = false;
+  double host_dispatch_ns = 0;  // calibrated: of one kernel
 };
 
 struct CollectiveChoice {

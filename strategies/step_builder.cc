@@ -5,6 +5,11 @@
 #include "absl/strings/str_cat.h"
 
 namespace meshstep {
+namespace {
+
+constexpr char kHostStream[] = "host";
+
+}  // namespace
 
 StepBuilder::StepBuilder(const Plan& plan, const Mesh& mesh, const LinkClasses& classes,
                          const CollectiveModel& model, const CollectiveModel* explicit_model,
@@ -90,7 +95,8 @@ const std::string* StepBuilder::Intern(const std::string& name) {
 StreamId StepBuilder::Stream(int unit, const std::string& name) {
   const auto [it, added] = streams_.try_emplace({unit, name}, out_->graph.streams());
   if (added) {
-    out_->graph.AddStream(unit);
+    // The host is no part of the processor.
+    out_->graph.AddStream(name == kHostStream ? kNoProcessor : unit);
     out_->streams.push_back({unit, name});
   }
   return it->second;
@@ -115,6 +121,15 @@ UnitTasks StepBuilder::AddCompute(const Where& where, TaskKind kind, const std::
     Record(where, kind, name, -1);
     out_->tasks.back().flops = flops;
     out_->tasks.back().hbm_bytes = hbm_bytes;
+  }
+  return tasks;
+}
+
+UnitTasks StepBuilder::AddHost(const Where& where, const std::string* name, Time duration) {
+  UnitTasks tasks;
+  for (const int unit : stage_units_[Index(where.stage)]) {
+    tasks.push_back(out_->graph.AddTimed(Stream(unit, kHostStream), duration, {}));
+    Record(where, TaskKind::kHost, name, -1);
   }
   return tasks;
 }

@@ -19,7 +19,7 @@ bool EndsBackward(Kind kind) { return kind == Kind::kBackward || kind == Kind::k
 
 StepEmitter::StepEmitter(const Scenario& scenario, const ModelPlan& model,
                          const ComputeModel& compute, StepBuilder* builder, StepGraph* out,
-                         int send)
+                         int send, Time dispatch)
     : scenario_(scenario),
       plan_(scenario.plan),
       shape_(plan_.pipeline_shape()),
@@ -31,6 +31,8 @@ StepEmitter::StepEmitter(const Scenario& scenario, const ModelPlan& model,
       stages_(Index(plan_.stages)),
       forward_input_(plan_.parts.size(), std::vector<UnitTasks>(Index(plan_.micro_batches))),
       backward_input_(forward_input_),
+      dispatch_(dispatch),
+      launch_name_(builder->Intern("launch")),
       gather_name_(builder->Intern("parameters")),
       reduce_name_(builder->Intern("gradients")),
       update_name_(builder->Intern("optimizer")),
@@ -302,7 +304,21 @@ StatusOr<StepEmitter::Run> StepEmitter::Begin(int stage, int layer, const Action
       run.passes = {{Pass::kBackward, &block.backward_weight}};
       break;
   }
+  if (dispatch_ > Time(0)) Launch(&run);
   return run;
+}
+
+// The host launches every kernel and collective of the run, ahead of the device.
+void StepEmitter::Launch(Run* run) {
+  std::int64_t launches = 0;
+  for (const auto& [kind, pass] : run->passes) {
+    launches += static_cast<std::int64_t>(pass->steps.size());
+    for (const BlockStep& step : pass->steps) {
+      if (step.transfer < 0) run->last_kernel = &step;
+    }
+  }
+  if (run->last_kernel == nullptr) return;
+  run->launched = builder_.AddHost(run->where, launch_name_, dispatch_ * launches);
 }
 
 Status StepEmitter::EmitSteps(Run* run, bool to_transfer) {
@@ -334,6 +350,7 @@ Status StepEmitter::EmitStep(Run* run, const BlockPass& pass, Pass kind, std::si
   if (step.transfer < 0) {
     if (!run->loaded.empty()) after.push_back(&run->loaded);
     if (!run->hold.empty()) after.push_back(&run->hold);
+    if (&step == run->last_kernel) after.push_back(&run->launched);
     run->made[i] = builder_.AddCompute(run->where, TaskKind::kCompute, name, step.duration, after,
                                        step.flops, step.hbm_bytes);
     run->last = run->made[i];

@@ -18,9 +18,9 @@ namespace meshstep {
 
 class StepEmitter {
  public:
-  // send: the transfer between stages, -1 without a pipeline.
+  // send: the transfer between stages, -1 without a pipeline. dispatch: of one kernel by the host.
   StepEmitter(const Scenario& scenario, const ModelPlan& model, const ComputeModel& compute,
-              StepBuilder* builder, StepGraph* out, int send);
+              StepBuilder* builder, StepGraph* out, int send, Time dispatch);
 
   // Error: the schedule waits for itself.
   Status Emit();
@@ -53,6 +53,8 @@ class StepEmitter {
     std::vector<UnitTasks> made;  // by the steps of the pass
     UnitTasks input, gathered, before, first, last, output;
     UnitTasks hold;      // its first kernel waits for this reduction
+    UnitTasks launched;  // its last kernel waits for the host
+    const BlockStep* last_kernel = nullptr;
     UnitTasks loaded;    // from the host; empty: nothing to wait for
     bool ahead = false;  // its collectives need not wait for its kernels
     bool Done() const { return pass == passes.size(); }
@@ -74,6 +76,7 @@ class StepEmitter {
   Status RunNext(int stage);
   Chain Start(int stage, const Action& action);
   Status Advance(Chain* chain, bool to_transfer);
+  void Launch(Run* run);
   Status Deliver(const Chain& chain);
   StatusOr<Run> Begin(int stage, int layer, const Action& action, const UnitTasks& input);
   Status EmitSteps(Run* run, bool to_transfer);
@@ -114,7 +117,9 @@ class StepEmitter {
   std::vector<StageState> stages_;
   // Per part and micro-batch: what its forward or backward waits for; empty: not there yet.
   std::vector<std::vector<UnitTasks>> forward_input_, backward_input_;
-  const std::string *gather_name_, *reduce_name_, *update_name_, *offload_name_, *send_name_;
+  const Time dispatch_;
+  const std::string *launch_name_, *gather_name_, *reduce_name_, *update_name_, *offload_name_,
+      *send_name_;
 };
 
 }  // namespace meshstep

@@ -42,8 +42,8 @@ struct Step {
   double seconds;
 };
 
-Step Simulated(const Scenario& scenario) {
-  StatusOr<StepGraph> graph = LowerStep(scenario, {.fidelity = Fidelity::kIdeal});
+Step Simulated(const Scenario& scenario, Fidelity fidelity = Fidelity::kIdeal) {
+  StatusOr<StepGraph> graph = LowerStep(scenario, {.fidelity = fidelity});
   EXPECT_TRUE(graph.ok()) << graph.status();
   const StatusOr<Run> run = Simulate(graph->graph, graph->Names());
   EXPECT_TRUE(run.ok()) << run.status();
@@ -84,7 +84,8 @@ TEST(Kernels, GradientsOfWeightsAreAdded) {
     return BytesOf(s.graph, name) / (2 * 4);  // layers, micro-batches
   };
   const double operands = 2 * (kTokens * kHidden + kTokens * 4 * kHidden);
-  EXPECT_DOUBLE_EQ(dw("separate", "mlp_in dw"), operands + 2 * weights);
+  EXPECT_DOUBLE_EQ(dw("separate", "mlp_in dw") - dw("separate", "mlp_in dw sum"),
+                   operands + 2 * weights);
   // Instead of 2 bytes written, 4 read and 4 written.
   EXPECT_DOUBLE_EQ(dw("fused", "mlp_in dw"), operands + (4 + 4) * weights);
   // Of several micro-batches the sum stays in place.
@@ -144,6 +145,25 @@ TEST(Kernels, AttentionOfAnOlderGenerationIsNotFaster) {
   LoadScenario(Proto("data: 8 attention_kernel: 'flash-1'", "dgx-b200"), &diagnostics);
   ASSERT_EQ(diagnostics.notes().size(), 1U);
   EXPECT_NE(diagnostics.notes()[0].find("flash-1 was not measured on b200"), std::string::npos);
+}
+
+// A host that is slower than the device sets the pace: launches follow each other on its stream.
+TEST(Kernels, TheHostLaunchesEveryKernel) {
+  const auto run = [](const std::string& dispatch) {
+    return Simulated(Load(Proto("data: 8 kernels { host_dispatch_ns: " + dispatch + " }")),
+                     Fidelity::kCalibrated);
+  };
+  const double none = run("0").seconds;
+  EXPECT_EQ(run("1").seconds, none);  // it runs ahead
+  const double slow = run("100000").seconds, slower = run("200000").seconds;
+  EXPECT_GT(slow, none);
+  double launches = 0;
+  const Step step = run("100000");
+  for (const TaskInfo& task : step.graph.tasks) {
+    if (task.kind == TaskKind::kHost) continue;
+    if (task.pass != Pass::kUpdate && *task.name != "gradients") ++launches;
+  }
+  EXPECT_NEAR(slower - slow, 1e-4 * launches, 0.02 * (slower - slow));
 }
 
 TEST(Kernels, WrongNamesAreReported) {
