@@ -154,7 +154,7 @@ TEST(Kernels, TheHostLaunchesEveryKernel) {
                      Fidelity::kCalibrated);
   };
   const double none = run("0").seconds;
-  EXPECT_EQ(run("1").seconds, none);  // it runs ahead
+  EXPECT_NEAR(run("1").seconds, none, 1e-7);  // it runs ahead
   const double slow = run("100000").seconds, slower = run("200000").seconds;
   EXPECT_GT(slow, none);
   double launches = 0;
