@@ -106,7 +106,7 @@ std::string UseStyle(double use) {
 }
 
 std::string UseKey() {
-  std::vector<std::pair<std::string, std::string>> key = {{"u0", "not used"}};
+  std::vector<std::pair<std::string, std::string>> key = {{"u0", "under 0.5 % busy"}};
   for (std::size_t i = 0; i < kColours.size(); ++i) {
     const double to = i + 1 < kColours.size() ? kColours[i + 1] : 1;
     key.emplace_back(absl::StrCat("u", i + 1),
