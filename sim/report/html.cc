@@ -86,12 +86,21 @@ std::string TimelineSection(const StepGraph& step, const Run& run,
                  : "One device of each pipeline stage; numbers are micro-batches, the thin bar is "
                    "communication in flight, empty space is bubble or waiting.");
   out += Both([&](double w) { return TimelineChart(step, run, w); });
-  out += Key({{"forward", "forward"},
-              {"recompute", "recompute"},
-              {"backward", "backward"},
-              {"optimizer", "optimizer"},
-              {"communication", "communication"},
-              {"idle", "idle"}});
+  std::vector<std::pair<std::string, std::string>> key;
+  for (const Pass pass :
+       {Pass::kForward, Pass::kRecompute, Pass::kBackward, Pass::kWeightGradients, Pass::kUpdate}) {
+    const auto of_pass = [pass](const TaskInfo& task) {
+      return task.pass == pass && task.kind != TaskKind::kTransfer;
+    };
+    if (!std::ranges::any_of(step.tasks, of_pass)) continue;
+    const std::string name(NameOf(pass));
+    key.emplace_back(name, pass == Pass::kWeightGradients ? "gradients of weights"
+                           : pass == Pass::kUpdate        ? "optimizer"
+                                                          : name);
+  }
+  key.emplace_back("communication", "communication");
+  key.emplace_back("idle", "idle");
+  out += Key(key);
   std::vector<TableRow> rows = {{"stage", "devices", "busy", "of the step", "peak memory"}};
   for (const v1::StageReport& stage : report.stages()) {
     rows.push_back({absl::StrCat(stage.stage()), FormatCount(stage.devices()),

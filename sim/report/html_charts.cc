@@ -167,7 +167,7 @@ std::string LinkChart(const StepGraph& step, const Run& run,
     for (int c = 0; c < columns; ++c) {
       const double fraction = std::min(1.0, busy[Index(c)]);
       if (fraction < 0.005) continue;
-      svg.Rect(2 + c * cell, y + 16, cell + 0.2, kHeat, UseStyle(fraction),
+      svg.Rect(2 + c * cell, y + 16, cell + 0.2, kHeat, UseStyle(fraction) + " cell",
                FormatPercent(fraction));
     }
     y += kRow;

@@ -242,7 +242,7 @@ class NodesDrawing {
     if (full_mesh()) {
       add("chip to chip", "node", "");
     } else {
-      add("chip to the switch of its node", "node up", "node down");
+      add("chip to switch", "node up", "node down");
     }
     add("between the dies of a chip", "die up", "die down");
     return labels;

@@ -39,16 +39,17 @@ text.on{fill:var(--ink);font-size:11.5px}text.in{fill:#fff;font-weight:600}
 .roof{stroke:var(--ink);stroke-width:1.5;fill:none}.limit{stroke:var(--red);stroke-width:1.5;stroke-dasharray:6 4}
 .idle{fill:var(--idle)}.frame{fill:none;stroke:var(--line)}
 .compute,.backward,.parameters{fill:var(--blue)}.forward,.gradients,.kv-cache{fill:var(--sky)}
-.optimizer,.update{fill:var(--green)}.bubble,.activations{fill:var(--orange)}
+.optimizer,.update{fill:var(--green)}.bubble,.activations,.weight-gradients{fill:var(--orange)}
 .logits{fill:var(--red)}.buffers{fill:var(--grey)}.unsharded{fill:var(--ink)}
 .recompute,.workspace{fill:var(--pink)}.exposed,.communication,.slower{fill:var(--red)}
 .other{fill:var(--grey)}.faster{fill:var(--green)}
 .b-compute,.b-backward,.b-parameters{background:var(--blue)}.b-forward,.b-gradients,.b-kv-cache{background:var(--sky)}
-.b-optimizer{background:var(--green)}.b-bubble,.b-activations{background:var(--orange)}
+.b-optimizer,.b-update{background:var(--green)}.b-bubble,.b-activations,.b-weight-gradients{background:var(--orange)}
 .b-logits{background:var(--red)}.b-buffers{background:var(--grey)}.b-unsharded{background:var(--ink)}
 .b-recompute,.b-workspace{background:var(--pink)}.b-exposed,.b-communication{background:var(--red)}
 .b-other{background:var(--grey)}.b-idle{background:var(--idle);border:1px solid var(--line)}
 .u0{fill:var(--u0)}.u1{fill:var(--u1)}.u2{fill:var(--u2)}.u3{fill:var(--u3)}.u4{fill:var(--u4)}.u5{fill:var(--u5)}
+.cell{shape-rendering:crispEdges}
 .link{fill:none;stroke-width:4}.thick{stroke-width:6}.thin{stroke-width:2}.fat{stroke-width:12}.gap{stroke-dasharray:3 3}
 .link.u0{stroke:var(--u0)}.link.u1{stroke:var(--u1)}.link.u2{stroke:var(--u2)}
 .link.u3{stroke:var(--u3)}.link.u4{stroke:var(--u4)}.link.u5{stroke:var(--u5)}.chip{fill:var(--chip);stroke:var(--soft);stroke-width:.7}
