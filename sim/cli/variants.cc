@@ -105,8 +105,8 @@ void AddRecomputation(const ScenarioInput& input, std::vector<PlanEdit>* edits) 
   for (const char* policy : {"none", "selective", "matmuls", "full"}) {
     if (now != policy) edits->push_back({absl::StrCat("plan.recompute=", policy)});
   }
-  // Half of the layers of a stage.
-  const int parts = std::max(1, plan.pipeline()) * std::max(1, plan.virtual_stages());
+  // Half of the layers of a stage, or of each of its parts.
+  const int parts = input.scenario.plan.stages * input.scenario.plan.virtual_stages;
   const int half = input.scenario.model.layers / parts / 2;
   if (half == 0 || plan.recompute_layers() == half || (now != "full" && now != "none")) return;
   PlanEdit edit = {Set("recompute_layers", half)};

@@ -1,6 +1,7 @@
 #include "sim/report/html.h"
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -111,6 +112,26 @@ std::string TimelineSection(const StepGraph& step, const Run& run,
   return out + Folded("Stages as a table", Table(rows));
 }
 
+// Of the buckets that `unit` uses.
+std::string MemoryKey(const StepGraph& step, std::int32_t unit) {
+  constexpr std::array<const char*, kMemoryBuckets> kNames = {
+      "parameters",          "gradients", "optimizer state",
+      "activations",         "logits",    "gradients on their way into shards",
+      "gathered parameters", "workspace", "KV cache"};
+  std::vector<std::pair<std::string, std::string>> key;
+  for (std::size_t b = 0; b < kNames.size(); ++b) {
+    const auto bucket = static_cast<MemoryBucket>(b);
+    const auto uses = [unit, bucket](const MemoryEvent& event) {
+      return event.unit == unit && event.bucket == bucket && event.bytes > 0;
+    };
+    if (step.resident[static_cast<std::size_t>(unit)][b] > 0 ||
+        std::ranges::any_of(step.memory, uses)) {
+      key.emplace_back(NameOf(bucket), kNames[b]);
+    }
+  }
+  return Key(key);
+}
+
 std::string MemorySection(const StepGraph& step, const Run& run, const v1::SimulateReport& report) {
   const v1::Memory& memory = report.memory();
   std::int32_t unit = 0;
@@ -125,17 +146,7 @@ std::string MemorySection(const StepGraph& step, const Run& run, const v1::Simul
                           FormatSeconds(memory.peak_time_s()), ": ", memory.peak_task(), "."));
   out +=
       Both([&](double w) { return MemoryChart(step, run, unit, capacity, memory.peak_task(), w); });
-  std::vector<std::pair<std::string, std::string>> key = {
-      {"parameters", "parameters"},
-      {"gradients", "gradients"},
-      {"optimizer", "optimizer state"},
-      {"activations", "activations"},
-      {"logits", "logits"},
-      {"buffers", "gradients on their way into shards"},
-      {"unsharded", "gathered parameters"},
-      {"workspace", "workspace"}};
-  if (report.has_kv_cache_bytes()) key.emplace_back("kv-cache", "KV cache");
-  out += Key(key);
+  out += MemoryKey(step, unit);
   const v1::MemoryDetail& detail = memory.memory_detail();
   std::vector<TableRow> rows = {
       {"at the peak", "bytes"},

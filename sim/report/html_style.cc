@@ -33,7 +33,7 @@ td.w{white-space:normal;min-width:16em}
 details{margin:6px 0}summary{cursor:pointer;color:var(--soft);font-size:13.5px}
 #tip{position:fixed;z-index:9;pointer-events:none;background:var(--ink);color:var(--bg);font-size:13px;
 padding:4px 8px;border-radius:5px;max-width:280px;display:none;white-space:pre-line}
-text{fill:var(--ink);font-size:12px;font-family:inherit}text.s{fill:var(--soft)}text.m{font-weight:600}
+text{fill:var(--ink);font-size:12px;font-family:inherit}text.s{fill:var(--soft)}text.m{font-weight:600;paint-order:stroke;stroke:var(--bg);stroke-width:3px;stroke-linejoin:round}
 text.on{fill:var(--ink);font-size:11.5px}text.in{fill:#fff;font-weight:600}
 .axis{stroke:var(--soft);stroke-width:1}.grid{stroke:var(--line);stroke-width:1}
 .roof{stroke:var(--ink);stroke-width:1.5;fill:none}.limit{stroke:var(--red);stroke-width:1.5;stroke-dasharray:6 4}

@@ -190,7 +190,8 @@ def check_halves(folder, pb, schedule):
     layers = {layer for _, layer, _ in weights if isinstance(layer, int)}
     assert layers == set(range(32)), layers
     for key, begins in weights.items():
-        assert max(inputs[key]) <= min(begins), key
+        # The embedding has no input that needs a gradient.
+        assert key[1] == "embedding" or max(inputs[key]) <= min(begins), key
 
 
 def check_chrome(folder, perfetto):
