@@ -34,7 +34,10 @@ struct HfFamily {
   bool experts_in_ffn = false;  // intermediate_size is the width of an expert
   bool router_bias = false;
   bool shared_gate = false;
+  bool shared_expert = false;  // one, as wide as the others, without a key
   bool sinks = false;
+  int ffn_per_hidden = 0;    // intermediate_size / hidden_size if absent; 0: needed
+  bool multi_query = false;  // one head of keys and values unless multi_query is false
   // Of keys that a text_config may leave out; 0: needed.
   int heads = 0, kv_heads = 0, head_dim = 0, vocab = 0;
 };
@@ -43,6 +46,8 @@ struct HfFamily {
 const HfFamily* FindHfFamily(std::string_view type);
 // Its keys are read for a model_type that is unknown.
 const HfFamily& LlamaFamily();
+// What a model_type is read as: that of a multimodal file is its language model's.
+std::string_view HfTypeOf(std::string_view type);
 // All, by name.
 std::span<const HfFamily> HfFamilies();
 // Why a model of this type is no decoder-only transformer; empty if nothing is known against it.

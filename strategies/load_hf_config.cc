@@ -3,45 +3,38 @@
 #include <algorithm>
 #include <cctype>
 #include <cstdint>
-#include <initializer_list>
 #include <optional>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "meshstep/v1/model.pb.h"
-#include "nlohmann/json.hpp"
 #include "sim/base/data_path.h"
 #include "strategies/hf_family.h"
+#include "strategies/hf_keys.h"
 
 namespace meshstep {
 namespace {
 
-using Json = nlohmann::json;
+using Json = HfKeys::Json;
 using Bias = HfFamily::Bias;
 using Window = HfFamily::Window;
-using Keys = std::initializer_list<const char*>;
+using Keys = HfKeys::Keys;
 
 constexpr int kMaxDepth = 64;
 constexpr std::size_t kMaxBytes = 16 << 20;
 constexpr int kMaxWidth = 1 << 20, kMaxWide = 1 << 24, kMaxLayers = 10000, kMaxExperts = 65536;
 constexpr const char* kTextConfigs[] = {"text_config", "llm_config", "language_config"};
 
-// A value as an error shows it.
-std::string Shown(const Json& value) {
-  std::string text = value.dump(-1, ' ', false, Json::error_handler_t::replace);
-  if (text.size() > 60) text = text.substr(0, 57) + "...";
-  return text;
-}
-
-class Importer {
+class Importer : private HfKeys {
  public:
   Importer(const Json& file, Diagnostics* problems, std::vector<std::string>* assumptions,
            v1::Model* model)
-      : file_(file), text_(file), problems_(*problems), assumptions_(*assumptions), out_(*model) {}
+      : HfKeys(file, problems, assumptions), file_(file), out_(*model) {}
   void Import();
 
  private:
   bool ChooseFamily();
+  bool OnlyAttention();
   void Name();
   void Dimensions();
   void Heads();
@@ -53,78 +46,10 @@ class Importer {
   void Experts();
   void DenseLayers(v1::Moe* moe);
 
-  const Json* Find(Keys keys, std::string* key) const;
-  bool Has(Keys keys) const {
-    std::string key;
-    return Find(keys, &key) != nullptr;
-  }
-  // A whole number in [low, high] under the first key that is there and not null.
-  std::optional<int> Int(Keys keys, int low, int high);
-  int Needed(Keys keys, int low, int high, int class_default, const char* what);
-  bool Bool(Keys keys, bool absent);
-  void Problem(const std::string& key, const std::string& problem) {
-    problems_.Error(key, problem);
-  }
-  void Assume(const std::string& text) { assumptions_.push_back(text); }
-
   const Json& file_;
-  Json text_;  // of the language model
-  bool nested_ = false;
-  std::string type_;
   HfFamily family_;
-  Diagnostics& problems_;
-  std::vector<std::string>& assumptions_;
   v1::Model& out_;
 };
-
-const Json* Importer::Find(Keys keys, std::string* key) const {
-  for (const char* name : keys) {
-    const auto it = text_.find(name);
-    if (it == text_.end() || it->is_null()) continue;
-    *key = name;
-    return &*it;
-  }
-  *key = *keys.begin();
-  return nullptr;
-}
-
-std::optional<int> Importer::Int(Keys keys, int low, int high) {
-  std::string key;
-  const Json* value = Find(keys, &key);
-  if (value == nullptr) return std::nullopt;
-  const std::string expected = absl::StrCat("expected a whole number from ", low, " to ", high);
-  const bool fits = value->is_number_unsigned()
-                        ? value->get<std::uint64_t>() <= static_cast<std::uint64_t>(high) &&
-                              static_cast<std::int64_t>(value->get<std::uint64_t>()) >= low
-                        : value->is_number_integer() && value->get<std::int64_t>() >= low &&
-                              value->get<std::int64_t>() <= high;
-  if (!fits) {
-    Problem(key, absl::StrCat("is ", Shown(*value), ", ", expected));
-    return low;
-  }
-  return value->get<int>();
-}
-
-int Importer::Needed(Keys keys, int low, int high, int class_default, const char* what) {
-  if (const std::optional<int> value = Int(keys, low, high)) return *value;
-  if (nested_ && class_default > 0) {
-    Assume(absl::StrCat(*keys.begin(), " is absent: ", class_default, ", the default of ", type_));
-    return class_default;
-  }
-  Problem(*keys.begin(), absl::StrCat("is absent, expected the ", what));
-  return low;
-}
-
-bool Importer::Bool(Keys keys, bool absent) {
-  std::string key;
-  const Json* value = Find(keys, &key);
-  if (value == nullptr) return absent;
-  if (!value->is_boolean()) {
-    Problem(key, absl::StrCat("is ", Shown(*value), ", expected true or false"));
-    return absent;
-  }
-  return value->get<bool>();
-}
 
 // The family, and the part of a multimodal file that is the language model.
 bool Importer::ChooseFamily() {
@@ -150,19 +75,48 @@ bool Importer::ChooseFamily() {
     return false;
   }
   type_ = type->get<std::string>();
-  if (type_ == "gemma3") type_ = "gemma3_text";
+  type_ = HfTypeOf(type_);
   if (const std::string_view other = NotADecoder(type_); !other.empty()) {
     Problem("model_type", absl::StrCat("is ", Shown(*type), ", ", std::string(other),
                                        "; expected a decoder-only transformer"));
     return false;
   }
+  if (!OnlyAttention()) return false;
   const HfFamily* family = FindHfFamily(type_);
   family_ = family != nullptr ? *family : LlamaFamily();
   if (family == nullptr) {
-    Assume(absl::StrCat("model_type ", Shown(*type), " is unknown; its keys are read as Llama's"));
+    std::vector<std::string> known;
+    for (const HfFamily& other : HfFamilies()) known.emplace_back(other.type);
+    Assume(absl::StrCat("model_type ", Shown(*type), " is unknown; its keys are read as Llama's. ",
+                        "Known are ", absl::StrJoin(known, ", ")));
   }
   if (Bool({"is_encoder_decoder"}, false)) {
     Problem("is_encoder_decoder", "is true, expected a decoder-only transformer");
+  }
+  return true;
+}
+
+// Whether every layer is attention, whatever the model_type: state-space layers and linear
+// attention have other arithmetic.
+bool Importer::OnlyAttention() {
+  for (const char* prefix : {"linear_num_", "linear_attn", "mamba_", "ssm_"}) {
+    for (const auto& [key, value] : text_.items()) {
+      if (!key.starts_with(prefix) || value.is_null()) continue;
+      Problem(key, "is there, expected a transformer whose layers are all attention");
+      return false;
+    }
+  }
+  const auto types = text_.find("layer_types");
+  if (types == text_.end() || !types->is_array()) return true;
+  for (const Json& layer : *types) {
+    if (!layer.is_string()) continue;  // told where windows are read
+    const std::string name = layer.get<std::string>();
+    if (name == "full_attention" || name == "sliding_attention" || name == "chunked_attention") {
+      continue;
+    }
+    Problem("layer_types", absl::StrCat("has ", Shown(layer), ", expected \"full_attention\", ",
+                                        "\"sliding_attention\" or \"chunked_attention\""));
+    return false;
   }
   return true;
 }
@@ -185,7 +139,7 @@ void Importer::Name() {
 void Importer::Dimensions() {
   out_.set_layers(Needed({"num_hidden_layers", "n_layer", "num_layers", "n_layers"}, 1, kMaxLayers,
                          0, "number of layers"));
-  out_.set_hidden(Needed({"hidden_size", "n_embd", "d_model", "dim"}, 1, kMaxWidth, 0,
+  out_.set_hidden(Needed({"hidden_size", "n_embd", "n_embed", "d_model", "dim"}, 1, kMaxWidth, 0,
                          "width of the residual stream"));
   out_.set_vocab(
       Needed({"vocab_size"}, 1, kMaxWide, family_.vocab, "number of words of the vocabulary"));
@@ -198,9 +152,10 @@ void Importer::Dimensions() {
           1, kMaxWide);
   if (ffn) {
     out_.set_ffn(*ffn);
-  } else if (type_ == "gpt2") {
-    out_.set_ffn(4 * out_.hidden());
-    Assume("n_inner is absent: 4 n_embd");
+  } else if (family_.ffn_per_hidden > 0) {
+    out_.set_ffn(family_.ffn_per_hidden * out_.hidden());
+    Assume(absl::StrCat("the inner width of the MLP is absent: ", family_.ffn_per_hidden,
+                        " times the width of the residual stream"));
   } else {
     Problem("intermediate_size", "is absent, expected the inner width of the MLP");
   }
@@ -214,12 +169,16 @@ void Importer::Heads() {
     return;
   }
   const auto kv = Int({"num_key_value_heads", "n_head_kv", "num_kv_heads"}, 1, kMaxWidth);
-  if (kv) {
+  // Falcon's first generation writes num_kv_heads: 71 beside multi_query: true, which counts.
+  const bool grouped = type_ == "falcon" && Bool({"new_decoder_architecture"}, false);
+  if (family_.multi_query && !grouped) {
+    out_.set_kv_heads(Bool({"multi_query"}, true) ? 1 : out_.heads());
+  } else if (kv) {
     out_.set_kv_heads(*kv);
   } else {
     const bool by_class = nested_ && family_.kv_heads > 0;
     out_.set_kv_heads(by_class ? family_.kv_heads : out_.heads());
-    if (type_ != "gpt2" && type_ != "gpt_neox" && type_ != "opt") {
+    if (type_ != "gpt2" && type_ != "gpt_neox" && type_ != "opt" && type_ != "bloom") {
       Assume(absl::StrCat("num_key_value_heads is absent: ", out_.kv_heads(),
                           by_class ? ", the default of " + type_ : ", as many as query heads"));
     }
@@ -265,7 +224,12 @@ void Importer::Options() {
   }
   out_.set_norm_bias(family_.layer_norm);
   out_.set_parallel_block(Bool({"use_parallel_residual"}, family_.parallel));
-  if (out_.parallel_block() && type_ == "gpt_neox") {
+  if (type_ == "falcon") {
+    out_.set_parallel_block(Bool({"parallel_attn"}, true));
+    // One norm for both branches; two in the newer architecture (modeling_falcon.py).
+    out_.set_norms_per_layer(
+        out_.parallel_block() && !Bool({"new_decoder_architecture"}, false) ? 1 : 2);
+  } else if (out_.parallel_block() && (type_ == "gpt_neox" || type_ == "stablelm")) {
     out_.set_norms_per_layer(2);
   } else if (family_.norms != 2) {
     out_.set_norms_per_layer(family_.norms);
@@ -295,15 +259,20 @@ void Importer::Biases() {
     if (bias != Bias::kKey) return bias == Bias::kAlways;
     return Bool(keys, family_.bias_default);
   };
-  out_.set_qkv_bias(of(family_.qkv_bias, {"attention_bias", "qkv_bias", "use_bias"}));
-  out_.set_attention_output_bias(of(family_.output_bias, {"attention_bias", "use_bias"}));
+  out_.set_qkv_bias(
+      of(family_.qkv_bias, {"attention_bias", "qkv_bias", "use_qkv_bias", "use_bias", "bias"}));
+  out_.set_attention_output_bias(of(family_.output_bias, {"attention_bias", "use_bias", "bias"}));
   // The key of Qwen2-MoE speaks of attention alone.
-  out_.set_mlp_bias(type_ == "qwen2_moe" ? false : of(family_.mlp_bias, {"mlp_bias", "use_bias"}));
+  out_.set_mlp_bias(type_ == "qwen2_moe" ? false
+                                         : of(family_.mlp_bias, {"mlp_bias", "use_bias", "bias"}));
   // GLM 4 has no bias after attention whatever attention_bias says.
   if (type_ == "glm4_moe") out_.set_attention_output_bias(false);
 }
 
 void Importer::Windows() {
+  if (Has({"attention_chunk_size"})) {
+    Assume("attention_chunk_size is left out: every layer attends to the whole sequence");
+  }
   const auto types = text_.find("layer_types");
   const bool unused = family_.window == Window::kIfUsed && !Bool({"use_sliding_window"}, false);
   // An explicit null means no window; an absent key the default.
@@ -380,6 +349,10 @@ void Importer::Experts() {
   } else if (const auto shared = Int({"n_shared_experts", "num_shared_experts"}, 0, kMaxExperts);
              shared && *shared) {
     moe->set_shared_experts(*shared);
+    moe->set_shared_expert_ffn(moe->expert_ffn());
+  }
+  if (family_.shared_expert) {
+    moe->set_shared_experts(1);
     moe->set_shared_expert_ffn(moe->expert_ffn());
   }
   moe->set_shared_expert_gate(family_.shared_gate && moe->shared_experts() > 0);

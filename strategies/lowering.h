@@ -20,7 +20,8 @@
 namespace meshstep {
 
 enum class TaskKind : std::uint8_t { kCompute, kTransfer, kOptimizer, kHost };
-enum class Pass : std::uint8_t { kForward, kRecompute, kBackward, kUpdate };
+// kWeightGradients: the half of a split backward that comes later.
+enum class Pass : std::uint8_t { kForward, kRecompute, kBackward, kWeightGradients, kUpdate };
 
 struct TaskInfo {
   const std::string* name;  // of the op, or of the array that a collective moves

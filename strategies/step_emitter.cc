@@ -301,7 +301,7 @@ StatusOr<StepEmitter::Run> StepEmitter::Begin(int stage, int layer, const Action
       run.passes = {{Pass::kRecompute, &block.recompute}, {Pass::kBackward, &block.backward_input}};
       break;
     case Kind::kBackwardWeight:
-      run.passes = {{Pass::kBackward, &block.backward_weight}};
+      run.passes = {{Pass::kWeightGradients, &block.backward_weight}};
       break;
   }
   if (dispatch_ > Time(0)) Launch(&run);

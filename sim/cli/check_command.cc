@@ -14,6 +14,7 @@ namespace meshstep {
 namespace {
 
 constexpr int kMostChanges = 8;
+constexpr std::size_t kMostPaired = 3;
 
 struct Options {
   ScenarioOptions scenarios;
@@ -45,8 +46,37 @@ std::string ToText(const v1::CheckReport& report) {
     absl::StrAppend(&text, shown == 1 ? "Changes that fit, quickest first:\n" : "", "  ",
                     change.text(), "\n");
   }
-  if (shown == 0) text += "No single change of the plan fits.\n";
+  if (shown == 0) text += "No change of the plan, and no two of them, fits.\n";
   return text;
+}
+
+// The changes that save most, each with every other change of other fields.
+void AddPairs(const ScenarioInput& input, const v1::SimulateReport& base,
+              const SimulateOptions& options, std::vector<v1::PlanChange>* changes) {
+  std::vector<v1::PlanChange> most = *changes;
+  std::ranges::stable_sort(most, {}, &v1::PlanChange::peak_bytes);
+  if (most.size() > kMostPaired) most.resize(kMostPaired);
+  const auto field = [](const std::string& set) { return set.substr(0, set.find('=')); };
+  std::vector<PlanEdit> pairs;
+  for (std::size_t first = 0; first < most.size(); ++first) {
+    const PlanEdit with(most[first].set().begin(), most[first].set().end());
+    for (const v1::PlanChange& second : *changes) {
+      const bool paired =
+          std::any_of(most.begin(), most.begin() + static_cast<std::ptrdiff_t>(first),
+                      [&](const v1::PlanChange& before) { return before.text() == second.text(); });
+      const bool same = std::ranges::any_of(second.set(), [&](const std::string& a) {
+        return std::ranges::any_of(with,
+                                   [&](const std::string& b) { return field(a) == field(b); });
+      });
+      if (paired || same) continue;
+      PlanEdit both = with;
+      both.insert(both.end(), second.set().begin(), second.set().end());
+      pairs.push_back(std::move(both));
+    }
+  }
+  for (v1::PlanChange& change : SimulateEdits(input, pairs, base, options)) {
+    if (change.fits()) changes->push_back(std::move(change));
+  }
 }
 
 void RunCheck(const Options& options) {
@@ -61,8 +91,11 @@ void RunCheck(const Options& options) {
   if (!base.memory().fits()) {
     std::vector<v1::PlanChange> changes =
         SimulateEdits(inputs.front(), PlanEdits(inputs.front()), base, options.simulate);
-    std::stable_partition(changes.begin(), changes.end(),
-                          [](const v1::PlanChange& change) { return change.fits(); });
+    const auto fits = [](const v1::PlanChange& change) { return change.fits(); };
+    if (std::ranges::none_of(changes, fits)) {
+      AddPairs(inputs.front(), base, options.simulate, &changes);
+    }
+    std::ranges::stable_partition(changes, fits);
     for (v1::PlanChange& change : changes) *report.add_changes() = std::move(change);
     SetExitCode(kExitDoesNotFit);
   }

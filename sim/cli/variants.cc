@@ -10,6 +10,7 @@
 #include "sim/report/format.h"
 #include "sim/report/report.h"
 #include "strategies/load_scenario.h"
+#include "strategies/schedules/schedule.h"
 
 namespace meshstep {
 namespace {
@@ -84,6 +85,56 @@ void AddTrades(const v1::Plan& plan, std::vector<PlanEdit>* edits) {
   }
 }
 
+// The other schedules, with as many virtual stages as they need.
+void AddSchedules(const v1::Plan& plan, std::vector<PlanEdit>* edits) {
+  const std::string usual = plan.virtual_stages() > 1 ? "interleaved" : "1f1b";
+  const std::string now = plan.schedule().empty() ? usual : plan.schedule();
+  for (const PublishedSchedule* schedule : Schedules()) {
+    const std::string name(schedule->name());
+    if (name == now) continue;
+    const int parts = name == "interleaved" ? 2 : schedule->DefaultVirtualStages();
+    PlanEdit edit = {"plan.schedule=" + name};
+    if (parts > 1 || plan.has_virtual_stages()) edit.push_back(Set("virtual_stages", parts));
+    edits->push_back(std::move(edit));
+  }
+}
+
+void AddRecomputation(const ScenarioInput& input, std::vector<PlanEdit>* edits) {
+  const v1::Plan& plan = input.proto.plan();
+  const std::string set = plan.recompute().empty() ? "none" : plan.recompute();
+  const std::string now = set == "block" ? "full" : set;
+  for (const char* policy : {"none", "selective", "matmuls", "full"}) {
+    if (now != policy) edits->push_back({absl::StrCat("plan.recompute=", policy)});
+  }
+  // Half of the layers of a stage, or of each of its parts.
+  const int parts = input.scenario.plan.stages * input.scenario.plan.virtual_stages;
+  const int half = input.scenario.model.layers / parts / 2;
+  if (half == 0 || plan.recompute_layers() == half || (now != "full" && now != "none")) return;
+  PlanEdit edit = {Set("recompute_layers", half)};
+  if (now == "none") edit.insert(edit.begin(), "plan.recompute=full");
+  edits->push_back(std::move(edit));
+}
+
+// What only a training step has.
+void AddTraining(const ScenarioInput& input, std::vector<PlanEdit>* edits) {
+  const v1::Plan& plan = input.proto.plan();
+  AddRecomputation(input, edits);
+  if (plan.data() > 1) {
+    for (int zero = 0; zero <= 2; ++zero) {
+      if (zero != plan.zero_stage()) edits->push_back({Set("zero_stage", zero)});
+    }
+  }
+  if (plan.precision().optimizer() != "adam-bf16") {
+    edits->push_back({"plan.precision.optimizer=adam-bf16"});
+  }
+  if (plan.precision().gradients() != "bf16") edits->push_back({"plan.precision.gradients=bf16"});
+  if (input.scenario.cluster.chip.datasheet.host.value() > 0) {
+    if (plan.offload().activations() == 0) edits->push_back({"plan.offload.activations=1"});
+    if (plan.offload().optimizer() == 0) edits->push_back({"plan.offload.optimizer=1"});
+  }
+  if (plan.pipeline() > 1 && plan.schedule_table().empty()) AddSchedules(plan, edits);
+}
+
 std::string Sentence(const PlanEdit& edit, const v1::PlanChange& change, double base_s) {
   const auto bytes = static_cast<double>(change.peak_difference_bytes());
   const double time = change.step_time_difference_s() / base_s;
@@ -105,37 +156,33 @@ StatusOr<double> StepSeconds(const Scenario& scenario, const SimulateOptions& op
 std::vector<PlanEdit> PlanEdits(const ScenarioInput& input) {
   const v1::Plan& plan = input.proto.plan();
   std::vector<PlanEdit> edits;
-  for (const char* policy : {"none", "selective", "matmuls", "full"}) {
-    const std::string now = plan.recompute().empty() ? "none" : plan.recompute();
-    if (now != policy && !(now == "block" && std::string(policy) == "full")) {
-      edits.push_back({absl::StrCat("plan.recompute=", policy)});
+  if (!input.scenario.workload.forward_only()) {
+    AddTraining(input, &edits);
+  } else {
+    for (const char* type : {"int8", "fp8"}) {
+      if (plan.precision().kv_cache() != type) {
+        edits.push_back({absl::StrCat("plan.precision.kv_cache=", type)});
+      }
+      if (plan.precision().parameters() != type) {
+        edits.push_back({absl::StrCat("plan.precision.parameters=", type)});
+      }
     }
   }
   const auto micro = static_cast<std::int64_t>(input.scenario.plan.micro_batch_sequences);
   if (micro > 1) edits.push_back({Set("micro_batch_sequences", micro / 2)});
   edits.push_back({Set("micro_batch_sequences", 2 * micro)});
-  if (plan.data() > 1) {
-    for (int zero = 0; zero <= 2; ++zero) {
-      if (zero != plan.zero_stage()) edits.push_back({Set("zero_stage", zero)});
-    }
-  }
   if (plan.tensor() > 1) {
     edits.push_back({plan.sequence_parallel() ? "plan.sequence_parallel=false"
                                               : "plan.sequence_parallel=true"});
   }
-  if (plan.precision().optimizer() != "adam-bf16") {
-    edits.push_back({"plan.precision.optimizer=adam-bf16"});
-  }
-  if (input.scenario.cluster.chip.datasheet.host.value() > 0) {
-    for (const char* what : {"activations", "optimizer"}) {
-      const bool there = std::string(what) == "optimizer" ? plan.offload().optimizer() > 0
-                                                          : plan.offload().activations() > 0;
-      if (!there) edits.push_back({absl::StrCat("plan.offload.", what, "=1")});
+  if (input.scenario.model.moe) {
+    const int expert = std::max(1, plan.expert());
+    edits.push_back({Set("expert", 2 * expert)});
+    if (expert % 2 == 0) {
+      edits.push_back({Set("expert", expert / 2)});
+      edits.push_back(
+          {Set("expert", expert / 2), Set("expert_tensor", 2 * std::max(1, plan.expert_tensor()))});
     }
-  }
-  if (plan.precision().gradients() != "bf16") edits.push_back({"plan.precision.gradients=bf16"});
-  if (plan.pipeline() > 1 && plan.virtual_stages() <= 1) {
-    edits.push_back({"plan.virtual_stages=2", "plan.schedule=interleaved"});
   }
   if (plan.fsdp() > 1) {
     edits.push_back({Set("prefetch_layers", input.scenario.plan.prefetch_layers + 1)});
@@ -158,6 +205,10 @@ std::vector<v1::PlanChange> SimulateEdits(const ScenarioInput& input,
     if (!ok || !diagnostics.ok()) continue;
     const StatusOr<v1::SimulateReport> report = SimulateOne(changed, options);
     if (!report.ok()) continue;
+    if (report->step_time_s() == base.step_time_s() &&
+        report->memory().peak_bytes() == base.memory().peak_bytes()) {
+      continue;
+    }
     v1::PlanChange change;
     for (const std::string& set : edit) change.add_set(set);
     change.set_fits(report->memory().fits());

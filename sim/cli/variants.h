@@ -15,11 +15,12 @@ namespace meshstep {
 // As --set takes them; all of one change together.
 using PlanEdit = std::vector<std::string>;
 
-// Changes of one knob each: recomputation, micro-batch, ZeRO stage, sequence parallelism, optimizer
-// precision, virtual stages, prefetch, and degrees traded two for one. Some may not be valid.
+// Changes of one knob each: recomputation, schedule, micro-batch, ZeRO stage, offloading, sequence
+// parallelism, experts, precision, prefetch, and degrees traded two for one. Some may not be valid.
 std::vector<PlanEdit> PlanEdits(const ScenarioInput& input);
 
-// Simulates every valid edit; each result is relative to `base`.
+// Simulates every valid edit; each result is relative to `base`. Edits that change neither time nor
+// memory are left out.
 std::vector<v1::PlanChange> SimulateEdits(const ScenarioInput& input,
                                           const std::vector<PlanEdit>& edits,
                                           const v1::SimulateReport& base,

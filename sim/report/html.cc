@@ -1,7 +1,7 @@
 #include "sim/report/html.h"
 
 #include <algorithm>
-#include <functional>
+#include <array>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -9,62 +9,16 @@
 #include "sim/report/breakdown.h"
 #include "sim/report/format.h"
 #include "sim/report/html_charts.h"
+#include "sim/report/html_parts.h"
 #include "sim/report/html_style.h"
-#include "sim/report/link_usage.h"
+#include "sim/report/html_topology.h"
 #include "sim/report/names.h"
 #include "sim/report/svg.h"
 
 namespace meshstep {
 namespace {
 
-constexpr double kWide = 1000, kNarrow = 358;  // pixels
-constexpr std::size_t kMaxLinks = 24, kMaxKernels = 60;
-
-using Row = std::vector<std::string>;
-
-// A drawing for wide screens and one for phones.
-std::string Both(const std::function<std::string(double)>& draw) {
-  return absl::StrCat("<div class=\"wide\">", draw(kWide), "</div><div class=\"narrow\">",
-                      draw(kNarrow), "</div>\n");
-}
-
-std::string Key(const std::vector<std::pair<std::string, std::string>>& entries) {
-  std::string out = "<div class=\"key\">";
-  for (const auto& [style, name] : entries) {
-    absl::StrAppend(&out, "<span><i class=\"b-", style, "\"></i>", EscapeHtml(name), "</span>");
-  }
-  return out + "</div>\n";
-}
-
-// The first row is the head.
-std::string Table(const std::vector<Row>& rows) {
-  std::string out = "<div class=\"scroll\"><table>\n";
-  for (std::size_t r = 0; r < rows.size(); ++r) {
-    const char* cell = r == 0 ? "th" : "td";
-    out += "<tr>";
-    for (const std::string& text : rows[r]) {
-      absl::StrAppend(&out, "<", cell, ">", EscapeHtml(text), "</", cell, ">");
-    }
-    out += "</tr>\n";
-  }
-  return out + "</table></div>\n";
-}
-
-std::string Folded(const std::string& summary, const std::string& inside) {
-  return absl::StrCat("<details><summary>", EscapeHtml(summary), "</summary>", inside,
-                      "</details>\n");
-}
-
-std::string Head(const std::string& text) {
-  return absl::StrCat("<h3>", EscapeHtml(text), "</h3>\n");
-}
-
-std::string Say(const std::string& text) { return absl::StrCat("<p>", EscapeHtml(text), "</p>\n"); }
-
-std::string Card(const std::string& value, const std::string& what, bool bad = false) {
-  return absl::StrCat("<div class=\"card", bad ? " bad" : "", "\"><b>", EscapeHtml(value),
-                      "</b><span>", EscapeHtml(what), "</span></div>\n");
-}
+constexpr std::size_t kMaxKernels = 60;
 
 std::string Figures(const v1::SimulateReport& report) {
   const v1::Memory& memory = report.memory();
@@ -105,7 +59,7 @@ std::string BreakdownSection(const v1::SimulateReport& report) {
   const std::vector<BarOfParts> bars = {PartsOf("", report)};
   std::string out = Head("Where the time goes");
   absl::StrAppend(&out, Both([&](double w) { return BreakdownChart(bars, w); }), BreakdownKey());
-  std::vector<Row> rows = {{"part", "time", "share"}};
+  std::vector<TableRow> rows = {{"part", "time", "share"}};
   for (const BarPart& part : bars[0].parts) {
     rows.push_back({part.name, FormatSeconds(part.seconds),
                     FormatPercent(part.seconds / report.step_time_s())});
@@ -133,13 +87,22 @@ std::string TimelineSection(const StepGraph& step, const Run& run,
                  : "One device of each pipeline stage; numbers are micro-batches, the thin bar is "
                    "communication in flight, empty space is bubble or waiting.");
   out += Both([&](double w) { return TimelineChart(step, run, w); });
-  out += Key({{"forward", "forward"},
-              {"recompute", "recompute"},
-              {"backward", "backward"},
-              {"optimizer", "optimizer"},
-              {"communication", "communication"},
-              {"idle", "idle"}});
-  std::vector<Row> rows = {{"stage", "devices", "busy", "of the step", "peak memory"}};
+  std::vector<std::pair<std::string, std::string>> key;
+  for (const Pass pass :
+       {Pass::kForward, Pass::kRecompute, Pass::kBackward, Pass::kWeightGradients, Pass::kUpdate}) {
+    const auto of_pass = [pass](const TaskInfo& task) {
+      return task.pass == pass && task.kind != TaskKind::kTransfer;
+    };
+    if (!std::ranges::any_of(step.tasks, of_pass)) continue;
+    const std::string name(NameOf(pass));
+    key.emplace_back(name, pass == Pass::kWeightGradients ? "gradients of weights"
+                           : pass == Pass::kUpdate        ? "optimizer"
+                                                          : name);
+  }
+  key.emplace_back("communication", "communication");
+  key.emplace_back("idle", "idle");
+  out += Key(key);
+  std::vector<TableRow> rows = {{"stage", "devices", "busy", "of the step", "peak memory"}};
   for (const v1::StageReport& stage : report.stages()) {
     rows.push_back({absl::StrCat(stage.stage()), FormatCount(stage.devices()),
                     FormatSeconds(stage.busy_s()),
@@ -147,6 +110,26 @@ std::string TimelineSection(const StepGraph& step, const Run& run,
                     FormatBytes(static_cast<double>(stage.memory().peak_bytes()))});
   }
   return out + Folded("Stages as a table", Table(rows));
+}
+
+// Of the buckets that `unit` uses.
+std::string MemoryKey(const StepGraph& step, std::int32_t unit) {
+  constexpr std::array<const char*, kMemoryBuckets> kNames = {
+      "parameters",          "gradients", "optimizer state",
+      "activations",         "logits",    "gradients on their way into shards",
+      "gathered parameters", "workspace", "KV cache"};
+  std::vector<std::pair<std::string, std::string>> key;
+  for (std::size_t b = 0; b < kNames.size(); ++b) {
+    const auto bucket = static_cast<MemoryBucket>(b);
+    const auto uses = [unit, bucket](const MemoryEvent& event) {
+      return event.unit == unit && event.bucket == bucket && event.bytes > 0;
+    };
+    if (step.resident[static_cast<std::size_t>(unit)][b] > 0 ||
+        std::ranges::any_of(step.memory, uses)) {
+      key.emplace_back(NameOf(bucket), kNames[b]);
+    }
+  }
+  return Key(key);
 }
 
 std::string MemorySection(const StepGraph& step, const Run& run, const v1::SimulateReport& report) {
@@ -163,19 +146,9 @@ std::string MemorySection(const StepGraph& step, const Run& run, const v1::Simul
                           FormatSeconds(memory.peak_time_s()), ": ", memory.peak_task(), "."));
   out +=
       Both([&](double w) { return MemoryChart(step, run, unit, capacity, memory.peak_task(), w); });
-  std::vector<std::pair<std::string, std::string>> key = {
-      {"parameters", "parameters"},
-      {"gradients", "gradients"},
-      {"optimizer", "optimizer state"},
-      {"activations", "activations"},
-      {"logits", "logits"},
-      {"buffers", "gradients on their way into shards"},
-      {"unsharded", "gathered parameters"},
-      {"workspace", "workspace"}};
-  if (report.has_kv_cache_bytes()) key.emplace_back("kv-cache", "KV cache");
-  out += Key(key);
+  out += MemoryKey(step, unit);
   const v1::MemoryDetail& detail = memory.memory_detail();
-  std::vector<Row> rows = {
+  std::vector<TableRow> rows = {
       {"at the peak", "bytes"},
       {"parameters", FormatBytes(static_cast<double>(memory.parameters_bytes()))},
       {"gradients", FormatBytes(static_cast<double>(memory.gradients_bytes()))},
@@ -191,7 +164,7 @@ std::string MemorySection(const StepGraph& step, const Run& run, const v1::Simul
       {"together", FormatBytes(static_cast<double>(memory.peak_bytes()))},
       {"capacity", FormatBytes(capacity)}};
   if (!report.has_kv_cache_bytes()) {
-    std::erase_if(rows, [](const Row& row) { return row.front() == "KV cache"; });
+    std::erase_if(rows, [](const TableRow& row) { return row.front() == "KV cache"; });
   }
   return out + Folded("As a table", Table(rows));
 }
@@ -217,7 +190,7 @@ std::string RooflineSection(const Scenario& scenario, const StepGraph& step, con
     out += Both([&](double w) { return RooflineChart(kernels, peak, bandwidth, w); });
     out += Key({{"forward", "forward"}, {"recompute", "recompute"}, {"backward", "backward"}});
   }
-  std::vector<Row> rows = {
+  std::vector<TableRow> rows = {
       {"kernel", "pass", "count", "time", "FLOPs/byte", "FLOP/s", "of peak", "HBM/s", "of peak"}};
   for (std::size_t i = 0; i < std::min(kMaxKernels, kernels.size()); ++i) {
     const KernelSum& k = kernels[i];
@@ -233,7 +206,7 @@ std::string RooflineSection(const Scenario& scenario, const StepGraph& step, con
 
 std::string CommunicationSection(const v1::SimulateReport& report) {
   if (report.communication().empty()) return "";
-  std::vector<Row> rows = {
+  std::vector<TableRow> rows = {
       {"moves", "collective", "over", "count", "sent per chip", "busy", "exposed", "algorithm"}};
   for (const v1::CommunicationRow& row : report.communication()) {
     rows.push_back({row.tensor(), row.collective(), row.axis(), FormatCount(row.count()),
@@ -241,61 +214,6 @@ std::string CommunicationSection(const v1::SimulateReport& report) {
                     FormatSeconds(row.exposed_s()), absl::StrJoin(row.algorithms(), ", ")});
   }
   return Head("Communication") + Table(rows);
-}
-
-// Links of one kind, "nic up" of "nic up node 3 nic 1": they differ in where they are.
-struct LinkKind {
-  std::string name;
-  std::int64_t links = 0;
-  double sum = 0;  // of mean uses, over all links
-  double busiest = -1;
-  int example = -1;  // the busiest class
-};
-
-std::vector<LinkKind> LinkKinds(const StepGraph& step, const Run& run,
-                                const std::vector<std::vector<LinkPoint>>& usage) {
-  std::vector<LinkKind> kinds;
-  for (std::size_t l = 0; l < std::min(usage.size(), step.links.size()); ++l) {
-    const std::string& link = step.links[l].name;
-    std::string name = link.substr(0, link.find_first_of("0123456789("));
-    while (!name.empty() && name.back() == ' ') name.pop_back();
-    auto kind = std::ranges::find(kinds, name, &LinkKind::name);
-    if (kind == kinds.end()) kind = kinds.insert(kinds.end(), {.name = name});
-    const double mean = MeanUsage(usage[l], run.makespan);
-    kind->links += step.links[l].links;
-    kind->sum += mean * static_cast<double>(step.links[l].links);
-    if (mean > kind->busiest) {
-      kind->busiest = mean;
-      kind->example = static_cast<int>(l);
-    }
-  }
-  std::erase_if(kinds, [](const LinkKind& kind) { return kind.busiest <= 0; });
-  std::ranges::stable_sort(kinds, std::greater<>(), &LinkKind::busiest);
-  if (kinds.size() > kMaxLinks) kinds.resize(kMaxLinks);
-  return kinds;
-}
-
-std::string LinkSection(const StepGraph& step, const Run& run) {
-  const std::vector<std::vector<LinkPoint>> usage = LinkUsage(step.graph, run);
-  const std::vector<LinkKind> kinds = LinkKinds(step, run, usage);
-  if (kinds.empty()) return "";
-  std::vector<int> links;
-  std::vector<Row> rows = {
-      {"kind", "links", "mean use", "busiest", "its mean use", "its highest use", "capacity"}};
-  for (const LinkKind& kind : kinds) {
-    links.push_back(kind.example);
-    const auto l = static_cast<std::size_t>(kind.example);
-    double highest = 0;
-    for (const LinkPoint& p : usage[l]) highest = std::max(highest, p.fraction);
-    rows.push_back({kind.name, FormatCount(kind.links),
-                    FormatPercent(kind.sum / static_cast<double>(kind.links)), step.links[l].name,
-                    FormatPercent(kind.busiest), FormatPercent(highest),
-                    FormatTraffic(step.graph.links()[l].value()) + "/s"});
-  }
-  std::string out = Head("Links");
-  out += Say("The busiest link of each kind over the step; darker is busier.");
-  out += Both([&](double w) { return LinkChart(step, run, usage, links, w); });
-  return out + Folded("As a table", Table(rows));
 }
 
 std::string Notes(const v1::SimulateReport& report) {
@@ -316,13 +234,13 @@ std::string StepToHtml(const Scenario& scenario, const StepGraph& step, const Ru
                       Figures(report), BreakdownSection(report), TimelineSection(step, run, report),
                       MemorySection(step, run, report),
                       RooflineSection(scenario, step, run, report), CommunicationSection(report),
-                      LinkSection(step, run), Notes(report), "</section>\n");
+                      LinkSection(scenario, step, run), Notes(report), "</section>\n");
 }
 
 std::string CompareToHtml(const v1::CompareReport& report) {
   std::string out = "<section>\n<h2>Side by side</h2>\n";
   std::vector<BarOfParts> bars;
-  std::vector<Row> rows(1);
+  std::vector<TableRow> rows(1);
   rows[0] = {"field"};
   for (const v1::SimulateReport& scenario : report.scenarios()) {
     bars.push_back(PartsOf(scenario.scenario(), scenario));
@@ -344,7 +262,7 @@ std::string CompareToHtml(const v1::CompareReport& report) {
     }
   }
   for (const v1::FieldDifference& field : report.fields()) {
-    Row row = {field.field()};
+    TableRow row = {field.field()};
     row.insert(row.end(), field.values().begin(), field.values().end());
     rows.push_back(std::move(row));
   }
@@ -356,7 +274,7 @@ std::string SensitivityToHtml(const v1::SensitivityReport& report) {
   std::string out = absl::StrCat("<section>\n<h2>", EscapeHtml(report.scenario()), "</h2>\n",
                                  Say(FormatSeconds(report.step_time_s()) + " a step."));
   std::vector<DifferenceBar> better, plan;
-  std::vector<Row> rows = {{"rate", "twice as good", "half as good", "saves"}};
+  std::vector<TableRow> rows = {{"rate", "twice as good", "half as good", "saves"}};
   for (const v1::HardwareResponse& r : report.hardware()) {
     better.push_back({r.rate() + " twice as good", r.better_step_time_s() - report.step_time_s()});
     better.push_back({r.rate() + " half as good", r.worse_step_time_s() - report.step_time_s()});

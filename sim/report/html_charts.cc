@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "sim/report/format.h"
+#include "sim/report/html_topology.h"
 #include "sim/report/names.h"
 #include "sim/report/svg.h"
 
@@ -166,7 +167,8 @@ std::string LinkChart(const StepGraph& step, const Run& run,
     for (int c = 0; c < columns; ++c) {
       const double fraction = std::min(1.0, busy[Index(c)]);
       if (fraction < 0.005) continue;
-      svg.Heat(2 + c * cell, y + 16, cell + 0.2, kHeat, fraction, FormatPercent(fraction));
+      svg.Rect(2 + c * cell, y + 16, cell + 0.2, kHeat, UseStyle(fraction) + " cell",
+               FormatPercent(fraction));
     }
     y += kRow;
   }

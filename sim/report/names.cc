@@ -10,6 +10,8 @@ std::string_view NameOf(Pass pass) {
       return "recompute";
     case Pass::kBackward:
       return "backward";
+    case Pass::kWeightGradients:
+      return "weight-gradients";
     case Pass::kUpdate:
       return "update";
   }

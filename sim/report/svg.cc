@@ -67,13 +67,6 @@ void Svg::Rect(double x, double y, double w, double h, std::string_view style,
   End(tip);
 }
 
-void Svg::Heat(double x, double y, double w, double h, double opacity, std::string_view tip) {
-  absl::StrAppend(&out_, "<rect x=\"", SvgNumber(x), "\" y=\"", SvgNumber(y), "\" width=\"",
-                  SvgNumber(w), "\" height=\"", SvgNumber(h), "\" class=\"heat\" fill-opacity=\"",
-                  Number(opacity, "%.2f"), "\"");
-  End(tip);
-}
-
 void Svg::Line(double x1, double y1, double x2, double y2, std::string_view style) {
   absl::StrAppend(&out_, "<line x1=\"", SvgNumber(x1), "\" y1=\"", SvgNumber(y1), "\" x2=\"",
                   SvgNumber(x2), "\" y2=\"");

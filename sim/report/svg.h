@@ -34,8 +34,6 @@ class Svg {
   void Text(double x, double y, std::string_view text, std::string_view anchor = "start",
             std::string_view style = "t");
   void Path(const std::string& d, std::string_view style, std::string_view tip = {});
-  // A rectangle with a fill of its own, for heat maps. opacity: range [0, 1].
-  void Heat(double x, double y, double w, double h, double opacity, std::string_view tip = {});
 
   std::string Take();
 

@@ -281,7 +281,8 @@ std::string ToText(const v1::CompareReport& report, const TextStyle& style) {
   }
   for (const v1::Comparison& c : report.comparisons()) {
     const bool faster = c.speedup() >= 1;
-    const std::string how = c.speedup() == 1
+    // A ratio that prints as 1.00 is no difference.
+    const std::string how = std::abs(c.speedup() - 1) < 0.005
                                 ? "as fast as"
                                 : absl::StrCat(FormatNumber(faster ? c.speedup() : 1 / c.speedup()),
                                                "x ", faster ? "faster" : "slower", " than");

@@ -43,6 +43,51 @@ def check_check():
     assert run("check", FITS, "--set", "plan.tensor=7").returncode == 2
 
 
+MOE = """
+name: "experts"
+model { preset: "mixtral-8x22b" }
+cluster { preset: "dgx-h100" chips: 128 }
+workload { mode: TRAIN global_batch_sequences: 256 sequence_length: 4096 }
+plan { data: 32 pipeline: 4 expert: 8 micro_batch_sequences: 1 zero_stage: 1 schedule: "zb-v" }
+"""
+DECODE = """
+name: "decode"
+model { preset: "llama-3-70b" }
+cluster { preset: "tpu-v5e" slice: "4x8" }
+workload { mode: DECODE global_batch_sequences: 64 sequence_length: 8192 }
+plan { tensor: 32 }
+"""
+
+
+def check_kinds_of_plans():
+    with tempfile.TemporaryDirectory() as folder:
+        scenario = os.path.join(folder, "scenario.textproto")
+
+        def report(command, text, *arguments):
+            with open(scenario, "w") as f:
+                f.write(text)
+            result = run(command, scenario, "--format=json", *arguments)
+            assert result.returncode in (0, 3), result.stderr
+            return json.loads(result.stdout)
+
+        # No one change fits: two together do, and simulating both says so.
+        changes = report("check", MOE)["changes"]
+        fit = [c for c in changes if c["fits"]]
+        assert fit and all(len({s.split("=")[0] for s in c["set"]}) == len(c["set"]) for c in fit)
+        sets = [x for s in fit[0]["set"] for x in ("--set", s)]
+        again = report("simulate", MOE, *sets)
+        assert again["memory"]["peak_bytes"] == fit[0]["peak_bytes"] and again["memory"]["fits"]
+        tried = {s for c in report("sensitivity", MOE)["plan"] for s in c["set"]}
+        assert {"plan.schedule=1f1b", "plan.expert=4", "plan.recompute_layers=3"} <= tried, tried
+        # A step that only reads has no gradients to shrink; its cache can be narrower.
+        plan = report("check", DECODE)["changes"]
+        tried = {s.split("=")[0] for c in plan for s in c["set"]}
+        assert "plan.precision.kv_cache" in tried
+        assert not {t for t in tried if "recompute" in t or "optimizer" in t or "offload" in t}
+        # What changes nothing is not listed.
+        assert all(c["step_time_difference_s"] or c["peak_difference_bytes"] for c in plan)
+
+
 def check_sensitivity():
     result = run("sensitivity", FITS, "--fidelity=ideal", "--format=json")
     assert result.returncode == 0, result.stderr
@@ -94,5 +139,6 @@ def check_import():
 
 
 check_check()
+check_kinds_of_plans()
 check_sensitivity()
 check_import()

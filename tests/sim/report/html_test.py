@@ -17,6 +17,31 @@ workload { mode: TRAIN global_batch_sequences: 32 sequence_length: 4096 }
 plan { data: 2 tensor: 8 pipeline: 4 sequence_parallel: true micro_batch_sequences: 1 }
 """
 
+TORUS = """
+name: "torus"
+model { preset: "llama-3-8b" }
+cluster { preset: "tpu-v5p" slice: "%s" }
+workload { mode: TRAIN global_batch_sequences: %d sequence_length: 4096 }
+plan { fsdp: %d tensor: 4 sequence_parallel: true recompute: "full" }
+"""
+
+MOE = """
+name: "experts"
+model { preset: "mixtral-8x7b" }
+cluster { preset: "dgx-h100" chips: 128 }
+workload { mode: TRAIN global_batch_sequences: 64 sequence_length: 4096 }
+plan { data: 8 tensor: 4 pipeline: 4 expert: 8 sequence_parallel: true micro_batch_sequences: 1
+  zero_stage: 1 schedule: "zb-v" }
+"""
+
+DECODE = """
+name: "decode"
+model { preset: "llama-3-70b" }
+cluster { preset: "%s" chips: %d }
+workload { mode: DECODE global_batch_sequences: 72 sequence_length: 4096 }
+plan { tensor: 8 data: %d }
+"""
+
 # Put into the page under test: tells what went wrong as an attribute of the document.
 PROBE = """<script>
 addEventListener('load',()=>{const e=document.documentElement;
@@ -64,6 +89,63 @@ def check_page(folder, path):
     assert 'data-inner="no|"' in result.stdout, result.stdout[:500]
 
 
+def lines_of(page, what):
+    """Paths of links as (style, tip, number of lines), of the wide drawing of `what`."""
+    drawing = page.split('aria-label="Links of the %s' % what)[1].split("</svg>")[0]
+    paths = re.findall(r'<path d="([^"]*)" class="(u\d) link[^"]*" data-t="([^"]*)"', drawing)
+    assert paths, drawing[:500]
+    return [(style, tip, d.count("M")) for d, style, tip in paths], drawing
+
+
+def check_topology(folder, program):
+    def page_of(text, opened=False):
+        scenario, path = os.path.join(folder, "s.textproto"), os.path.join(folder, "s.html")
+        with open(scenario, "w") as f:
+            f.write(text)
+        result = subprocess.run([program, "simulate", scenario, "--html=" + path],
+                                capture_output=True, text=True)
+        assert result.returncode == 0, result.stderr
+        if opened:
+            check_page(folder, path)
+        with open(path) as f:
+            return f.read()
+
+    # Rings of 4 by 4 by 8: a plane of 4 x 4 chips with 4 links and one stub more in every row and
+    # column, and a row of 8 chips. The page says of every link what the table says of its kind.
+    page = page_of(TORUS % ("4x4x8", 128, 32), opened=True)
+    paths, drawing = lines_of(page, "torus")
+    of = {d: sum(n for _, tip, n in paths if tip.startswith(d)) for d in "xyz"}
+    assert of == {"x": 4 * 5, "y": 4 * 5, "z": 9}, of
+    for head in ("x, ring of 4: ", "y, ring of 4: ", "z, ring of 8: "):
+        assert head in drawing, head
+    for _, tip, _ in paths:
+        share = re.search(r"\n([0-9.]+ %) busy", tip).group(1)
+        assert "<td>%s</td>" % share in page, tip
+    # Of less than a cube of 4 x 4 x 4 every dimension is a line, without stubs; long dimensions are shortened to 16 chips.
+    paths, _ = lines_of(page_of(TORUS % ("2x2x4", 16, 4)), "torus")
+    assert sum(n for _, tip, n in paths if tip.startswith("z")) == 3
+    paths, drawing = lines_of(page_of(TORUS % ("4x4x28", 448, 112)), "torus")
+    assert sum(n for _, tip, n in paths if tip.startswith("z")) == 17
+    assert ' gap"' in drawing
+    # 8 chips with a link to their switch and a NIC each, and 8 rails above.
+    page = page_of(PIPELINE.replace("chips: 64", "chips: 512").replace("data: 2", "data: 16")
+                   .replace("sequences: 32", "sequences: 256"))
+    paths, drawing = lines_of(page, "cluster")
+    of = {d: sum(n for _, tip, n in paths if tip.startswith(d)) for d in ("node", "nic", "leaf")}
+    assert of == {"node": 8, "nic": 8, "leaf": 8}, of
+    assert "node of 8 chips  × 64" in drawing and "leaf, 8 rails  × 2" in drawing
+    # Experts and a split backward; 72 chips of a rack; one node alone; a full mesh.
+    page = page_of(MOE, opened=True)
+    assert 'class="weight-gradients"' in page and "gradients of weights" in page
+    page = page_of(DECODE % ("gb200-nvl72", 144, 18))
+    paths, drawing = lines_of(page, "cluster")
+    # Only what is there is explained: nothing has gradients or an optimizer.
+    assert "KV cache</span>" in page and "gradients</span>" not in page
+    assert sum(n for _, tip, n in paths if tip.startswith("node")) == 72
+    paths, drawing = lines_of(page_of(DECODE % ("mi300x-node", 8, 1)), "cluster")
+    assert sum(n for _, _, n in paths) == 8 * 7 / 2 and "node of 8 chips" in drawing
+
+
 def main():
     with tempfile.TemporaryDirectory() as folder:
         scenario = os.path.join(folder, "pipeline.textproto")
@@ -79,6 +161,7 @@ def main():
             check_page(folder, page)
         with open(page) as f:
             assert "<&>" not in f.read(), "names are not escaped"
+        check_topology(folder, PROGRAM)
         result = subprocess.run([PROGRAM, "simulate", scenario, "--html=/nowhere/x.html"],
                                 capture_output=True, text=True)
         assert result.returncode == 2 and len(result.stderr.splitlines()) == 1

@@ -26,8 +26,18 @@ plan {
   micro_batch_sequences: 1 recompute: "selective"
 }
 """
+MOE = """
+name: "experts"
+model { preset: "mixtral-8x7b" }
+cluster { preset: "dgx-h100" chips: 64 }
+workload { mode: TRAIN global_batch_sequences: 32 sequence_length: 4096 }
+plan {
+  data: 4 tensor: 4 pipeline: 4 expert: 4 sequence_parallel: true
+  micro_batch_sequences: 1 schedule: "%s"
+}
+"""
 SMALL = dict(model="llama-3-8b", chips=64, batch=8, data=2)
-LARGE = dict(model="llama-3-70b", chips=256, batch=256, data=8)
+LARGE = dict(model="llama-3-70b", chips=512, batch=512, data=16)
 
 
 def run(arguments, **options):
@@ -37,7 +47,7 @@ def run(arguments, **options):
 def simulate(folder, values, *arguments):
     scenario = os.path.join(folder, "scenario.textproto")
     with open(scenario, "w") as f:
-        f.write(SCENARIO % values)
+        f.write(SCENARIO % values if isinstance(values, dict) else values)
     result = run(["simulate", scenario, "--format=json", *arguments])
     assert result.returncode == 0, result.stderr
     return json.loads(result.stdout)
@@ -116,9 +126,9 @@ class Perfetto:
         raise AssertionError((process, name))
 
 
-def check_perfetto(folder, pb):
+def check_perfetto(folder, pb, values):
     path = os.path.join(folder, "step.pftrace")
-    report = simulate(folder, SMALL, "--trace=" + path)
+    report = simulate(folder, values, "--trace=" + path)
     with open(path, "rb") as f:
         trace = Perfetto(pb.Trace.FromString(f.read()))
     makespan_ns = report["step_time_s"] * 1e9
@@ -139,8 +149,10 @@ def check_perfetto(folder, pb):
         memory = trace.counters[trace.find(process, "memory: in use")]
         peak = report["stages"][stage]["memory"]["peak_bytes"]
         assert max(v for _, v in memory) == peak, (stage, peak)
-        buckets = [trace.counters[trace.find(process, "memory: " + b)] for b in
-                   ("parameters", "gradients", "optimizer", "activations", "workspace")]
+        buckets = [trace.counters[uuid] for uuid, track in trace.tracks.items()
+                   if trace.processes[track.parent_uuid].process_name == process
+                   and track.name.startswith("memory: ") and track.name != "memory: in use"]
+        assert len(buckets) >= 5
         assert all(points[0][0] == 0 for points in buckets)
         end = lambda points: points[-1][1]
         assert sum(end(b) for b in buckets) == end(memory)
@@ -158,6 +170,28 @@ def check_perfetto(folder, pb):
     assert links and all(0 <= v <= 100 for link in links for _, v in link)
     assert all(link[-1][1] == 0 for link in links), "a link is busy after the step"
     return trace
+
+
+def check_halves(folder, pb, schedule):
+    """A split backward: on every stage, of every layer and micro-batch, first the half of the
+    input, then that of the weights, which makes gradients of weights only."""
+    trace = check_perfetto(folder, pb, MOE % schedule)
+    inputs, weights = {}, {}
+    for uuid, slices in trace.slices.items():
+        if trace.tracks[uuid].thread.thread_name != "compute":
+            continue
+        for begin, end, name, category, arguments in slices:
+            key = (uuid, arguments.get("layer"), arguments.get("micro_batch"))
+            if category == "weight-gradients":
+                assert name.endswith(" dw") or name == "embedding backward", name
+                weights.setdefault(key, []).append(begin)
+            elif category == "backward":
+                inputs.setdefault(key, []).append(end)
+    layers = {layer for _, layer, _ in weights if isinstance(layer, int)}
+    assert layers == set(range(32)), layers
+    for key, begins in weights.items():
+        # The embedding has no input that needs a gradient.
+        assert key[1] == "embedding" or max(inputs[key]) <= min(begins), key
 
 
 def check_chrome(folder, perfetto):
@@ -222,7 +256,10 @@ def check_bad_paths(folder):
 
 def main():
     with tempfile.TemporaryDirectory() as folder:
-        trace = check_perfetto(folder, decoder(folder))
+        pb = decoder(folder)
+        trace = check_perfetto(folder, pb, SMALL)
+        check_halves(folder, pb, "zb-v")
+        check_halves(folder, pb, "zb-h1")
         check_chrome(folder, trace)
         check_size_and_time(folder)
         check_bad_paths(folder)

@@ -1,0 +1,165 @@
+#include "sim/report/html_topology.h"
+
+#include <algorithm>
+#include <array>
+#include <functional>
+
+#include "absl/strings/str_cat.h"
+#include "sim/base/check.h"
+#include "sim/report/format.h"
+#include "sim/report/html_charts.h"
+#include "sim/report/html_parts.h"
+#include "topologies/tiers.h"
+
+namespace meshstep {
+namespace {
+
+constexpr std::size_t kMaxLinks = 24;
+constexpr double kLabel = 40;  // pixels of height
+// Where the colours begin, of the mean use.
+constexpr std::array<double, 5> kColours = {0.005, 0.1, 0.25, 0.5, 0.75};
+
+std::size_t Index(std::int64_t i) { return static_cast<std::size_t>(i); }
+
+std::string KindOf(const std::string& link) {
+  std::string name = link.substr(0, link.find_first_of("0123456789("));
+  while (!name.empty() && name.back() == ' ') name.pop_back();
+  return name;
+}
+
+}  // namespace
+
+FabricUse::FabricUse(const Scenario& scenario, const StepGraph& step, const Run& run)
+    : cluster_(FitTiers(scenario.cluster, scenario.plan.axes)),
+      step_(step),
+      makespan_(run.makespan),
+      fabric_(BuildFabric(cluster_, RateSet::kDatasheet, Fidelity::kIdeal)),
+      usage_(LinkUsage(step.graph, run)) {
+  StatusOr<Mesh> mesh = Mesh::Place(*fabric_, scenario.plan.axes);
+  CHECK(mesh.ok()) << "the step was placed on this fabric";
+  mesh_ = std::make_unique<Mesh>(*std::move(mesh));
+  std::vector<AxisId> distinguished;
+  if (scenario.plan.pipeline >= 0) distinguished.push_back(scenario.plan.pipeline);
+  classes_ = std::make_unique<LinkClasses>(*mesh_, distinguished);
+  // A class of one link has the name of that link, so where the names are alike the numbers are.
+  unfolded_ = Index(fabric_->links()) == step.links.size();
+  for (LinkId l = 0; unfolded_ && l < fabric_->links(); ++l) {
+    unfolded_ = step.links[Index(l)].name == fabric_->LinkName(l);
+  }
+  for (const std::vector<LinkPoint>& points : usage_) {
+    mean_.push_back(MeanUsage(points, makespan_));
+  }
+  AddKinds();
+}
+
+void FabricUse::AddKinds() {
+  for (std::size_t l = 0; l < step_.links.size(); ++l) {
+    const std::string name = KindOf(step_.links[l].name);
+    auto kind = std::ranges::find(kinds_, name, &LinkKind::name);
+    if (kind == kinds_.end()) kind = kinds_.insert(kinds_.end(), {.name = name});
+    const auto links = static_cast<double>(step_.links[l].links);
+    const double capacity = step_.graph.links()[l].value();
+    kind->links += step_.links[l].links;
+    kind->use += mean_[l] * links;
+    kind->bytes += mean_[l] * links * capacity * makespan_.seconds();
+    if (kind->example >= 0 && mean_[l] <= kind->busiest) continue;
+    kind->busiest = mean_[l];
+    kind->example = static_cast<int>(l);
+    kind->capacity = capacity;
+    kind->highest = 0;
+    for (const LinkPoint& p : usage_[l]) kind->highest = std::max(kind->highest, p.fraction);
+  }
+  for (LinkKind& kind : kinds_) {
+    kind.use /= static_cast<double>(kind.links);
+    kind.bytes /= static_cast<double>(kind.links);
+  }
+}
+
+std::size_t FabricUse::IndexOf(LinkId link) const {
+  return unfolded_ ? Index(link) : Index(classes_->ClassOf(link));
+}
+
+std::string FabricUse::Tip(LinkId link) const {
+  const std::size_t l = IndexOf(link);
+  const double bytes = mean_[l] * step_.graph.links()[l].value() * makespan_.seconds();
+  return absl::StrCat(step_.links[l].name, "\n", FormatPercent(mean_[l]), " busy, ",
+                      FormatTraffic(bytes), " a step");
+}
+
+LinkKind FabricUse::Kind(const std::string& name) const {
+  const auto kind = std::ranges::find(kinds_, name, &LinkKind::name);
+  return kind == kinds_.end() ? LinkKind{.name = name} : *kind;
+}
+
+void LinkPaths::Add(const FabricUse& use, LinkId link, const std::string& style,
+                    const std::string& d) {
+  paths_[{absl::StrCat(UseStyle(use.Use(link)), " link ", style), use.Tip(link)}] += d;
+}
+
+void LinkPaths::Draw(Svg* svg) const {
+  for (const auto& [key, d] : paths_) svg->Path(d, key.first, key.second);
+}
+
+std::string UseStyle(double use) {
+  const auto above = std::ranges::upper_bound(kColours, use);
+  return absl::StrCat("u", above - kColours.begin());
+}
+
+std::string UseKey() {
+  std::vector<std::pair<std::string, std::string>> key = {{"u0", "under 0.5 % busy"}};
+  for (std::size_t i = 0; i < kColours.size(); ++i) {
+    const double to = i + 1 < kColours.size() ? kColours[i + 1] : 1;
+    key.emplace_back(absl::StrCat("u", i + 1),
+                     i == 0 ? absl::StrCat("to ", 100 * to, " %")
+                            : absl::StrCat(100 * kColours[i], " to ", 100 * to, " % busy"));
+  }
+  return Key(key);
+}
+
+double LabelsHeight(std::size_t labels) { return kLabel * static_cast<double>(labels); }
+
+void DrawLabels(const std::vector<UseLabel>& labels, double x, double y, Svg* svg) {
+  for (const UseLabel& label : labels) {
+    if (label.use >= 0) svg->Rect(x, y + 4, 5, kLabel - 8, UseStyle(label.use));
+    svg->Text(x + 14, y + 15, label.head, "start", "m");
+    svg->Text(x + 14, y + 31, label.text, "start", "s");
+    y += kLabel;
+  }
+}
+
+std::string LinkSection(const Scenario& scenario, const StepGraph& step, const Run& run) {
+  const FabricUse use(scenario, step, run);
+  std::vector<LinkKind> kinds = use.kinds();
+  std::erase_if(kinds, [](const LinkKind& kind) { return kind.busiest <= 0; });
+  std::ranges::stable_sort(kinds, std::greater<>(), &LinkKind::busiest);
+  if (kinds.size() > kMaxLinks) kinds.resize(kMaxLinks);
+  if (kinds.empty()) return "";
+  std::vector<int> links;
+  std::vector<TableRow> rows = {{"kind", "links", "mean use", "bytes per link", "busiest",
+                                 "its mean use", "its highest use", "capacity"}};
+  for (const LinkKind& kind : kinds) {
+    links.push_back(kind.example);
+    rows.push_back({kind.name, FormatCount(kind.links), FormatPercent(kind.use),
+                    FormatTraffic(kind.bytes), step.links[Index(kind.example)].name,
+                    FormatPercent(kind.busiest), FormatPercent(kind.highest),
+                    FormatTraffic(kind.capacity) + "/s"});
+  }
+  std::string out = Head("Links");
+  const Cluster& cluster = use.cluster();
+  if (!cluster.is_graph()) {
+    out += Say(cluster.is_torus()
+                   ? "Chips and the links between them, by how much of the step a link moves data "
+                     "at its full rate. Stubs at the edges are the links that close a ring."
+                   : "One node and the way up from it, by how much of the step a link moves data "
+                     "at its full rate; the busier of its two directions.");
+    out += Both(
+        [&](double w) { return cluster.is_torus() ? TorusChart(use, w) : NodesChart(use, w); });
+    out += UseKey();
+  }
+  out += Say("The busiest link of each kind over the step.");
+  out += Both([&](double w) { return LinkChart(step, run, use.usage(), links, w); });
+  if (cluster.is_graph()) out += UseKey();
+  return out + Folded("As a table", Table(rows));
+}
+
+}  // namespace meshstep
