@@ -1,10 +1,13 @@
 // Pipelines as whole steps: the same work under every schedule, gradients that stages share, and
 // when gradients and parameters move.
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <fstream>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/text_format.h"
@@ -39,7 +42,8 @@ struct Step {
   }
 };
 
-Step Simulated(int chips, const std::string& plan, const std::string& model = kGated) {
+Step Simulated(int chips, const std::string& plan, const std::string& model = kGated,
+               Fidelity fidelity = Fidelity::kIdeal) {
   const std::string text = absl::StrCat(
       "model { name: 'toy' layers: 8 hidden: 512 heads: 8 vocab: 1024 ", model,
       " } cluster { preset: 'dgx-h100' chips: ", chips,
@@ -49,7 +53,7 @@ Step Simulated(int chips, const std::string& plan, const std::string& model = kG
   Diagnostics diagnostics;
   const Scenario scenario = LoadScenario(proto, &diagnostics);
   EXPECT_TRUE(diagnostics.ok()) << diagnostics.status() << "\n" << text;
-  StatusOr<StepGraph> graph = LowerStep(scenario, {.fidelity = Fidelity::kIdeal});
+  StatusOr<StepGraph> graph = LowerStep(scenario, {.fidelity = fidelity});
   EXPECT_TRUE(graph.ok()) << graph.status();
   const StatusOr<meshstep::Run> run = Simulate(graph->graph, graph->Names());
   EXPECT_TRUE(run.ok()) << run.status();
@@ -138,6 +142,41 @@ TEST(Pipeline, ParametersOfZero1GatherBesideTheForward) {
   EXPECT_DOUBLE_EQ(exposed.Sent(Role::kParameters, "parameters"),
                    hidden.Sent(Role::kParameters, "parameters"));
   EXPECT_LT(hidden.run.makespan, exposed.run.makespan);
+}
+
+// Over a slow network whole gradients pile up unless backward waits for them.
+TEST(Fsdp, BoundsTheGradientsThatWait) {
+  const auto simulate = [](int in_flight) {
+    return Simulated(16, absl::StrCat("fsdp: 16 reductions_in_flight: ", in_flight));
+  };
+  const auto most = [](const Step& step) {
+    std::vector<std::pair<Time, double>> changes;
+    for (const MemoryEvent& e : step.graph.memory) {
+      if (e.bucket != MemoryBucket::kCommunication) continue;
+      const auto task = static_cast<std::size_t>(e.task);
+      changes.emplace_back(e.at_end ? step.run.end[task] : step.run.start[task], e.bytes);
+    }
+    std::sort(changes.begin(), changes.end());
+    double bytes = 0, most = 0;
+    for (const auto& [time, change] : changes) most = std::max(most, bytes += change);
+    return most;
+  };
+  const Step one = simulate(1), two = simulate(2), any = simulate(0);
+  // Of a layer in fp32: 12.6 MB wait to be reduced while the next layer's are made.
+  const double layer = 4 * (512 * (1024 + 512 + 3 * 1536.0) + 1024);
+  EXPECT_DOUBLE_EQ(most(one), layer);
+  EXPECT_DOUBLE_EQ(most(two), 2 * layer);
+  EXPECT_GT(most(any), 2 * layer);
+  EXPECT_LE(two.run.makespan, one.run.makespan);
+}
+
+TEST(Fsdp, CollectivesTakeUnitsFromKernels) {
+  const auto time = [](const std::string& plan, Fidelity fidelity) {
+    return Simulated(8, "fsdp: 8 " + plan, kGated, fidelity).run.makespan;
+  };
+  EXPECT_GT(time("", Fidelity::kCalibrated),
+            time("collectives_take_units: false", Fidelity::kCalibrated));
+  EXPECT_EQ(time("", Fidelity::kIdeal), time("collectives_take_units: false", Fidelity::kIdeal));
 }
 
 TEST(Pipeline, LayoutMovesLayers) {
