@@ -23,6 +23,7 @@ p.say{color:var(--ink)}
 .bad b{color:var(--red)}
 svg{display:block;width:100%;height:auto;margin:4px 0}
 .narrow{display:none}
+@media(max-width:900px){.wide text{font-size:13.5px}}
 @media(max-width:700px){.wide{display:none}.narrow{display:block}}
 .key{display:flex;flex-wrap:wrap;gap:4px 16px;font-size:13px;color:var(--soft);margin:4px 0}
 .key i{display:inline-block;width:12px;height:12px;border-radius:2px;margin-right:6px;vertical-align:-1px}

@@ -16,9 +16,9 @@ namespace meshstep {
 namespace {
 
 constexpr std::size_t kMaxLanes = 64;
-constexpr double kLeast = 0.6;     // pixels: what is narrower joins its neighbour
-constexpr double kPointed = 6;     // pixels: what is wider says what it is
-constexpr double kManyUnits = 16;  // with more the least grows
+constexpr double kLeast = 0.6;    // pixels: what is narrower joins its neighbour
+constexpr double kPointed = 6;    // pixels: what is wider says what it is
+constexpr double kManyUnits = 6;  // with more the least grows
 
 std::size_t Index(std::int64_t i) { return static_cast<std::size_t>(i); }
 
