@@ -100,10 +100,10 @@ std::vector<std::pair<std::string, std::string>> PassKey(const StepGraph& step, 
 std::string TimelineSection(const StepGraph& step, const Run& run,
                             const v1::SimulateReport& report) {
   std::string out = Head("Timeline");
-  out += Say(step.units.size() == 1
-                 ? "One device; all behave alike."
-                 : "One device of each pipeline stage; numbers are micro-batches, the thin bar is "
-                   "communication in flight, empty space is bubble or waiting.");
+  out += Say(step.units.size() == 1 ? "One device; all behave alike."
+                                    : "One device of each kind: of a pipeline stage, or of a "
+                                      "place; numbers are micro-batches, the thin bar is "
+                                      "communication in flight, empty space is bubble or waiting.");
   out += Both([&](double w) { return TimelineChart(step, run, w); });
   std::vector<std::pair<std::string, std::string>> key = PassKey(step, Pass::kUpdate);
   key.emplace_back("communication", "communication");

@@ -164,11 +164,16 @@ std::string LinkChart(const StepGraph& step, const Run& run,
       }
     }
     svg.Rect(2, y + 16, width - 4, kHeat, "idle");
-    for (int c = 0; c < columns; ++c) {
-      const double fraction = std::min(1.0, busy[Index(c)]);
-      if (fraction < 0.005) continue;
-      svg.Rect(2 + c * cell, y + 16, cell + 0.2, kHeat, UseStyle(fraction) + " cell",
-               FormatPercent(fraction));
+    // Columns of one colour are one rectangle with their mean as its tip.
+    for (int c = 0, end = 0; c < columns; c = end) {
+      const std::string style = UseStyle(std::min(1.0, busy[Index(c)]));
+      double sum = 0;
+      for (end = c; end < columns && UseStyle(std::min(1.0, busy[Index(end)])) == style; ++end) {
+        sum += busy[Index(end)];
+      }
+      if (style == "u0") continue;
+      svg.Rect(2 + c * cell, y + 16, (end - c) * cell, kHeat, style + " cell",
+               FormatPercent(sum / (end - c)) + " busy");
     }
     y += kRow;
   }
