@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
 #include "sim/report/breakdown.h"
 #include "sim/report/format.h"
 #include "sim/report/html_charts.h"
@@ -79,26 +80,32 @@ std::string BreakdownSection(const v1::SimulateReport& report) {
   return out + Folded("As a table", Table(rows));
 }
 
-std::string TimelineSection(const StepGraph& step, const Run& run,
-                            const v1::SimulateReport& report) {
-  std::string out = Head("Timeline");
-  out += Say(step.units.size() == 1
-                 ? "One device; all behave alike."
-                 : "One device of each pipeline stage; numbers are micro-batches, the thin bar is "
-                   "communication in flight, empty space is bubble or waiting.");
-  out += Both([&](double w) { return TimelineChart(step, run, w); });
+// Of the passes of the step's kernels, up to `last`.
+std::vector<std::pair<std::string, std::string>> PassKey(const StepGraph& step, Pass last) {
   std::vector<std::pair<std::string, std::string>> key;
   for (const Pass pass :
        {Pass::kForward, Pass::kRecompute, Pass::kBackward, Pass::kWeightGradients, Pass::kUpdate}) {
     const auto of_pass = [pass](const TaskInfo& task) {
       return task.pass == pass && task.kind != TaskKind::kTransfer;
     };
-    if (!std::ranges::any_of(step.tasks, of_pass)) continue;
+    if (pass > last || std::ranges::none_of(step.tasks, of_pass)) continue;
     const std::string name(NameOf(pass));
     key.emplace_back(name, pass == Pass::kWeightGradients ? "gradients of weights"
                            : pass == Pass::kUpdate        ? "optimizer"
                                                           : name);
   }
+  return key;
+}
+
+std::string TimelineSection(const StepGraph& step, const Run& run,
+                            const v1::SimulateReport& report) {
+  std::string out = Head("Timeline");
+  out += Say(step.units.size() == 1 ? "One device; all behave alike."
+                                    : "One device of each kind: of a pipeline stage, or of a "
+                                      "place; numbers are micro-batches, the thin bar is "
+                                      "communication in flight, empty space is bubble or waiting.");
+  out += Both([&](double w) { return TimelineChart(step, run, w); });
+  std::vector<std::pair<std::string, std::string>> key = PassKey(step, Pass::kUpdate);
   key.emplace_back("communication", "communication");
   key.emplace_back("idle", "idle");
   out += Key(key);
@@ -188,7 +195,7 @@ std::string RooflineSection(const Scenario& scenario, const StepGraph& step, con
                           "; the area of a dot is its share of the time."));
   if (peak.value() > 0 && bandwidth.value() > 0) {
     out += Both([&](double w) { return RooflineChart(kernels, peak, bandwidth, w); });
-    out += Key({{"forward", "forward"}, {"recompute", "recompute"}, {"backward", "backward"}});
+    out += Key(PassKey(step, Pass::kWeightGradients));
   }
   std::vector<TableRow> rows = {
       {"kernel", "pass", "count", "time", "FLOPs/byte", "FLOP/s", "of peak", "HBM/s", "of peak"}};
@@ -287,7 +294,8 @@ std::string SensitivityToHtml(const v1::SensitivityReport& report) {
   rows = {{"change", "step", "difference", "peak memory", "fits"}};
   for (const v1::PlanChange& c : report.plan()) {
     const std::string set = absl::StrJoin(c.set(), ", ");
-    plan.push_back({set + (c.fits() ? "" : " (does not fit)"), c.step_time_difference_s()});
+    const std::string label = absl::StrReplaceAll(set, {{"plan.", ""}});
+    plan.push_back({label + (c.fits() ? "" : " (does not fit)"), c.step_time_difference_s()});
     rows.push_back({set, FormatSeconds(c.step_time_s()),
                     FormatSecondsDifference(c.step_time_difference_s()),
                     FormatBytes(static_cast<double>(c.peak_bytes())), c.fits() ? "yes" : "no"});

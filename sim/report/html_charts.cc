@@ -103,7 +103,7 @@ std::string RooflineChart(std::span<const KernelSum> kernels, FlopsPerSecond pea
     high = std::max(high, std::log10(k.flops / k.bytes) + 0.3);
     slowest = std::min(slowest, k.flops / k.seconds);
   }
-  const double bottom = width < 600 ? 250 : 330, left = 84;
+  const double bottom = width < 600 ? 250 : 330, left = 94;
   const LogScale x{left, width - 8, low, high};
   const LogScale y{bottom, 16, std::floor(std::log10(slowest / 2)), std::log10(peak.value()) + 0.2};
   Svg svg(width, bottom + 40, "Roofline of the kernels");
@@ -164,11 +164,16 @@ std::string LinkChart(const StepGraph& step, const Run& run,
       }
     }
     svg.Rect(2, y + 16, width - 4, kHeat, "idle");
-    for (int c = 0; c < columns; ++c) {
-      const double fraction = std::min(1.0, busy[Index(c)]);
-      if (fraction < 0.005) continue;
-      svg.Rect(2 + c * cell, y + 16, cell + 0.2, kHeat, UseStyle(fraction) + " cell",
-               FormatPercent(fraction));
+    // Columns of one colour are one rectangle with their mean as its tip.
+    for (int c = 0, end = 0; c < columns; c = end) {
+      const std::string style = UseStyle(std::min(1.0, busy[Index(c)]));
+      double sum = 0;
+      for (end = c; end < columns && UseStyle(std::min(1.0, busy[Index(end)])) == style; ++end) {
+        sum += busy[Index(end)];
+      }
+      if (style == "u0") continue;
+      svg.Rect(2 + c * cell, y + 16, (end - c) * cell, kHeat, style + " cell",
+               FormatPercent(sum / (end - c)) + " busy");
     }
     y += kRow;
   }
@@ -178,7 +183,7 @@ std::string LinkChart(const StepGraph& step, const Run& run,
 }
 
 std::string DifferenceChart(std::span<const DifferenceBar> bars, double width) {
-  constexpr double kRow = 42, kBar = 18;
+  constexpr double kRow = 42, kBar = 18, kLetter = 6.2;
   double faster = 0, slower = 0;
   for (const DifferenceBar& bar : bars) {
     faster = std::max(faster, -bar.seconds);
@@ -191,15 +196,19 @@ std::string DifferenceChart(std::span<const DifferenceBar> bars, double width) {
   const double zero = 4 + faster * scale;
   double y = 0;
   for (const DifferenceBar& bar : bars) {
-    svg.Text(4, y + 13, bar.label, "start", "s");
+    // The number has a fifth of a narrow drawing; the bar's tip has the whole label.
+    const auto letters = static_cast<std::size_t>((width - 78) / kLetter);
+    const std::string label =
+        bar.label.size() > letters ? bar.label.substr(0, letters - 3) + "..." : bar.label;
+    svg.Text(4, y + 13, label, "start", "s");
     svg.Text(width - 4, y + 13, FormatSecondsDifference(bar.seconds), "end", "m");
+    svg.Line(zero, y + 16, zero, y + 20 + kBar, "axis");
     const double w = std::abs(bar.seconds) * scale;
     svg.Rect(bar.seconds < 0 ? zero - w : zero, y + 18, std::max(w, 0.5), kBar,
              bar.seconds < 0 ? "faster" : "slower",
              bar.label + ": " + FormatSecondsDifference(bar.seconds));
     y += kRow;
   }
-  svg.Line(zero, 0, zero, height, "axis");
   return svg.Take();
 }
 

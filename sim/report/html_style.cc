@@ -23,6 +23,7 @@ p.say{color:var(--ink)}
 .bad b{color:var(--red)}
 svg{display:block;width:100%;height:auto;margin:4px 0}
 .narrow{display:none}
+@media(max-width:900px){.wide text{font-size:13.5px}}
 @media(max-width:700px){.wide{display:none}.narrow{display:block}}
 .key{display:flex;flex-wrap:wrap;gap:4px 16px;font-size:13px;color:var(--soft);margin:4px 0}
 .key i{display:inline-block;width:12px;height:12px;border-radius:2px;margin-right:6px;vertical-align:-1px}
@@ -49,6 +50,9 @@ text.on{fill:var(--ink);font-size:11.5px}text.in{fill:#fff;font-weight:600}
 .b-recompute,.b-workspace{background:var(--pink)}.b-exposed,.b-communication{background:var(--red)}
 .b-other{background:var(--grey)}.b-idle{background:var(--idle);border:1px solid var(--line)}
 .u0{fill:var(--u0)}.u1{fill:var(--u1)}.u2{fill:var(--u2)}.u3{fill:var(--u3)}.u4{fill:var(--u4)}.u5{fill:var(--u5)}
+path.run{fill:none}.run.h24{stroke-width:24}.run.h14{stroke-width:14}.run.h5{stroke-width:5}
+.run.forward{stroke:var(--sky)}.run.backward{stroke:var(--blue)}.run.weight-gradients{stroke:var(--orange)}
+.run.recompute{stroke:var(--pink)}.run.update{stroke:var(--green)}.run.communication{stroke:var(--red)}
 .cell{shape-rendering:crispEdges}
 .link{fill:none;stroke-width:4}.thick{stroke-width:6}.thin{stroke-width:2}.fat{stroke-width:12}.gap{stroke-dasharray:3 3}
 .link.u0{stroke:var(--u0)}.link.u1{stroke:var(--u1)}.link.u2{stroke:var(--u2)}

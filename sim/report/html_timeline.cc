@@ -1,6 +1,7 @@
 // Charts over time: what units do, and their memory.
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <string>
 #include <utility>
@@ -16,9 +17,9 @@ namespace meshstep {
 namespace {
 
 constexpr std::size_t kMaxLanes = 64;
-constexpr double kLeast = 0.6;     // pixels: what is narrower joins its neighbour
-constexpr double kPointed = 6;     // pixels: what is wider says what it is
-constexpr double kManyUnits = 16;  // with more the least grows
+constexpr double kLeast = 0.6;    // pixels: what is narrower joins its neighbour
+constexpr double kPointed = 6;    // pixels: what is wider says what it is
+constexpr double kManyUnits = 6;  // with more the least grows
 
 std::size_t Index(std::int64_t i) { return static_cast<std::size_t>(i); }
 
@@ -67,6 +68,11 @@ std::vector<Segment> Segments(const StepGraph& step, const Run& run,
   return joined;
 }
 
+// Whether the devices of its stage are not all alike.
+bool SharesStage(const StepGraph& step, const UnitInfo& unit) {
+  return std::ranges::count(step.units, unit.stage, &UnitInfo::stage) > 1;
+}
+
 std::vector<Lane> Lanes(const StepGraph& step, const Run& run, Time least) {
   std::vector<Lane> lanes;
   const auto only = [&](auto matches) {
@@ -84,8 +90,10 @@ std::vector<Lane> Lanes(const StepGraph& step, const Run& run, Time least) {
   }
   for (std::size_t u = 0; u < step.units.size() && lanes.size() < kMaxLanes; ++u) {
     const StreamId compute = step.compute_stream[u];
-    lanes.push_back({absl::StrCat("stage ", step.units[u].stage), false,
-                     only([compute](StreamId s) { return s == compute; })});
+    const UnitInfo& unit = step.units[u];
+    lanes.push_back({SharesStage(step, unit) ? absl::StrCat("device ", unit.device)
+                                             : absl::StrCat("stage ", unit.stage),
+                     false, only([compute](StreamId s) { return s == compute; })});
     lanes.push_back({"", true, only([&](StreamId s) {
                        return s != compute && step.streams[Index(s)].unit == static_cast<int>(u);
                      })});
@@ -113,18 +121,33 @@ struct TimeAxis {
   }
 };
 
-// What is wide enough to be pointed at is a rectangle with a tip; the rest of one kind is one path,
-// which keeps a page of many micro-batches small.
+// Bars of one kind in a row, as one line as thick as they are high. In tenths of pixels, each bar
+// from the end of the one before, which keeps a page of many micro-batches small.
+struct Bars {
+  std::string path;
+  long at = 0;
+
+  void Add(double x, double y, double w) {
+    const long from = std::lround(10 * x), length = std::max(3L, std::lround(10 * w));
+    if (path.empty()) {
+      path = absl::StrCat("M", SvgNumber(0.1 * static_cast<double>(from)), " ", SvgNumber(y));
+    } else {
+      absl::StrAppend(&path, "m", SvgNumber(0.1 * static_cast<double>(from - at)), " 0");
+    }
+    absl::StrAppend(&path, "h", SvgNumber(0.1 * static_cast<double>(length)));
+    at = from + length;
+  }
+};
+
+// What is wide enough to be pointed at is a rectangle with a tip.
 void DrawLane(const Lane& lane, const TimeAxis& axis, double y, double height, Svg* svg) {
   svg->Rect(axis.left, y, axis.right - axis.left, height, "idle");
-  std::map<std::string, std::string> paths;
+  std::map<std::string, Bars> bars;
   for (const Segment& s : lane.segments) {
     const double x = axis.At(s.begin), w = std::max(axis.At(s.end) - x, 0.3);
     const std::string style = s.transfer ? "communication" : std::string(NameOf(s.pass));
     if (s.transfer || w < kPointed) {
-      absl::StrAppend(&paths[style], "M", SvgNumber(x), " ", SvgNumber(y), "h", SvgNumber(w), "v",
-                      SvgNumber(height));
-      absl::StrAppend(&paths[style], "h-", SvgNumber(w), "z");
+      bars[style].Add(x, y + height / 2, w);
       continue;
     }
     const std::string which =
@@ -136,7 +159,9 @@ void DrawLane(const Lane& lane, const TimeAxis& axis, double y, double height, S
       svg->Text(x + w / 2, y + height / 2 + 4, absl::StrCat(s.micro_batch), "middle", "in");
     }
   }
-  for (const auto& [style, path] : paths) svg->Path(path, style);
+  for (const auto& [style, of_style] : bars) {
+    svg->Path(of_style.path, absl::StrCat("run ", style, " h", SvgNumber(height)));
+  }
 }
 
 // Stacked areas, one pixel per point of `column`, from `left` on.
@@ -174,7 +199,7 @@ void DrawBuckets(const std::vector<MemoryPoint>& column, double left, HeightOf y
 std::string TimelineChart(const StepGraph& step, const Run& run, double width) {
   const bool one = step.units.size() == 1;
   const bool narrow = width < 600;
-  const double label = one && !narrow ? 190 : narrow ? (one ? 0 : 52) : 60;
+  const double label = one && !narrow ? 190 : narrow ? (one ? 0 : 60) : 68;
   const TimeAxis axis{label, width - 4, run.makespan.seconds()};
   const double pixels = kLeast * std::max(1.0, static_cast<double>(step.units.size()) / kManyUnits);
   const auto least = Time(static_cast<std::int64_t>(static_cast<double>(run.makespan.ps()) *

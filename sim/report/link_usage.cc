@@ -19,6 +19,7 @@ class Replay {
         network_(graph.links()),
         phase_(Index(graph.tasks()), 0),
         load_(graph.links().size(), 0),
+        is_busy_(graph.links().size(), false),
         usage_(graph.links().size()) {
     for (TaskId t = 0; t < graph.tasks(); ++t) {
       if (graph.pattern(t) != kTimed) StartPhase(t, run.start[Index(t)]);
@@ -76,21 +77,35 @@ class Replay {
     }
   }
 
+  // Only links that were busy or are can differ from before.
   void Record(Time now) {
-    std::fill(load_.begin(), load_.end(), 0.0);
+    changed_ = std::exchange(busy_, {});
+    for (const std::int32_t l : changed_) load_[Index(l)] = 0;
     for (std::size_t f = 0; f < flows_.size(); ++f) {
       if (flows_[f].task < 0) continue;
       const double rate = network_.rate(static_cast<FlowNetwork::FlowId>(f));
-      for (const FlowDemand& d : flows_[f].demands) load_[Index(d.link)] += rate * d.bytes;
+      for (const FlowDemand& d : flows_[f].demands) {
+        if (!is_busy_[Index(d.link)]) busy_.push_back(d.link);
+        is_busy_[Index(d.link)] = true;
+        load_[Index(d.link)] += rate * d.bytes;
+      }
     }
-    for (std::size_t l = 0; l < load_.size(); ++l) {
-      const double fraction = std::min(1.0, load_[l] / graph_.links()[l].value());
-      std::vector<LinkPoint>& points = usage_[l];
-      const double before = points.empty() ? 0 : points.back().fraction;
-      if (fraction == before) continue;
-      if (points.empty() && now > Time(0)) points.push_back({Time(0), 0});
-      points.push_back({now, fraction});
+    for (const std::int32_t l : changed_) {
+      if (!is_busy_[Index(l)]) AddPoint(Index(l), now);
     }
+    for (const std::int32_t l : busy_) {
+      AddPoint(Index(l), now);
+      is_busy_[Index(l)] = false;
+    }
+  }
+
+  void AddPoint(std::size_t l, Time now) {
+    const double fraction = std::min(1.0, load_[l] / graph_.links()[l].value());
+    std::vector<LinkPoint>& points = usage_[l];
+    const double before = points.empty() ? 0 : points.back().fraction;
+    if (fraction == before) return;
+    if (points.empty() && now > Time(0)) points.push_back({Time(0), 0});
+    points.push_back({now, fraction});
   }
 
   const TaskGraph& graph_;
@@ -99,7 +114,9 @@ class Replay {
   std::priority_queue<Event, std::vector<Event>, std::greater<>> events_;
   std::vector<Active> flows_;  // by flow id
   std::vector<FlowNetwork::FlowId> drained_;
-  std::vector<double> load_;
+  std::vector<double> load_;                  // per link; 0 if it is not in busy_
+  std::vector<std::int32_t> busy_, changed_;  // links
+  std::vector<bool> is_busy_;
   std::vector<std::vector<LinkPoint>> usage_;
 };
 
