@@ -1,7 +1,7 @@
 // Point to point: rank i sends its buffer to rank i + 1, the last to the first. alpha + S / B over
-// one hop; on a line without wraparound the last rank's message goes all the way back. Ring attention
-// hands on keys and values so.
-// Example: 2 stages on one NIC each of 50 GB/s, 16 MB: alpha + 320 us.
+// one hop; on a line without wraparound the last rank's message goes all the way back. Ring
+// attention hands on keys and values so. Example: 2 stages on one NIC each of 50 GB/s, 16 MB: alpha
+// + 320 us.
 
 #include <algorithm>
 
