@@ -98,11 +98,11 @@ def lines_of(page, what):
 
 
 def check_topology(folder, program):
-    def page_of(text, opened=False):
+    def page_of(text, *arguments, opened=False):
         scenario, path = os.path.join(folder, "s.textproto"), os.path.join(folder, "s.html")
         with open(scenario, "w") as f:
             f.write(text)
-        result = subprocess.run([program, "simulate", scenario, "--html=" + path],
+        result = subprocess.run([program, "simulate", scenario, *arguments, "--html=" + path],
                                 capture_output=True, text=True)
         assert result.returncode == 0, result.stderr
         if opened:
@@ -134,6 +134,16 @@ def check_topology(folder, program):
     of = {d: sum(n for _, tip, n in paths if tip.startswith(d)) for d in ("node", "nic", "leaf")}
     assert of == {"node": 8, "nic": 8, "leaf": 8}, of
     assert "node of 8 chips  × 64" in drawing and "leaf, 8 rails  × 2" in drawing
+    # Classes of links and every link by itself are drawn alike.
+    def colours(page):
+        counts = {}
+        for style, tip, n in lines_of(page, "cluster")[0]:
+            key = (style, tip.split()[0], tip.split("\n")[1])
+            counts[key] = counts.get(key, 0) + n
+        return counts
+
+    small = PIPELINE.replace("chips: 64", "chips: 32").replace("data: 2", "data: 1")
+    assert colours(page_of(small)) == colours(page_of(small, "--unfolded"))
     # Experts and a split backward; 72 chips of a rack; one node alone; a full mesh.
     page = page_of(MOE, opened=True)
     assert re.search('class="[^"]*weight-gradients', page) and "gradients of weights" in page
