@@ -98,6 +98,7 @@ std::vector<int> Merge(const std::vector<TransferSpec>& specs, TransferTable* ta
     }
   }
   std::vector<int> ids;
+  ids.reserve(merged.size());
   for (const TransferSpec& spec : merged) ids.push_back(table->Intern(spec));
   return ids;
 }

@@ -30,7 +30,7 @@ class ZbVSchedule : public PublishedSchedule {
 
   std::vector<Action> Actions(int stage, const Pipeline& p) const override {
     // Laid out for as many micro-batches as fill the pipeline; those past m are left out.
-    const std::int64_t m = std::max<std::int64_t>(p.micro_batches, 2 * p.stages - 1);
+    const std::int64_t m = std::max(p.micro_batches, std::int64_t{2} * p.stages - 1);
     Order order(p.micro_batches);
     for (int i = 0; i < 2 * (p.stages - stage) - 1; ++i) order.Forward(0);
     for (int i = 0; i < stage; ++i) {
@@ -66,9 +66,9 @@ class ZbVSchedule : public PublishedSchedule {
 
   // 2 p half-stages once the pipeline is full; before, what the warm-up and its turn hold.
   std::int64_t MostLive(int stage, const Pipeline& p) const override {
-    const std::int64_t down = std::min<std::int64_t>(p.micro_batches, 2 * p.stages - stage - 1);
+    const std::int64_t down = std::min(p.micro_batches, std::int64_t{2} * p.stages - stage - 1);
     const std::int64_t up = std::min<std::int64_t>(p.micro_batches, stage + 1);
-    return std::min<std::int64_t>(2 * p.stages, down + up);
+    return std::min(std::int64_t{2} * p.stages, down + up);
   }
 
  private:

@@ -140,7 +140,7 @@ TEST(Schedules, BubbleIsThePapers) {
     const Pipeline& p = c.pipeline;
     if (p.micro_batches < p.stages) continue;  // the papers assume m >= p
     const bool v = c.schedule->name() == "zb-v";
-    if (v && p.micro_batches < 2 * p.stages) continue;
+    if (v && p.micro_batches < std::int64_t{2} * p.stages) continue;
     for (const StageTimes& t : {equal, uneven}) {
       const bool needs_equal = v || c.schedule->name() == "dualpipe";
       if (needs_equal && t.backward_weight != t.forward) continue;
