@@ -33,13 +33,16 @@ std::vector<std::vector<int>> LayersOfParts(const std::vector<LayoutPart>& parts
   return all;
 }
 
-// The head once more: its gradients add to the head's and leave with them.
+// The head once more: its gradients add to the head's and leave with them. Parameters on the host
+// come again; the head itself writes them back.
 BlockPlan SharedHead(BlockPlan head) {
   head.reduces.clear();
   head.last_reduces.clear();
   head.regathers.clear();
   head.parameters = head.gradients = head.optimizer = 0;
   head.parameter_bytes = head.cast_bytes = 0;
+  head.host_parameters.to = -1;
+  head.host_optimizer = {};
   return head;
 }
 

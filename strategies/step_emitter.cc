@@ -72,11 +72,11 @@ void StepEmitter::Resident(int stage) {
     for (const int layer : model_.layers[Index(chunk.part)]) {
       const BlockPlan& block = model_.of(layer);
       bytes[Index(static_cast<int>(MemoryBucket::kParameters))] +=
-          block.parameter_bytes - block.host_parameters.bytes;
+          block.parameter_bytes * (1 - plan_.offload.parameters);
       bytes[Index(static_cast<int>(MemoryBucket::kGradients))] +=
           block.gradients * SizeOf(p.gradients).value();
       bytes[Index(static_cast<int>(MemoryBucket::kOptimizer))] +=
-          block.optimizer * p.optimizer_bytes - block.host_optimizer.bytes;
+          block.optimizer * p.optimizer_bytes * (1 - plan_.offload.optimizer);
       bytes[Index(static_cast<int>(MemoryBucket::kKvCache))] += block.kv_cache_bytes;
     }
   }

@@ -29,7 +29,7 @@ struct Simulated {
   Time time;
   Flops flops;
   v1::SimulateReport report;
-  MemoryBuckets most{};  // per bucket, over all stages and instants
+  MemoryBuckets most{}, least{};  // per bucket, over all stages and instants; least: at most 0
 
   double Most(MemoryBucket bucket) const {
     return static_cast<double>(most[static_cast<std::size_t>(bucket)]);
@@ -45,11 +45,12 @@ struct Simulated {
 };
 
 // One sequence a micro-batch, 4 micro-batches of one replica. host: GB/s of the host link, 0 unset.
-Simulated Simulate(int chips, const std::string& plan, double host = 50, int batch = 4) {
+Simulated Simulate(int chips, const std::string& plan, double host = 50, int batch = 4,
+                   const char* model = "") {
   const std::string text = absl::StrCat(
       "model { name: 'gpt' layers: 8 hidden: 1024 heads: 16 ffn: 4096 vocab: 8192 norm_bias: true "
-      "position_embeddings: 512 } cluster { chips: ",
-      chips,
+      "position_embeddings: 512 ",
+      model, " } cluster { chips: ", chips,
       " nodes { chips_per_node: 8 nic_gbytes_per_s: 10 nic_latency_ns: 5000 } chip { name: 'round' "
       "datasheet { matmul { dtype: 'bf16' flops_per_s: 1e14 } hbm_bytes: 80000000000 "
       "hbm_bytes_per_s: 1e12 link_gbytes_per_s: 100 ",
@@ -77,6 +78,7 @@ Simulated Simulate(int chips, const std::string& plan, double host = 50, int bat
     for (const MemoryPoint& point : MemoryCurve(*step, *run, static_cast<std::int32_t>(u))) {
       for (std::size_t b = 0; b < out.most.size(); ++b) {
         out.most[b] = std::max(out.most[b], point.bytes[b]);
+        out.least[b] = std::min(out.least[b], point.bytes[b]);
       }
     }
   }
@@ -219,6 +221,23 @@ TEST(Offload, ExpansionIsTheSame) {
   EXPECT_EQ(plan.offload.activations, 0.5);
   EXPECT_EQ(plan.offload.parameters, 0.25);
   EXPECT_EQ(plan.offload.optimizer, 1);
+}
+
+// The head that runs again for a further token has no state of its own: what is on the host is
+// written back once, and nothing is taken away that was never there.
+TEST(Offload, ASharedHeadIsHeldOnce) {
+  const char* offload = "offload { parameters: 1 optimizer: 1 }";
+  for (const char* model :
+       {"mtp_layers: 1", "mtp_layers: 2", "mtp_layers: 1 tied_embeddings: true"}) {
+    const Simulated here = Simulate(1, "", 50, 4, model);
+    const Simulated away = Simulate(1, offload, 50, 4, model);
+    ASSERT_EQ(away.error, "");
+    // 2 bytes of a parameter and 12 of its state.
+    EXPECT_DOUBLE_EQ(away.Moved("to the host"),
+                     here.Most(MemoryBucket::kParameters) + here.Most(MemoryBucket::kOptimizer))
+        << model;
+    EXPECT_EQ(away.least, MemoryBuckets{}) << model;
+  }
 }
 
 }  // namespace
