@@ -71,6 +71,12 @@ Status Reader::Read(std::size_t row, MeasuredMatmuls* out) const {
     ++out->left_out["flagged in the table"];
     return absl::OkStatus();
   }
+  const char* time_column = by_device_ ? "time_us" : "time_ms";
+  const double unit = by_device_ ? 1e-6 : 1e-3;
+  if (table_.At(row, time_column).empty()) {
+    ++out->left_out["without a time"];
+    return absl::OkStatus();
+  }
   const StatusOr<MatmulFormats> formats = MatmulFormatsOf(table_, row);
   if (!formats.ok()) {
     return InvalidInput(
@@ -88,9 +94,7 @@ Status Reader::Read(std::size_t row, MeasuredMatmuls* out) const {
   if (!table_.At(row, "batch").empty()) {
     ASSIGN_OR_RETURN(sample.shape.batch, Number(row, "batch", 1, kMostSize));
   }
-  const double unit = by_device_ ? 1e-6 : 1e-3;
-  ASSIGN_OR_RETURN(const double time, Number(row, by_device_ ? "time_us" : "time_ms", 1e-9 / unit,
-                                             kMostSeconds / unit));
+  ASSIGN_OR_RETURN(const double time, Number(row, time_column, 1e-9 / unit, kMostSeconds / unit));
   sample.time = Seconds(time * unit);
   sample.device = model_.DeviceOf(formats->operand, formats->result);
   out->samples[formats->operand].push_back(sample);
