@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "sim/base/nearest.h"
@@ -54,6 +55,12 @@ StatusOr<std::string> PresetPath(const std::string& folder, const std::string& n
     return (fs::path(DataRoot()) / folder / (name + ".textproto")).string();
   }
   const std::string shown = absl::CHexEscape(name.substr(0, 64));
+  if (absl::EndsWith(name, ".textproto")) {
+    std::error_code ignored;
+    if (fs::is_regular_file(name, ignored)) return name;
+    return InvalidInput(absl::StrCat("is \"", absl::CHexEscape(name.substr(0, 256)),
+                                     "\", which is not a file that can be read"));
+  }
   return InvalidInput(
       absl::StrCat("is \"", shown, "\", which is not a file in ", folder,
                    "; nearest: ", absl::StrJoin(NearestNames(shown, std::move(names), 5), ", ")));

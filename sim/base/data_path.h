@@ -17,7 +17,8 @@ const std::string& DataRoot();
 // Names (files without .textproto) in a data folder, sorted.
 std::vector<std::string> ListPresets(const std::string& folder);
 
-// Path of a preset. Error: "is "x", expected one of ..." with the nearest names first.
+// Path of a preset: a name in the folder, or the path of a file that ends in .textproto. Error: "is
+// "x", expected one of ..." with the nearest names first.
 StatusOr<std::string> PresetPath(const std::string& folder, const std::string& name);
 
 // The whole file. Error: it cannot be read, or is longer than max_bytes.

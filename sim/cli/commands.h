@@ -43,6 +43,7 @@ void AddRooflineCommand(CLI::App* app);
 void AddBudgetCommand(CLI::App* app);
 void AddCollectiveCommand(CLI::App* app);
 void AddValidateCommand(CLI::App* app);
+void AddCalibrateCommand(CLI::App* app);
 void AddEinsumCommand(CLI::App* app);
 void AddImportCommand(CLI::App* app);
 void AddCheckCommand(CLI::App* app);

@@ -60,6 +60,7 @@ int Main(int argc, char** argv) {
   AddCompareCommand(&app);
   AddCollectiveCommand(&app);
   AddValidateCommand(&app);
+  AddCalibrateCommand(&app);
   AddEinsumCommand(&app);
   AddImportCommand(&app);
   AddCheckCommand(&app);

@@ -11,6 +11,7 @@
 #include "sim/base/csv.h"
 #include "sim/base/data_path.h"
 #include "sim/base/proto_file.h"
+#include "sim/cli/matmul_formats.h"
 #include "sim/cli/measured_chips.h"
 #include "sim/cost/compute.h"
 #include "sim/report/validate_report.h"
@@ -24,38 +25,6 @@ using Models = std::map<std::string, std::unique_ptr<ComputeModel>>;
 double Number(const CsvTable& table, std::size_t row, const std::string& column) {
   double value = 0;
   return absl::SimpleAtod(table.At(row, column), &value) && std::isfinite(value) ? value : 0;
-}
-
-// "bf16" of "bf16", "bf16 (fp32 accum)"; "fp8" of "f8e4m3fn", "fp8_e4m3". fp32 matmuls of tables
-// run on the tf32 units, as XLA and PyTorch report them.
-StatusOr<Dtype> FormatOf(const std::string& text) {
-  struct Name {
-    const char* prefix;
-    Dtype dtype;
-  };
-  constexpr Name kNames[] = {{"bf16", Dtype::kBf16}, {"fp16", Dtype::kFp16}, {"f16", Dtype::kFp16},
-                             {"fp32", Dtype::kTf32}, {"f32", Dtype::kTf32},  {"tf32", Dtype::kTf32},
-                             {"fp8", Dtype::kFp8},   {"f8", Dtype::kFp8}};
-  for (const Name& name : kNames) {
-    if (text.starts_with(name.prefix)) return name.dtype;
-  }
-  return InvalidInput(absl::StrCat("the number format \"", text, "\" is not known"));
-}
-
-// Operands and result of "bf16xbf16->f32"; or of the two columns.
-struct Formats {
-  Dtype operand;
-  Bytes result;
-};
-StatusOr<Formats> FormatsOf(const CsvTable& table, std::size_t row) {
-  const std::string& text = table.At(row, "dtype");
-  const std::size_t arrow = text.find("->");
-  ASSIGN_OR_RETURN(const Dtype operand, FormatOf(text));
-  std::string out =
-      arrow == std::string::npos ? table.At(row, "out_dtype") : text.substr(arrow + 2);
-  if (out.empty()) return Formats{operand, std::max(SizeOf(operand), Bytes(2))};
-  ASSIGN_OR_RETURN(const Dtype result, FormatOf(out));
-  return Formats{operand, SizeOf(result)};
 }
 
 StatusOr<const ComputeModel*> ModelOf(const std::string& device, Models* models) {
@@ -83,7 +52,7 @@ Status Predict(const CsvTable& table, std::size_t i, Models* models, v1::Validat
     return InvalidInput(absl::StrCat("flagged ", table.At(i, "flag"), " in the table"));
   }
   ASSIGN_OR_RETURN(const ComputeModel* model, ModelOf(row->chip(), models));
-  ASSIGN_OR_RETURN(const Formats formats, FormatsOf(table, i));
+  ASSIGN_OR_RETURN(const MatmulFormats formats, MatmulFormatsOf(table, i));
   RETURN_IF_ERROR(model->Supports(formats.operand));
   const MatmulShape shape{.batch = static_cast<double>(row->batch()),
                           .m = static_cast<double>(row->m()),

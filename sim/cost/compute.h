@@ -63,9 +63,10 @@ class ComputeModel {
   // Forward reads q, k, v and writes the output; backward reads those and the output's gradient and
   // writes three gradients: Dao, arXiv 2307.08691, algorithms 1 and 2.
   static Bytes AttentionBytes(const AttentionShape& shape, Dtype dtype);
+  // What the matmul model sees of one device; result: one element.
+  MatmulDevice DeviceOf(Dtype dtype, Bytes result) const;
 
  private:
-  MatmulDevice DeviceOf(Dtype dtype, Bytes result) const;
   double AttentionFraction(const AttentionShape& shape) const;
 
   const Chip chip_;
