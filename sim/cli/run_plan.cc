@@ -163,17 +163,6 @@ bool OverlapsParameters(const RunRow& row) {
   return false;
 }
 
-// Tensor parallelism hides its collectives in parts of the matmuls: Transformer Engine's
-// userbuffers or PyTorch's async TP.
-bool OverlapsTensor(const RunRow& row) {
-  if (row.Says("overlap", "tp comm overlap off")) return false;
-  for (const char* says : {"tp comm overlap", "tp userbuffers", "async tp", "tp, dp and pp overlap",
-                           "tp_comm_overlap=true"}) {
-    if (row.Says("overlap", says)) return true;
-  }
-  return false;
-}
-
 }  // namespace
 
 Status SetPlan(const RunRow& row, int devices, v1::Plan* plan) {
@@ -184,7 +173,6 @@ Status SetPlan(const RunRow& row, int devices, v1::Plan* plan) {
   plan->set_dropout(row.Flag("dropout"));
   if (ReducesAfterBackward(row)) plan->set_overlap_gradients(false);
   if (plan->zero_stage() > 0 && OverlapsParameters(row)) plan->set_overlap_parameters(true);
-  if (plan->sequence_parallel() && OverlapsTensor(row)) plan->set_async_tensor(true);
   v1::Kernels* kernels = plan->mutable_kernels();
   kernels->set_loss(row.Get("loss"));
   kernels->set_gradient_accumulation(row.Get("gradient_accumulation"));
