@@ -45,14 +45,14 @@ std::string SliceOf(int chips, int dimensions) {
                          : absl::StrCat(best[0], "x", best[1], "x", best[2]);
 }
 
-// Racks of up to `domain` chips on one switch, equally filled. Beyond a pipeline stage's groups of
-// tensor and context parallelism, they hold whole replicas or whole parts of them.
+// Racks of up to `domain` chips on one switch, equally filled, by whole groups of tensor and
+// context parallelism and by a number of replicas that divides all.
 int ChipsPerDomain(const RunRow& row, int chips, int domain) {
   const int inner = row.Count("tp", 1) * row.Count("cp", 1);
   const int replicas = row.Count("dp", std::max(1, chips / inner));
   for (int per = std::min(chips, domain); per > 1; --per) {
-    if (chips % per != 0) continue;
-    const int outer = per % inner == 0 ? per / inner : 1;
+    if (chips % per != 0 || (per % inner != 0 && inner % per != 0)) continue;
+    const int outer = std::max(1, per / inner);
     if (replicas % outer == 0 || outer % replicas == 0) return per;
   }
   return 1;
