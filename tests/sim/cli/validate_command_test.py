@@ -155,6 +155,28 @@ class Mapping(unittest.TestCase):
         self.assertEqual(a['predicted_s'], b['predicted_s'])
 
 
+class Coverage(unittest.TestCase):
+
+    def test_nine_tenths_of_the_well_documented_rows_of_a_family_are_expressed(self):
+        # With one round of micro-batches, to be quick; each plan once.
+        plans, rows = set(), []
+        for row in rows_of(RUNS):
+            plan = tuple(v for k, v in row.items() if k not in NOT_OF_THE_PLAN)
+            if row['trust'] != 'A' or plan in plans:
+                continue
+            plans.add(plan)
+            if row['dp'] and row['mbs']:
+                batch = int(row['dp']) * int(row['mbs']) * int(row['pp'] or 1)
+                row = dict(row, gbs=str(batch))
+            rows.append(row)
+        families = {}
+        for out in report(table(rows))['rows']:
+            families.setdefault(out['family'], []).append(out['predicted_s'] is not None)
+        self.assertGreater(len(families), 30)
+        for family, expressed in families.items():
+            self.assertGreaterEqual(sum(expressed), 0.9 * len(expressed), family)
+
+
 class Report(unittest.TestCase):
 
     def test_errors_are_signed_and_families_sum_them_up(self):
