@@ -45,10 +45,15 @@ std::string SliceOf(int chips, int dimensions) {
                          : absl::StrCat(best[0], "x", best[1], "x", best[2]);
 }
 
-// Racks of up to `domain` chips on one switch, equally filled.
-int ChipsPerDomain(int chips, int domain) {
+// Racks of up to `domain` chips on one switch, equally filled, by whole groups of tensor and
+// context parallelism and by a number of replicas that divides all.
+int ChipsPerDomain(const RunRow& row, int chips, int domain) {
+  const int inner = row.Count("tp", 1) * row.Count("cp", 1);
+  const int replicas = row.Count("dp", std::max(1, chips / inner));
   for (int per = std::min(chips, domain); per > 1; --per) {
-    if (chips % per == 0) return per;
+    if (chips % per != 0 || (per % inner != 0 && inner % per != 0)) continue;
+    const int outer = std::max(1, per / inner);
+    if (replicas % outer == 0 || outer % replicas == 0) return per;
   }
   return 1;
 }
@@ -57,7 +62,8 @@ void SetNodes(const RunRow& row, const CsvTable& table, std::size_t entry, int c
               v1::Cluster* cluster) {
   cluster->set_chips(chips);
   const int domain = static_cast<int>(Number(table, entry, "chips_per_node"));
-  const int per_node = ChipsPerDomain(chips, domain > 0 ? domain : row.Count("chips_per_node", 8));
+  const int per_node =
+      ChipsPerDomain(row, chips, domain > 0 ? domain : row.Count("chips_per_node", 8));
   v1::Nodes* nodes = cluster->mutable_nodes();
   nodes->set_chips_per_node(per_node);
   const int nics = static_cast<int>(Number(table, entry, "nics_per_node"));

@@ -1,6 +1,8 @@
 #include "sim/cli/run_row.h"
 
+#include <algorithm>
 #include <cmath>
+#include <regex>
 #include <string_view>
 
 #include "absl/strings/ascii.h"
@@ -35,6 +37,13 @@ StatusOr<CsvTable> ReadValidationTable(const std::string& name) {
   const std::string path = DataRoot() + "/tests/validation/" + name;
   ASSIGN_OR_RETURN(const std::string content, ReadFile(path));
   return ParseCsv(path, content);
+}
+
+int NumberIn(const std::string& text, const char* pattern) {
+  std::smatch match;
+  int value = 0;
+  if (!std::regex_search(text, match, std::regex(pattern))) return 0;
+  return absl::SimpleAtoi(match[1].str(), &value) ? std::max(value, 0) : 0;
 }
 
 RunRow::RunRow(const CsvTable& runs, std::size_t row, const CsvTable& defaults)

@@ -18,6 +18,9 @@ namespace meshstep {
 // A data table that ships with the program: tests/validation/NAME.
 StatusOr<CsvTable> ReadValidationTable(const std::string& name);
 
+// The number after the first match of `pattern`'s group in `text`; 0 if there is none.
+int NumberIn(const std::string& text, const char* pattern);
+
 class RunRow {
  public:
   RunRow(const CsvTable& runs, std::size_t row, const CsvTable& defaults);

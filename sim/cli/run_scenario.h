@@ -6,8 +6,10 @@
 //   shared_experts, dense_layers                  model; no ffn: 4 hidden
 //   seq, gbs                                      workload
 //   tp, pp, vp, cp, ep, dp, mbs, dp_sharding      degrees; devices / (tp pp cp) if dp is not given;
-//                                                 FSDP over the group that dp_sharding names
-//   seq_parallel, recompute, overlap, precision   the plan's fields of those names
+//                                                 FSDP over the group that dp_sharding names;
+//                                                 with experts also ep
+//   seq_parallel, recompute, overlap, precision   the plan's fields of those names; recompute by
+//                                                 the table of sim/cli/run_recompute.cc
 //   iter_time_s                                   measured; else tokens_per_s_per_chip, else
 //                                                 tflops_per_chip, else mfu_pct, by the family's
 //                                                 convention of counting FLOPs

@@ -1,0 +1,183 @@
+#include "sim/cli/run_plan.h"
+
+#include <algorithm>
+#include <iterator>
+#include <regex>
+#include <string>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "sim/cli/run_recompute.h"
+
+namespace meshstep {
+namespace {
+
+// Devices that FSDP shards over, of `dp`; 1 if it does not.
+int FsdpGroup(const RunRow& row, int dp, int cp) {
+  // "FSDP2" and "FSDP1" name PyTorch's second and first, not a group of so many.
+  const std::string text = std::regex_replace(absl::AsciiStrToLower(row.Get("dp_sharding")),
+                                              std::regex("fsdp[12]( |$)"), "fsdp$1");
+  const bool zero2 = absl::StrContains(text, "zero-2") || absl::StrContains(text, "zero2");
+  if (zero2 || (!absl::StrContains(text, "fsdp") && !absl::StrContains(text, "zero-3"))) return 1;
+  for (const char* pattern :
+       {"fsdp=?([0-9]+)( |$)", "fsdp=([0-9]+)", "fsdp ([0-9]+)", "group ([0-9]+)", "shard=([0-9]+)",
+        "zero-3 over ([0-9]+)", "dp\\*cp=([0-9]+)", " dp=([0-9]+)"}) {
+    const int group = NumberIn(text, pattern);
+    // Ranks of context parallelism shard parameters too; some sources count them.
+    if (group > dp && group % cp == 0) return group / cp;
+    if (group > 0) return group;
+  }
+  return dp;
+}
+
+// A part's share of the layers, where embedding and head take the place of a layer each
+// (arXiv 2407.21783 section 3.3.2; Megatron-LM account-for-embedding-in-pipeline-split;
+// pytorch/torchtitan pipeline_parallel.py). "": layers are spread evenly.
+std::string LayoutOf(const RunRow& row, int parts) {
+  const std::string& stated = row.Get("overlap");
+  static const std::regex kLayout("pipeline_model_parallel_layout=(E[^;_ ]*L)");
+  std::smatch match;
+  if (std::regex_search(stated, match, kLayout)) return match[1].str();
+  // "8:Et*8|...;16:Et*4|...": a framework's layouts by their number of parts.
+  for (const auto piece : absl::StrSplit(row.Get("layouts"), ';')) {
+    const std::pair<std::string, std::string> layout =
+        absl::StrSplit(piece, absl::MaxSplits(':', 1));
+    if (layout.first == absl::StrCat(parts)) return layout.second;
+  }
+  const int layers = row.Count("layers");
+  if (parts < 2 || layers % parts == 0 || (layers + 2) % parts != 0) return "";
+  const int each = (layers + 2) / parts;
+  const std::string ends = each > 1 ? absl::StrCat("t*", each - 1) : "";
+  const std::string middle = parts > 2 ? absl::StrCat("(t*", each, "|)*", parts - 2) : "";
+  return absl::StrCat("E", ends, "|", middle, ends, "L");
+}
+
+void SetPipeline(const RunRow& row, v1::Plan* plan) {
+  const int virtual_stages = plan->pipeline() > 1 ? row.Count("vp", 1) : 1;
+  if (virtual_stages > 1) {
+    plan->set_virtual_stages(virtual_stages);
+    plan->set_schedule("interleaved");
+  }
+  const std::string layout = LayoutOf(row, plan->pipeline() * virtual_stages);
+  if (!layout.empty()) plan->set_layout(layout);
+}
+
+// Ranks that share the experts, and one expert: "expert TP=4" among what the row's source adds,
+// else the framework's: "tp" as Megatron-Core where expert_tensor_parallel_size is not given.
+void SetExpertDegrees(const RunRow& row, v1::Plan* plan) {
+  if (row.Count("experts") <= 1) return;
+  plan->set_expert(row.Count("ep", 1));
+  int width = NumberIn(row.Get("caveats"), "expert TP=([0-9]+)");
+  if (width == 0) width = row.Get("expert_tp") == "tp" ? plan->tensor() : 1;
+  plan->set_expert_tensor(width);
+}
+
+Status SetDegrees(const RunRow& row, int devices, v1::Plan* plan) {
+  const int tp = row.Count("tp", 1), pp = row.Count("pp", 1), cp = row.Count("cp", 1);
+  if (devices % (tp * pp * cp) != 0) {
+    return InvalidInput(
+        absl::StrCat(devices, " devices do not divide by tp ", tp, ", pp ", pp, " and cp ", cp));
+  }
+  const int dp = row.Count("dp", devices / (tp * pp * cp));
+  const int fsdp = FsdpGroup(row, dp, cp);
+  if (dp % fsdp != 0) {
+    return InvalidInput(absl::StrCat("dp ", dp, " does not divide by an FSDP group of ", fsdp));
+  }
+  plan->set_tensor(tp);
+  plan->set_pipeline(pp);
+  plan->set_data(dp / fsdp);
+  plan->set_fsdp(fsdp);
+  if (cp > 1) {
+    plan->set_context(cp);
+    plan->set_context_method(row.Says("overlap", "CP all-to-all") ? "ulysses"
+                                                                  : row.Get("context_method"));
+  }
+  const bool zero2 = row.Says("dp_sharding", "zero-2");
+  const bool zero1 =
+      row.Says("dp_sharding", "zero-1") || row.Says("dp_sharding", "distributed opt");
+  if (fsdp == 1 && (zero1 || zero2)) plan->set_zero_stage(zero2 ? 2 : 1);
+  SetPipeline(row, plan);
+  SetExpertDegrees(row, plan);
+  plan->set_sequence_parallel(tp > 1 && row.Get("seq_parallel").starts_with("on"));
+  plan->set_micro_batch_sequences(row.Count("mbs", 1));
+  return absl::OkStatus();
+}
+
+// Number format of the matmuls and what shares a scale, of the words of a row; the first that
+// matches. FP8 without more words has a scale per tensor (Transformer Engine's delayed and current
+// scaling).
+struct Format {
+  const char* words;
+  const char* compute;
+  const char* scaling;
+};
+constexpr Format kFormats[] = {
+    {"nvfp4", "fp4", "nvfp4"}, {"mxfp8", "fp8", "mx"},        {"fp8-mx", "fp8", "mx"},
+    {"float8", "fp8", ""},     {"fp8 mixed", "fp8", "block"}, {"fp8", "fp8", ""},
+    {"int8", "int8", ""},      {"fp16", "fp16", ""},          {"", "bf16", ""}};
+
+void SetPrecision(const RunRow& row, v1::Precision* precision) {
+  const std::string text = absl::AsciiStrToLower(row.Get("precision"));
+  const Format* format = kFormats;
+  while (!absl::StrContains(text, format->words)) ++format;
+  // "bf16/fp16 mixed" and the like: what comes first.
+  if (text.starts_with("bf16/")) format = std::end(kFormats) - 1;
+  const std::string compute = format->compute;
+  const std::string flows = compute == "fp16" ? "fp16" : "bf16";
+  precision->set_compute(compute);
+  precision->set_scaling(format->scaling);
+  const auto given = [&](const char* column) {
+    const std::string& value = row.Get(column);
+    return value.empty() || value == "compute" ? flows : value;
+  };
+  precision->set_parameters(given("parameters"));
+  std::string gradients = given("gradients");
+  for (const char* wide : {"(fp32 grads)", "(fp32 main grads)", "fp32 grad accumulation"}) {
+    if (absl::StrContains(text, wide)) gradients = "fp32";
+  }
+  if (absl::StrContains(text, "grad accumulation fp16")) gradients = "fp16";
+  precision->set_gradients(gradients);
+  std::string reduce = row.Get("reduce").empty() ? gradients : given("reduce");
+  if (row.Says("overlap", "grad_reduce bf16")) reduce = "bf16";
+  precision->set_reduce(reduce);
+  precision->set_optimizer(row.Get("optimizer"));
+}
+
+// Gradients reduce after backward and not beside it.
+bool ReducesAfterBackward(const RunRow& row) {
+  for (const char* says : {"no grad-reduce overlap", "no gradient bucketing", "none for dp",
+                           "none stated", "none (2022)"}) {
+    if (row.Says("overlap", says)) return true;
+  }
+  return false;
+}
+
+// Updated parameters are gathered beside the next forward.
+bool OverlapsParameters(const RunRow& row) {
+  for (const char* says : {"grad/param overlap", "param-gather", "zero comm overlap"}) {
+    if (row.Says("overlap", says)) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+Status SetPlan(const RunRow& row, int devices, v1::Plan* plan) {
+  RETURN_IF_ERROR(SetDegrees(row, devices, plan));
+  RETURN_IF_ERROR(SetRecompute(row, plan));
+  SetPrecision(row, plan->mutable_precision());
+  plan->set_attention_kernel(row.Get("attention_kernel"));
+  plan->set_dropout(row.Flag("dropout"));
+  if (ReducesAfterBackward(row)) plan->set_overlap_gradients(false);
+  if (plan->zero_stage() > 0 && OverlapsParameters(row)) plan->set_overlap_parameters(true);
+  v1::Kernels* kernels = plan->mutable_kernels();
+  kernels->set_loss(row.Get("loss"));
+  kernels->set_gradient_accumulation(row.Get("gradient_accumulation"));
+  kernels->set_unfused_optimizer(row.Get("optimizer_kernels") == "unfused");
+  return absl::OkStatus();
+}
+
+}  // namespace meshstep

@@ -1,0 +1,61 @@
+#include "sim/cli/run_recompute.h"
+
+#include <regex>
+#include <string>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+
+namespace meshstep {
+namespace {
+
+// The first pattern found in the row's words gives the policy.
+struct Policy {
+  const char* pattern;
+  const char* recompute;
+  bool every_second_layer = false;
+};
+
+constexpr Policy kPolicies[] = {
+    {"^$|^none|^selective \\[\\]", "none"},
+    // torchtitan wraps every second layer (selective_ac_option "2", the default of
+    // config_manager.py); as much work as half of the layers at the front.
+    {"per 2nd layer|selective \\(layer\\)", "full", true},
+    // torchtitan's option "op" (train_configs/llama3_8b.toml) keeps every second matmul and the
+    // attention; "matmuls" keeps every matmul and runs the attention again.
+    {"torchtitan default option|per-op|llama3_8b\\.toml default", "matmuls"},
+    // MaxText keeps matmuls, all or all but one or two of a layer.
+    {"minimal|save_dot|matmuls", "matmuls"},
+    // MaxText policies that keep or offload a layer's input and some projections: the matmuls of
+    // the MLP, most of the work, run again.
+    {"^custom|offloaded", "full"},
+    {"full", "full"},
+    // Megatron-Core recompute_modules: a whole MLP or expert layer is most of a layer.
+    {"(^|[^a-z_])(mlp|moe)([^a-z_]|$)", "full"},
+    // Megatron-Core recompute_modules whose work is small beside the layer's: norms, activation
+    // functions, MLA's up-projection.
+    {"norm|act([^a-z]|$)|mla_up_proj|mla up-proj", "none"},
+    // Megatron's core attention: nothing where the kernel is flash.
+    {"selective", "selective"},
+};
+
+}  // namespace
+
+Status SetRecompute(const RunRow& row, v1::Plan* plan) {
+  std::string text = absl::AsciiStrToLower(row.Get("recompute"));
+  if (const std::size_t recipe = text.find(" [recipe"); recipe != std::string::npos) {
+    text.resize(recipe);
+  }
+  for (const Policy& policy : kPolicies) {
+    if (!std::regex_search(text, std::regex(policy.pattern))) continue;
+    if (std::string(policy.recompute) == "none") return absl::OkStatus();
+    plan->set_recompute(policy.recompute);
+    const int layers = policy.every_second_layer ? row.Count("layers") / row.Count("pp", 1) / 2
+                                                 : NumberIn(text, "block ([0-9]+) layers");
+    if (layers > 0) plan->set_recompute_layers(layers);
+    return absl::OkStatus();
+  }
+  return InvalidInput(absl::StrCat("recompute \"", row.Get("recompute"), "\" is not known"));
+}
+
+}  // namespace meshstep
