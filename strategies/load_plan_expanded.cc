@@ -83,6 +83,7 @@ void ExpandPlan(const Plan& plan, v1::Plan* proto) {
   proto->set_gradient_bucket_bytes(plan.gradient_bucket_bytes);
   proto->set_collectives_take_units(plan.collectives_take_units);
   proto->set_async_tensor(plan.async_tensor);
+  proto->set_stragglers(plan.stragglers);
   proto->set_reductions_in_flight(plan.reductions_in_flight);
   proto->set_recompute(NameOf(plan.recompute));
   proto->set_attention_kernel(AttentionKernelOf(plan));

@@ -6,6 +6,7 @@
 #include "strategies/model_plan.h"
 #include "strategies/step_builder.h"
 #include "strategies/step_emitter.h"
+#include "strategies/stragglers.h"
 #include "topologies/tiers.h"
 
 namespace meshstep {
@@ -41,6 +42,12 @@ BytesPerSecond HostRate(const Chip& chip, Fidelity fidelity) {
   const double share = 1.0 / chip.devices_per_chip;
   return chip.datasheet.host *
          (fidelity == Fidelity::kIdeal ? share : share * chip.calibration.host_fraction);
+}
+
+double SlowestChip(const Scenario& scenario, Fidelity fidelity) {
+  if (fidelity == Fidelity::kIdeal || !scenario.plan.stragglers) return 1;
+  return SlowestOf(static_cast<double>(scenario.cluster.chips),
+                   scenario.cluster.chip.calibration.speed_spread);
 }
 
 // Axes along which devices differ: the pipeline's, and those along which a transfer loads links
@@ -111,10 +118,10 @@ StatusOr<StepGraph> LowerStep(const Scenario& scenario, const LoweringOptions& o
     const TransferSpec& spec = transfers[t];
     out.transfers.push_back({spec, "", 0, AxisNames(plan, spec.axes, spec.experts)});
   }
-  StepBuilder builder(plan, mesh, classes, collectives,
-                      options.unfolded ? &explicit_links : nullptr, transfers,
-                      TakenByCollectives(scenario, options.fidelity),
-                      HostRate(scenario.cluster.chip, options.fidelity), &out);
+  StepBuilder builder(
+      plan, mesh, classes, collectives, options.unfolded ? &explicit_links : nullptr, transfers,
+      TakenByCollectives(scenario, options.fidelity), SlowestChip(scenario, options.fidelity),
+      HostRate(scenario.cluster.chip, options.fidelity), &out);
   out.resident.resize(out.units.size());
   const bool calibrated = options.fidelity == Fidelity::kCalibrated;
   const Seconds dispatch(calibrated ? plan.kernels.host_dispatch_ns * 1e-9 : 0);

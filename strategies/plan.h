@@ -107,6 +107,8 @@ struct Plan {
   int reductions_in_flight = 2;
   // Matmuls in parts beside a ring (strategies/ops/ring_matmul.h).
   bool async_tensor = false;
+  // Matmuls and attention at the pace of the slowest chip.
+  bool stragglers = true;
   // Collectives take compute units from kernels, where the chip has no engines of their own.
   bool collectives_take_units = true;
   Precision precision;

@@ -13,8 +13,8 @@ constexpr char kHostStream[] = "host";
 
 StepBuilder::StepBuilder(const Plan& plan, const Mesh& mesh, const LinkClasses& classes,
                          const CollectiveModel& model, const CollectiveModel* explicit_model,
-                         const TransferTable& transfers, std::int32_t taken, BytesPerSecond host,
-                         StepGraph* out)
+                         const TransferTable& transfers, std::int32_t taken, double slowest,
+                         BytesPerSecond host, StepGraph* out)
     : plan_(plan),
       mesh_(mesh),
       classes_(classes),
@@ -23,6 +23,7 @@ StepBuilder::StepBuilder(const Plan& plan, const Mesh& mesh, const LinkClasses& 
       unfolded_(explicit_model != nullptr),
       transfers_(transfers),
       taken_(taken),
+      slowest_(slowest),
       host_(host),
       out_(out),
       stage_units_(Index(plan.stages)) {
@@ -112,6 +113,9 @@ UnitTasks StepBuilder::AddCompute(const Where& where, TaskKind kind, const std::
                                   Flops flops, Bytes hbm_bytes) {
   const std::vector<int>& units = stage_units_[Index(where.stage)];
   UnitTasks tasks(units.size());
+  if (slowest_ > 1 && flops > Flops()) {
+    duration = Time::RoundUp(Seconds(duration.seconds() * slowest_));
+  }
   for (std::size_t u = 0; u < units.size(); ++u) {
     scratch_.clear();
     for (const UnitTasks* list : after) {

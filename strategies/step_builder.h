@@ -25,8 +25,8 @@ class StepBuilder {
   // collective takes of a device's compute units, in millionths.
   StepBuilder(const Plan& plan, const Mesh& mesh, const LinkClasses& classes,
               const CollectiveModel& model, const CollectiveModel* explicit_model,
-              const TransferTable& transfers, std::int32_t taken, BytesPerSecond host,
-              StepGraph* out);
+              const TransferTable& transfers, std::int32_t taken, double slowest,
+              BytesPerSecond host, StepGraph* out);
 
   int units_of(int stage) const { return static_cast<int>(stage_units_[Index(stage)].size()); }
   int unit(int stage, int i) const { return stage_units_[Index(stage)][Index(i)]; }
@@ -80,6 +80,7 @@ class StepBuilder {
   const bool unfolded_;
   const TransferTable& transfers_;
   const std::int32_t taken_;
+  const double slowest_;       // time of matmuls and attention on the slowest chip over the mean
   const BytesPerSecond host_;  // of one device's link to its host, one way
   StepGraph* out_;
   std::vector<std::vector<int>> stage_units_;

@@ -77,6 +77,7 @@ struct ComputeCalibration {
   double hbm_fraction = 0.85;
   Seconds elementwise_launch{4.5e-6};
   double host_fraction = 0.87;
+  double speed_spread = 0;      // standard deviation of the speed among chips, over the mean
   double collective_units = 0;  // compute units that one collective occupies
 };
 

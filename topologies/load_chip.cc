@@ -11,7 +11,7 @@
 namespace meshstep {
 namespace {
 
-constexpr double kMaxUnits = 1 << 20;
+constexpr double kMaxUnits = 1 << 20, kMaxSpread = 0.2;
 
 // Estimates for chips without measurements of their own. Launch: a kernel of one CPU launch takes 4
 // to 6 us. Fractions: the best matmul of most chips is 73 to 87 % of the peak, and fits of H100 and
@@ -282,6 +282,12 @@ ComputeCalibration LoadCalibration(const v1::ComputeCalibration& proto, const st
   if (proto.has_host_fraction()) {
     calibration.host_fraction =
         CheckedFraction(proto.host_fraction(), field + ".host_fraction", diagnostics);
+  }
+  calibration.speed_spread = proto.speed_spread();
+  if (!(calibration.speed_spread >= 0 && calibration.speed_spread <= kMaxSpread)) {
+    diagnostics->Error(field + ".speed_spread",
+                       absl::StrCat("is ", proto.speed_spread(), ", expected 0 to ", kMaxSpread));
+    calibration.speed_spread = 0;
   }
   calibration.collective_units = proto.collective_units();
   if (!(calibration.collective_units >= 0 && calibration.collective_units <= kMaxUnits)) {

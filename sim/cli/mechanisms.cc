@@ -51,6 +51,8 @@ void WithoutExposedReduction(Scenario* scenario) { scenario->plan.overlap_gradie
 
 void WithoutTakenUnits(Scenario* scenario) { scenario->plan.collectives_take_units = false; }
 
+void WithoutStragglers(Scenario* scenario) { scenario->plan.stragglers = false; }
+
 void WithoutFrameworkKernels(Scenario* scenario) { scenario->plan.kernels = Kernels(); }
 
 void WithoutAttentionGeneration(Scenario* scenario) { scenario->plan.flash_kernel.clear(); }
@@ -71,6 +73,7 @@ const std::vector<Mechanism>& Mechanisms() {
       {"reduction-tail", "gradients always reduce beside the backward pass",
        WithoutExposedReduction},
       {"taken-units", "collectives take no compute units from kernels", WithoutTakenUnits},
+      {"stragglers", "every chip is as fast as the mean one", WithoutStragglers},
       {"framework-kernels", "loss, gradients and optimizer in as few kernels as can be",
        WithoutFrameworkKernels},
       {"attention-generation", "the fastest attention kernel of the chip",
