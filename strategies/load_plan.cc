@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "meshstep/v1/plan.pb.h"
 #include "sim/cost/collective.h"
@@ -246,8 +247,8 @@ void PlanLoader::CheckDevices() {
   if (product == cluster_.devices()) return;
   if (factors.empty()) factors.push_back("every degree 1");
   Error(proto_.has_mesh() ? "mesh" : "data",
-        absl::StrCat("degrees multiply to ", product, " devices (", absl::StrJoin(factors, " × "),
-                     "), but the cluster has ", cluster_.devices()));
+        absl::StrCat("degrees multiply to ", absl::StrFormat("%.17g", product), " devices (",
+                     absl::StrJoin(factors, " × "), "), but the cluster has ", cluster_.devices()));
 }
 
 // Devices that share a dimension inside einsums.

@@ -37,6 +37,27 @@ struct CollectiveModel::Impl {
     cost->idle_time += IdleTime(cost->phases.back());
   }
 
+  // Outermost first. Who takes part decides the time, not the order in which axes are named; on a
+  // torus the first of them is the first that algorithms take.
+  std::vector<AxisId> AsPlaced(std::span<const AxisId> axes) const {
+    std::vector<AxisId> list(axes.begin(), axes.end());
+    const auto parts = [&](AxisId axis) -> const std::vector<AxisPart>& {
+      return mesh->axes()[static_cast<std::size_t>(axis)].parts;
+    };
+    for (const AxisId axis : list) {
+      for (const AxisPart& part : parts(axis)) {
+        const auto level = static_cast<std::size_t>(part.level);
+        if (mesh->fabric().levels()[level].kind == Level::Kind::kTorus) return list;
+      }
+    }
+    std::stable_sort(list.begin(), list.end(), [&](AxisId a, AxisId b) {
+      if (parts(a).empty() || parts(b).empty()) return !parts(a).empty() && parts(b).empty();
+      const AxisPart &x = parts(a).front(), &y = parts(b).front();
+      return std::pair(x.level, x.stride) > std::pair(y.level, y.stride);
+    });
+    return list;
+  }
+
   // What is priced, but for the algorithm.
   struct Request {
     Collective collective;
@@ -268,14 +289,13 @@ StatusOr<CollectiveCost> CollectiveModel::Cost(Collective collective, Bytes byte
                                                std::span<const AxisId> axes, DeviceId device,
                                                std::string_view algorithm,
                                                const Copies& copies) const {
-  std::vector<AxisId> list(axes.begin(), axes.end());
+  const std::vector<AxisId> list = impl_->AsPlaced(axes);
   const Impl::Key key{
-      collective, bytes.value(), std::move(list), impl_->PlaceOf(device), std::string(algorithm),
-      copies};
+      collective, bytes.value(), list, impl_->PlaceOf(device), std::string(algorithm), copies};
   const auto found = impl_->cache.find(key);
   if (found != impl_->cache.end()) return found->second;
   ASSIGN_OR_RETURN(const CollectiveCost cost,
-                   impl_->Choose({collective, bytes, copies}, axes, device, algorithm));
+                   impl_->Choose({collective, bytes, copies}, list, device, algorithm));
   return impl_->cache.emplace(key, cost).first->second;
 }
 

@@ -83,6 +83,8 @@ class ErrorsTest(unittest.TestCase):
     def test_degrees_that_do_not_multiply(self):
         self.refuse("  tensor: 8", "  tensor: 7", "plan")
         self.refuse("  data: 2", "  data: 3", "plan", "512")
+        # 8 tensor x 32 fsdp
+        self.refuse("  data: 2", "  data: 65537", f"{8 * 32 * 65537} devices")
 
     def test_values_out_of_range(self):
         for value in ("0", "-1", "2147483647"):

@@ -1,10 +1,13 @@
 // Folding: one unit per class of devices gives the same step as every device and link on its own,
 // to the picosecond, on random small clusters and plans.
 
+#include <algorithm>
+#include <iterator>
 #include <random>
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
 #include "meshstep/v1/scenario.pb.h"
@@ -91,6 +94,13 @@ std::string RandomPlan(int devices, bool routed, std::mt19937* random) {
                     " parameters: ", pick(2), " }");
   }
   if (pick(4) == 0) absl::StrAppend(&plan, " recompute_layers: ", pick(3));
+  if (pick(4) == 0) absl::StrAppend(&plan, " gradient_bucket_bytes: ", 1 << pick(24));
+  if (pick(4) == 0) absl::StrAppend(&plan, " reductions_in_flight: ", pick(3));
+  if (pick(4) == 0) absl::StrAppend(&plan, " async_tensor: true");
+  absl::StrAppend(&plan, " overlap_gradients: ", pick(2), " overlap_parameters: ", pick(2));
+  std::string order[] = {"tensor", "context", "fsdp", "data", "pipeline"};
+  if (pick(4) == 0) std::shuffle(std::begin(order), std::end(order), *random);
+  absl::StrAppend(&plan, " order: '", absl::StrJoin(order, ","), "'");
   const int micro = 1 + pick(2);
   absl::StrAppend(&plan, " micro_batch_sequences: ", micro);
   if (degree[3] > 1) {
@@ -166,6 +176,10 @@ TEST(Folding, HoldsForwardOnly) {
     plan->clear_accumulate_unsharded();
     plan->clear_schedule();
     plan->clear_virtual_stages();
+    plan->clear_overlap_gradients();
+    plan->clear_overlap_parameters();
+    plan->clear_gradient_bucket_bytes();
+    plan->clear_reductions_in_flight();
     compared += Compare(proto, FidelityOf(round));
   }
   EXPECT_GE(compared, 40);

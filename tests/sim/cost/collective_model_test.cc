@@ -104,9 +104,13 @@ TEST(CollectiveModel, FoldedDemandsAreTheSumOverAllGroups) {
           Place(named.cluster, RandomFactors(named.cluster.devices(), 3, &random));
       if (placed.mesh == nullptr) continue;
       Case c{&placed, {}, {}, static_cast<DeviceId>(random() % named.cluster.devices())};
-      for (AxisId axis = 0; axis < 3; ++axis) {
+      for (AxisId axis = 2; axis >= 0; --axis) {
         if (random() % 2 == 0) c.axes.push_back(axis);
         if (random() % 4 == 0) c.distinguished.push_back(axis);
+      }
+      // Elsewhere the order of the axes means nothing.
+      if (named.cluster.is_torus() && named.cluster.slices == 1) {
+        std::shuffle(c.axes.begin(), c.axes.end(), random);
       }
       const Group group = placed.mesh->GroupOf(c.axes, c.device);
       if (group.size() == 1) continue;
@@ -121,6 +125,36 @@ TEST(CollectiveModel, FoldedDemandsAreTheSumOverAllGroups) {
     }
   }
   EXPECT_GT(cases, 200);
+}
+
+// On switches and nodes the same devices take the same time, by whatever axes they are named.
+TEST(CollectiveModel, TheOrderOfAxesMeansNothingWithoutATorus) {
+  int cases = 0;
+  for (const NamedCluster& named : SmallClusters()) {
+    if (named.cluster.is_torus() || named.cluster.is_graph()) continue;
+    const int devices = named.cluster.devices();
+    for (const int inner : {2, 4}) {
+      if (devices % (2 * inner) != 0) continue;
+      const Placed split = Place(named.cluster, {inner, devices / inner});
+      const Placed whole = PlaceWhole(named.cluster);
+      if (split.mesh == nullptr || whole.mesh == nullptr) continue;
+      const CollectiveModel by_two(*split.mesh, nullptr, Fidelity::kIdeal);
+      const CollectiveModel by_one(*whole.mesh, nullptr, Fidelity::kIdeal);
+      for (const Collective collective :
+           {Collective::kAllGather, Collective::kReduceScatter, Collective::kAllReduce}) {
+        const auto time = [&](const CollectiveModel& model, const std::vector<AxisId>& axes) {
+          const auto cost = model.Cost(collective, Bytes(1e6), axes, 0, "auto");
+          EXPECT_TRUE(cost.ok()) << cost.status();
+          return cost->idle_time.value();
+        };
+        const double expected = time(by_one, {0});
+        EXPECT_DOUBLE_EQ(time(by_two, {1, 0}), expected) << named.name << " " << NameOf(collective);
+        EXPECT_DOUBLE_EQ(time(by_two, {0, 1}), expected) << named.name << " " << NameOf(collective);
+        ++cases;
+      }
+    }
+  }
+  EXPECT_GT(cases, 20);
 }
 
 bool IsLone(Collective collective) {
