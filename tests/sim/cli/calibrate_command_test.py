@@ -211,6 +211,20 @@ class CollectivesTest(CalibrateTest):
         entry = next(e for e in chip['collectives'] if e['collective'] == 'all-gather')
         self.assertEqual([g['ranks'] for g in entry['groups']], [4])
 
+    def test_logs_of_mpirun_and_of_old_versions(self):
+        plain = self.log('all-gather', 4)
+        expected = self.calibrate(f'--collectives={plain}')[0]['collectives'][0]['groups']
+        text = plain.read_text()
+        tagged = re.sub('^', '[1,0]<stdout>:', text, flags=re.M).replace(
+            '#\n', '#\n[1,0]<stdout>:node0:21:21 [0] NCCL INFO Bootstrap : Using eth0:10.0.0.1<0>\n',
+            1)
+        old = re.sub(r'# (nccl-tests|Coll).*\n', '', text).replace('#wrong', ' error').replace(
+            '      0 ', '  4e-07 ').replace('   redop    root', '').replace('none      -1', '')
+        for name, changed in (('t.log', tagged), ('all_gather_perf.log', old)):
+            self.assertNotEqual(changed, text)
+            chip, _ = self.calibrate(f'--collectives={self.write(name, changed)}')
+            self.assertEqual(chip['collectives'][0]['groups'], expected)
+
     def test_wrong_logs(self):
         good = nccl_log('all-gather', 8)
         row = next(i for i, l in enumerate(good.splitlines(), 1) if l.split()[0] == '1048576')
@@ -239,6 +253,7 @@ class CollectivesTest(CalibrateTest):
                'expected 1.75')
         refuse(good.replace('#  Rank  3', '#  Rank 30'), 'lists 8 ranks up to rank 30')
         refuse(nccl_log('all-gather', 16), 'of 16 ranks, expected at most the 8')
+        refuse(good.replace('on    node0 device  7', 'on    node1 device  0'), 'of 2 hosts, expected 1')
         refuse('', 'has no header')
         refuse(bytes(range(256)) * 40, 'has no header')
         refuse(good[:good.index('(GB/s)       \n') + 13], 'has no rows')
@@ -329,7 +344,7 @@ class MatmulsTest(CalibrateTest):
             path = self.write('m.csv', text)
             self.refuse(*parts, arguments=['--chip=h100-sxm', f'--matmuls={path}'])
 
-        refuse('', 'has no column "time_ms"')
+        refuse('', 'm.csv: is empty')
         refuse(HEADER.replace('time_ms', 'time'), 'm.csv:1: has no column "time_ms"')
         refuse(HEADER + '\n', 'has no rows of h100-sxm')
         refuse(f'{HEADER}\n{matmul_row(0, 8, 8, 1e-3)}', 'm.csv:2: m is "0"')
