@@ -35,6 +35,8 @@ struct Options {
 
 // Fewer matmuls of a format do not tell three constants apart.
 constexpr std::size_t kLeastMatmuls = 8;
+// Domains of at most so many chips are boards of one host (HGX, MI300X); larger ones are racks.
+constexpr int kMostChipsOfHost = 16;
 
 // The chip as it is filled with what was fitted, and what is said of it.
 struct Calibration {
@@ -98,6 +100,12 @@ Status FitCollectives(const Options& options, Calibration* calibration) {
   for (const std::string& path : options.collectives) {
     ASSIGN_OR_RETURN(const std::string content, ReadFile(path));
     ASSIGN_OR_RETURN(const NcclLog log, ParseNcclLog(Shown(path), content, options.ranks));
+    const Chip& chip = calibration->base;
+    if (log.hosts > 1 && chip.interconnect.domain_chips <= kMostChipsOfHost) {
+      return InvalidInput(absl::StrCat(Shown(path), ": is of ", log.hosts,
+                                       " hosts, expected 1: the ", "domain of ", chip.name,
+                                       " is one host"));
+    }
     std::vector<CollectiveSample>& own = samples[log.collective];
     own.insert(own.end(), log.samples.begin(), log.samples.end());
     files[log.collective].push_back(Shown(path));

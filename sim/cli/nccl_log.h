@@ -6,7 +6,8 @@
 //        1048576  262144   float     sum      -1    43.10   24.33   42.58      0    42.81 ...
 //
 // The out-of-place columns are taken: every test has them. Lines before the header of the columns
-// and lines that do not begin with a number (NCCL INFO) are not looked at.
+// and lines that do not begin with a number (NCCL INFO) are not looked at; mpirun's
+// "[1,0]<stdout>:" is taken off.
 
 #ifndef MESHSTEP_SIM_CLI_NCCL_LOG_H_
 #define MESHSTEP_SIM_CLI_NCCL_LOG_H_
@@ -23,6 +24,7 @@ namespace meshstep {
 struct NcclLog {
   Collective collective = Collective::kAllReduce;
   int ranks = 0;
+  int hosts = 1;  // that the log lists
   std::vector<CollectiveSample> samples;
 };
 

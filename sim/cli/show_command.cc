@@ -75,8 +75,7 @@ void AddShowCommand(CLI::App* app) {
   command->add_option("KIND", options->kind, "chip, cluster, model or scenario")
       ->required()
       ->check(CLI::IsMember({"chip", "cluster", "model", "scenario"}));
-  command->add_option("NAME", options->name, "A name from `meshstep list`, or a scenario's file")
-      ->required();
+  command->add_option("NAME", options->name, "A name from `meshstep list`, or a file")->required();
   command
       ->add_option("--input-format", options->scenario.input_format,
                    "Of a scenario: textproto, json or binary")
