@@ -146,6 +146,43 @@ class Mapping(unittest.TestCase):
                                   capture_output=True, text=True, timeout=60, check=True)
         self.assertEqual(json.loads(done.stdout)['step_time_s'], predicted)
 
+    def test_words_on_recomputation_become_the_nearest_policy(self):
+        words = {'none (default)': (None, None), 'full': ('full', None),
+                 'full/block 5 layers [recipe x_fp8]': ('full', 5),
+                 'selective (per 2nd layer)': ('full', 30 // 2),  # SMALL has 30 layers, one stage
+                 'selective per-op (SAC)': ('matmuls', None),
+                 'save_dot_except_mlpwi': ('matmuls', None),
+                 'selective core_attn': ('selective', None), 'selective mlp': ('full', None),
+                 'selective ["layernorm", "moe_act"] [recipe moe]': (None, None),
+                 'selective layernorm, moe': ('full', None)}
+        rows = [dict(SMALL[0], id='r%d' % i, recompute=text, pp='1', dp='')
+                for i, text in enumerate(words)]
+        path = table(rows + [dict(SMALL[0], id='odd', recompute='sometimes')])
+        for i, expected in enumerate(words.values()):
+            plan = self.scenario(path, 'r%d' % i)['plan']
+            self.assertEqual((plan.get('recompute') or None, plan.get('recompute_layers')),
+                             expected, rows[i]['recompute'])
+        self.assertIsNone(self.scenario(path, 'odd'))
+
+    def test_groups_and_layouts_are_as_the_row_says(self):
+        row = dict(SMALL[0], chips='32', gbs='64', mbs='1', dp='', cp='2', pp='4', tp='1')
+        rows = [
+            dict(row, id='ring', layers='30'),
+            dict(row, id='titan', family='torchtitan-x', pp='1', dp_sharding='FSDP2 dp=16'),
+            dict(row, id='whole', pp='1', dp_sharding='FSDP2 shards over dp*cp=32'),
+            dict(row, id='given', layers='12',
+                 overlap='pipeline_model_parallel_layout=Et*2|(t*4|)*2t*2L; x'),
+        ]
+        path = table(rows)
+        plans = {r['id']: self.scenario(path, r['id'])['plan'] for r in rows}
+        # 30 layers, embedding and head as one each, over four stages: eight places a stage.
+        self.assertEqual(plans['ring']['layout'], 'Et*7|(t*8|)*2t*7L')
+        self.assertEqual((plans['ring']['context'], plans['ring']['context_method']), (2, 'ring'))
+        self.assertEqual((plans['titan']['fsdp'], plans['titan']['data']), (16, 1))
+        self.assertEqual(plans['titan']['context_method'], 'all-gather')
+        self.assertEqual(plans['whole']['fsdp'], 16)
+        self.assertEqual(plans['given']['layout'], 'Et*2|(t*4|)*2t*2L')
+
     def test_a_row_of_the_short_table_is_its_long_form(self):
         short = rows_of(os.path.join(TABLES, 'training_runs_one_node.csv'))[0]
         long = dict(short, family='vtrain-single', chips=short['gpus'], vocab='51200')
