@@ -26,7 +26,7 @@ FIELDS = {
 PARTS = ["compute_s", "communication_exposed_s", "bubble_s", "optimizer_s", "other_s"]
 FLOPS = ["model", "model_full_attention", "model_6nd", "hardware"]
 BUCKETS = ["parameters_bytes", "gradients_bytes", "optimizer_bytes", "activations_bytes",
-           "workspace_bytes"]
+           "workspace_bytes", "kv_cache_bytes"]
 ROW = {"axis": str, "collective": str, "tensor": str, "count": int, "bytes_per_chip": float,
        "busy_s": float, "exposed_s": float}
 SIMULATION = ["device_classes", "tasks", "events", "flows"]
