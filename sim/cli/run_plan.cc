@@ -98,6 +98,8 @@ Status SetDegrees(const RunRow& row, int devices, v1::Plan* plan) {
   }
   const int dp = row.Count("dp", devices / (tp * pp * cp));
   const int fsdp = FsdpGroup(row, dp, cp);
+  const bool any = row.Count("tp") + row.Count("pp") + row.Count("dp") + row.Count("ep") > 0;
+  if (!any && fsdp == 1 && devices > 1) return InvalidInput("no degree of parallelism is given");
   if (dp % fsdp != 0) {
     return InvalidInput(absl::StrCat("dp ", dp, " does not divide by an FSDP group of ", fsdp));
   }

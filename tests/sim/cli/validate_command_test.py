@@ -266,15 +266,16 @@ class Report(unittest.TestCase):
 
     def test_rows_that_cannot_be_expressed_keep_their_place_and_say_why(self):
         rows = [SMALL[0], dict(SMALL[1], layers=''), dict(SMALL[2], chip='Abacus'),
-                dict(SMALL[2], tp='5')]
+                dict(SMALL[2], tp='5'), dict(SMALL[2], tp='', pp='', dp='', ep='')]
         out = report(table(rows))['rows']
-        self.assertEqual([r['predicted_s'] is None for r in out], [False, True, True, True])
+        self.assertEqual([r['predicted_s'] is None for r in out], [False, True, True, True, True])
         self.assertEqual(out[1]['reason'], 'layers is not given')
         self.assertEqual(out[2]['reason'], 'the cluster of "Abacus" is not described')
         self.assertIn('do not divide by tp 5', out[3]['reason'])
+        self.assertEqual(out[4]['reason'], 'no degree of parallelism is given')
         text = run(table(rows), '--rows')
         self.assertIn('layers is not given', text)
-        self.assertIn('1 of 4 rows predicted', text)
+        self.assertIn('1 of 5 rows predicted', text)
 
     def test_time_comes_from_the_rate_where_no_time_is_given(self):
         row = SMALL[0]
