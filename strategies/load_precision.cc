@@ -103,7 +103,8 @@ void PrecisionLoader::LoadScaling() {
   }
   using List = std::vector<Scaling>;
   const List legal = four_bits ? List{Scaling::kNvfp4, Scaling::kMx}
-                               : List{Scaling::kTensor, Scaling::kBlock, Scaling::kMx};
+                               : List{Scaling::kTensor, Scaling::kCurrent, Scaling::kBlock,
+                                      Scaling::kMx};
   std::vector<std::string> names;
   for (const Scaling scaling : legal) {
     names.emplace_back(NameOf(scaling));

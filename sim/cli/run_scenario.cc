@@ -60,7 +60,7 @@ Status SetModel(const RunRow& row, v1::Model* model) {
     model->set_global_layer_period(local > 0 ? local + 1 : 2);
   }
   model->set_norm_bias(row.Says("norms", "layer"));
-  model->set_tied_embeddings(row.Says("embeddings", "tied"));
+  model->set_tied_embeddings(row.Get("embeddings") == "tied");
   if (!row.Says("positions", "rotary")) model->set_position_embeddings(row.Count("seq"));
   const bool biases = row.Flag("biases");
   model->set_qkv_bias(biases);
