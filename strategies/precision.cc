@@ -50,9 +50,7 @@ Dtype Precision::Gathered(bool matmul) const {
   return matmul ? gather : Wider(gather, activations);
 }
 
-int Precision::OperandVersions(bool one_layout) const {
-  return !one_scale() || one_layout ? 2 : 1;
-}
+int Precision::OperandVersions(bool one_layout) const { return !one_scale() || one_layout ? 2 : 1; }
 
 int Precision::WeightVersions(bool one_layout) const {
   // Square blocks are the same both ways.

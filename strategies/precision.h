@@ -60,9 +60,9 @@ struct Precision {
   // of the tensor's own takes a pass for the largest value before the cast; NVFP4 takes that, a
   // cast of the rows, and one of the columns after their Hadamard transform.
   int CastKernels() const;
-  // A norm writes the narrow operand itself (TransformerEngine's LayerNormLinear, with cuDNN's norms
-  // for MX). Not with block scales, which take a kernel of their own (arXiv 2412.19437 §3.5.2), nor
-  // where the largest value must be known first.
+  // A norm writes the narrow operand itself (TransformerEngine's LayerNormLinear, with cuDNN's
+  // norms for MX). Not with block scales, which take a kernel of their own (arXiv 2412.19437
+  // §3.5.2), nor where the largest value must be known first.
   bool FusesCastIntoNorm() const {
     return quantised() && (scaling == Scaling::kTensor || scaling == Scaling::kMx);
   }
