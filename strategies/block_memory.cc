@@ -103,7 +103,9 @@ void CountParameter(const PassBuilder& pass, ArrayId id, BlockPlan* plan) {
   const bool is_one = p.parameters == p.compute;
   const int versions = (gathered ? 1 : pass.WeightVersions()) - (is_one ? 1 : 0);
   plan->parameter_bytes += stored * versions * p.WeightBytes();
-  if (versions > 0) plan->cast_bytes += stored * (stored_type + versions * p.WeightBytes());
+  if (versions > 0) {
+    plan->cast_bytes += stored * (p.CastKernels() * stored_type + versions * p.WeightBytes());
+  }
 }
 
 // What is kept. An array is kept if backward needs it and no op that runs again makes it; the

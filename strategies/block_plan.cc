@@ -183,6 +183,7 @@ Status BlockLowering::MatmulBackward(const Op& op, PassBuilder* pass) {
   Sharding natural, gathered;
   MatmulRing ring;
   std::vector<ArrayKey> gradients;
+  std::vector<std::pair<ArrayKey, Sharding>> transposed = {{{x, false}, used}};
   for (const ArrayId output : op.outputs) gradients.push_back({output, true});
   pass->CastWeights(op);
   pass->Cast(op, op.name + " gradient cast", gradients);
@@ -191,6 +192,7 @@ Status BlockLowering::MatmulBackward(const Op& op, PassBuilder* pass) {
     ASSIGN_OR_RETURN(const Sharding out, LocalProduct(used, weight, pass->DimsOf(op.outputs[i])));
     const ArrayKey dy{op.outputs[i], true};
     gathered = WithoutSums(out);
+    transposed.emplace_back(dy, gathered);
     if (op.outputs.size() == 1) ring = GatherRing(op, dy, gathered, *pass);
     if (ring.parts == 1) {
       ASSIGN_OR_RETURN(const int step, pass->BringOperand(op, dy, gathered));
@@ -223,6 +225,7 @@ Status BlockLowering::MatmulBackward(const Op& op, PassBuilder* pass) {
     RETURN_IF_ERROR(pass->Finish({x, true}, natural, step));
   }
   after.push_back(x_there);
+  pass->TransposeGathered(op, transposed, after);
   const MatmulShape dw{.batch = shape.batch, .m = shape.k, .n = shape.n, .k = shape.m};
   WeightGradient(op, dw, after, pass);
   return absl::OkStatus();

@@ -132,8 +132,16 @@ bool PassBuilder::IsNarrow(const Op& op) const {
 
 double PassBuilder::CastBytes(ArrayId array) const {
   const Precision& precision = context_.plan->precision;
-  return context_.LocalElements(Stored(array)) * Load(array) * precision.OperandBytes() *
-         precision.OperandVersions(context_.compute->narrow_matmuls_one_layout());
+  const int versions =
+      TransposesGathered(array, Used(array))
+          ? 1
+          : precision.OperandVersions(context_.compute->narrow_matmuls_one_layout());
+  return context_.LocalElements(Stored(array)) * Load(array) * precision.OperandBytes() * versions;
+}
+
+bool PassBuilder::TransposesGathered(ArrayId array, const Sharding& sharding) const {
+  return context_.plan->precision.one_scale() && context_.compute->narrow_matmuls_one_layout() &&
+         context_.LocalElements(sharding) > context_.LocalElements(Stored(array));
 }
 
 double PassBuilder::CastInNorm(const Op& op, bool* only_narrow) const {
@@ -227,11 +235,10 @@ void PassBuilder::Cast(const Op& op, const std::string& name, const std::vector<
     if (IsDefined(key)) continue;
     missing.push_back(key);
     after.push_back(made);
-    bytes += StoredBytes(key.array) + CastBytes(key.array);
+    bytes += context_.plan->precision.CastKernels() * StoredBytes(key.array) + CastBytes(key.array);
   }
   if (missing.empty()) return;
-  const int step = Compute(name, context_.compute->Elementwise(Bytes(bytes)), Flops(), after, false,
-                           Bytes(bytes));
+  const int step = Compute(name, CastTime(bytes), Flops(), after, false, Bytes(bytes));
   for (const ArrayKey& key : missing) Define(key, Stored(key.array), step);
 }
 
@@ -242,11 +249,33 @@ void PassBuilder::CastWeights(const Op& op) {
   double bytes = 0;
   for (const ArrayId weight : op.weights) {
     if (Stored(weight) == Used(weight)) continue;
-    bytes += context_.LocalElements(Used(weight)) * (from + precision.WeightBytes());
+    bytes += context_.LocalElements(Used(weight)) *
+             (precision.CastKernels() * from + precision.WeightBytes());
   }
   if (bytes == 0) return;
-  Compute(op.name + " weight cast", context_.compute->Elementwise(Bytes(bytes)), Flops(), {}, true,
-          Bytes(bytes));
+  Compute(op.name + " weight cast", CastTime(bytes), Flops(), {}, true, Bytes(bytes));
+}
+
+Time PassBuilder::CastTime(double bytes) const {
+  const int kernels = context_.plan->precision.CastKernels();
+  Time time;
+  for (int i = 0; i < kernels; ++i) time += context_.compute->Elementwise(Bytes(bytes / kernels));
+  return time;
+}
+
+void PassBuilder::TransposeGathered(const Op& op,
+                                    const std::vector<std::pair<ArrayKey, Sharding>>& operands,
+                                    const std::vector<int>& after) {
+  if (!IsNarrow(op)) return;
+  double bytes = 0;
+  for (const auto& [key, sharding] : operands) {
+    if (!TransposesGathered(key.array, sharding)) continue;
+    bytes += 2 * context_.LocalElements(sharding) * Load(key.array) *
+             context_.plan->precision.OperandBytes();
+  }
+  if (bytes == 0) return;
+  MarkForWeights(Compute(op.name + " transpose", context_.compute->Elementwise(Bytes(bytes)),
+                         Flops(), after, false, Bytes(bytes)));
 }
 
 Status PassBuilder::Finish(ArrayKey key, const Sharding& natural, int step) {

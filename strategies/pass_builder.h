@@ -61,6 +61,11 @@ class PassBuilder {
   bool IsNarrow(const Op& op) const;
   // Bytes that a cast of `array` to the narrow type writes.
   double CastBytes(ArrayId array) const;
+  // The narrow operand in `sharding` arrives by a gather, which does not move transposed copies on
+  // chips whose matmuls take one layout: TransformerEngine gathers the rows and transposes what has
+  // arrived (docs/features/low_precision_training/fp8_current_scaling, "All-gather of columnwise
+  // tensors").
+  bool TransposesGathered(ArrayId array, const Sharding& sharding) const;
   // Bytes of narrow copies that `op`, if it is a norm, writes for the matmuls after it;
   // only_narrow: nothing else reads its result.
   double CastInNorm(const Op& op, bool* only_narrow) const;
@@ -78,6 +83,9 @@ class PassBuilder {
   StatusOr<int> BringOperand(const Op& op, ArrayKey key, const Sharding& sharding);
   // Makes the narrow copies that `op` reads, in one kernel, where they are not there yet.
   void Cast(const Op& op, const std::string& name, const std::vector<ArrayKey>& keys);
+  // Transposes the gathered operands of a weight gradient; see TransposesGathered.
+  void TransposeGathered(const Op& op, const std::vector<std::pair<ArrayKey, Sharding>>& operands,
+                         const std::vector<int>& after);
   // Weights that arrived by a gather in a wider type than `op` multiplies in.
   void CastWeights(const Op& op);
   // A result in `natural` sharding (with partial sums), brought to the array's stored sharding.
@@ -98,6 +106,8 @@ class PassBuilder {
 
  private:
   int AddPart(ArrayKey key, int before, int part);
+  // Of the kernels of a cast that move `bytes` together.
+  Time CastTime(double bytes) const;
   StatusOr<int> Emit(ArrayKey key, const Sharding& from, const Sharding& to, int step);
 
   const Block& block_;

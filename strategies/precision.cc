@@ -17,6 +17,8 @@ std::string_view NameOf(Scaling scaling) {
   switch (scaling) {
     case Scaling::kTensor:
       return "tensor";
+    case Scaling::kCurrent:
+      return "current";
     case Scaling::kBlock:
       return "block";
     case Scaling::kMx:
@@ -48,14 +50,16 @@ Dtype Precision::Gathered(bool matmul) const {
   return matmul ? gather : Wider(gather, activations);
 }
 
-int Precision::OperandVersions(bool one_layout) const {
-  return scaling != Scaling::kTensor || one_layout ? 2 : 1;
-}
+int Precision::OperandVersions(bool one_layout) const { return !one_scale() || one_layout ? 2 : 1; }
 
 int Precision::WeightVersions(bool one_layout) const {
   // Square blocks are the same both ways.
-  const bool same = scaling == Scaling::kTensor || scaling == Scaling::kBlock;
+  const bool same = one_scale() || scaling == Scaling::kBlock;
   return !same || one_layout ? 2 : 1;
+}
+
+int Precision::CastKernels() const {
+  return scaling == Scaling::kNvfp4 ? 3 : scaling == Scaling::kCurrent ? 2 : 1;
 }
 
 }  // namespace meshstep

@@ -5,8 +5,11 @@
 // router, embedding and head stay in `activations`, as in TransformerEngine, DeepSeek-V3 (arXiv
 // 2412.19437 §3.3.1) and NVFP4 pretraining (arXiv 2509.25149 §4; it keeps some layers wide, which
 // is not modelled).
-// A narrow operand is made from the wide tensor by a kernel that reads it once and writes it in as
-// many versions as the products need.
+// A narrow operand is made from the wide tensor by kernels that read it and write it in as many
+// versions as the products need. How often they read it, and where TransformerEngine's norms write
+// the narrow operand themselves, is in its docs/features/low_precision_training (2026-08) and
+// pytorch/csrc/extensions/normalization.cpp, quantizer.cpp. Checked against that guide's
+// gemm_profiling page, B300: its casts move the bytes counted here at 5 to 6 TB/s.
 
 #ifndef MESHSTEP_STRATEGIES_PRECISION_H_
 #define MESHSTEP_STRATEGIES_PRECISION_H_
@@ -19,10 +22,11 @@ namespace meshstep {
 
 // Elements that share a scale.
 enum class Scaling {
-  kTensor,  // all of a tensor, whether the scale is of this step or of those before
-  kBlock,   // 1 x 128 of activations, 128 x 128 of weights, fp32 scales: arXiv 2412.19437 §3.3.2
-  kMx,      // 32, one-byte scales: OCP Microscaling Formats 1.0, §5.2
-  kNvfp4,   // 16, one-byte scales: arXiv 2509.25149 §2
+  kTensor,   // all of a tensor; the scale is of the steps before ("delayed")
+  kCurrent,  // all of a tensor; the scale is its own, and takes a pass to find
+  kBlock,    // 1 x 128 of activations, 128 x 128 of weights, fp32 scales: arXiv 2412.19437 §3.3.2
+  kMx,       // 32, one-byte scales: OCP Microscaling Formats 1.0, §5.2
+  kNvfp4,    // 16, one-byte scales: arXiv 2509.25149 §2
 };
 std::string_view NameOf(Scaling scaling);
 
@@ -46,14 +50,22 @@ struct Precision {
   // Of a parameter as stored, and as gathered. matmul: the weight of a matmul of a block.
   Dtype Stored(bool matmul) const;
   Dtype Gathered(bool matmul) const;
+  bool one_scale() const { return scaling == Scaling::kTensor || scaling == Scaling::kCurrent; }
   // Versions of a tensor that a cast writes, so that the product and the transposed one can both
   // read it. Scales that run along the contracted dimension differ between the two; with one scale
   // per tensor it is a second copy only where the matmul unit takes one layout (`one_layout`).
   int OperandVersions(bool one_layout) const;
   int WeightVersions(bool one_layout) const;
-  // A norm writes the narrow operand itself (TransformerEngine's LayerNormLinear; not with block
-  // scales, which take a kernel of their own: arXiv 2412.19437 §3.5.2).
-  bool FusesCastIntoNorm() const { return quantised() && scaling != Scaling::kBlock; }
+  // Kernels that make the versions of an operand, each of which reads the wide tensor once. A scale
+  // of the tensor's own takes a pass for the largest value before the cast; NVFP4 takes that, a
+  // cast of the rows, and one of the columns after their Hadamard transform.
+  int CastKernels() const;
+  // A norm writes the narrow operand itself (TransformerEngine's LayerNormLinear, with cuDNN's
+  // norms for MX). Not with block scales, which take a kernel of their own (arXiv 2412.19437
+  // §3.5.2), nor where the largest value must be known first.
+  bool FusesCastIntoNorm() const {
+    return quantised() && (scaling == Scaling::kTensor || scaling == Scaling::kMx);
+  }
 };
 
 }  // namespace meshstep

@@ -124,28 +124,43 @@ Status SetDegrees(const RunRow& row, int devices, v1::Plan* plan) {
 }
 
 // Number format of the matmuls and what shares a scale, of the words of a row; the first that
-// matches. FP8 without more words has a scale per tensor (Transformer Engine's delayed and current
-// scaling).
+// matches. FP8 without more words is scaled as the framework does where its default says (else as
+// Transformer Engine's delayed scaling). "Tensorwise" is what Megatron-Core (--fp8-recipe) and
+// torchao call scales that each tensor takes from itself.
 struct Format {
   const char* words;
   const char* compute;
   const char* scaling;
 };
-constexpr Format kFormats[] = {
-    {"nvfp4", "fp4", "nvfp4"}, {"mxfp8", "fp8", "mx"},        {"fp8-mx", "fp8", "mx"},
-    {"float8", "fp8", ""},     {"fp8 mixed", "fp8", "block"}, {"fp8", "fp8", ""},
-    {"int8", "int8", ""},      {"fp16", "fp16", ""},          {"", "bf16", ""}};
+constexpr Format kFormats[] = {{"nvfp4", "fp4", "nvfp4"},
+                               {"mxfp8", "fp8", "mx"},
+                               {"fp8-mx", "fp8", "mx"},
+                               {"fp8-cs", "fp8", "current"},
+                               {"tensorwise", "fp8", "current"},
+                               {"float8", "fp8", ""},
+                               {"fp8 mixed", "fp8", "block"},
+                               {"fp8", "fp8", ""},
+                               {"int8", "int8", ""},
+                               {"fp16", "fp16", ""},
+                               {"", "bf16", ""}};
+
+const Format& FormatOf(const std::string& text) {
+  // "bf16/fp16 mixed" and the like: what comes first.
+  if (text.starts_with("bf16/")) return *(std::end(kFormats) - 1);
+  const Format* format = kFormats;
+  while (!absl::StrContains(text, format->words)) ++format;
+  return *format;
+}
 
 void SetPrecision(const RunRow& row, v1::Precision* precision) {
   const std::string text = absl::AsciiStrToLower(row.Get("precision"));
-  const Format* format = kFormats;
-  while (!absl::StrContains(text, format->words)) ++format;
-  // "bf16/fp16 mixed" and the like: what comes first.
-  if (text.starts_with("bf16/")) format = std::end(kFormats) - 1;
-  const std::string compute = format->compute;
+  const Format& format = FormatOf(text);
+  const Format& framework = FormatOf(absl::AsciiStrToLower(row.Default("precision")));
+  const std::string compute = format.compute;
   const std::string flows = compute == "fp16" ? "fp16" : "bf16";
   precision->set_compute(compute);
-  precision->set_scaling(format->scaling);
+  const bool plain = *format.scaling == '\0' && compute == framework.compute;
+  precision->set_scaling(plain ? framework.scaling : format.scaling);
   const auto given = [&](const char* column) {
     const std::string& value = row.Get(column);
     return value.empty() || value == "compute" ? flows : value;

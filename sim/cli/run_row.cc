@@ -68,10 +68,14 @@ const std::string& RunRow::Stated(const std::string& column) const {
   return value;
 }
 
+const std::string& RunRow::Default(const std::string& column) const {
+  if (default_row_ < 0) return kNothing;
+  return defaults_.At(static_cast<std::size_t>(default_row_), column);
+}
+
 const std::string& RunRow::Get(const std::string& column) const {
   const std::string& stated = Stated(column);
-  if (!stated.empty() || default_row_ < 0) return stated;
-  return defaults_.At(static_cast<std::size_t>(default_row_), column);
+  return stated.empty() ? Default(column) : stated;
 }
 
 double RunRow::Number(const std::string& column, double unset) const {

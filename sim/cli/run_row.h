@@ -30,6 +30,8 @@ class RunRow {
   const std::string& Get(const std::string& column) const;
   // What the row states; "" if it says that it does not ("not stated", "see recipe").
   const std::string& Stated(const std::string& column) const;
+  // The framework's default; "" if it has none.
+  const std::string& Default(const std::string& column) const;
   // Of Get(): a number above 0, else `unset`.
   double Number(const std::string& column, double unset = 0) const;
   // The same for whole numbers up to 2^30.

@@ -68,6 +68,11 @@ Flops ComputeModel::AttentionFlops(const AttentionShape& s) {
                (s.head_dim + s.value_dim) * s.visible);
 }
 
+Flops ComputeModel::AttentionKernelFlops(const AttentionShape& s) {
+  const Flops scores(2 * s.batch * s.heads * s.queries * s.keys * s.head_dim * s.visible);
+  return AttentionFlops(s) + (s.backward ? scores : Flops());
+}
+
 Bytes ComputeModel::AttentionBytes(const AttentionShape& s, Dtype dtype) {
   const double sizes = s.head_dim + s.value_dim;
   const double q = s.batch * s.queries * s.heads * sizes;
@@ -110,8 +115,10 @@ double ComputeModel::AttentionFraction(const AttentionShape& shape) const {
 Time ComputeModel::Attention(const AttentionShape& s, Dtype dtype) const {
   const Bytes bytes = AttentionBytes(s, dtype);
   const FlopsPerSecond peak = rates_.peak(dtype);
-  const Flops flops = AttentionFlops(s);
-  if (!calibrated_) return Time::RoundUp(std::max(flops / peak, bytes / rates_.hbm_rate));
+  if (!calibrated_) {
+    return Time::RoundUp(std::max(AttentionFlops(s) / peak, bytes / rates_.hbm_rate));
+  }
+  const Flops flops = AttentionKernelFlops(s);
   const ComputeCalibration& c = chip_.calibration;
   double fraction = AttentionFraction(s);
   if (fraction <= 0) fraction = c.matmul[static_cast<std::size_t>(dtype)].peak_fraction / 2;

@@ -72,7 +72,8 @@ Seconds Relayout(const MatmulShape& shape, const MatmulDevice& device, const Mat
 
 Seconds CalibratedMatmul(const MatmulShape& shape, const MatmulDevice& device,
                          const MatmulCalibration& calibration) {
-  return Relayout(shape, device, calibration) + CalibratedMatmulInPlace(shape, device, calibration);
+  return calibration.launch +
+         std::max(Relayout(shape, device, calibration), FastestTile(shape, device, calibration));
 }
 
 Seconds CalibratedMatmulInPlace(const MatmulShape& shape, const MatmulDevice& device,

@@ -1,8 +1,9 @@
 // Time of one matrix multiplication on one device from its shape.
 //
-//   T = launch + relayout + max( W · (start + max(2·tm·tn·k' / (P/U · e), (tm+tn)·k'·b / load)
-//                                     + tm·tn·b_out / store),
-//                                (bytes - cache) / (HBM · f) )   [+ split if k is split]
+//   T = launch + max( W · (start + max(2·tm·tn·k' / (P/U · e), (tm+tn)·k'·b / load)
+//                          + tm·tn·b_out / store),
+//                     (bytes - cache) / (HBM · f),
+//                     relayout )   [+ split if k is split]
 //   W = ceil(tiles / U), tiles = batch · ceil(m/tm) · ceil(n/tn) · parts, k' = k / parts
 //
 // tm, tn      tile that one unit (SM, compute unit, TensorCore) computes; padding and the nearly
@@ -12,6 +13,8 @@
 // e, f, start, load, store, split, cache, relayout, launch: the chip file's MatmulCalibration,
 // fitted
 //             by tests/validation/fit_matmul.py on measured matmuls
+// relayout    reading and writing the right operand once more, where a format wants it transposed;
+//             it goes on beside the products
 //
 // T is the smallest over the tiles and splits a library chooses from (cuBLASLt and Triton try them
 // all). Sources: stas00/ml-engineering on tile and wave quantisation; NVIDIA, Matrix Multiplication

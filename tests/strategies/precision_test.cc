@@ -153,6 +153,47 @@ TEST(Precision, CastsMoveWhatTheyReadAndWrite) {
   EXPECT_EQ(CastBytes(Lower(kHopper, 1, "").layer.forward), 0);
 }
 
+// A scale of the tensor's own takes a pass more over it, and NVFP4 one more for the columns, whose
+// cast follows a Hadamard transform (TransformerEngine docs/features/low_precision_training); norms
+// then write the wide tensor.
+TEST(Precision, ScalesOfTheTensorItselfTakeMorePasses) {
+  const Lowered current = Lower(kBlackwell, 1, "compute: 'fp8' scaling: 'current'");
+  EXPECT_DOUBLE_EQ(CastBytes(current.layer.forward), 7 * kStream * (2 * 2 + 1));
+  EXPECT_DOUBLE_EQ(CastBytes(current.layer.backward), 9 * kStream * (2 * 2 + 1));
+  EXPECT_DOUBLE_EQ(Find(current.layer.forward, "attention_norm")->hbm_bytes.value(), 4 * kStream);
+  EXPECT_DOUBLE_EQ(current.layer.cast_bytes, (2 * 2 + 1) * kMatrices);
+  const Lowered hopper = Lower(kHopper, 1, "compute: 'fp8' scaling: 'current'");
+  EXPECT_DOUBLE_EQ(CastBytes(hopper.layer.forward), 7 * kStream * (2 * 2 + 2));
+  const Lowered nvfp4 = Lower(kBlackwell, 1, "compute: 'fp4'");
+  const double versions = 2 * (0.5 + 1.0 / 16);
+  EXPECT_DOUBLE_EQ(CastBytes(nvfp4.layer.forward), 7 * kStream * (3 * 2 + versions));
+  EXPECT_DOUBLE_EQ(CastBytes(nvfp4.layer.backward), 9 * kStream * (3 * 2 + versions));
+  const Lowered delayed = Lower(kBlackwell, 1, "compute: 'fp8'");
+  EXPECT_DOUBLE_EQ(current.layer.kept_bytes, delayed.layer.kept_bytes);
+}
+
+// Hopper's matmuls read rows: what was gathered is transposed for the weight gradient, x of qkv and
+// of the MLP and the gradients of the two projections back (4 s b h, whole), read and written in
+// one byte; before the gather one version is written, not two.
+TEST(Precision, GatheredOperandsAreTransposedWhereTheyArrive) {
+  const auto bytes = [](const Lowered& l, const char* ending) {
+    double sum = 0;
+    for (const BlockStep& step : l.layer.backward.steps) {
+      if (step.name.ends_with(ending)) sum += step.hbm_bytes.value();
+    }
+    return sum;
+  };
+  const char* plan = "tensor: 8 sequence_parallel: true";
+  const Lowered hopper = Lower(kHopper, 8, "compute: 'fp8'", plan);
+  EXPECT_DOUBLE_EQ(bytes(hopper, "transpose"), 4 * 2 * kStream);
+  EXPECT_DOUBLE_EQ(Find(hopper.layer.forward, "attention_norm")->hbm_bytes.value(),
+                   (2 + 1) * kStream / 8);
+  EXPECT_EQ(bytes(Lower(kBlackwell, 8, "compute: 'fp8'", plan), "transpose"), 0);
+  EXPECT_EQ(bytes(Lower(kHopper, 8, "compute: 'fp8' scaling: 'block'", plan), "transpose"), 0);
+  EXPECT_EQ(bytes(Lower(kHopper, 8, "compute: 'fp8'", "tensor: 8"), "transpose"), 0);
+  EXPECT_EQ(bytes(Lower(kHopper, 8, "", plan), "transpose"), 0);
+}
+
 TEST(Precision, WhatIsMadeAgainIsCastAgain) {
   const auto recomputed = [](const char* policy) {
     return Lower(kBlackwell, 1, "compute: 'fp8' scaling: 'block'",
@@ -240,7 +281,7 @@ TEST(Precision, SaysWhatIsWrong) {
   const std::vector<std::pair<const char*, const char*>> cases = {
       {"scaling: 'tensor'",
        "plan.precision.scaling: is \"tensor\" with compute \"bf16\", expected"},
-      {"compute: 'fp8' scaling: 'nvfp4'", "expected tensor or block or mx"},
+      {"compute: 'fp8' scaling: 'nvfp4'", "expected tensor or current or block or mx"},
       {"activations: 'fp32'", "plan.precision.activations: is \"fp32\" with compute \"bf16\""},
       {"compute: 'fp8' activations: 'fp8'", "expected bf16, fp16, tf32 or fp32"},
       {"gather: 'fp8'", "plan.precision.gather: is \"fp8\", expected a type no narrower"},
@@ -254,7 +295,8 @@ TEST(Precision, SaysWhatIsWrong) {
 }
 
 TEST(Precision, ExpansionIsTheSame) {
-  for (const char* text : {"compute: 'fp8'", "compute: 'fp8' scaling: 'block' gather: 'bf16'",
+  for (const char* text : {"compute: 'fp8'", "compute: 'fp8' scaling: 'current'",
+                           "compute: 'fp8' scaling: 'block' gather: 'bf16'",
                            "compute: 'fp8' activations: 'fp16' parameters: 'fp8'", ""}) {
     v1::Scenario proto;
     ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(

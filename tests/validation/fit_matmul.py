@@ -3,7 +3,8 @@
 
 The model is that of sim/cost/matmul.h: a launch, waves of tiles that compute while operands are
 loaded, the store of each tile, an optional split of the contracted dimension, HBM traffic beyond
-what the cache holds, and a relayout of the right operand where the number format needs one.
+what the cache holds, and beside them a relayout of the right operand where the number format needs
+one.
 
   fit_matmul.py TABLE.csv sm_90 bf16                 # prints a line for the chip file, and errors
   fit_matmul.py TABLE.csv sm_100_B200 fp8 --rounds 6
@@ -109,7 +110,7 @@ class Case:
         relayout = 0
         if self.relayout:
             relayout = max(self.relayout / (p['relayout'] * 1e9), (self.relayout - cache) / self.hbm)
-        return p['launch_us'] * 1e-6 + best + relayout
+        return p['launch_us'] * 1e-6 + max(best, relayout)
 
 
 def decode(x):

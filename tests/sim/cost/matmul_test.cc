@@ -91,13 +91,16 @@ TEST(Matmul, SplittingTheContractionUsesIdleUnits) {
   EXPECT_NEAR(CalibratedMatmul(shape, kDevice, c).value(), whole / 16 + 1e-6, 1e-15);
 }
 
-TEST(Matmul, RelayoutReadsAndWritesTheRightOperand) {
+TEST(Matmul, RelayoutReadsAndWritesTheRightOperandBesideTheProducts) {
   MatmulCalibration c = OneTile(128);
   const MatmulShape shape{.m = 128, .n = 512, .k = 1024};
   const double plain = CalibratedMatmul(shape, kDevice, c).value();
-  c.relayout = BytesPerSecond(0.5e12);
-  EXPECT_DOUBLE_EQ(CalibratedMatmul(shape, kDevice, c).value(),
-                   plain + 2.0 * 512 * 1024 * 2 / 0.5e12);
+  c.launch = Seconds(5e-6);
+  c.relayout = BytesPerSecond(1e9);
+  EXPECT_DOUBLE_EQ(CalibratedMatmul(shape, kDevice, c).value(), 5e-6 + 2.0 * 512 * 1024 * 2 / 1e9);
+  EXPECT_DOUBLE_EQ(CalibratedMatmulInPlace(shape, kDevice, c).value(), 5e-6 + plain);
+  c.relayout = BytesPerSecond(1e18);
+  EXPECT_DOUBLE_EQ(CalibratedMatmul(shape, kDevice, c).value(), 5e-6 + plain);
 }
 
 // No shape is faster than its FLOPs at the peak, and none gets slower by a faster device.
