@@ -90,7 +90,6 @@ Status BlockLowering::MatmulForward(const Op& op, PassBuilder* pass) {
     }
     step = pass->Compute(op.name, MatmulTime(op, shape, dtype, result, *pass),
                          MeanFlops(op, *pass, shape), {ready}, true, shape.bytes(dtype, result));
-    pass->SetLaunches(step, ExpertKernels(op, shape, *pass));
     step = AddExpertBias(op, false, step, pass);
   }
   for (std::size_t i = 0; i < op.outputs.size(); ++i) {
@@ -111,12 +110,10 @@ Status BlockLowering::ElementwiseForward(const Op& op, PassBuilder* pass) {
   bool only_narrow = false;
   const double cast = pass->CastInNorm(op, &only_narrow);
   bytes += cast;
-  const double clamped = ClampBytes(op, false, *pass);
-  bytes += clamped;
+  bytes += ClampBytes(op, false, *pass);
   for (const ArrayId output : op.outputs) bytes += only_narrow ? 0 : pass->StoredBytes(output);
   const int step = pass->Compute(op.name, context_.compute->Elementwise(Bytes(bytes)), Flops(),
                                  after, !op.weights.empty(), Bytes(bytes));
-  if (clamped > 0) pass->SetLaunches(step, 1 + kClampKernels);
   for (const ArrayId output : op.outputs) {
     pass->Define({output, false}, pass->Stored(output), step);
     if (cast > 0) pass->Define({output, false, true}, pass->Stored(output), step);
@@ -228,7 +225,6 @@ Status BlockLowering::MatmulBackward(const Op& op, PassBuilder* pass) {
   } else {
     const int step = pass->Compute(kernel.name, MatmulTime(op, dx, dtype, result, *pass),
                                    MeanFlops(op, *pass, dx), after, true, dx.bytes(dtype, result));
-    pass->SetLaunches(step, ExpertKernels(op, dx, *pass));
     RETURN_IF_ERROR(pass->Finish({x, true}, natural, step));
   }
   after.push_back(x_there);
@@ -253,11 +249,9 @@ Status BlockLowering::ElementwiseBackward(const Op& op, PassBuilder* pass) {
   if (!only_adds) {
     for (const ArrayId saved : op.saved) bytes += pass->StoredBytes(saved);
     for (const ArrayId input : op.inputs) bytes += pass->StoredBytes(input);
-    const double clamped = ClampBytes(op, true, *pass);
-    bytes += clamped;
+    bytes += ClampBytes(op, true, *pass);
     step = pass->Compute(op.name + " backward", context_.compute->Elementwise(Bytes(bytes)),
                          Flops(), after, false, Bytes(bytes));
-    if (clamped > 0) pass->SetLaunches(step, 1 + kClampKernels);
   }
   for (const ArrayId input : op.inputs) {
     const Sharding used = pass->ElementwiseOperand(op, input);

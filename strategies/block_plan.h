@@ -48,7 +48,6 @@ struct BlockStep {
   std::vector<int> after = {};  // steps of the same pass, on other streams
   bool needs_input = false;     // the block's input (forward) or the gradient of its output
   bool needs_parameters = false;
-  int launches = 1;          // kernels (or collectives) that the host launches for it
   bool for_weights = false;  // backward: makes gradients of weights, which no other step reads
 };
 

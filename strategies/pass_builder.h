@@ -89,10 +89,6 @@ class PassBuilder {
   int Transfer(const std::string& name, Collective collective, const std::vector<AxisId>& axes,
                double bytes, const std::vector<int>& after, bool experts = false,
                const Copies& copies = {});
-  // The step is so many kernels to the host.
-  void SetLaunches(int step, double launches) {
-    pass_.steps[static_cast<std::size_t>(step)].launches = static_cast<int>(launches);
-  }
   // The last kernel emitted, for collectives that a framework launches after it; kReady if none.
   int LastKernel() const;
   // The step makes gradients of weights.

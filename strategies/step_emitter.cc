@@ -312,8 +312,8 @@ StatusOr<StepEmitter::Run> StepEmitter::Begin(int stage, int layer, const Action
 void StepEmitter::Launch(Run* run) {
   std::int64_t launches = 0;
   for (const auto& [kind, pass] : run->passes) {
+    launches += static_cast<std::int64_t>(pass->steps.size());
     for (const BlockStep& step : pass->steps) {
-      launches += step.launches;
       if (step.transfer < 0) run->last_kernel = &step;
     }
   }

@@ -37,7 +37,6 @@ void WeightGradient(const Op& op, const MatmulShape& shape, const std::vector<in
   const int step =
       pass->Compute(op.name + " dw", MatmulTime(op, shape, dtype, result, *pass),
                     MeanFlops(op, *pass, shape), after, false, shape.bytes(dtype, result));
-  pass->SetLaunches(step, ExpertKernels(op, shape, *pass));
   pass->MarkForWeights(step);
   if (plan.kernels.accumulation != Kernels::Accumulation::kSeparate) return;
   const double elements = shape.batch * shape.m * shape.n;

@@ -45,7 +45,10 @@ void SetExpertKernels(const RunRow& row, const CsvTable& defaults, v1::Plan* pla
   };
   const std::string stated = StatedDispatcher(row);
   plan->set_expert_dispatch(stated.empty() ? get("expert_dispatch") : stated);
-  plan->mutable_kernels()->set_experts(get("experts"));
+  // One graph of the whole step cannot hold a loop over experts whose tokens the host counts:
+  // Megatron-Bridge runs the fused grouped MLP with it (cutedsl_fused_grouped_mlp).
+  const bool graphed = row.Says("overlap", "cuda_graph_impl=full_iteration");
+  plan->mutable_kernels()->set_experts(graphed ? "grouped" : get("experts"));
   const std::string eager = get("eager");
   plan->mutable_kernels()->set_eager_expert_bias(eager.find("bias") != std::string::npos);
   plan->mutable_kernels()->set_eager_expert_clamp(eager.find("clamp") != std::string::npos);

@@ -60,6 +60,8 @@ Status SetModel(const RunRow& row, v1::Model* model) {
     const int local = NumberIn(attention, "([0-9]+):1 sliding");
     model->set_global_layer_period(local > 0 ? local + 1 : 2);
   }
+  // arXiv 2505.09388 section 2: Qwen3 norms queries and keys.
+  model->set_qk_norm(row.Says("model", "qwen3"));
   model->set_norm_bias(row.Says("norms", "layer"));
   model->set_tied_embeddings(row.Get("embeddings") == "tied");
   if (!row.Says("positions", "rotary")) model->set_position_embeddings(row.Count("seq"));

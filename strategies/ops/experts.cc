@@ -33,16 +33,11 @@ double Elements(ArrayId array, const PassBuilder& pass) {
 
 }  // namespace
 
-double ExpertKernels(const Op& op, const MatmulShape& shape, const PassBuilder& pass) {
-  const bool each = op.kind == Op::Kind::kExperts && pass.context().plan->kernels.each_expert;
-  return each ? shape.batch : 1;
-}
-
 Time MatmulTime(const Op& op, const MatmulShape& shape, Dtype dtype, Bytes result,
                 const PassBuilder& pass) {
   const ComputeModel& compute = *pass.context().compute;
-  return ExpertKernels(op, shape, pass) > 1 ? compute.MatmulEach(shape, dtype, result)
-                                            : compute.Matmul(shape, dtype, result);
+  const bool each = op.kind == Op::Kind::kExperts && pass.context().plan->kernels.each_expert;
+  return each ? compute.MatmulEach(shape, dtype, result) : compute.Matmul(shape, dtype, result);
 }
 
 // Forward, in the types of PyTorch's promotion (bias and tokens a bytes, the weight fp32): bias
@@ -63,15 +58,13 @@ int AddExpertBias(const Op& op, bool backward, int after, PassBuilder* pass) {
   const double joined = parts > 1 ? 1 : 0;
   const double forward_bytes = 3 * kFp32 + a + joined * 2 * kFp32 + kFp32 + a;
   const double backward_bytes = 2 * (a + kFp32) + joined * 2 * a + 2 * 3 * kFp32;
-  const double launches = backward ? 2 + joined + 5 * parts : 1 + joined + 2 * parts;
+  const double kernels = backward ? 2 + joined + 5 * parts : 1 + joined + 2 * parts;
   const Bytes bytes((backward ? backward_bytes : forward_bytes) * Elements(op.outputs[0], *pass));
-  const int step = pass->Compute(
+  return pass->Compute(
       op.name + (backward ? " bias backward" : " bias"),
-      context.compute->Elementwise(Bytes(0)) * static_cast<std::int64_t>(launches - 1) +
+      context.compute->Elementwise(Bytes(0)) * static_cast<std::int64_t>(kernels - 1) +
           context.compute->Elementwise(bytes),
       Flops(), {after}, false, bytes);
-  pass->SetLaunches(step, launches);
-  return step;
 }
 
 // Forward each half is read and written, then both are to lie together again; backward each reads

@@ -140,6 +140,16 @@ TEST(ExpertDispatcher, DeepEpSendsATokenOnceToARank) {
   EXPECT_DOUBLE_EQ(sent("hybridep"), sent("deepep"));
 }
 
+// Megatron-Core's gates multiply the experts' activations (weighted_bias_swiglu_impl): what comes
+// back from the experts is not kept.
+TEST(ExpertDispatcher, SumsOfCopiesKeepNone) {
+  const auto kept = [](const std::string& name) {
+    return Lowered(absl::StrCat("data: 8 expert: 8 expert_dispatch: '", name, "'")).plan.kept_bytes;
+  };
+  EXPECT_EQ(kept("") - kept("all-to-all"), kCopies);
+  EXPECT_EQ(kept("deepep"), kept("all-to-all"));
+}
+
 // Whether the transfer of the tokens' gradients waits for the kernel before it, which makes the
 // gradients of weights.
 bool WaitsForWeights(const std::string& plan) {
@@ -166,8 +176,6 @@ TEST(ExpertKernels, OneForEachExpertTakesAsLongAsAllTogetherOrLonger) {
     for (const char* name : {"experts_in", "experts_out"}) {
       const BlockStep& a = *Find(grouped.forward, name);
       const BlockStep& b = *Find(each.forward, name);
-      EXPECT_EQ(a.launches, 1);
-      EXPECT_EQ(b.launches, 4);
       EXPECT_EQ(a.flops.value(), b.flops.value());
       if (fidelity == Fidelity::kIdeal) EXPECT_EQ(a.duration, b.duration);
       if (fidelity == Fidelity::kCalibrated) EXPECT_GT(b.duration.ps(), a.duration.ps());
