@@ -177,8 +177,11 @@ TEST(ExpertKernels, OneForEachExpertTakesAsLongAsAllTogetherOrLonger) {
       const BlockStep& a = *Find(grouped.forward, name);
       const BlockStep& b = *Find(each.forward, name);
       EXPECT_EQ(a.flops.value(), b.flops.value());
-      if (fidelity == Fidelity::kIdeal) EXPECT_EQ(a.duration, b.duration);
-      if (fidelity == Fidelity::kCalibrated) EXPECT_GT(b.duration.ps(), a.duration.ps());
+      if (fidelity == Fidelity::kIdeal) {
+        EXPECT_EQ(a.duration, b.duration) << name;
+      } else {
+        EXPECT_GT(b.duration.ps(), a.duration.ps()) << name;
+      }
     }
   }
 }
