@@ -97,9 +97,14 @@ double Experts(const PassBuilder& pass) {
   return context.LocalElements(Apply(context.plan->rules.experts, {"E"}));
 }
 
+// The copies that a rank's experts work on: ranks that share an expert gather them first.
+double SortedBytes(ArrayId copies, const PassBuilder& pass) {
+  return pass.LocalBytes(copies, pass.Used(copies));
+}
+
 // The receiver's kernel between what a transfer brings (or takes) and the copies by expert.
 int Sorting(const std::string& name, ArrayId copies, int after, PassBuilder* pass) {
-  const double sorted = pass->StoredBytes(copies);
+  const double sorted = SortedBytes(copies, *pass);
   double moved = 2 * sorted;
   if (TakesTokens(*pass)) {
     double ranks = 1;
@@ -117,7 +122,7 @@ int Padding(const std::string& name, ArrayId copies, int after, PassBuilder* pas
   const ExpertDispatch dispatch = Dispatcher(*pass);
   const bool copied = dispatch == ExpertDispatch::kAllToAll || dispatch == ExpertDispatch::kDeepEp;
   if (!copied || !pass->context().plan->precision.quantised()) return after;
-  return Kernel(name, Bytes(2 * pass->StoredBytes(copies)), {after}, pass);
+  return Kernel(name, Bytes(2 * SortedBytes(copies, *pass)), {after}, pass);
 }
 
 std::string NameOf(ArrayId array, bool gradient, const PassBuilder& pass) {

@@ -90,6 +90,10 @@ TEST(ExpertDispatcher, AllToAllSortsWhatArrives) {
   EXPECT_EQ(BytesOf(several.backward, "combine backward by expert"), 2 * kCopies);
   EXPECT_EQ(BytesOf(several.backward, "dispatch backward by rank"), 2 * kCopies);
   EXPECT_EQ(BytesOf(several.backward, "dispatch backward"), kOwn + kCopies);
+  // Two ranks share an expert: both have all its copies.
+  const BlockPlan shared =
+      Lowered("data: 8 expert: 4 expert_tensor: 2 expert_dispatch: 'all-to-all'").plan;
+  EXPECT_EQ(BytesOf(shared.forward, "dispatch by expert"), 2 * 2 * kCopies);
   // What a rank with one expert gets is sorted.
   const BlockPlan one = Lowered("data: 8 expert: 8 expert_dispatch: 'all-to-all'").plan;
   EXPECT_EQ(BytesOf(one.forward, "dispatch"), kOwn + kCopies);
