@@ -173,7 +173,13 @@ std::string StepBuilder::Algorithm(const TransferSpec& spec) const {
       return choice.algorithm;
     }
   }
-  return "auto";
+  // What is handed on along a ring beside kernels goes by the library's messages, where ranks have
+  // a switch in common.
+  constexpr char kMessages[] = "send-recv";
+  const bool ring = spec.collective == Collective::kPermute && spec.role == Role::kActivations;
+  return ring && FindAlgorithm(kMessages)->Supports(spec.collective, mesh_.GroupOf(spec.axes, 0))
+             ? kMessages
+             : "auto";
 }
 
 PatternId StepBuilder::Add(const CollectiveCost& cost, int transfer) {

@@ -1,8 +1,13 @@
 // meshstep compare: scenarios side by side.
 
+#include <map>
 #include <memory>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "CLI/CLI.hpp"
+#include "absl/strings/str_cat.h"
 #include "sim/cli/commands.h"
 #include "sim/cli/scenario_input.h"
 #include "sim/cli/terminal.h"
@@ -21,8 +26,23 @@ struct Options {
   std::string html;  // path; empty: none
 };
 
+// Tells apart scenarios of one name: "NAME (FILE)", and the second of a file "NAME (FILE, 2)".
+void DistinguishNames(std::vector<ScenarioInput>* inputs) {
+  std::map<std::string, int> of_name;
+  std::map<std::pair<std::string, std::string>, int> of_file;
+  for (const ScenarioInput& input : *inputs) ++of_name[input.scenario.name];
+  for (ScenarioInput& input : *inputs) {
+    std::string& name = input.scenario.name;
+    if (of_name[name] == 1) continue;
+    const std::string file = input.file.substr(input.file.find_last_of('/') + 1);
+    const int count = ++of_file[{name, file}];
+    absl::StrAppend(&name, " (", file, count > 1 ? absl::StrCat(", ", count) : "", ")");
+  }
+}
+
 void RunCompare(const Options& options) {
-  const std::vector<ScenarioInput> inputs = ReadScenarios(options.scenarios);
+  std::vector<ScenarioInput> inputs = ReadScenarios(options.scenarios);
+  DistinguishNames(&inputs);
   std::string html;
   const std::vector<v1::SimulateReport> reports =
       SimulateAll(inputs, options.simulate,

@@ -57,8 +57,23 @@ std::string LayoutOf(const RunRow& row, int parts) {
   return absl::StrCat("E", ends, "|", middle, ends, "L");
 }
 
+// Parts of the layers that one stage runs in turn. Where the source says that pipeline messages
+// overlap, the schedule is interleaved, the only one in which Megatron-Core overlaps them
+// (arguments.py: overlap_p2p_comm): the fewest parts that the layers of a stage divide into.
+int VirtualStages(const RunRow& row, int stages) {
+  if (stages <= 1) return 1;
+  const int given = row.Count("vp");
+  const int layers = row.Count("layers");
+  if (given > 0 || !row.Says("overlap", "PP overlaps on") || layers % stages != 0) {
+    return std::max(given, 1);
+  }
+  int parts = 2;
+  while (parts < layers / stages && layers / stages % parts != 0) ++parts;
+  return parts;
+}
+
 void SetPipeline(const RunRow& row, v1::Plan* plan) {
-  const int virtual_stages = plan->pipeline() > 1 ? row.Count("vp", 1) : 1;
+  const int virtual_stages = VirtualStages(row, plan->pipeline());
   if (virtual_stages > 1) {
     plan->set_virtual_stages(virtual_stages);
     plan->set_schedule("interleaved");
@@ -85,6 +100,8 @@ Status SetDegrees(const RunRow& row, int devices, v1::Plan* plan) {
   }
   const int dp = row.Count("dp", devices / (tp * pp * cp));
   const int fsdp = FsdpGroup(row, dp, cp);
+  const bool any = row.Count("tp") + row.Count("pp") + row.Count("dp") + row.Count("ep") > 0;
+  if (!any && fsdp == 1 && devices > 1) return InvalidInput("no degree of parallelism is given");
   if (dp % fsdp != 0) {
     return InvalidInput(absl::StrCat("dp ", dp, " does not divide by an FSDP group of ", fsdp));
   }
@@ -165,6 +182,18 @@ bool OverlapsParameters(const RunRow& row) {
   return false;
 }
 
+// Collectives of tensor parallelism run in parts beside the matmuls: Transformer Engine's
+// userbuffers, PyTorch's async tensor parallelism.
+bool OverlapsTensor(const RunRow& row) {
+  for (const char* denies : {"tp_comm_overlap=false", "tp comm overlap off"}) {
+    if (row.Says("overlap", denies)) return false;
+  }
+  for (const char* says : {"userbuffers", "tp comm overlap", "tp-comm-overlap", "async tp"}) {
+    if (row.Says("overlap", says)) return true;
+  }
+  return !row.Get("tensor_overlap").empty();
+}
+
 }  // namespace
 
 Status SetPlan(const RunRow& row, int devices, v1::Plan* plan) {
@@ -173,6 +202,7 @@ Status SetPlan(const RunRow& row, int devices, v1::Plan* plan) {
   SetPrecision(row, plan->mutable_precision());
   plan->set_attention_kernel(row.Get("attention_kernel"));
   plan->set_dropout(row.Flag("dropout"));
+  plan->set_async_tensor(plan->sequence_parallel() && OverlapsTensor(row));
   if (ReducesAfterBackward(row)) plan->set_overlap_gradients(false);
   if (plan->zero_stage() > 0 && OverlapsParameters(row)) plan->set_overlap_parameters(true);
   v1::Kernels* kernels = plan->mutable_kernels();

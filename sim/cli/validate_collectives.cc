@@ -40,6 +40,7 @@ struct Question {
   Place place;
   Collective collective = Collective::kAllReduce;
   double bytes = 0;
+  std::string algorithm = "auto";
   std::string reason;
 };
 
@@ -200,6 +201,8 @@ Question Ask(const CsvTable& table, std::size_t row) {
   if (!question.reason.empty()) return question;
   const StatusOr<Collective> collective = CollectiveOf(table.At(row, "collective"));
   if (collective.ok()) question.collective = *collective;
+  // The library's own messages, not a compiler's permute.
+  if (table.At(row, "collective") == "send_recv") question.algorithm = "send-recv";
   const Place& place = question.place;
   if (!collective.ok()) {
     question.reason = std::string(collective.status().message());
@@ -233,8 +236,12 @@ class Predictor {
     return FromProto(proto, place);
   }
 
-  StatusOr<CollectiveCost> Predict(Collective collective, Bytes bytes) const {
-    return model_->Cost(collective, bytes, {&axis_, 1}, 0);
+  StatusOr<CollectiveCost> Predict(const Question& question) const {
+    const CollectiveAlgorithm* named = FindAlgorithm(question.algorithm);
+    const bool runs =
+        named != nullptr && named->Supports(question.collective, mesh_->GroupOf({&axis_, 1}, 0));
+    return model_->Cost(question.collective, Bytes(question.bytes), {&axis_, 1}, 0,
+                        runs ? question.algorithm : "auto");
   }
 
  private:
@@ -307,8 +314,7 @@ void Predict(const Question& question, Predictors* predictors, v1::ValidateRow* 
     }
     predictor = *std::move(made);
   }
-  const StatusOr<CollectiveCost> cost =
-      predictor->Predict(question.collective, Bytes(question.bytes));
+  const StatusOr<CollectiveCost> cost = predictor->Predict(question);
   if (!cost.ok()) {
     row->set_reason(std::string(cost.status().message()));
     return;

@@ -67,6 +67,7 @@ std::span<const CollectiveAlgorithm* const> CollectiveAlgorithms() {
         &collectives::PointToPoint(),
         &collectives::RailRing(),
         &collectives::Ring(),
+        &collectives::SendRecv(),
     };
     std::sort(all->begin(), all->end(),
               [](const CollectiveAlgorithm* a, const CollectiveAlgorithm* b) {

@@ -88,6 +88,8 @@ class CollectiveAlgorithm {
   virtual bool Supports(Collective collective, const Group& group) const = 0;
   // An all-to-all passes through the nodes of its ranks and joins copies there.
   virtual bool JoinsCopies() const { return false; }
+  // "auto" never chooses it.
+  virtual bool ByNameOnly() const { return false; }
   virtual std::vector<TrafficPhase> Traffic(Collective collective, Bytes bytes,
                                             const Group& group) const = 0;
   virtual MessageSchedule Messages(Collective collective, const Group& group) const = 0;

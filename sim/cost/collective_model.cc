@@ -254,7 +254,7 @@ struct CollectiveModel::Impl {
         std::none_of(group.dims.begin(), group.dims.end(),
                      [](const Group::Dim& dim) { return dim.kind == Level::Kind::kTorus; });
     for (const CollectiveAlgorithm* algorithm : CollectiveAlgorithms()) {
-      if (!algorithm->Supports(collective, group)) continue;
+      if (algorithm->ByNameOnly() || !algorithm->Supports(collective, group)) continue;
       all.push_back(algorithm);
       if (IsMeasured(group, collective, algorithm->name())) measured.push_back(algorithm);
       if (nodes && IsInNccl(algorithm->name(), collective, group)) in_library.push_back(algorithm);

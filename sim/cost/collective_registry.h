@@ -25,6 +25,7 @@ const CollectiveAlgorithm& Pat();
 const CollectiveAlgorithm& PointToPoint();
 const CollectiveAlgorithm& RailRing();
 const CollectiveAlgorithm& Ring();
+const CollectiveAlgorithm& SendRecv();
 
 }  // namespace meshstep::collectives
 

@@ -318,7 +318,7 @@ class ErrorsTest(unittest.TestCase):
     def test_equal_scenarios_are_as_fast(self):
         path = self.write(GOOD)
         done = run("compare", path, path)
-        self.assertIn(b" is as fast as ", done.stdout)
+        self.assertIn(b", 2) is as fast as ", done.stdout)  # the file's second scenario of a name
         self.assertNotIn(b"faster", done.stdout)
 
     def test_no_color_without_a_terminal(self):

@@ -59,5 +59,28 @@ TEST(RingMatmul, LeavesOtherCollectivesAlone) {
             Simulated("tensor: 8").makespan.ps());
 }
 
+// Seven messages of an eighth of 8192 x 4096 bf16 each, as the library sends them.
+TEST(RingMatmul, SendsAsTheLibraryDoes) {
+  const std::string text =
+      "model { preset: 'llama-3-8b' layers: 1 } cluster { preset: 'dgx-h100' chips: 8 } workload { "
+      "global_batch_sequences: 1 sequence_length: 8192 } plan { tensor: 8 sequence_parallel: true "
+      "async_tensor: true }";
+  v1::Scenario proto;
+  ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &proto)) << text;
+  Diagnostics diagnostics;
+  const Scenario scenario = LoadScenario(proto, &diagnostics);
+  ASSERT_TRUE(diagnostics.ok()) << diagnostics.status();
+  const StatusOr<StepGraph> graph = LowerStep(scenario, {});
+  ASSERT_TRUE(graph.ok()) << graph.status();
+  int rings = 0;
+  for (const StepTransfer& transfer : graph->transfers) {
+    if (transfer.spec.collective != Collective::kPermute) continue;
+    ++rings;
+    EXPECT_EQ(transfer.algorithm, "send-recv");
+    EXPECT_DOUBLE_EQ(transfer.sent_bytes_per_device, 8192.0 / 8 * 4096 * 2);
+  }
+  EXPECT_GT(rings, 0);
+}
+
 }  // namespace
 }  // namespace meshstep

@@ -32,7 +32,7 @@ MAY_SET = {
     'plan.sequence_parallel', 'plan.micro_batch_sequences', 'plan.recompute',
     'plan.attention_kernel', 'plan.dropout', 'plan.schedule', 'plan.virtual_stages',
     'plan.context', 'plan.context_method', 'plan.expert', 'plan.expert_tensor',
-    'plan.recompute_layers', 'model.mtp_layers',
+    'plan.recompute_layers', 'plan.async_tensor', 'model.mtp_layers',
     'plan.overlap_gradients', 'plan.overlap_parameters', 'plan.layout',
     'plan.precision.scaling', 'plan.precision.compute', 'plan.precision.parameters',
     'plan.precision.gradients', 'plan.precision.optimizer', 'plan.precision.reduce',
@@ -183,6 +183,30 @@ class Mapping(unittest.TestCase):
         self.assertEqual(plans['whole']['fsdp'], 16)
         self.assertEqual(plans['given']['layout'], 'Et*2|(t*4|)*2t*2L')
 
+    def test_overlaps_are_as_the_row_or_its_framework_says(self):
+        row = dict(SMALL[0], chips='32', gbs='64', mbs='1', dp='', tp='4', pp='4', layers='24',
+                   vp='', seq_parallel='on')
+        words = {'': (False, None), 'TP userbuffers overlap, x': (True, None),
+                 'TP comm overlap off; y': (False, None), 'torch.compile; async TP': (True, None),
+                 # The six layers of a stage in two parts: nothing but interleaving overlaps these.
+                 'TP, DP and PP overlaps on (tp-comm-overlap)': (True, 2)}
+        path = table([dict(row, id='r%d' % i, family='unknown', overlap=text)
+                      for i, text in enumerate(words)] +
+                     [dict(row, id='nemo', family='nemo-x', overlap='')] +
+                     [dict(row, id='off', family='nemo-x', overlap='tp_comm_overlap=False')])
+        for i, (text, expected) in enumerate(words.items()):
+            plan = self.scenario(path, 'r%d' % i)['plan']
+            self.assertEqual((plan.get('async_tensor', False), plan.get('virtual_stages')),
+                             expected, text)
+        self.assertTrue(self.scenario(path, 'nemo')['plan'].get('async_tensor', False))
+        self.assertFalse(self.scenario(path, 'off')['plan'].get('async_tensor', False))
+
+    def test_embeddings_are_tied_as_the_framework_says(self):
+        path = table([dict(SMALL[0], id='untied', family='torchtitan-x'),
+                      dict(SMALL[0], id='tied', family='sc21-megatron-x')])
+        self.assertFalse(self.scenario(path, 'untied')['model'].get('tied_embeddings', False))
+        self.assertTrue(self.scenario(path, 'tied')['model']['tied_embeddings'])
+
     def test_a_row_of_the_short_table_is_its_long_form(self):
         short = rows_of(os.path.join(TABLES, 'training_runs_one_node.csv'))[0]
         long = dict(short, family='vtrain-single', chips=short['gpus'], vocab='51200')
@@ -242,15 +266,16 @@ class Report(unittest.TestCase):
 
     def test_rows_that_cannot_be_expressed_keep_their_place_and_say_why(self):
         rows = [SMALL[0], dict(SMALL[1], layers=''), dict(SMALL[2], chip='Abacus'),
-                dict(SMALL[2], tp='5')]
+                dict(SMALL[2], tp='5'), dict(SMALL[2], tp='', pp='', dp='', ep='')]
         out = report(table(rows))['rows']
-        self.assertEqual([r['predicted_s'] is None for r in out], [False, True, True, True])
+        self.assertEqual([r['predicted_s'] is None for r in out], [False, True, True, True, True])
         self.assertEqual(out[1]['reason'], 'layers is not given')
         self.assertEqual(out[2]['reason'], 'the cluster of "Abacus" is not described')
         self.assertIn('do not divide by tp 5', out[3]['reason'])
+        self.assertEqual(out[4]['reason'], 'no degree of parallelism is given')
         text = run(table(rows), '--rows')
         self.assertIn('layers is not given', text)
-        self.assertIn('1 of 4 rows predicted', text)
+        self.assertIn('1 of 5 rows predicted', text)
 
     def test_time_comes_from_the_rate_where_no_time_is_given(self):
         row = SMALL[0]
