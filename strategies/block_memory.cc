@@ -1,6 +1,7 @@
 #include "strategies/block_memory.h"
 
 #include <algorithm>
+#include <string_view>
 
 #include "strategies/ops/composite.h"
 
@@ -54,16 +55,56 @@ void CountWeightHalf(const PassBuilder& pass, BlockPlan* plan) {
   }
 }
 
+// Ops of a module by Megatron-Core's name for it (recompute_modules in transformer_config.py); a
+// name that ends in * stands for all that begin so.
+struct RecomputeModule {
+  const char* name;
+  std::vector<std::string_view> ops;
+};
+
+const std::vector<RecomputeModule>& Modules() {
+  static const std::vector<RecomputeModule> modules = {
+      {"layernorm", {"attention_norm", "mlp_norm"}},
+      {"core_attn", {"attention"}},
+      {"mla_up_proj", {"q_latent_norm", "q_up", "kv_latent_norm", "kv_up", "rotary"}},
+      {"mlp", {"mlp_in", "mlp_act", "mlp_out"}},
+      {"moe_act", {"experts_act"}},
+      {"moe",
+       {"router", "routing", "dispatch", "experts_in", "experts_act", "experts_out", "combine",
+        "shared*"}}};
+  return modules;
+}
+
+bool IsIn(const Op& op, const RecomputeModule& module) {
+  return std::any_of(module.ops.begin(), module.ops.end(), [&](std::string_view name) {
+    return name.ends_with('*') ? op.name.starts_with(name.substr(0, name.size() - 1))
+                               : op.name == name;
+  });
+}
+
 }  // namespace
 
-Again RunsAgain(const Block& block, Recompute policy) {
+std::vector<std::string> RecomputeModules() {
+  std::vector<std::string> names;
+  for (const RecomputeModule& module : Modules()) names.emplace_back(module.name);
+  return names;
+}
+
+Again RunsAgain(const Block& block, Recompute policy, std::span<const std::string> modules) {
+  const auto in_modules = [&](const Op& op) {
+    return std::any_of(Modules().begin(), Modules().end(), [&](const RecomputeModule& module) {
+      return std::find(modules.begin(), modules.end(), module.name) != modules.end() &&
+             IsIn(op, module);
+    });
+  };
   Again again;
   if (block.input < 0 || block.output < 0) return again;
   for (std::size_t i = 0; i < block.ops.size(); ++i) {
     const Op& op = block.ops[i];
     const bool runs = policy == Recompute::kFull ||
                       (policy == Recompute::kMatmuls && !op.big_matmul) ||
-                      (policy == Recompute::kSelective && op.selective);
+                      (policy == Recompute::kSelective && op.selective) ||
+                      (policy == Recompute::kModules && in_modules(op));
     if (!runs) continue;
     again.ops.insert(i);
     // "selective" keeps the attention's output, which the projection after it saves.
@@ -121,9 +162,12 @@ void CountActivations(const PassBuilder& pass, const Again& again, BlockPlan* pl
     CountWorkspace(pass, needed, plan);
     return;
   }
+  // Where the gates multiply the experts' activations, a sum of copies needs nothing for backward.
+  const bool weighted_sum = pass.context().plan->expert_dispatch == ExpertDispatch::kSorted;
   for (std::size_t i = 0; i < pass.block().ops.size(); ++i) {
     const Op& op = pass.block().ops[i];
     for (const ArrayId array : op.saved) {
+      if (op.kind == Op::Kind::kCombine && array == op.inputs[0] && !weighted_sum) continue;
       const ArrayKey key{array, false, pass.IsNarrow(op) && array == op.inputs[0]};
       needed.insert(key);
       if (again.arrays.contains(array) || (key.narrow && again.ops.contains(i))) {

@@ -5,6 +5,9 @@
 
 #include <cstddef>
 #include <set>
+#include <span>
+#include <string>
+#include <vector>
 
 #include "strategies/pass_builder.h"
 
@@ -15,7 +18,11 @@ struct Again {
   std::set<std::size_t> ops;
   std::set<ArrayId> arrays;
 };
-Again RunsAgain(const Block& block, Recompute policy);
+// modules: of policy kModules.
+Again RunsAgain(const Block& block, Recompute policy, std::span<const std::string> modules = {});
+
+// What Plan::recompute_modules may name.
+std::vector<std::string> RecomputeModules();
 
 // The weight of a matmul that runs in Precision::compute.
 bool IsMatmulWeight(const Block& block, ArrayId parameter);

@@ -88,8 +88,9 @@ Status BlockLowering::MatmulForward(const Op& op, PassBuilder* pass) {
       pass->Define(out, pass->Stored(out.array), MatmulScatter(kernel, sums, {ready}, pass));
       return absl::OkStatus();
     }
-    step = pass->Compute(op.name, context_.compute->Matmul(shape, dtype, result),
+    step = pass->Compute(op.name, MatmulTime(op, shape, dtype, result, *pass),
                          MeanFlops(op, *pass, shape), {ready}, true, shape.bytes(dtype, result));
+    step = AddExpertBias(op, false, step, pass);
   }
   for (std::size_t i = 0; i < op.outputs.size(); ++i) {
     RETURN_IF_ERROR(pass->Finish({op.outputs[i], false}, natural[i], step));
@@ -109,6 +110,7 @@ Status BlockLowering::ElementwiseForward(const Op& op, PassBuilder* pass) {
   bool only_narrow = false;
   const double cast = pass->CastInNorm(op, &only_narrow);
   bytes += cast;
+  bytes += ClampBytes(op, false, *pass);
   for (const ArrayId output : op.outputs) bytes += only_narrow ? 0 : pass->StoredBytes(output);
   const int step = pass->Compute(op.name, context_.compute->Elementwise(Bytes(bytes)), Flops(),
                                  after, !op.weights.empty(), Bytes(bytes));
@@ -185,6 +187,9 @@ Status BlockLowering::MatmulBackward(const Op& op, PassBuilder* pass) {
   std::vector<ArrayKey> gradients;
   std::vector<std::pair<ArrayKey, Sharding>> transposed = {{{x, false}, used}};
   for (const ArrayId output : op.outputs) gradients.push_back({output, true});
+  for (const ArrayKey& gradient : gradients) {
+    if (const int made = pass->StepOf(gradient); made >= 0) AddExpertBias(op, true, made, pass);
+  }
   pass->CastWeights(op);
   pass->Cast(op, op.name + " gradient cast", gradients);
   for (std::size_t i = 0; i < op.weights.size(); ++i) {
@@ -220,7 +225,7 @@ Status BlockLowering::MatmulBackward(const Op& op, PassBuilder* pass) {
   } else if (const MatmulRing sums = ScatterRing(op, {x, true}, natural, *pass); sums.parts > 1) {
     pass->Define({x, true}, pass->Stored(x), MatmulScatter(kernel, sums, after, pass));
   } else {
-    const int step = pass->Compute(kernel.name, context_.compute->Matmul(dx, dtype, result),
+    const int step = pass->Compute(kernel.name, MatmulTime(op, dx, dtype, result, *pass),
                                    MeanFlops(op, *pass, dx), after, true, dx.bytes(dtype, result));
     RETURN_IF_ERROR(pass->Finish({x, true}, natural, step));
   }
@@ -247,6 +252,7 @@ Status BlockLowering::ElementwiseBackward(const Op& op, PassBuilder* pass) {
   if (!only_adds) {
     for (const ArrayId saved : op.saved) bytes += pass->StoredBytes(saved);
     for (const ArrayId input : op.inputs) bytes += pass->StoredBytes(input);
+    bytes += ClampBytes(op, true, *pass);
     step = pass->Compute(op.name + " backward", context_.compute->Elementwise(Bytes(bytes)),
                          Flops(), after, false, Bytes(bytes));
   }
@@ -410,7 +416,7 @@ Status BlockLowering::LowerParameters(BlockPlan* plan) {
 
 StatusOr<BlockPlan> BlockLowering::Lower() {
   BlockPlan plan;
-  const Again again = RunsAgain(block_, recompute_);
+  const Again again = RunsAgain(block_, recompute_, context_.plan->recompute_modules);
   RETURN_IF_ERROR(LowerParameters(&plan));
   CountActivations(PassBuilder(block_, context_), again, &plan);
   CountOffload(PassBuilder(block_, context_), &plan);

@@ -1,7 +1,11 @@
 #include "strategies/load_offload.h"
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "meshstep/v1/plan.pb.h"
+#include "strategies/block_memory.h"
 
 namespace meshstep {
 namespace {
@@ -24,7 +28,7 @@ void LoadOffload(const v1::Plan& proto, const std::string& field, const Chip& ch
     } else if (plan->recompute == Recompute::kNone) {
       diagnostics->Error(at, absl::StrCat("is ", plan->recompute_layers,
                                           " with recompute \"none\", expected it beside "
-                                          "selective, matmuls or full"));
+                                          "selective, matmuls, full or modules"));
     }
   }
   const v1::Offload& offload = proto.offload();
@@ -36,6 +40,31 @@ void LoadOffload(const v1::Plan& proto, const std::string& field, const Chip& ch
     diagnostics->Error(at, absl::StrCat("is set, but the rate of the host link of ", chip.name,
                                         " is unknown; expected host_gbytes_per_s in its "
                                         "datasheet"));
+  }
+}
+
+void LoadRecomputeModules(const v1::Plan& proto, const std::string& field, Diagnostics* diagnostics,
+                          Plan* plan) {
+  const bool modules = plan->recompute == Recompute::kModules;
+  if (modules && proto.recompute_modules().empty()) {
+    diagnostics->Error(field + ".recompute", "is \"modules\" without recompute_modules");
+  }
+  if (!modules && !proto.recompute_modules().empty()) {
+    diagnostics->Error(field + ".recompute_modules",
+                       absl::StrCat("is set with recompute \"", proto.recompute(),
+                                    "\", expected it beside \"modules\""));
+    return;
+  }
+  const std::vector<std::string> known = RecomputeModules();
+  for (int i = 0; i < proto.recompute_modules_size(); ++i) {
+    const std::string& name = proto.recompute_modules(i);
+    if (std::find(known.begin(), known.end(), name) == known.end()) {
+      diagnostics->Error(
+          absl::StrCat(field, ".recompute_modules[", i, "]"),
+          absl::StrCat("is \"", name, "\", expected one of ", absl::StrJoin(known, ", ")));
+      continue;
+    }
+    plan->recompute_modules.push_back(name);
   }
 }
 

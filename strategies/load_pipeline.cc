@@ -92,6 +92,14 @@ bool PipelineLoader::LoadOrder() {
     Error("schedule", std::string(status.message()));
     return false;
   }
+  if (plan_.overlap_experts && !schedule->Pairs(plan_.pipeline_shape())) {
+    Error("overlap_experts",
+          absl::StrCat("is true with schedule \"", plan_.schedule, "\" in ", plan_.stages,
+                       plan_.stages > 1 ? " stages" : " stage",
+                       ", which does not run forwards and backwards in pairs; expected "
+                       "\"interleaved\", \"dualpipe\", or \"1f1b\" in one stage"));
+    plan_.overlap_experts = false;
+  }
   plan_.order = Borrow(*schedule);
   return true;
 }
@@ -100,6 +108,10 @@ bool PipelineLoader::LoadTable() {
   if (!proto_.schedule().empty()) {
     Error("schedule_table", "is set beside schedule; expected one of the two");
     return false;
+  }
+  if (plan_.overlap_experts) {
+    Error("overlap_experts", "is true beside schedule_table, whose order is its own");
+    plan_.overlap_experts = false;
   }
   const StatusOr<std::string> content = ReadFile(proto_.schedule_table(), kMaxTableBytes);
   if (!content.ok()) {

@@ -333,10 +333,14 @@ void PlanLoader::LoadActivations() {
     plan_.recompute = Recompute::kMatmuls;
   } else if (recompute == "full" || recompute == "block") {
     plan_.recompute = Recompute::kFull;
+  } else if (recompute == "modules") {
+    plan_.recompute = Recompute::kModules;
   } else {
-    Error("recompute",
-          absl::StrCat("is \"", recompute, "\", expected none, selective, matmuls, full or block"));
+    Error("recompute", absl::StrCat("is \"", recompute,
+                                    "\", expected none, selective, matmuls, full, block or "
+                                    "modules"));
   }
+  LoadRecomputeModules(proto_, field_, diagnostics_, &plan_);
   const std::string& kernel = proto_.attention_kernel();
   LoadAttentionKernel(kernel, field_, cluster_.chip, &plan_, diagnostics_);
   plan_.dropout = proto_.dropout();

@@ -3,6 +3,7 @@
 #include "meshstep/v1/plan.pb.h"
 #include "strategies/load_offload.h"
 #include "strategies/load_plan.h"
+#include "strategies/load_plan_experts.h"
 #include "strategies/load_plan_kernels.h"
 #include "strategies/load_precision.h"
 
@@ -31,6 +32,8 @@ std::string NameOf(Recompute recompute) {
       return "matmuls";
     case Recompute::kFull:
       return "full";
+    case Recompute::kModules:
+      return "modules";
   }
   return "";
 }
@@ -69,8 +72,7 @@ void ExpandPlan(const Plan& plan, v1::Plan* proto) {
   ExpandRules(plan, plan.rules.experts, v1::Rule::EXPERTS, proto);
   ExpandRules(plan, plan.rules.expert_parameters, v1::Rule::EXPERT_PARAMETERS, proto);
   ExpandRules(plan, plan.rules.expert_optimizer, v1::Rule::EXPERT_OPTIMIZER, proto);
-  if (plan.expert_imbalance > 1) proto->set_expert_imbalance(plan.expert_imbalance);
-  if (plan.capacity_factor > 0) proto->set_capacity_factor(plan.capacity_factor);
+  ExpandExperts(plan, proto);
   // Its rules are above; that gradients follow them is not a rule.
   if (plan.zero_stage == 2) proto->set_zero_stage(2);
   proto->set_micro_batch_sequences(static_cast<int>(plan.micro_batch_sequences));
@@ -86,6 +88,8 @@ void ExpandPlan(const Plan& plan, v1::Plan* proto) {
   proto->set_stragglers(plan.stragglers);
   proto->set_reductions_in_flight(plan.reductions_in_flight);
   proto->set_recompute(NameOf(plan.recompute));
+  proto->mutable_recompute_modules()->Assign(plan.recompute_modules.begin(),
+                                             plan.recompute_modules.end());
   proto->set_attention_kernel(AttentionKernelOf(plan));
   proto->set_dropout(plan.dropout);
   proto->set_accumulate_unsharded(plan.accumulate_unsharded);

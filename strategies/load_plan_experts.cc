@@ -1,6 +1,7 @@
 #include "strategies/load_plan_experts.h"
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <set>
 #include <vector>
@@ -14,6 +15,8 @@ namespace meshstep {
 namespace {
 
 constexpr int kMaxDegree = 1 << 20;
+// In the order of the enumeration.
+constexpr std::array<const char*, 4> kDispatchers = {"", "all-to-all", "deepep", "hybridep"};
 
 std::size_t Index(AxisId axis) { return static_cast<std::size_t>(axis); }
 
@@ -46,6 +49,7 @@ class ExpertLoader {
   ExpertAxes AxesOfExperts() const;
   void CheckWidth(const char* dim, int width, const std::string& what, const char* field);
   void CheckTokens();
+  void LoadDispatch();
   int Shards(const std::vector<Rule>& rules, const char* dim) const;
   std::string Described() const;
 
@@ -81,6 +85,10 @@ void ExpertLoader::RefuseWithoutExperts() {
   if (proto_.has_capacity_factor()) {
     Error("capacity_factor", absl::StrCat("is ", proto_.capacity_factor(), why));
   }
+  if (!proto_.expert_dispatch().empty()) {
+    Error("expert_dispatch", absl::StrCat("is \"", proto_.expert_dispatch(), "\"", why));
+  }
+  if (proto_.overlap_experts()) Error("overlap_experts", absl::StrCat("is true", why));
 }
 
 bool ExpertLoader::HasExpertRules() const {
@@ -194,6 +202,18 @@ ExpertAxes ExpertLoader::AxesOfExperts() const {
   return axes;
 }
 
+void ExpertLoader::LoadDispatch() {
+  const auto* const found =
+      std::find(kDispatchers.begin(), kDispatchers.end(), proto_.expert_dispatch());
+  if (found == kDispatchers.end()) {
+    Error("expert_dispatch", absl::StrCat("is \"", proto_.expert_dispatch(),
+                                          "\", expected all-to-all, deepep, hybridep or nothing"));
+  } else {
+    plan_.expert_dispatch = static_cast<ExpertDispatch>(found - kDispatchers.begin());
+  }
+  plan_.overlap_experts = proto_.overlap_experts();
+}
+
 void ExpertLoader::Load() {
   expert_ = Degree("expert", proto_.has_expert(), proto_.expert());
   tensor_ = Degree("expert_tensor", proto_.has_expert_tensor(), proto_.expert_tensor());
@@ -202,6 +222,7 @@ void ExpertLoader::Load() {
     RefuseWithoutExperts();
     return;
   }
+  LoadDispatch();
   if (proto_.has_mesh() && HasExpertRules()) return;
   if (!Fold()) return;
   AddExpertRules(AxesOfExperts(), &plan_.rules);
@@ -273,6 +294,13 @@ void ExpertLoader::Check() {
 }
 
 }  // namespace
+
+void ExpandExperts(const Plan& plan, v1::Plan* proto) {
+  if (plan.expert_imbalance > 1) proto->set_expert_imbalance(plan.expert_imbalance);
+  if (plan.capacity_factor > 0) proto->set_capacity_factor(plan.capacity_factor);
+  proto->set_expert_dispatch(kDispatchers[static_cast<std::size_t>(plan.expert_dispatch)]);
+  if (plan.overlap_experts) proto->set_overlap_experts(true);
+}
 
 void LoadExperts(const v1::Plan& proto, const std::string& field, const Model& model,
                  Diagnostics* diagnostics, Plan* plan) {

@@ -33,6 +33,9 @@ void LoadExperts(const v1::Plan& proto, const std::string& field, const Model& m
 void CheckExperts(const v1::Plan& proto, const std::string& field, const Model& model,
                   Diagnostics* diagnostics, Plan* plan);
 
+// The way back of what is not a rule.
+void ExpandExperts(const Plan& plan, v1::Plan* proto);
+
 }  // namespace meshstep
 
 #endif  // MESHSTEP_STRATEGIES_LOAD_PLAN_EXPERTS_H_

@@ -45,6 +45,13 @@ Kernels LoadKernels(const v1::Kernels& proto, const std::string& field, Diagnost
                                                                  ", expected 0 to ", kMaxDispatch));
     kernels.host_dispatch_ns = 0;
   }
+  kernels.each_expert = proto.experts() == "each";
+  if (!proto.experts().empty() && proto.experts() != "grouped" && !kernels.each_expert) {
+    diagnostics->Error(field + ".experts",
+                       absl::StrCat("is \"", proto.experts(), "\", expected grouped or each"));
+  }
+  kernels.eager_expert_bias = proto.eager_expert_bias();
+  kernels.eager_expert_clamp = proto.eager_expert_clamp();
   return kernels;
 }
 
@@ -75,6 +82,9 @@ void ExpandKernels(const Kernels& kernels, v1::Kernels* proto) {
   proto->set_gradient_accumulation(kAccumulations[static_cast<std::size_t>(kernels.accumulation)]);
   proto->set_unfused_optimizer(kernels.unfused_optimizer);
   proto->set_host_dispatch_ns(kernels.host_dispatch_ns);
+  proto->set_experts(kernels.each_expert ? "each" : "grouped");
+  proto->set_eager_expert_bias(kernels.eager_expert_bias);
+  proto->set_eager_expert_clamp(kernels.eager_expert_clamp);
 }
 
 }  // namespace meshstep

@@ -324,6 +324,13 @@ int PassBuilder::Transfer(const std::string& name, Collective collective,
   return static_cast<int>(pass_.steps.size()) - 1;
 }
 
+int PassBuilder::LastKernel() const {
+  for (std::size_t i = pass_.steps.size(); i-- > 0;) {
+    if (pass_.steps[i].transfer < 0) return static_cast<int>(i);
+  }
+  return kReady;
+}
+
 BlockPass PassBuilder::Take(int output) {
   pass_.output = output;
   return std::move(pass_);

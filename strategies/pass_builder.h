@@ -97,6 +97,8 @@ class PassBuilder {
   int Transfer(const std::string& name, Collective collective, const std::vector<AxisId>& axes,
                double bytes, const std::vector<int>& after, bool experts = false,
                const Copies& copies = {});
+  // The last kernel emitted, for collectives that a framework launches after it; kReady if none.
+  int LastKernel() const;
   // The step makes gradients of weights.
   void MarkForWeights(int step) { pass_.steps[static_cast<std::size_t>(step)].for_weights = true; }
 

@@ -46,7 +46,7 @@ struct Rules {
 Sharding Apply(const std::vector<Rule>& rules, const std::vector<std::string>& dims);
 
 // How the layers' activations come back in backward.
-enum class Recompute { kNone, kSelective, kMatmuls, kFull };
+enum class Recompute { kNone, kSelective, kMatmuls, kFull, kModules };
 
 // Fractions of bytes that are kept in the memory of the host.
 struct Offload {
@@ -57,6 +57,9 @@ struct Offload {
 // How attention sees the whole sequence where T of the queries is sharded.
 enum class ContextMethod { kRing, kAllGather, kUlysses };
 
+// How tokens get to the ranks of their experts and back; see plan.proto.
+enum class ExpertDispatch { kSorted, kAllToAll, kDeepEp, kHybridEp };
+
 // Kernels that a framework runs where it could run fewer; see plan.proto.
 struct Kernels {
   enum class Loss { kFused, kEager, kMegatron };
@@ -65,6 +68,8 @@ struct Kernels {
   Accumulation accumulation = Accumulation::kNone;
   bool unfused_optimizer = false;
   double host_dispatch_ns = 0;  // calibrated: of one kernel
+  bool each_expert = false;
+  bool eager_expert_bias = false, eager_expert_clamp = false;
 };
 
 struct CollectiveChoice {
@@ -88,7 +93,8 @@ struct Plan {
   int zero_stage = 0;
   bool accumulate_unsharded = false;
   Recompute recompute = Recompute::kNone;
-  int recompute_layers = -1;  // of each part of the pipeline; -1: all
+  std::vector<std::string> recompute_modules;  // of kModules; names in block_memory.cc
+  int recompute_layers = -1;                   // of each part of the pipeline; -1: all
   Offload offload;
   bool unfused_attention = false, dropout = false;
   ContextMethod context_method = ContextMethod::kRing;
@@ -118,8 +124,12 @@ struct Plan {
   double expert_imbalance = 1;
   // Tokens of every expert over the mean, by dropping and padding; 0: as routed.
   double capacity_factor = 0;
+  ExpertDispatch expert_dispatch = ExpertDispatch::kSorted;
+  bool overlap_experts = false;
 
-  Pipeline pipeline_shape() const { return {stages, virtual_stages, micro_batches}; }
+  Pipeline pipeline_shape() const {
+    return {stages, virtual_stages, micro_batches, overlap_experts};
+  }
   int axis_size(AxisId axis) const { return axes[static_cast<std::size_t>(axis)].size; }
 };
 

@@ -34,9 +34,10 @@ void WeightGradient(const Op& op, const MatmulShape& shape, const std::vector<in
   const Plan& plan = *context.plan;
   const Dtype dtype = pass->TypeOf(op);
   const Bytes result = ResultBytes(op, *pass);
-  pass->MarkForWeights(pass->Compute(op.name + " dw", compute.Matmul(shape, dtype, result),
-                                     MeanFlops(op, *pass, shape), after, false,
-                                     shape.bytes(dtype, result)));
+  const int step =
+      pass->Compute(op.name + " dw", MatmulTime(op, shape, dtype, result, *pass),
+                    MeanFlops(op, *pass, shape), after, false, shape.bytes(dtype, result));
+  pass->MarkForWeights(step);
   if (plan.kernels.accumulation != Kernels::Accumulation::kSeparate) return;
   const double elements = shape.batch * shape.m * shape.n;
   const Bytes bytes = elements * (result + 2 * SizeOf(plan.precision.gradients));

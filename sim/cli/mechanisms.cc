@@ -55,6 +55,14 @@ void WithoutStragglers(Scenario* scenario) { scenario->plan.stragglers = false; 
 
 void WithoutFrameworkKernels(Scenario* scenario) { scenario->plan.kernels = Kernels(); }
 
+void WithoutExpertKernels(Scenario* scenario) {
+  scenario->plan.expert_dispatch = ExpertDispatch::kSorted;
+  Kernels& kernels = scenario->plan.kernels;
+  kernels.each_expert = kernels.eager_expert_bias = kernels.eager_expert_clamp = false;
+}
+
+void WithoutExpertOverlap(Scenario* scenario) { scenario->plan.overlap_experts = false; }
+
 void WithoutAttentionGeneration(Scenario* scenario) { scenario->plan.flash_kernel.clear(); }
 
 }  // namespace
@@ -76,6 +84,10 @@ const std::vector<Mechanism>& Mechanisms() {
       {"stragglers", "every chip is as fast as the mean one", WithoutStragglers},
       {"framework-kernels", "loss, gradients and optimizer in as few kernels as can be",
        WithoutFrameworkKernels},
+      {"expert-kernels", "experts in as few kernels and passes over their tokens as can be",
+       WithoutExpertKernels},
+      {"expert-overlap", "no micro-batch hides another's transfers of routed tokens",
+       WithoutExpertOverlap},
       {"attention-generation", "the fastest attention kernel of the chip",
        WithoutAttentionGeneration},
   };

@@ -18,8 +18,10 @@ namespace {
 // Devices that FSDP shards over, of `dp`; 1 if it does not.
 int FsdpGroup(const RunRow& row, int dp, int cp) {
   // "FSDP2" and "FSDP1" name PyTorch's second and first, not a group of so many.
-  const std::string text = std::regex_replace(absl::AsciiStrToLower(row.Get("dp_sharding")),
-                                              std::regex("fsdp[12]( |$)"), "fsdp$1");
+  std::string text = std::regex_replace(absl::AsciiStrToLower(row.Get("dp_sharding")),
+                                        std::regex("fsdp[12]( |$)"), "fsdp$1");
+  // That a table has no column for it does not say that it was used.
+  text = std::regex_replace(text, std::regex("fsdp column absent"), "");
   const bool zero2 = absl::StrContains(text, "zero-2") || absl::StrContains(text, "zero2");
   if (zero2 || (!absl::StrContains(text, "fsdp") && !absl::StrContains(text, "zero-3"))) return 1;
   for (const char* pattern :

@@ -30,14 +30,22 @@ constexpr Policy kPolicies[] = {
     // the MLP, most of the work, run again.
     {"^custom|offloaded", "full"},
     {"full", "full"},
-    // Megatron-Core recompute_modules: a whole MLP or expert layer is most of a layer.
-    {"(^|[^a-z_])(mlp|moe)([^a-z_]|$)", "full"},
-    // Megatron-Core recompute_modules whose work is small beside the layer's: norms, activation
-    // functions, MLA's up-projection.
-    {"norm|act([^a-z]|$)|mla_up_proj|mla up-proj", "none"},
+    // Megatron-Core recompute_modules, by the table below.
+    {"(^|[^a-z_])(mlp|moe)([^a-z_]|$)|norm|act([^a-z]|$)|mla_up_proj|mla up-proj", "modules"},
     // Megatron's core attention: nothing where the kernel is flash.
     {"selective", "selective"},
 };
+
+struct Module {
+  const char* pattern;
+  const char* name;
+};
+constexpr Module kModules[] = {{"norm", "layernorm"},
+                               {"core_attn", "core_attn"},
+                               {"mla_up_proj|mla up-proj", "mla_up_proj"},
+                               {"(^|[^a-z_])mlp([^a-z_]|$)", "mlp"},
+                               {"(^|[^a-z])act([^a-z]|$)", "moe_act"},
+                               {"(^|[^a-z_])moe([^a-z_]|$)", "moe"}};
 
 }  // namespace
 
@@ -50,6 +58,13 @@ Status SetRecompute(const RunRow& row, v1::Plan* plan) {
     if (!std::regex_search(text, std::regex(policy.pattern))) continue;
     if (std::string(policy.recompute) == "none") return absl::OkStatus();
     plan->set_recompute(policy.recompute);
+    if (std::string(policy.recompute) == "modules") {
+      for (const Module& module : kModules) {
+        if (std::regex_search(text, std::regex(module.pattern))) {
+          plan->add_recompute_modules(module.name);
+        }
+      }
+    }
     const int layers = policy.every_second_layer ? row.Count("layers") / row.Count("pp", 1) / 2
                                                  : NumberIn(text, "block ([0-9]+) layers");
     if (layers > 0) plan->set_recompute_layers(layers);

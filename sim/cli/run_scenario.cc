@@ -3,6 +3,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "sim/cli/run_cluster.h"
+#include "sim/cli/run_experts.h"
 #include "sim/cli/run_plan.h"
 
 namespace meshstep {
@@ -59,6 +60,8 @@ Status SetModel(const RunRow& row, v1::Model* model) {
     const int local = NumberIn(attention, "([0-9]+):1 sliding");
     model->set_global_layer_period(local > 0 ? local + 1 : 2);
   }
+  // arXiv 2505.09388 section 2: Qwen3 norms queries and keys.
+  model->set_qk_norm(row.Says("model", "qwen3"));
   model->set_norm_bias(row.Says("norms", "layer"));
   model->set_tied_embeddings(row.Get("embeddings") == "tied");
   if (!row.Says("positions", "rotary")) model->set_position_embeddings(row.Count("seq"));
@@ -71,18 +74,21 @@ Status SetModel(const RunRow& row, v1::Model* model) {
 
 }  // namespace
 
-StatusOr<v1::Scenario> ScenarioOf(const RunRow& row, const CsvTable& interconnects) {
+StatusOr<v1::Scenario> ScenarioOf(const RunRow& row, const RunTables& tables) {
   if (absl::StrContains(row.family(), "lora")) {
     return InvalidInput("low-rank adapters are not simulated");
   }
   v1::Scenario scenario;
-  ASSIGN_OR_RETURN(*scenario.mutable_cluster(), ClusterOf(row, interconnects));
+  ASSIGN_OR_RETURN(*scenario.mutable_cluster(), ClusterOf(row, tables.interconnects));
   RETURN_IF_ERROR(SetModel(row, scenario.mutable_model()));
   scenario.mutable_workload()->set_sequence_length(row.Count("seq"));
   if (row.Count("gbs") == 0) return InvalidInput("gbs is not given");
   scenario.mutable_workload()->set_global_batch_sequences(row.Count("gbs"));
   const int per_chip = row.Says("chip", "TPU7x") ? 2 : 1;
   RETURN_IF_ERROR(SetPlan(row, row.Count("chips") * per_chip, scenario.mutable_plan()));
+  if (scenario.model().has_moe()) {
+    SetExpertKernels(row, tables.experts, scenario.mutable_plan());
+  }
   return scenario;
 }
 

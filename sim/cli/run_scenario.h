@@ -27,8 +27,14 @@
 
 namespace meshstep {
 
+// What is not a column of the row: tests/validation/interconnects.csv and expert_defaults.csv.
+struct RunTables {
+  const CsvTable& interconnects;
+  const CsvTable& experts;
+};
+
 // Error: why the row cannot be expressed.
-StatusOr<v1::Scenario> ScenarioOf(const RunRow& row, const CsvTable& interconnects);
+StatusOr<v1::Scenario> ScenarioOf(const RunRow& row, const RunTables& tables);
 
 // Seconds that one step took. `flops` (of the simulated step) turns a rate of FLOPs into a time; 0
 // if the row says nothing that gives a time.

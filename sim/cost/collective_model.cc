@@ -68,10 +68,13 @@ struct CollectiveModel::Impl {
   static std::vector<TrafficPhase> TrafficOf(const CollectiveAlgorithm& algorithm,
                                              const Request& request, const Group& group) {
     std::vector<TrafficPhase> traffic = algorithm.Traffic(request.collective, request.bytes, group);
-    if (request.collective != Collective::kAllToAll || !algorithm.JoinsCopies()) return traffic;
+    const bool by_node = algorithm.JoinsCopies();
+    if (request.collective != Collective::kAllToAll || (!by_node && !request.copies.by_rank)) {
+      return traffic;
+    }
     const int per_node = RanksPerNode(group);
     const double inside = JoinedShare(request.copies, group.size());
-    const double across = JoinedShare(request.copies, group.size() / per_node);
+    const double across = by_node ? JoinedShare(request.copies, group.size() / per_node) : inside;
     for (TrafficPhase& phase : traffic) {
       for (RankFlow& flow : phase.flows) {
         flow.bytes *= flow.src / per_node == flow.dst / per_node ? inside : across;

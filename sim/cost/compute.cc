@@ -52,6 +52,18 @@ Time ComputeModel::Matmul(const MatmulShape& shape, Dtype dtype, Bytes result) c
       std::max(CalibratedMatmulInPlace(shape, DeviceOf(dtype, result), c), sustained));
 }
 
+Time ComputeModel::MatmulEach(const MatmulShape& shape, Dtype dtype, Bytes result) const {
+  if (!calibrated_) return Matmul(shape, dtype, result);
+  MatmulCalibration c = chip_.calibration.matmul[static_cast<std::size_t>(dtype)];
+  c.cache = Bytes(0);
+  MatmulShape one = shape;
+  one.batch = 1;
+  const Seconds sustained = one.flops() / (rates_.peak(dtype) * c.sustained_fraction);
+  const Seconds time =
+      std::max(CalibratedMatmulInPlace(one, DeviceOf(dtype, result), c), sustained);
+  return Time::RoundUp(shape.batch * time);
+}
+
 Time ComputeModel::MatmulAlone(const MatmulShape& shape, Dtype dtype, Bytes result) const {
   const FlopsPerSecond peak = rates_.peak(dtype);
   CHECK_GT(peak.value(), 0);

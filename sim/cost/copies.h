@@ -19,6 +19,8 @@ struct Copies {
   // G runs of equal length, one after another, that the ranks fall into; all copies of an item go
   // to L of them.
   double groups = 1, groups_of_item = 1;
+  // Every algorithm sends an item once to a rank that gets several copies, which makes them itself.
+  bool by_rank = false;
   bool operator==(const Copies&) const = default;
   auto operator<=>(const Copies&) const = default;
 };

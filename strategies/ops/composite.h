@@ -39,6 +39,15 @@ MatmulShape ByExpert(const Op& op, const PassBuilder& pass, const MatmulShape& s
 // FLOPs of the mean rank, where `shape` is that of the busiest.
 Flops MeanFlops(const Op& op, const PassBuilder& pass, const MatmulShape& shape);
 
+// Time of a matmul; of experts that may be one for each (Kernels::each_expert).
+Time MatmulTime(const Op& op, const MatmulShape& shape, Dtype dtype, Bytes result,
+                const PassBuilder& pass);
+// Biases of experts where they are added by kernels of their own (Kernels::eager_expert_bias); the
+// step after which they are in, or `after`.
+int AddExpertBias(const Op& op, bool backward, int after, PassBuilder* pass);
+// HBM traffic of kernels that clamp what `op` reads (Kernels::eager_expert_clamp), else 0.
+double ClampBytes(const Op& op, bool backward, const PassBuilder& pass);
+
 // Vocabulary-parallel lookup: each shard of the table looks up its rows, the result is partial over
 // the axes that shard V (Megatron-LM, arXiv 1909.08053 §3).
 Status EmbeddingForward(const Op& op, PassBuilder* pass);

@@ -1,10 +1,27 @@
-// Tokens on the way to their experts and back, as Megatron Core's all-to-all dispatcher moves them
-// (arXiv 2504.14960 §3.2): every rank routes tokens of its own, so that those which several ranks
-// hold are sliced first and gathered after.
+// Tokens on the way to their experts and back. Every rank routes tokens of its own, so that those
+// which several ranks hold are sliced first and gathered after (arXiv 2504.14960 §3.2).
 //
 // n tokens of a rank with A experts each make n A copies; the all-to-all sends (ep - 1)/ep of them
-// away and lasts as long as the busiest rank receives. Between nodes an algorithm may send a token
-// once for all its experts on the node (sim/cost/copies.h).
+// away and lasts as long as the busiest rank receives. Who makes the copies, and which kernels pass
+// over them in HBM beside the all-to-all, is the dispatcher's (Plan::expert_dispatch):
+//
+//   sorted      the sender: reads n tokens, writes n A copies by expert; back it reads n A and
+//               writes n. Combine's backward reads the copies again for the gates' gradients.
+//   all-to-all  the same, by rank; where a rank has several experts, the receiver then sorts by
+//               expert what all ranks sent, reading and writing every copy once each way
+//               (megatron/core/transformer/moe/token_dispatcher.py, MoEAlltoAllTokenDispatcher:
+//               permute, all_to_all, sort_chunks_by_idxs). The gates multiply the experts'
+//               activations, so that combine is a plain sum. Between nodes every copy is sent.
+//   deepep      nothing at the sender; the transfer brings a token once to a rank and sums on the
+//               way back. The receiver reads what came and writes a copy for each of its experts,
+//               and back (megatron/core/transformer/moe/fused_a2a.py and _DeepepManager;
+//               deepseek-ai/DeepEP).
+//   hybridep    the same, and that kernel pads each expert's tokens (DeepEP
+//               docs/Hybrid-EP_Implementation.md, dispatch_with_permute).
+//
+// With 8- or 4-bit matmuls the tokens of an expert are padded to a multiple of 16 or 32, by kernels
+// that copy all of them (Transformer Engine Fp8Padding and Fp8Unpadding in TEGroupedMLP), unless
+// the dispatcher does so.
 
 #include <string>
 
@@ -22,25 +39,43 @@ Sharding OwnTokens(ArrayId array, const PassBuilder& pass) {
   return Spread(*pass.context().plan, std::move(sharding), "T");
 }
 
-// To or from the experts; `step` makes the copies. Without ranks to share experts nothing moves.
-int Exchange(const std::string& name, ArrayId copies, int step, PassBuilder* pass) {
-  const std::vector<AxisId> axes = Apply(pass->context().plan->rules.experts, {"E"}).dims[0].axes;
-  if (axes.empty()) return step;
-  const Moe& moe = *pass->context().model->moe;
-  // A token's experts are in groups_per_token of the groups, which are placed one after another.
-  const bool limited = moe.groups > 0 && moe.groups_per_token > 0;
-  const Copies routing{.copies = static_cast<double>(moe.experts_per_token),
-                       .groups = limited ? static_cast<double>(moe.groups) : 1,
-                       .groups_of_item = limited ? static_cast<double>(moe.groups_per_token) : 1};
-  return pass->Transfer(name, Collective::kAllToAll, axes, pass->StoredBytes(copies), {step}, true,
-                        routing);
+ExpertDispatch Dispatcher(const PassBuilder& pass) { return pass.context().plan->expert_dispatch; }
+
+// The transfer takes tokens as they lie.
+bool TakesTokens(const PassBuilder& pass) {
+  return Dispatcher(pass) == ExpertDispatch::kDeepEp ||
+         Dispatcher(pass) == ExpertDispatch::kHybridEp;
 }
 
-// Bytes of a kernel between the tokens of a rank and its copies of them, where the latter pass
-// through HBM `times`. What a rank sends is not more than its share: imbalance is at the experts.
-Bytes Traffic(ArrayId tokens, ArrayId copies, double times, const PassBuilder& pass) {
-  const double sent = pass.StoredBytes(copies) / pass.context().plan->expert_imbalance;
-  return Bytes(pass.LocalBytes(tokens, OwnTokens(tokens, pass)) + times * sent);
+std::vector<AxisId> ExpertRanks(const PassBuilder& pass) {
+  return Apply(pass.context().plan->rules.experts, {"E"}).dims[0].axes;
+}
+
+// A token's experts are in groups_per_token of the groups, which are placed one after another.
+Copies Routing(const PassBuilder& pass) {
+  if (Dispatcher(pass) == ExpertDispatch::kAllToAll) return {};
+  const Moe& moe = *pass.context().model->moe;
+  const bool limited = moe.groups > 0 && moe.groups_per_token > 0;
+  return {.copies = static_cast<double>(moe.experts_per_token),
+          .groups = limited ? static_cast<double>(moe.groups) : 1,
+          .groups_of_item = limited ? static_cast<double>(moe.groups_per_token) : 1,
+          .by_rank = TakesTokens(pass)};
+}
+
+// To or from the experts; `step` makes the copies. Without ranks to share experts nothing moves.
+// Launched in the order of the kernels, an exchange waits for all of them: forward for those that
+// route, backward also for gradients of weights that it does not need.
+int Exchange(const std::string& name, ArrayId copies, bool backward, int step, PassBuilder* pass) {
+  const std::vector<AxisId> axes = ExpertRanks(*pass);
+  if (axes.empty()) return step;
+  std::vector<int> after = {step};
+  const Plan& plan = *pass->context().plan;
+  const bool in_order = !backward || !plan.overlap_experts;
+  if (plan.expert_dispatch != ExpertDispatch::kSorted && in_order && pass->LastKernel() != step) {
+    after.push_back(pass->LastKernel());
+  }
+  return pass->Transfer(name, Collective::kAllToAll, axes, pass->StoredBytes(copies), after, true,
+                        Routing(*pass));
 }
 
 int Kernel(const std::string& name, Bytes bytes, const std::vector<int>& after, PassBuilder* pass) {
@@ -48,49 +83,109 @@ int Kernel(const std::string& name, Bytes bytes, const std::vector<int>& after, 
                        bytes);
 }
 
-std::string NameOf(ArrayId array, const PassBuilder& pass) {
-  return pass.block().arrays[static_cast<std::size_t>(array)].name;
+// The sender's kernel, between the tokens of a rank and its copies of them, where the latter pass
+// through HBM `times`. What a rank sends is not more than its share: imbalance is at the experts.
+int Spreading(const std::string& name, ArrayId tokens, ArrayId copies, double times,
+              const std::vector<int>& after, PassBuilder* pass) {
+  const double sent = pass->StoredBytes(copies) / pass->context().plan->expert_imbalance;
+  const Bytes bytes(pass->LocalBytes(tokens, OwnTokens(tokens, *pass)) + times * sent);
+  return Kernel(name, bytes, after, pass);
+}
+
+double Experts(const PassBuilder& pass) {
+  const BlockContext& context = pass.context();
+  return context.LocalElements(Apply(context.plan->rules.experts, {"E"}));
+}
+
+// The copies that a rank's experts work on: ranks that share an expert gather them first.
+double SortedBytes(ArrayId copies, const PassBuilder& pass) {
+  return pass.LocalBytes(copies, pass.Used(copies));
+}
+
+// The receiver's kernel between what a transfer brings (or takes) and the copies by expert.
+int Sorting(const std::string& name, ArrayId copies, int after, PassBuilder* pass) {
+  const double sorted = SortedBytes(copies, *pass);
+  double moved = 2 * sorted;
+  if (TakesTokens(*pass)) {
+    double ranks = 1;
+    for (const AxisId axis : ExpertRanks(*pass)) ranks *= pass->context().plan->axis_size(axis);
+    moved = sorted * (1 + JoinedShare(Routing(*pass), ranks));
+  } else if (Dispatcher(*pass) == ExpertDispatch::kSorted || ExpertRanks(*pass).empty() ||
+             Experts(*pass) <= 1) {
+    return after;
+  }
+  return Kernel(name, Bytes(moved), {after}, pass);
+}
+
+// Copies the tokens of every expert to where the next begins at a multiple, or back.
+int Padding(const std::string& name, ArrayId copies, int after, PassBuilder* pass) {
+  const ExpertDispatch dispatch = Dispatcher(*pass);
+  const bool copied = dispatch == ExpertDispatch::kAllToAll || dispatch == ExpertDispatch::kDeepEp;
+  if (!copied || !pass->context().plan->precision.quantised()) return after;
+  return Kernel(name, Bytes(2 * SortedBytes(copies, *pass)), {after}, pass);
+}
+
+std::string NameOf(ArrayId array, bool gradient, const PassBuilder& pass) {
+  return (gradient ? "d" : "") + pass.block().arrays[static_cast<std::size_t>(array)].name;
+}
+
+// From the tokens of every rank to the copies of the experts; `made`: the tokens are there.
+int Send(const std::string& op, bool backward, ArrayId tokens, ArrayId copies, double times,
+         const std::vector<int>& made, PassBuilder* pass) {
+  int step = made.front();
+  if (!TakesTokens(*pass)) step = Spreading(op, tokens, copies, times, made, pass);
+  step = Exchange(NameOf(copies, backward, *pass), copies, backward, step, pass);
+  step = Sorting(op + " by expert", copies, step, pass);
+  return Padding(op + " padding", copies, step, pass);
+}
+
+// And back, summed; `weights`: what else the sum needs.
+int Return(const std::string& op, bool backward, ArrayId copies, ArrayId tokens, int made,
+           const std::vector<int>& weights, PassBuilder* pass) {
+  int step = Padding(op + " unpadding", copies, made, pass);
+  step = Sorting(op + " by rank", copies, step, pass);
+  step = Exchange(NameOf(copies, backward, *pass), copies, backward, step, pass);
+  if (TakesTokens(*pass)) return step;
+  std::vector<int> after = {step};
+  after.insert(after.end(), weights.begin(), weights.end());
+  return Spreading(op, tokens, copies, 1, after, pass);
 }
 
 }  // namespace
 
 Status DispatchForward(const Op& op, PassBuilder* pass) {
   const ArrayId x = op.inputs[0], copies = op.outputs[0];
-  ASSIGN_OR_RETURN(int step, pass->Bring({x, false}, OwnTokens(x, *pass)));
-  step = Kernel(op.name, Traffic(x, copies, 1, *pass), {step}, pass);
-  step = Exchange(NameOf(copies, *pass), copies, step, pass);
+  ASSIGN_OR_RETURN(const int made, pass->Bring({x, false}, OwnTokens(x, *pass)));
+  const int step = Send(op.name, false, x, copies, 1, {made}, pass);
   pass->Define({copies, false}, pass->Stored(copies), step);
   return absl::OkStatus();
 }
 
 Status DispatchBackward(const Op& op, PassBuilder* pass) {
   const ArrayId x = op.inputs[0], copies = op.outputs[0];
-  ASSIGN_OR_RETURN(int step, pass->Bring({copies, true}, pass->Stored(copies)));
-  step = Exchange("d" + NameOf(copies, *pass), copies, step, pass);
-  step = Kernel(op.name + " backward", Traffic(x, copies, 1, *pass), {step}, pass);
+  ASSIGN_OR_RETURN(const int made, pass->Bring({copies, true}, pass->Stored(copies)));
+  const int step = Return(op.name + " backward", true, copies, x, made, {}, pass);
   return pass->Finish({x, true}, OwnTokens(x, *pass), step);
 }
 
 Status CombineForward(const Op& op, PassBuilder* pass) {
   const ArrayId copies = op.inputs[0], gates = op.inputs[1], out = op.outputs[0];
   ASSIGN_OR_RETURN(const int weights, pass->Bring({gates, false}, OwnTokens(gates, *pass)));
-  ASSIGN_OR_RETURN(int step, pass->Bring({copies, false}, pass->Stored(copies)));
-  step = Exchange(NameOf(copies, *pass), copies, step, pass);
-  step = Kernel(op.name, Traffic(out, copies, 1, *pass), {step, weights}, pass);
+  ASSIGN_OR_RETURN(const int made, pass->Bring({copies, false}, pass->Stored(copies)));
+  const int step = Return(op.name, false, copies, out, made, {weights}, pass);
   return pass->Finish({out, false}, OwnTokens(out, *pass), step);
 }
 
-// The copies that came back were kept where they were summed: with the gradient of the sum they
-// give that of the gates, and with the gates the sum's gives theirs.
+// sorted: the copies that came back were kept where they were summed: with the gradient of the sum
+// they give that of the gates, and with the gates the sum's gives theirs.
 Status CombineBackward(const Op& op, PassBuilder* pass) {
   const ArrayId copies = op.inputs[0], gates = op.inputs[1], out = op.outputs[0];
   ASSIGN_OR_RETURN(const int incoming, pass->Bring({out, true}, OwnTokens(out, *pass)));
   ASSIGN_OR_RETURN(const int weights, pass->Bring({gates, false}, OwnTokens(gates, *pass)));
-  const int step =
-      Kernel(op.name + " backward", Traffic(out, copies, 2, *pass), {incoming, weights}, pass);
-  const int sent = Exchange("d" + NameOf(copies, *pass), copies, step, pass);
+  const double times = Dispatcher(*pass) == ExpertDispatch::kSorted ? 2 : 1;
+  const int sent = Send(op.name + " backward", true, out, copies, times, {incoming, weights}, pass);
   pass->Define({copies, true}, pass->Stored(copies), sent);
-  return pass->Finish({gates, true}, OwnTokens(gates, *pass), step);
+  return pass->Finish({gates, true}, OwnTokens(gates, *pass), pass->LastKernel());
 }
 
 }  // namespace meshstep

@@ -48,6 +48,9 @@ class DualPipeSchedule : public PublishedSchedule {
     return (p.stages / 2.0 - 1) * (t.forward + backward + backward - 3 * t.backward_weight);
   }
 
+  // Where the directions meet it always does.
+  bool Pairs(const Pipeline&) const override { return true; }
+
   std::int64_t MostLive(int, const Pipeline& p) const override { return p.stages + 1; }
 
  private:

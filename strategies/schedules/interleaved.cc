@@ -45,6 +45,7 @@ class InterleavedSchedule : public PublishedSchedule {
     }
     for (std::int64_t k = warm_up; k < total; ++k) {
       actions.push_back(action(Action::Kind::kForward, k));
+      actions.back().with_next = p.pairs;
       actions.push_back(action(Action::Kind::kBackward, k - warm_up));
     }
     for (std::int64_t k = total - warm_up; k < total; ++k) {
@@ -57,13 +58,16 @@ class InterleavedSchedule : public PublishedSchedule {
     return (p.stages - 1) * (t.forward + t.backward_input + t.backward_weight) / p.virtual_stages;
   }
 
+  bool Pairs(const Pipeline&) const override { return true; }
+
   std::int64_t MostLive(int stage, const Pipeline& p) const override {
     return std::min(p.micro_batches * p.virtual_stages, WarmUp(stage, p) + 1);
   }
 
  private:
   static std::int64_t WarmUp(int stage, const Pipeline& p) {
-    return std::int64_t{p.stages - 1 - stage} * 2 + std::int64_t{p.virtual_stages - 1} * p.stages;
+    return std::int64_t{p.stages - 1 - stage} * 2 + std::int64_t{p.virtual_stages - 1} * p.stages +
+           (p.pairs ? 1 : 0);
   }
 };
 

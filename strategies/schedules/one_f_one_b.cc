@@ -20,12 +20,12 @@ class OneFOneBSchedule : public PublishedSchedule {
 
   std::vector<Action> Actions(int stage, const Pipeline& p) const override {
     const std::int64_t m = p.micro_batches;
-    const std::int64_t warm_up = std::min<std::int64_t>(m, p.stages - 1 - stage);
+    const std::int64_t warm_up = std::min<std::int64_t>(m, WarmUp(stage, p));
     std::vector<Action> actions;
     actions.reserve(static_cast<std::size_t>(2 * m));
     for (std::int64_t i = 0; i < warm_up; ++i) actions.push_back({Action::Kind::kForward, 0, i});
     for (std::int64_t i = 0; i + warm_up < m; ++i) {
-      actions.push_back({Action::Kind::kForward, 0, i + warm_up});
+      actions.push_back({Action::Kind::kForward, 0, i + warm_up, p.pairs});
       actions.push_back({Action::Kind::kBackward, 0, i});
     }
     for (std::int64_t i = m - warm_up; i < m; ++i) {
@@ -38,8 +38,15 @@ class OneFOneBSchedule : public PublishedSchedule {
     return (p.stages - 1) * (t.forward + t.backward_input + t.backward_weight);
   }
 
+  bool Pairs(const Pipeline& p) const override { return p.stages == 1; }
+
   std::int64_t MostLive(int stage, const Pipeline& p) const override {
-    return std::min<std::int64_t>(p.micro_batches, p.stages - stage);
+    return std::min<std::int64_t>(p.micro_batches, WarmUp(stage, p) + 1);
+  }
+
+ private:
+  static std::int64_t WarmUp(int stage, const Pipeline& p) {
+    return p.stages - 1 - stage + (p.pairs ? 1 : 0);
   }
 };
 

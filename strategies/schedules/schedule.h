@@ -37,6 +37,10 @@ std::string_view NameOf(Action::Kind kind);
 struct Pipeline {
   int stages = 1, virtual_stages = 1;
   std::int64_t micro_batches = 1;
+  // Between warm-up and the end every forward runs together with a backward of another micro-batch;
+  // so that neither waits for the other, each stage warms up with one forward more (Megatron-Core
+  // schedules.py, get_pp_rank_microbatches).
+  bool pairs = false;
 };
 
 // Time of one stage (all its chunks) on one micro-batch, in any unit: F, B (input) and W (weights).
@@ -74,6 +78,8 @@ class PublishedSchedule : public Schedule {
   virtual Status Check(const Pipeline& pipeline) const = 0;
   // Idle time of the step with equal stages and free transfers, m >= p, by the schedule's paper.
   virtual double Bubble(const Pipeline& pipeline, const StageTimes& times) const = 0;
+  // Whether it can run forwards and backwards in pairs where `pipeline` asks for it.
+  virtual bool Pairs(const Pipeline& /*pipeline*/) const { return false; }
   // Most micro-batches times chunks whose activations `stage` keeps at once, from the forward to
   // the end of the backward, by the schedule's paper.
   virtual std::int64_t MostLive(int stage, const Pipeline& pipeline) const = 0;

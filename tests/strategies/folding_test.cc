@@ -40,7 +40,7 @@ constexpr Shape kShapes[] = {{"preset: 'tpu-v5p' slice: '4x4x4'", 64},
 
 constexpr char kRouted[] =
     "moe { experts: 8 experts_per_token: 2 expert_ffn: 96 dense_layers: 1 shared_experts: 1 "
-    "shared_expert_ffn: 64 } mtp_layers: 1 ";
+    "shared_expert_ffn: 64 } mtp_layers: 1 mlp_bias: true ";
 
 // Degrees of experts that divide `ranks`, 8 experts and their width of 96.
 std::string RandomExperts(int ranks, std::mt19937* random) {
@@ -50,8 +50,11 @@ std::string RandomExperts(int ranks, std::mt19937* random) {
     return d;
   };
   const int expert = divisor(8, ranks), tensor = divisor(96, ranks / expert);
+  const char* dispatch[] = {"", "all-to-all", "deepep", "hybridep"};
   return absl::StrCat(" expert: ", expert, " expert_tensor: ", tensor,
-                      (*random)() % 2 == 0 ? " capacity_factor: 1.5" : "");
+                      (*random)() % 2 == 0 ? " capacity_factor: 1.5" : "", " expert_dispatch: '",
+                      dispatch[(*random)() % 4], "'",
+                      (*random)() % 4 == 0 ? " overlap_experts: true" : "");
 }
 
 // A random factorisation of n into five degrees.
@@ -85,7 +88,9 @@ std::string RandomPlan(int devices, bool routed, std::mt19937* random) {
   absl::StrAppend(&plan, " context_method: '", methods[pick(3)],
                   "' context_load_balanced: ", pick(2));
   absl::StrAppend(&plan, " kernels { loss: '", loss[pick(3)], "' gradient_accumulation: '",
-                  sum[pick(3)], "' unfused_optimizer: ", pick(2), " }");
+                  sum[pick(3)], "' unfused_optimizer: ", pick(2), " experts: '",
+                  pick(2) ? "each" : "grouped", "' eager_expert_bias: ", pick(2),
+                  " eager_expert_clamp: ", pick(2), " }");
   const char* precision[] = {"compute: 'fp8' scaling: 'block'", "compute: 'int8'",
                              "compute: 'int8' gather: 'bf16' parameters: 'fp32'"};
   if (const int p = pick(9); p < 3) absl::StrAppend(&plan, " precision { ", precision[p], " }");

@@ -23,7 +23,8 @@ struct Case {
   Pipeline pipeline;
   std::string Name() const {
     return absl::StrCat(std::string(schedule->name()), " p=", pipeline.stages,
-                        " v=", pipeline.virtual_stages, " m=", pipeline.micro_batches);
+                        " v=", pipeline.virtual_stages, " m=", pipeline.micro_batches,
+                        pipeline.pairs ? " in pairs" : "");
   }
 };
 
@@ -34,7 +35,9 @@ std::vector<Case> Cases() {
       for (const int v : {1, 2, 3}) {
         for (const std::int64_t m : {1, 2, 4, 6, 8, 16, 24}) {
           const Pipeline pipeline{p, v, m};
-          if (s->Check(pipeline).ok()) cases.push_back({s, pipeline});
+          if (!s->Check(pipeline).ok()) continue;
+          cases.push_back({s, pipeline});
+          if (s->Pairs(pipeline)) cases.push_back({s, {p, v, m, true}});
         }
       }
     }
@@ -139,6 +142,7 @@ TEST(Schedules, BubbleIsThePapers) {
   for (const Case& c : Cases()) {
     const Pipeline& p = c.pipeline;
     if (p.micro_batches < p.stages) continue;  // the papers assume m >= p
+    if (p.pairs) continue;                     // and nothing that runs together
     const bool v = c.schedule->name() == "zb-v";
     if (v && p.micro_batches < std::int64_t{2} * p.stages) continue;
     for (const StageTimes& t : {equal, uneven}) {
@@ -150,6 +154,33 @@ TEST(Schedules, BubbleIsThePapers) {
       EXPECT_NEAR(bubble, c.schedule->Bubble(p, t), 1e-6 * work) << c.Name();
     }
   }
+}
+
+// Megatron-Core combined_1f1b.py: from the end of the warm-up on, each forward goes with a backward
+// of another micro-batch or chunk, and neither waits for the other.
+TEST(Schedules, PairsAreOfForwardsAndBackwards) {
+  int pairs = 0;
+  for (const Case& c : Cases()) {
+    if (!c.pipeline.pairs || c.schedule->name() == "dualpipe") continue;
+    for (int stage = 0; stage < c.pipeline.stages; ++stage) {
+      const std::vector<Action> actions = c.schedule->Actions(stage, c.pipeline);
+      bool backward = false;
+      for (std::size_t i = 0; i < actions.size(); ++i) {
+        const Action& a = actions[i];
+        if (a.kind == Kind::kForward && (backward || a.with_next)) {
+          ASSERT_TRUE(a.with_next) << c.Name();
+          ASSERT_EQ(actions[i + 1].kind, Kind::kBackward) << c.Name();
+          EXPECT_FALSE(actions[i + 1].micro_batch == a.micro_batch &&
+                       actions[i + 1].chunk == a.chunk)
+              << c.Name();
+          ++pairs;
+        }
+        backward |= a.kind == Kind::kBackward;
+      }
+    }
+    EXPECT_GT(Execute(c, {6000, 6000, 6000}).makespan.ps(), 0) << c.Name();
+  }
+  EXPECT_GT(pairs, 0);
 }
 
 // Chunks of micro-batches of a stage between their forward and the end of their backward, at most.

@@ -22,7 +22,7 @@ MAY_SET = {
     'model.head_dim', 'model.ffn', 'model.vocab', 'model.gated_mlp', 'model.tied_embeddings',
     'model.norm_bias', 'model.qkv_bias', 'model.attention_output_bias', 'model.mlp_bias',
     'model.position_embeddings', 'model.sliding_window', 'model.global_layer_period',
-    'model.moe', 'model.mla',
+    'model.moe', 'model.mla', 'model.qk_norm',
     'cluster.preset', 'cluster.chip.preset', 'cluster.chips', 'cluster.slice', 'cluster.slices',
     'cluster.nodes.chips_per_node', 'cluster.nodes.nics_per_node',
     'cluster.nodes.nic_gbytes_per_s', 'cluster.nodes.nic_latency_ns',
@@ -37,6 +37,8 @@ MAY_SET = {
     'plan.precision.scaling', 'plan.precision.compute', 'plan.precision.parameters',
     'plan.precision.gradients', 'plan.precision.optimizer', 'plan.precision.reduce',
     'plan.kernels.loss', 'plan.kernels.gradient_accumulation', 'plan.kernels.unfused_optimizer',
+    'plan.recompute_modules', 'plan.expert_dispatch', 'plan.overlap_experts',
+    'plan.kernels.experts', 'plan.kernels.eager_expert_bias', 'plan.kernels.eager_expert_clamp',
 }
 # Columns that say what was measured and by whom; the scenario must not depend on them.
 NOT_OF_THE_PLAN = ('id', 'source', 'source_ref', 'verified', 'unverified', 'iter_time_s',
@@ -147,20 +149,27 @@ class Mapping(unittest.TestCase):
         self.assertEqual(json.loads(done.stdout)['step_time_s'], predicted)
 
     def test_words_on_recomputation_become_the_nearest_policy(self):
-        words = {'none (default)': (None, None), 'full': ('full', None),
-                 'full/block 5 layers [recipe x_fp8]': ('full', 5),
-                 'selective (per 2nd layer)': ('full', 30 // 2),  # SMALL has 30 layers, one stage
-                 'selective per-op (SAC)': ('matmuls', None),
-                 'save_dot_except_mlpwi': ('matmuls', None),
-                 'selective core_attn': ('selective', None), 'selective mlp': ('full', None),
-                 'selective ["layernorm", "moe_act"] [recipe moe]': (None, None),
-                 'selective layernorm, moe': ('full', None)}
+        words = {'none (default)': (None, None, None), 'full': ('full', None, None),
+                 'full/block 5 layers [recipe x_fp8]': ('full', 5, None),
+                 # SMALL has 30 layers, one stage
+                 'selective (per 2nd layer)': ('full', 30 // 2, None),
+                 'selective per-op (SAC)': ('matmuls', None, None),
+                 'save_dot_except_mlpwi': ('matmuls', None, None),
+                 'selective core_attn': ('selective', None, None),
+                 'selective mlp': ('modules', None, ['mlp']),
+                 'selective ["layernorm", "moe_act"] [recipe moe]':
+                     ('modules', None, ['layernorm', 'moe_act']),
+                 'RMSNorm, MLA up-proj': ('modules', None, ['layernorm', 'mla_up_proj']),
+                 'selective norm, act': ('modules', None, ['layernorm', 'moe_act']),
+                 'selective mla_up_proj/mlp/moe': ('modules', None, ['mla_up_proj', 'mlp', 'moe']),
+                 'selective layernorm, moe': ('modules', None, ['layernorm', 'moe'])}
         rows = [dict(SMALL[0], id='r%d' % i, recompute=text, pp='1', dp='')
                 for i, text in enumerate(words)]
         path = table(rows + [dict(SMALL[0], id='odd', recompute='sometimes')])
         for i, expected in enumerate(words.values()):
             plan = self.scenario(path, 'r%d' % i)['plan']
-            self.assertEqual((plan.get('recompute') or None, plan.get('recompute_layers')),
+            self.assertEqual((plan.get('recompute') or None, plan.get('recompute_layers'),
+                              plan.get('recompute_modules') or None),
                              expected, rows[i]['recompute'])
         self.assertIsNone(self.scenario(path, 'odd'))
 
@@ -200,6 +209,55 @@ class Mapping(unittest.TestCase):
                              expected, text)
         self.assertTrue(self.scenario(path, 'nemo')['plan'].get('async_tensor', False))
         self.assertFalse(self.scenario(path, 'off')['plan'].get('async_tensor', False))
+
+    def test_experts_run_as_the_row_or_its_framework_says(self):
+        moe = dict(SMALL[0], chips='32', gbs='64', mbs='1', dp='', tp='1', pp='2', layers='16',
+                   vp='4', ep='8', experts='16', topk='2', moe_ffn='1024', recompute='none')
+        rows = {
+            'stated': dict(moe, family='bridge-x', overlap='moe_token_dispatcher_type=alltoall'),
+            'recipe': dict(moe, family='bridge-qwen3-235b-x', chip='GB300', overlap=''),
+            'by chip': dict(moe, family='bridge-qwen3-235b-x', chip='B200', overlap=''),
+            'biases': dict(moe, family='bridge-gpt-oss-x', overlap='DeepEP, 1F1B A2A overlap'),
+            'apart': dict(moe, family='modelzoo-x', overlap='DeepEP, no 1F1B A2A overlap'),
+            'graph': dict(moe, family='bridge-x', overlap='cuda_graph_impl=full_iteration; '
+                          'overlap_moe_expert_parallel_comm=True'),
+            'one stage': dict(moe, family='bridge-x', pp='1', vp='1',
+                              overlap='overlap_moe_expert_parallel_comm=True'),
+            'no chunks': dict(moe, family='bridge-x', vp='1',
+                              overlap='overlap_moe_expert_parallel_comm=True'),
+            'dualpipe': dict(moe, family='deepseek-v3-paper', vp='1', overlap='DualPipe'),
+            'unknown': dict(moe, family='tpu-x', overlap=''),
+            'no column': dict(moe, family='automodel-x', pp='1', vp='1', ep='1',
+                              dp_sharding='FSDP2 shard=32'),
+            'zero': dict(moe, family='bridge-x', dp_sharding='distributed optimizer (ZeRO-1); '
+                         'FSDP column absent in this release'),
+        }
+        path = table([dict(row, id=name) for name, row in rows.items()])
+        plans = {name: self.scenario(path, name)['plan'] for name in rows}
+        got = {name: (plan.get('expert_dispatch', ''), plan['kernels'].get('experts', ''),
+                      plan.get('overlap_experts', False)) for name, plan in plans.items()}
+        self.assertEqual(got['stated'], ('all-to-all', 'each', False))
+        self.assertEqual(got['recipe'], ('hybridep', 'each', False))
+        self.assertEqual(got['by chip'], ('all-to-all', 'each', False))
+        self.assertEqual(got['biases'], ('deepep', 'each', True))
+        self.assertEqual(got['apart'], ('deepep', 'each', False))
+        self.assertEqual(got['graph'], ('hybridep', 'grouped', True))
+        self.assertEqual(got['one stage'], ('hybridep', 'each', True))
+        self.assertEqual(got['no chunks'], ('hybridep', 'each', False))
+        self.assertEqual(got['dualpipe'], ('deepep', 'grouped', True))
+        self.assertEqual(plans['dualpipe']['schedule'], 'dualpipe')
+        self.assertEqual(got['unknown'], ('', '', False))
+        self.assertTrue(plans['biases']['kernels']['eager_expert_bias'])
+        self.assertTrue(plans['biases']['kernels']['eager_expert_clamp'])
+        self.assertFalse(plans['recipe']['kernels'].get('eager_expert_bias', False))
+        self.assertEqual(plans['no column']['expert'], 32)
+        self.assertEqual((plans['zero']['fsdp'], plans['zero']['zero_stage']), (1, 1))
+
+    def test_defaults_of_experts_have_a_source(self):
+        families = {r['family'] for r in rows_of(RUNS)} | {'megatron-memory-moe'}
+        for row in rows_of(os.path.join(TABLES, 'expert_defaults.csv')):
+            self.assertTrue(any(f.startswith(row['families']) for f in families), row['families'])
+            self.assertGreater(len(row['source']), 20, row['families'])
 
     def test_embeddings_are_tied_as_the_framework_says(self):
         path = table([dict(SMALL[0], id='untied', family='torchtitan-x'),
@@ -316,6 +374,11 @@ class Report(unittest.TestCase):
         for mechanism in ('attention-generation', 'taken-units'):
             self.assertLess(report(older, '--without=' + mechanism)['rows'][0]['predicted_s'],
                             whole, mechanism)
+        experts = table([r for r in rows_of(RUNS) if 'A2A overlap' in r['overlap']][:2])
+        whole = report(experts)['rows']
+        for i, mechanism in ((0, 'expert-kernels'), (1, 'expert-overlap')):
+            without = report(experts, '--without=' + mechanism)['rows'][i]
+            self.assertNotEqual(without['predicted_s'], whole[i]['predicted_s'], mechanism)
         flash = table([r for r in rows_of(RUNS) if r['family'] == 'maxtext-v5e-dense'][:1])
         whole = report(flash)['rows'][0]['predicted_s']
         self.assertLess(report(flash, '--without=attention-efficiency')['rows'][0]['predicted_s'],

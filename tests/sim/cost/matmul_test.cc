@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <iterator>
 #include <random>
 #include <string>
 
@@ -150,6 +151,42 @@ TEST(Matmul, AgreesWithMeasuredTables) {
     EXPECT_NEAR(t.seconds() * 1e6 / row.microseconds, 1, 0.12)
         << row.chip << " " << row.m << "x" << row.n << "x" << row.k;
   }
+}
+
+struct GroupedMatmul {
+  int experts;
+  double m, n, k, result, milliseconds;
+};
+
+// Transformer Engine's grouped matmul over cuBLAS, bf16, by MooreThreads/SimuMax (4dcaae5,
+// configs/system/b200_bf16_ceperm.json: efficiency of 2250 TFLOP/s; its rows of 154, 308, 512, 1024
+// and 1232 tokens an expert with fp32 gradients that are added): forward, gradient of the input,
+// gradient of the weight, of DeepSeek-V2's and V3's experts.
+constexpr GroupedMatmul kGrouped[] = {
+    {160, 154, 5120, 1536, 2, 1.4873}, {160, 154, 1536, 5120, 2, 1.4031},
+    {160, 1536, 5120, 154, 8, 2.0797}, {80, 308, 3072, 5120, 2, 0.8907},
+    {80, 308, 5120, 3072, 2, 1.1316},  {80, 5120, 3072, 308, 8, 2.1320},
+    {64, 512, 4096, 7168, 2, 2.3301},  {64, 512, 7168, 4096, 2, 2.1134},
+    {64, 7168, 4096, 512, 8, 3.9019},  {32, 1024, 7168, 2048, 2, 1.1128},
+    {32, 1024, 2048, 7168, 2, 0.9941}, {32, 2048, 7168, 1024, 8, 1.5585},
+    {20, 1232, 3072, 5120, 2, 0.6710}, {20, 1232, 5120, 3072, 2, 0.8172},
+    {20, 5120, 3072, 1232, 8, 1.0516}};
+
+TEST(MatmulEach, IsNearTransformerEnginesGroupedMatmuls) {
+  const StatusOr<Chip> chip = ShippedChip("b200-simumax");
+  ASSERT_TRUE(chip.ok()) << chip.status();
+  const ComputeModel compute(*chip, RateSet::kDatasheet, Fidelity::kCalibrated);
+  double each = 0, together = 0;
+  for (const GroupedMatmul& g : kGrouped) {
+    const MatmulShape shape{.batch = static_cast<double>(g.experts), .m = g.m, .n = g.n, .k = g.k};
+    const auto error = [&](Time time) {
+      return std::abs(time.seconds() * 1e3 / g.milliseconds - 1);
+    };
+    each += error(compute.MatmulEach(shape, Dtype::kBf16, Bytes(g.result)));
+    together += error(compute.Matmul(shape, Dtype::kBf16, Bytes(g.result)));
+  }
+  EXPECT_LT(each / std::size(kGrouped), 0.15);
+  EXPECT_GT(together / std::size(kGrouped), 0.25);  // as one batch it would be far too fast
 }
 
 }  // namespace

@@ -1,0 +1,294 @@
+// What dispatchers and kernels of experts move besides the matmuls, in what order, what of a layer
+// runs again by modules, and pairs of micro-batches that hide each other's transfers.
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "google/protobuf/text_format.h"
+#include "gtest/gtest.h"
+#include "meshstep/v1/scenario.pb.h"
+#include "strategies/load_plan.h"
+#include "strategies/load_scenario.h"
+#include "strategies/lowering.h"
+
+namespace meshstep {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+constexpr double kHidden = 1024, kTopK = 2, kWidth = 512, kTokens = 2 * 512;
+// Bytes in bf16 of a rank's tokens and of its copies of them.
+constexpr double kOwn = kTokens * kHidden * 2, kCopies = kTopK * kOwn;
+constexpr double kInner = kTokens * kTopK * kWidth * 2;
+
+v1::Scenario Proto(const std::string& plan, int devices = 8) {
+  const std::string text = absl::StrCat(
+      "model { name: 'routed' layers: 4 hidden: 1024 heads: 16 vocab: 4096 gated_mlp: true "
+      "mlp_bias: true moe { experts: 8 experts_per_token: 2 expert_ffn: 512 shared_experts: 1 "
+      "shared_expert_ffn: 256 } } cluster { preset: 'dgx-h100' chips: ",
+      devices, " } workload { global_batch_sequences: 256 sequence_length: 512 } plan { ", plan,
+      " micro_batch_sequences: 2 }");
+  v1::Scenario proto;
+  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &proto)) << text;
+  return proto;
+}
+
+Scenario Load(const v1::Scenario& proto) {
+  Diagnostics diagnostics;
+  Scenario scenario = LoadScenario(proto, &diagnostics);
+  EXPECT_TRUE(diagnostics.ok()) << diagnostics.status();
+  return scenario;
+}
+
+std::string Problem(const std::string& plan) {
+  Diagnostics diagnostics;
+  LoadScenario(Proto(plan), &diagnostics);
+  EXPECT_FALSE(diagnostics.ok()) << plan;
+  return std::string(diagnostics.status().message());
+}
+
+struct Layer {
+  TransferTable transfers;
+  BlockPlan plan;
+};
+
+Layer Lowered(const std::string& plan, Fidelity fidelity = Fidelity::kIdeal) {
+  const Scenario s = Load(Proto(plan));
+  Layer layer;
+  const ComputeModel compute(s.cluster.chip, RateSet::kDatasheet, fidelity);
+  const BlockContext context{&s.model, &s.plan, &s.workload, &compute, &layer.transfers};
+  StatusOr<BlockPlan> lowered = LowerBlock(BuildTransformer(s.model, {}).kinds[0], context);
+  EXPECT_TRUE(lowered.ok()) << lowered.status();
+  if (lowered.ok()) layer.plan = *std::move(lowered);
+  return layer;
+}
+
+const BlockStep* Find(const BlockPass& pass, const std::string& name) {
+  const auto it = std::find_if(pass.steps.begin(), pass.steps.end(),
+                               [&](const BlockStep& step) { return step.name == name; });
+  return it == pass.steps.end() ? nullptr : &*it;
+}
+
+// -1: there is no such kernel.
+double BytesOf(const BlockPass& pass, const std::string& name) {
+  const BlockStep* step = Find(pass, name);
+  return step == nullptr ? -1 : step->hbm_bytes.value();
+}
+
+TEST(ExpertDispatcher, AllToAllSortsWhatArrives) {
+  const BlockPlan several = Lowered("data: 8 expert: 4 expert_dispatch: 'all-to-all'").plan;
+  EXPECT_EQ(BytesOf(several.forward, "dispatch"), kOwn + kCopies);
+  EXPECT_EQ(BytesOf(several.forward, "dispatch by expert"), 2 * kCopies);
+  EXPECT_EQ(BytesOf(several.forward, "combine by rank"), 2 * kCopies);
+  EXPECT_EQ(BytesOf(several.forward, "combine"), kOwn + kCopies);
+  EXPECT_EQ(BytesOf(several.backward, "combine backward"), kOwn + kCopies);
+  EXPECT_EQ(BytesOf(several.backward, "combine backward by expert"), 2 * kCopies);
+  EXPECT_EQ(BytesOf(several.backward, "dispatch backward by rank"), 2 * kCopies);
+  EXPECT_EQ(BytesOf(several.backward, "dispatch backward"), kOwn + kCopies);
+  // Two ranks share an expert: both have all its copies.
+  const BlockPlan shared =
+      Lowered("data: 8 expert: 4 expert_tensor: 2 expert_dispatch: 'all-to-all'").plan;
+  EXPECT_EQ(BytesOf(shared.forward, "dispatch by expert"), 2 * 2 * kCopies);
+  // What a rank with one expert gets is sorted.
+  const BlockPlan one = Lowered("data: 8 expert: 8 expert_dispatch: 'all-to-all'").plan;
+  EXPECT_EQ(BytesOf(one.forward, "dispatch"), kOwn + kCopies);
+  EXPECT_EQ(BytesOf(one.forward, "dispatch by expert"), -1);
+}
+
+TEST(ExpertDispatcher, DeepEpCopiesWhereTheExpertsAre) {
+  // Two copies over 4 ranks are on 4 (1 - (3/4)^2) = 1.75 of them.
+  const double arrived = kCopies * 1.75 / 2;
+  for (const char* name : {"deepep", "hybridep"}) {
+    const Layer l = Lowered(absl::StrCat("data: 8 expert: 4 expert_dispatch: '", name, "'"));
+    EXPECT_EQ(BytesOf(l.plan.forward, "dispatch"), -1) << name;
+    EXPECT_EQ(BytesOf(l.plan.forward, "dispatch by expert"), arrived + kCopies) << name;
+    EXPECT_EQ(BytesOf(l.plan.forward, "combine by rank"), arrived + kCopies) << name;
+    EXPECT_EQ(BytesOf(l.plan.backward, "combine backward by expert"), arrived + kCopies) << name;
+    EXPECT_EQ(BytesOf(l.plan.backward, "dispatch backward by rank"), arrived + kCopies) << name;
+  }
+}
+
+TEST(ExpertDispatcher, NarrowMatmulsPadTheirTokens) {
+  const std::string fp8 = " precision { compute: 'fp8' }";
+  const auto padding = [&](const std::string& name, const std::string& precision) {
+    return BytesOf(
+        Lowered(absl::StrCat("data: 8 expert: 4 expert_dispatch: '", name, "'", precision))
+            .plan.forward,
+        "dispatch padding");
+  };
+  EXPECT_EQ(padding("all-to-all", fp8), 2 * kCopies);
+  EXPECT_EQ(padding("deepep", fp8), 2 * kCopies);
+  EXPECT_EQ(padding("hybridep", fp8), -1);
+  EXPECT_EQ(padding("", fp8), -1);
+  EXPECT_EQ(padding("all-to-all", ""), -1);
+}
+
+// Of 8 ranks a token's two experts are on 8 (1 - (7/8)^2) = 1.875.
+TEST(ExpertDispatcher, DeepEpSendsATokenOnceToARank) {
+  const auto sent = [](const std::string& name) {
+    const Scenario s = Load(Proto(absl::StrCat("data: 8 expert: 8 expert_dispatch: '", name, "'")));
+    const StatusOr<StepGraph> step = LowerStep(s, {.fidelity = Fidelity::kIdeal});
+    EXPECT_TRUE(step.ok()) << step.status();
+    for (const StepTransfer& t : step->transfers) {
+      if (t.spec.collective == Collective::kAllToAll) return t.sent_bytes_per_device;
+    }
+    return 0.0;
+  };
+  EXPECT_DOUBLE_EQ(sent("all-to-all"), kCopies * 7 / 8);
+  EXPECT_DOUBLE_EQ(sent("deepep"), kCopies * 1.875 / 2 * 7 / 8);
+  EXPECT_DOUBLE_EQ(sent("hybridep"), sent("deepep"));
+}
+
+// Megatron-Core's gates multiply the experts' activations (weighted_bias_swiglu_impl): what comes
+// back from the experts is not kept.
+TEST(ExpertDispatcher, SumsOfCopiesKeepNone) {
+  const auto kept = [](const std::string& name) {
+    return Lowered(absl::StrCat("data: 8 expert: 8 expert_dispatch: '", name, "'")).plan.kept_bytes;
+  };
+  EXPECT_EQ(kept("") - kept("all-to-all"), kCopies);
+  EXPECT_EQ(kept("deepep"), kept("all-to-all"));
+}
+
+// Whether the transfer of the tokens' gradients waits for the kernel before it, which makes the
+// gradients of weights.
+bool WaitsForWeights(const std::string& plan) {
+  const BlockPass pass = Lowered(plan).plan.backward;
+  const BlockStep* transfer = Find(pass, "dx_routed");
+  EXPECT_NE(transfer, nullptr);
+  return std::any_of(transfer->after.begin(), transfer->after.end(), [&](int step) {
+    return pass.steps[static_cast<std::size_t>(step)].name == "experts_in dw";
+  });
+}
+
+TEST(ExpertDispatcher, ExchangesWaitForWhatWasLaunchedBefore) {
+  const std::string plan = "data: 8 expert: 8 ";
+  EXPECT_FALSE(WaitsForWeights(plan));
+  EXPECT_TRUE(WaitsForWeights(plan + "expert_dispatch: 'all-to-all'"));
+  EXPECT_FALSE(WaitsForWeights(plan + "expert_dispatch: 'all-to-all' overlap_experts: true"));
+}
+
+TEST(ExpertKernels, OneForEachExpertTakesAsLongAsAllTogetherOrLonger) {
+  const std::string plan = "data: 8 expert: 2 kernels { experts: '";
+  for (const Fidelity fidelity : {Fidelity::kIdeal, Fidelity::kCalibrated}) {
+    const BlockPlan grouped = Lowered(plan + "grouped' }", fidelity).plan;
+    const BlockPlan each = Lowered(plan + "each' }", fidelity).plan;
+    for (const char* name : {"experts_in", "experts_out"}) {
+      const BlockStep& a = *Find(grouped.forward, name);
+      const BlockStep& b = *Find(each.forward, name);
+      EXPECT_EQ(a.flops.value(), b.flops.value());
+      if (fidelity == Fidelity::kIdeal) {
+        EXPECT_EQ(a.duration, b.duration) << name;
+      } else {
+        EXPECT_GT(b.duration.ps(), a.duration.ps()) << name;
+      }
+    }
+  }
+}
+
+// Megatron-Core TEGroupedMLP._apply_bias, by the kernels that PyTorch runs for it (a = 2 bytes).
+TEST(ExpertKernels, EagerBiases) {
+  const std::string plan = "data: 8 expert: 4 kernels { eager_expert_bias: true }";
+  const BlockPlan layer = Lowered(plan).plan;
+  const double elements = kCopies / 2;
+  const double forward = 4 + (2 + 4 + 4) + (4 + 4) + (4 + 2);
+  const double backward = (2 + 4) + (4 + 2) + (2 + 2) + 2 * (4 + 4 + 4);
+  EXPECT_EQ(BytesOf(layer.forward, "experts_out bias"), forward * elements);
+  EXPECT_EQ(BytesOf(layer.backward, "experts_out bias backward"), backward * elements);
+  EXPECT_EQ(BytesOf(layer.forward, "experts_in bias"), -1);
+  EXPECT_EQ(BytesOf(Lowered("data: 8 expert: 4").plan.forward, "experts_out bias"), -1);
+  // One expert: nothing to join.
+  const BlockPlan one = Lowered("data: 8 expert: 8 kernels { eager_expert_bias: true }").plan;
+  EXPECT_EQ(BytesOf(one.forward, "experts_out bias"), (forward - 8) * elements);
+}
+
+TEST(ExpertKernels, EagerClamps) {
+  const BlockPlan plain = Lowered("data: 8 expert: 4").plan;
+  const BlockPlan clamped = Lowered("data: 8 expert: 4 kernels { eager_expert_clamp: true }").plan;
+  EXPECT_EQ(BytesOf(plain.forward, "experts_act"), 3 * kInner);
+  EXPECT_EQ(BytesOf(clamped.forward, "experts_act"), (3 + 4 + 4) * kInner);
+  EXPECT_EQ(BytesOf(clamped.backward, "experts_act backward"),
+            BytesOf(plain.backward, "experts_act backward") + (6 + 4) * kInner);
+  EXPECT_EQ(BytesOf(clamped.forward, "shared_act"), BytesOf(plain.forward, "shared_act"));
+}
+
+std::vector<std::string> RunsAgain(const std::string& modules) {
+  std::vector<std::string> names;
+  const std::string plan =
+      absl::StrCat("data: 8 expert: 8 recompute: 'modules' recompute_modules: ", modules);
+  for (const BlockStep& step : Lowered(plan).plan.recompute.steps) names.push_back(step.name);
+  return names;
+}
+
+TEST(RecomputeModules, AreMegatrons) {
+  EXPECT_THAT(RunsAgain("['moe_act']"), ElementsAre("experts_act"));
+  EXPECT_THAT(RunsAgain("['layernorm']"), ElementsAre("attention_norm", "mlp_norm"));
+  EXPECT_THAT(RunsAgain("['core_attn', 'layernorm']"),
+              ElementsAre("attention_norm", "attention", "mlp_norm"));
+  EXPECT_THAT(RunsAgain("['mlp']"), ElementsAre());  // no dense layer
+  EXPECT_THAT(RunsAgain("['moe']"),
+              ElementsAre("router", "routing", "dispatch", "x_routed", "experts_in", "experts_act",
+                          "experts_out", "y_routed", "combine", "shared_in", "shared_act",
+                          "shared_out", "shared_add"));
+  const auto kept = [](const std::string& recompute) {
+    return Lowered("data: 8 expert: 8 " + recompute).plan.kept_bytes;
+  };
+  // Not the activation function's output, which the experts' second matmul saves.
+  EXPECT_EQ(kept("") - kept("recompute: 'modules' recompute_modules: 'moe_act'"), kInner);
+}
+
+double Seconds(const v1::Scenario& proto, bool unfolded = false) {
+  const StatusOr<StepGraph> step =
+      LowerStep(Load(proto), {.fidelity = Fidelity::kCalibrated, .unfolded = unfolded});
+  EXPECT_TRUE(step.ok()) << step.status();
+  const StatusOr<Run> run = Simulate(step->graph, step->Names());
+  EXPECT_TRUE(run.ok()) << run.status();
+  return run->makespan.seconds();
+}
+
+TEST(OverlapExperts, HidesTransfersBehindAnotherMicroBatch) {
+  for (const char* pipeline : {"data: 16 ", "data: 8 pipeline: 2 virtual_stages: 2 "}) {
+    const std::string plan = absl::StrCat(pipeline, "expert: 8 expert_dispatch: 'all-to-all' ");
+    const double apart = Seconds(Proto(plan, 16));
+    const double paired = Seconds(Proto(plan + "overlap_experts: true", 16));
+    EXPECT_LT(paired, apart) << plan;
+    EXPECT_EQ(paired, Seconds(Proto(plan + "overlap_experts: true", 16), true)) << plan;
+  }
+}
+
+TEST(ExpertPlans, ExpandToTheSameStep) {
+  for (const char* plan :
+       {"data: 8 expert: 4 expert_dispatch: 'deepep' overlap_experts: true kernels { experts: "
+        "'each' eager_expert_bias: true eager_expert_clamp: true }",
+        "data: 4 pipeline: 2 virtual_stages: 2 expert: 4 expert_dispatch: 'all-to-all' "
+        "overlap_experts: true recompute: 'modules' recompute_modules: ['moe', 'layernorm']"}) {
+    const v1::Scenario proto = Proto(plan);
+    EXPECT_EQ(Seconds(proto), Seconds(ExpandScenario(proto))) << plan;
+  }
+}
+
+TEST(ExpertPlans, SayWhatDoesNotGo) {
+  const std::string plan = "data: 8 expert: 8 ";
+  EXPECT_THAT(
+      Problem(plan + "expert_dispatch: 'nccl'"),
+      HasSubstr("plan.expert_dispatch: is \"nccl\", expected all-to-all, deepep, hybridep"));
+  EXPECT_THAT(Problem(plan + "kernels { experts: 'all' }"),
+              HasSubstr("plan.kernels.experts: is \"all\", expected grouped or each"));
+  EXPECT_THAT(Problem("data: 4 pipeline: 2 expert: 4 overlap_experts: true"),
+              HasSubstr("plan.overlap_experts: is true with schedule \"1f1b\" in 2 stages"));
+  EXPECT_THAT(Problem("data: 4 pipeline: 2 schedule: 'gpipe' expert: 4 overlap_experts: true"),
+              HasSubstr("plan.overlap_experts: is true with schedule \"gpipe\""));
+  EXPECT_THAT(Problem(plan + "recompute: 'modules'"),
+              HasSubstr("plan.recompute: is \"modules\" without recompute_modules"));
+  EXPECT_THAT(Problem(plan + "recompute: 'full' recompute_modules: 'moe'"),
+              HasSubstr("plan.recompute_modules: is set with recompute \"full\""));
+  EXPECT_THAT(Problem(plan + "recompute: 'modules' recompute_modules: 'router'"),
+              HasSubstr("plan.recompute_modules[0]: is \"router\", expected one of layernorm"));
+}
+
+}  // namespace
+}  // namespace meshstep
