@@ -53,7 +53,18 @@ void WithoutTakenUnits(Scenario* scenario) { scenario->plan.collectives_take_uni
 
 void WithoutStragglers(Scenario* scenario) { scenario->plan.stragglers = false; }
 
-void WithoutFrameworkKernels(Scenario* scenario) { scenario->plan.kernels = Kernels(); }
+void WithoutFrameworkKernels(Scenario* scenario) {
+  Kernels* kernels = &scenario->plan.kernels;
+  kernels->loss = Kernels::Loss::kFused;
+  kernels->accumulation = Kernels::Accumulation::kNone;
+  kernels->unfused_optimizer = false;
+}
+
+void WithoutHostDispatch(Scenario* scenario) {
+  scenario->plan.kernels.launches = Kernels::Launches::kNone;
+}
+
+void WithoutEager(Scenario* scenario) { scenario->plan.kernels.eager_elementwise = false; }
 
 void WithoutAttentionGeneration(Scenario* scenario) { scenario->plan.flash_kernel.clear(); }
 
@@ -76,6 +87,8 @@ const std::vector<Mechanism>& Mechanisms() {
       {"stragglers", "every chip is as fast as the mean one", WithoutStragglers},
       {"framework-kernels", "loss, gradients and optimizer in as few kernels as can be",
        WithoutFrameworkKernels},
+      {"host-dispatch", "the host is never late with a launch", WithoutHostDispatch},
+      {"eager", "elementwise work in as few kernels as can be", WithoutEager},
       {"attention-generation", "the fastest attention kernel of the chip",
        WithoutAttentionGeneration},
   };

@@ -163,6 +163,34 @@ bool OverlapsParameters(const RunRow& row) {
   return false;
 }
 
+// Parts of a layer that the row captures in CUDA graphs, of the words of Megatron-Core's options
+// cuda_graph_impl and cuda_graph_scope.
+struct GraphScope {
+  const char* scope;
+  const char* part;
+};
+constexpr GraphScope kGraphScopes[] = {
+    {"\"attn\"", "attention"}, {"\"mlp\"", "mlp"}, {"\"moe_router\"", "router"}};
+
+// A row that says that it was compiled, or that all of a step is one graph, is not eager.
+void SetLaunches(const RunRow& row, v1::Kernels* kernels) {
+  const bool compiled = row.Says("overlap", "torch.compile");
+  kernels->set_elementwise(compiled ? "fused" : row.Get("elementwise"));
+  const std::string& launches = row.Get("launches");
+  kernels->set_launches(compiled ? "kernels" : launches);
+  const bool graphs =
+      row.Says("overlap", "cuda_graph_impl=") && !row.Says("overlap", "cuda_graph_impl=none");
+  if (!graphs || launches.empty() || launches == "none") return;
+  if (row.Says("overlap", "cuda_graph_impl=full_iteration") ||
+      row.Says("overlap", "\"full_iteration\"")) {
+    kernels->set_launches("none");
+    return;
+  }
+  for (const GraphScope& graph : kGraphScopes) {
+    if (row.Says("overlap", graph.scope)) kernels->add_graphs(graph.part);
+  }
+}
+
 }  // namespace
 
 Status SetPlan(const RunRow& row, int devices, v1::Plan* plan) {
@@ -177,6 +205,7 @@ Status SetPlan(const RunRow& row, int devices, v1::Plan* plan) {
   kernels->set_loss(row.Get("loss"));
   kernels->set_gradient_accumulation(row.Get("gradient_accumulation"));
   kernels->set_unfused_optimizer(row.Get("optimizer_kernels") == "unfused");
+  SetLaunches(row, kernels);
   return absl::OkStatus();
 }
 

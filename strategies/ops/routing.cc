@@ -8,6 +8,7 @@
 
 #include <string>
 
+#include "strategies/host_launches.h"
 #include "strategies/ops/composite.h"
 
 namespace meshstep {
@@ -58,7 +59,11 @@ Status DispatchForward(const Op& op, PassBuilder* pass) {
   const ArrayId x = op.inputs[0], copies = op.outputs[0];
   ASSIGN_OR_RETURN(int step, pass->Bring({x, false}, OwnTokens(x, *pass)));
   step = Kernel(op.name, Traffic(x, copies, 1, *pass), {step}, pass);
+  const int kernel = step;
   step = Exchange(NameOf(copies, *pass), copies, step, pass);
+  if (step != kernel && ReadsTokensPerExpert(*pass->context().plan)) {
+    pass->HostReadsBefore(step, kernel);
+  }
   pass->Define({copies, false}, pass->Stored(copies), step);
   return absl::OkStatus();
 }
