@@ -20,6 +20,9 @@ constexpr double kModule = 1.7;
 // A kernel launched from C++ inside an operation, as TE's loop of cuBLAS calls over experts: 5 us
 // (4 to 6 us: pegainfer) of the 13.5 us of an operation on the same kind of host (that issue).
 constexpr double kBareLaunch = 0.37;
+// An operation on tensors in a loop that does nothing else, without autograd: 8 us on A100
+// (flagos-ai/Torch-FL pull request 27, 2026-07) of the 30.6 us of one in a model.
+constexpr double kLoop = 0.26;
 
 struct Extra {
   double forward = 0, backward = 0;
@@ -213,6 +216,7 @@ double ExtraLaunches(const Op& op, bool backward, const PassBuilder& pass) {
       extra = PyTorch(op, pass);
       break;
     case Launches::kMegatronLm:
+    case Launches::kMegatronDeepSpeed:
       extra = MegatronLm(op, pass);
       break;
     case Launches::kMegatronCore:
@@ -239,7 +243,7 @@ double ShardedTransferLaunches(const Plan& plan) {
 double OptimizerLaunches(const Plan& plan, double parameters) {
   // Megatron-LM optimizer/optimizer.py _copy_model_grads_to_main_grads: a cast for each parameter.
   // Updates, norms and copies back are a few multi-tensor kernels.
-  return plan.kernels.launches == Launches::kMegatronLm ? parameters : 1;
+  return plan.kernels.launches == Launches::kMegatronLm ? 1 + kLoop * parameters : 1;
 }
 
 double ParametersOf(const Op& op) {
@@ -257,6 +261,7 @@ bool WaitsBetweenActions(const Plan& plan) {
     case Launches::kNone:
     case Launches::kKernels:
     case Launches::kPyTorch:
+    case Launches::kMegatronDeepSpeed:
       break;
   }
   return false;

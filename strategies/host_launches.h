@@ -29,11 +29,11 @@ double OptimizerLaunches(const Plan& plan, double parameters);
 // Parameters of one op: projections of the same input are one, their biases another.
 double ParametersOf(const Op& op);
 
-// The host waits for the device before every forward and backward of a micro-batch and between.
+// The host waits for the device before every forward and backward of a micro-batch.
 // Megatron-LM 2 and 3: its timers around both synchronise (megatron/timers.py _Timer.start and
 // stop, megatron/schedules.py forward_step and backward_step), and so does p2p_communication.py
 // _communicate. Megatron-Core: p2p_communication.py does after a batched send and receive, which
-// its 1F1B without virtual stages uses.
+// its 1F1B without virtual stages uses. DeepSpeed's pipeline engine does not (runtime/pipe/p2p.py).
 bool WaitsBetweenActions(const Plan& plan);
 
 // Tokens per expert go to the host before the all-to-all of dropless dispatch: Megatron-Core

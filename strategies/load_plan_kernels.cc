@@ -16,7 +16,8 @@ constexpr double kMaxDispatch = 1e6;
 // In the order of the enumerations.
 constexpr const char* kLosses[] = {"fused", "eager", "megatron"};
 constexpr const char* kAccumulations[] = {"none", "fused", "separate"};
-constexpr const char* kLaunches[] = {"none", "kernels", "pytorch", "megatron-lm", "megatron-core"};
+constexpr const char* kLaunches[] = {
+    "none", "kernels", "pytorch", "megatron-lm", "megatron-deepspeed", "megatron-core"};
 constexpr const char* kElementwise[] = {"fused", "eager"};
 constexpr const char* kGraphs[] = {"attention", "mlp", "router"};
 
@@ -50,7 +51,6 @@ void LoadLaunches(const v1::Kernels& proto, const std::string& field, Kernels* k
                   Diagnostics* diagnostics) {
   kernels->launches = static_cast<Kernels::Launches>(
       IndexOf(kLaunches, proto.launches(), field + ".launches", diagnostics));
-  LoadGraphs(proto, field, kernels, diagnostics);
   if (!proto.has_host_dispatch_ns()) return;
   const double dispatch = proto.host_dispatch_ns();
   if (!(dispatch >= 0 && dispatch <= kMaxDispatch)) {
@@ -75,6 +75,7 @@ Kernels LoadKernels(const v1::Kernels& proto, const std::string& field, Diagnost
   kernels.eager_elementwise =
       IndexOf(kElementwise, proto.elementwise(), field + ".elementwise", diagnostics) == 1;
   LoadLaunches(proto, field, &kernels, diagnostics);
+  LoadGraphs(proto, field, &kernels, diagnostics);
   return kernels;
 }
 

@@ -306,7 +306,7 @@ void PassBuilder::LaunchAtOnce(int first, bool begins) {
   for (int i = first; i < steps(); ++i) {
     pass_.steps[static_cast<std::size_t>(i)].host_ops = 0;
   }
-  if (begins) CountLaunches(first, 1);
+  CountLaunches(first, begins ? 1 : 0);
 }
 
 void PassBuilder::HostReadsBefore(int step, int kernel) {

@@ -65,7 +65,7 @@ struct Kernels {
   Loss loss = Loss::kFused;
   Accumulation accumulation = Accumulation::kNone;
   // Whose operations the host issues (strategies/host_launches.h).
-  enum class Launches { kNone, kKernels, kPyTorch, kMegatronLm, kMegatronCore };
+  enum class Launches { kNone, kKernels, kPyTorch, kMegatronLm, kMegatronDeepSpeed, kMegatronCore };
   bool unfused_optimizer = false;
   bool eager_elementwise = false;
   Launches launches = Launches::kNone;

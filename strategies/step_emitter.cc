@@ -227,7 +227,9 @@ Status StepEmitter::Deliver(const Chain& chain) {
   }
   const StepBuilder::Where where{chain.stage, -2, static_cast<int>(action.micro_batch),
                                  forward ? Pass::kForward : Pass::kBackward};
-  const UnitTasks* after[] = {&value};
+  const UnitTasks issued = Issue(where, 1);
+  std::vector<const UnitTasks*> after = {&value};
+  if (!issued.empty()) after.push_back(&issued);
   ASSIGN_OR_RETURN(*arrival, builder_.AddSend(where, to, send_name_, send_,
                                               forward ? "forward" : "backward", after));
   return absl::OkStatus();

@@ -62,9 +62,8 @@ Status StepEmitter::GatherUpdated(int stage, int layer, const UnitTasks& updated
   if (plan_.overlap_parameters) return absl::OkStatus();
   UnitTasks ready = updated;
   for (const int transfer : model_.of(layer).regathers) {
-    const UnitTasks* list[] = {&ready};
     const StepBuilder::Where at{stage, layer, 0, Pass::kUpdate};
-    ASSIGN_OR_RETURN(ready, builder_.AddTransfer(at, gather_name_, transfer, list));
+    ASSIGN_OR_RETURN(ready, Transfer(at, gather_name_, transfer, {&ready}));
   }
   return absl::OkStatus();
 }
