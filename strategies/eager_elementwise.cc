@@ -13,7 +13,7 @@ struct PerElement {
 
 PerElement RmsNorm(double a, bool backward) {
   if (backward) return {19 * kFp32 + 8 * a, 13, 3};
-  return {6 * kFp32 + 4 * a, 6, 2};
+  return {7 * kFp32 + 4 * a, 6, 2};
 }
 
 PerElement Rotary(double a) { return {4 * kFp32 + 2 * a, 3, 0}; }

@@ -4,7 +4,7 @@
 //
 // Counted from pytorch/torchtitan (2024-25), with a bytes per element of an activation:
 //   RMSNorm (torchtitan/models/norms.py; autograd's formulas: pytorch derivatives.yaml)
-//     forward   x.float() a+4, pow(2) 8, mean 4, x * r 8, type_as 4+a, * weight 2a    24 + 4a, 6
+//     forward   x.float() a+4, pow(2) 8, mean 4, x * r 8, type_as 4+a, * weight 2a    28 + 4a, 6
 //     backward  weight: 2a, 3a and the sum a; type_as a+4; x * r: 8, 12 and the sum 4; mean 4;
 //               pow: 8, 8, 12; sum of both paths to x 12; float a+4                   76 + 8a, 13
 //     and on one number per row: + eps and rsqrt; in backward three for rsqrt

@@ -267,8 +267,9 @@ StatusOr<UnitTasks> StepEmitter::GatherParameters(int stage, int layer, const Ac
     }
   }
   UnitTasks first;
+  const double sharded = ShardedTransferLaunches(plan_);
   for (const int transfer : block.gathers) {
-    ASSIGN_OR_RETURN(ready, Transfer(where, gather_name_, transfer, {&ready}));
+    ASSIGN_OR_RETURN(ready, Transfer(where, gather_name_, transfer, {&ready}, sharded));
     if (first.empty()) first = ready;
   }
   Memory(stage, first, false, MemoryBucket::kUnsharded, block.gathered_bytes);
@@ -420,8 +421,9 @@ Status StepEmitter::ReduceGradients(const StepBuilder::Where& where, const Block
                            ? 0
                            : block.gathered_parameters * SizeOf(plan_.precision.reduce).value();
   Memory(where.stage, after, true, MemoryBucket::kCommunication, whole);
+  const double sharded = ShardedTransferLaunches(plan_);
   for (const int transfer : block.reduces) {
-    ASSIGN_OR_RETURN(ready, Transfer(where, reduce_name_, transfer, {&ready}));
+    ASSIGN_OR_RETURN(ready, Transfer(where, reduce_name_, transfer, {&ready}, sharded));
   }
   Memory(where.stage, ready, true, MemoryBucket::kCommunication, -whole);
   if (!block.reduces.empty()) state.reduced.push_back(ready);

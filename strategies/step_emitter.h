@@ -101,7 +101,8 @@ class StepEmitter {
   UnitTasks Issue(const StepBuilder::Where& where, double operations);
   void HostWaitsFor(int stage, const UnitTasks& tasks);
   StatusOr<UnitTasks> Transfer(const StepBuilder::Where& where, const std::string* name,
-                               int transfer, std::vector<const UnitTasks*> after);
+                               int transfer, std::vector<const UnitTasks*> after,
+                               double operations = 1);
   UnitTasks Ahead(int stage) const;
   std::string Stuck() const;
   void Resident(int stage);

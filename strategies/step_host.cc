@@ -30,8 +30,9 @@ void StepEmitter::HostWaitsFor(int stage, const UnitTasks& tasks) {
 
 // A collective of parameters or gradients.
 StatusOr<UnitTasks> StepEmitter::Transfer(const StepBuilder::Where& where, const std::string* name,
-                                          int transfer, std::vector<const UnitTasks*> after) {
-  const UnitTasks issued = Issue(where, ShardedTransferLaunches(plan_));
+                                          int transfer, std::vector<const UnitTasks*> after,
+                                          double operations) {
+  const UnitTasks issued = Issue(where, operations);
   if (!issued.empty()) after.push_back(&issued);
   return builder_.AddTransfer(where, name, transfer, after);
 }

@@ -160,7 +160,8 @@ TEST(Kernels, TheHostLaunchesEveryKernel) {
   double launches = 0;
   const Step step = run("100000");
   for (const TaskInfo& task : step.graph.tasks) launches += task.kind != TaskKind::kHost;
-  EXPECT_NEAR(slower - slow, 1e-4 * launches, 1e-6 * (slower - slow));
+  // Gradients reduce beside the last of them.
+  EXPECT_NEAR(slower - slow, 1e-4 * launches, 0.02 * (slower - slow));
 }
 
 TEST(Kernels, WrongNamesAreReported) {
