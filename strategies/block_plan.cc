@@ -157,6 +157,7 @@ StatusOr<BlockPass> BlockLowering::Forward(const Again* only) {
     }
     pass.Define({block_.input, false}, stored, made);
   }
+  if (only != nullptr) pass.CountLaunches(0, CheckpointLaunches(*context_.plan));
   const char* graph = nullptr;
   for (std::size_t i = 0; i < block_.ops.size(); ++i) {
     const Op& op = block_.ops[i];

@@ -23,6 +23,13 @@ constexpr double kBareLaunch = 0.37;
 // An operation on tensors in a loop that does nothing else, without autograd: 8 us on A100
 // (flagos-ai/Torch-FL pull request 27, 2026-07) of the 30.6 us of one in a model.
 constexpr double kLoop = 0.26;
+// Megatron-LM forks its random number generator around dropout of what is sharded: the states of
+// two are read and written (megatron/mpu/random.py CudaRNGStatesTracker.fork).
+constexpr double kForkGenerator = 4 * kLoop;
+// Of a micro-batch: its tokens to the device and to the ranks of a tensor group, sizes first; masks
+// and positions (megatron/mpu/data.py broadcast_data, megatron/utils.py
+// get_ltor_masks_and_position_ids).
+constexpr double kBatch = 15 * kLoop;
 
 struct Extra {
   double forward = 0, backward = 0;
@@ -85,7 +92,7 @@ double SoftmaxExtra(const Op& op, const PassBuilder& pass) {
 Extra UnfusedKernels(const Op& op, const PassBuilder& pass) {
   const double dropout = pass.context().plan->dropout ? 1 : 0;
   const double softmax = SoftmaxExtra(op, pass);
-  return {3 + dropout + softmax, 7 + dropout + softmax};
+  return {3 + dropout * (1 + kForkGenerator) + softmax, 7 + dropout + softmax};
 }
 
 // megatron/model/transformer.py, megatron/mpu/layers.py and megatron/model/distributed.py of v2.6
@@ -115,7 +122,7 @@ Extra MegatronLm(const Op& op, const PassBuilder& pass) {
       const Sharding table = pass.Used(op.weights[0]);
       const int rows = table.Find("V");
       const bool split = rows >= 0 && !table.dims[static_cast<std::size_t>(rows)].axes.empty();
-      return {split ? 8.0 : 3.0, 4};
+      return {kBatch + (split ? 8.0 : 3.0), 4};
     }
     case Kind::kLoss:
       return {6, 2};  // mask, sum, division, mean over the replicas
@@ -234,6 +241,11 @@ void CountHostOps(const Op& op, bool backward, int first, const char** graph, Pa
     return;
   }
   pass->LaunchAtOnce(first, before == nullptr || std::strcmp(before, *graph) != 0);
+}
+
+double CheckpointLaunches(const Plan& plan) {
+  const Launches launches = plan.kernels.launches;
+  return launches == Launches::kNone || launches == Launches::kKernels ? 0 : 8 * kLoop;
 }
 
 double ShardedTransferLaunches(const Plan& plan) {

@@ -19,6 +19,11 @@ double ExtraLaunches(const Op& op, bool backward, const PassBuilder& pass);
 // op's.
 void CountHostOps(const Op& op, bool backward, int first, const char** graph, PassBuilder* pass);
 
+// Of a checkpointed block: the states of the random number generators of host and device are read
+// before forward and before recomputation, set for that, and set back after
+// (torch/utils/checkpoint.py; megatron/mpu/random.py CheckpointFunction).
+double CheckpointLaunches(const Plan& plan);
+
 // Operations around a collective of FSDP: PyTorch copies parameters and gradients into and out of
 // its flat buffers (torch/distributed/fsdp/_fully_shard/_fsdp_collectives.py: all_gather_copy_in,
 // the gather, split_with_sizes_copy; chunk_cat, the reduce-scatter, a division).

@@ -80,7 +80,8 @@ constexpr double kReduction = 1, kCasts = 0.26 * 12;
 TEST(HostLaunches, MegatronLmLayer) {
   // Norm; matmul and bias of qkv; scores, softmax, dropout, values, copy; matmul; bias, dropout and
   // sum; norm; matmul; bias and GELU; matmul; bias, dropout and sum.
-  const double forward = 1 + 2 + 5 + 1 + 1 + 1 + 1 + 1 + 1 + 1;
+  // Beside dropout, random number generators are forked: four operations at the cost of a loop's.
+  const double forward = 1 + 2 + (5 + 4 * 0.26) + 1 + 1 + 1 + 1 + 1 + 1 + 1;
   // In reverse, with every parameter's gradient added to its buffer (+): bias, dropout, sum of the
   // branches; two matmuls ++; GELU, bias; two matmuls ++; norm ++; ... ; values twice, dropout,
   // softmax, scores and scale twice, concatenation; two matmuls and the bias ++; norm ++.
@@ -89,7 +90,7 @@ TEST(HostLaunches, MegatronLmLayer) {
               forward + backward + kCasts, 1e-3);
   EXPECT_NEAR(OperationsOfLayer(kGpt, "megatron-lm", std::string(kUnfused) + " recompute: 'full'",
                                 kSeparate),
-              2 * forward + backward + kCasts, 1e-3);
+              2 * forward + 8 * 0.26 + backward + kCasts, 1e-3);
   EXPECT_NEAR(OperationsOfLayer(kGpt, "megatron-deepspeed",
                                 "data: 8 attention_kernel: 'unfused' dropout: true", kSeparate),
               forward + backward + kReduction, 1e-3);
