@@ -163,31 +163,35 @@ bool OverlapsParameters(const RunRow& row) {
   return false;
 }
 
-// Parts of a layer that the row captures in CUDA graphs, of the words of Megatron-Core's options
-// cuda_graph_impl and cuda_graph_scope.
-struct GraphScope {
-  const char* scope;
+// Parts of a layer that the row says CUDA graphs hold: Megatron-Core's cuda_graph_scope, and the
+// words of MLPerf's and Megatron-MoE-ModelZoo's rows.
+struct GraphWords {
+  const char* words;
   const char* part;
 };
-constexpr GraphScope kGraphScopes[] = {
-    {"\"attn\"", "attention"}, {"\"mlp\"", "mlp"}, {"\"moe_router\"", "router"}};
+constexpr GraphWords kGraphs[] = {
+    {"\"attn\"", "attention"},
+    {"\"mlp\"", "mlp"},
+    {"\"moe_router\"", "router"},
+    {"cuda graphs per layer", "attention"},
+    {"cuda graphs per layer", "mlp"},
+    {"cuda graphs (attn, router", "attention"},
+    {"cuda graphs (attn, router", "router"},
+};
 
-// A row that says that it was compiled, or that all of a step is one graph, is not eager.
+// A compiled row is not eager; one that is one graph launches nothing.
 void SetLaunches(const RunRow& row, v1::Kernels* kernels) {
   const bool compiled = row.Says("overlap", "torch.compile");
   kernels->set_elementwise(compiled ? "fused" : row.Get("elementwise"));
-  const std::string& launches = row.Get("launches");
-  kernels->set_launches(compiled ? "kernels" : launches);
-  const bool graphs =
-      row.Says("overlap", "cuda_graph_impl=") && !row.Says("overlap", "cuda_graph_impl=none");
-  if (!graphs || launches.empty() || launches == "none") return;
-  if (row.Says("overlap", "cuda_graph_impl=full_iteration") ||
-      row.Says("overlap", "\"full_iteration\"")) {
+  kernels->set_launches(compiled ? "kernels" : row.Get("launches"));
+  if (kernels->launches().empty() || kernels->launches() == "none") return;
+  if (row.Says("overlap", "cuda_graph_impl=none")) return;
+  if (row.Says("overlap", "full_iteration") || row.Says("overlap", "full cuda graph")) {
     kernels->set_launches("none");
     return;
   }
-  for (const GraphScope& graph : kGraphScopes) {
-    if (row.Says("overlap", graph.scope)) kernels->add_graphs(graph.part);
+  for (const GraphWords& graph : kGraphs) {
+    if (row.Says("overlap", graph.words)) kernels->add_graphs(graph.part);
   }
 }
 
