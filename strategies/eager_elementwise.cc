@@ -3,7 +3,7 @@
 namespace meshstep {
 namespace {
 
-constexpr double kFp32 = 4;
+constexpr double kFp32 = 4, kMask = 1;
 
 // Kernels over whole arrays and their bytes per element; kernels over one number per row.
 struct PerElement {
@@ -58,8 +58,10 @@ EagerKernels EagerElementwise(const Op& op, bool backward, const PassBuilder& pa
       if (op.inputs.size() != 2 || op.saved.size() != 2) return {};
       return Over(GatedActivation(a, backward), elements(op.outputs[0]));
     case Op::Part::kResidual:
-      if (!backward) return {};
-      return Over({3 * a, 1, 0}, elements(op.outputs[0]));
+      if (backward) return Over({3 * a, 1, 0}, elements(op.outputs[0]));
+      // With dropout, whose mask is the second result.
+      return op.outputs.size() == 2 ? Over({5 * a + kMask, 2, 0}, elements(op.outputs[0]))
+                                    : EagerKernels();
     case Op::Part::kRouter:
     case Op::Part::kEmbedding:
     case Op::Part::kHead:

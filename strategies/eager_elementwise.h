@@ -13,6 +13,7 @@
 //   SwiGLU (FeedForward.forward)
 //     forward silu 2a, product 3a; backward two products 3a, silu 3a               5a, 2; 9a, 3
 //   sum of the gradients of a residual's two branches (autograd engine)                     3a, 1
+//   dropout before a residual's sum (torch.nn.Dropout): 2a + 1 with the mask, sum 3a   5a + 1, 2
 // LayerNorm, GELU and residual sums are one kernel in eager PyTorch too.
 
 #ifndef MESHSTEP_STRATEGIES_EAGER_ELEMENTWISE_H_

@@ -229,8 +229,9 @@ TEST(HostLaunches, DroplessDispatchWaitsForTheRouter) {
 }
 
 // Bytes that kernels of that name and pass read and write, of one layer.
-double BytesOf(const std::string& model, const std::string& kernels, const std::string& name) {
-  const Scenario s = Load(Proto(model, 1, "data: 8 kernels { " + kernels + " }"));
+double BytesOf(const std::string& model, const std::string& kernels, const std::string& name,
+               const std::string& plan = "data: 8") {
+  const Scenario s = Load(Proto(model, 1, plan + " kernels { " + kernels + " }"));
   const StatusOr<StepGraph> graph = LowerStep(s, {.fidelity = Fidelity::kIdeal});
   EXPECT_TRUE(graph.ok()) << graph.status();
   double bytes = 0;
@@ -263,6 +264,13 @@ TEST(EagerElementwise, EveryOperationReadsAndWrites) {
   EXPECT_DOUBLE_EQ(fused("mlp_norm"), 2 * a);
   EXPECT_DOUBLE_EQ(fused("mlp_act"), 4 * 3 * a);
   EXPECT_DOUBLE_EQ(fused("mlp_add backward"), 0);
+  // Dropout with its mask, then the sum; fused, the branch is not written in between.
+  const auto dropped = [&](const std::string& kernels) {
+    return BytesOf(kLlama, kernels, "mlp_dropout_add", "data: 8 dropout: true") /
+           (kTokens * kHidden);
+  };
+  EXPECT_DOUBLE_EQ(dropped("elementwise: 'eager'"), (2 * a + 1) + 3 * a);
+  EXPECT_DOUBLE_EQ(dropped(""), 3 * a + 1);
   // LayerNorm and GELU are one kernel in eager PyTorch.
   for (const char* name : {"mlp_norm", "mlp_norm backward", "mlp_act", "mlp_act backward"}) {
     EXPECT_DOUBLE_EQ(BytesOf(kGpt, "elementwise: 'eager'", name), BytesOf(kGpt, "", name)) << name;
