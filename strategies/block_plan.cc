@@ -4,6 +4,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "strategies/block_memory.h"
+#include "strategies/eager_elementwise.h"
+#include "strategies/host_launches.h"
 #include "strategies/ops/composite.h"
 #include "strategies/ops/ring_matmul.h"
 #include "strategies/pass_builder.h"
@@ -112,8 +114,11 @@ Status BlockLowering::ElementwiseForward(const Op& op, PassBuilder* pass) {
   bytes += cast;
   bytes += ClampBytes(op, false, *pass);
   for (const ArrayId output : op.outputs) bytes += only_narrow ? 0 : pass->StoredBytes(output);
-  const int step = pass->Compute(op.name, context_.compute->Elementwise(Bytes(bytes)), Flops(),
-                                 after, !op.weights.empty(), Bytes(bytes));
+  EagerKernels kernels = EagerElementwise(op, false, *pass);
+  kernels = kernels.kernels == 0 ? EagerKernels{bytes, 1}
+                                 : EagerKernels{kernels.bytes + cast, kernels.kernels};
+  const int step = pass->Compute(op.name, TimeOf(kernels, *context_.compute), Flops(), after,
+                                 !op.weights.empty(), Bytes(kernels.bytes));
   for (const ArrayId output : op.outputs) {
     pass->Define({output, false}, pass->Stored(output), step);
     if (cast > 0) pass->Define({output, false, true}, pass->Stored(output), step);
@@ -154,12 +159,16 @@ StatusOr<BlockPass> BlockLowering::Forward(const Again* only) {
     }
     pass.Define({block_.input, false}, stored, made);
   }
+  if (only != nullptr) pass.CountLaunches(0, CheckpointLaunches(*context_.plan));
+  const char* graph = nullptr;
   for (std::size_t i = 0; i < block_.ops.size(); ++i) {
     const Op& op = block_.ops[i];
     if (only == nullptr || only->ops.contains(i)) {
+      const int first = pass.steps();
       if (const Status status = ForwardOp(op, &pass); !status.ok()) {
         return InvalidInput(absl::StrCat(op.name, ": ", std::string(status.message())));
       }
+      CountHostOps(op, false, first, &graph, &pass);
       continue;
     }
     // Its weight gradient reads the narrow copy of what is made again.
@@ -249,12 +258,16 @@ Status BlockLowering::ElementwiseBackward(const Op& op, PassBuilder* pass) {
   const bool only_adds =
       op.saved.empty() && op.weights.empty() && op.inputs.size() > 1 && op.outputs.size() == 1;
   int step = after.front();
-  if (!only_adds) {
+  EagerKernels kernels = EagerElementwise(op, true, *pass);
+  if (!only_adds && (kernels.kernels == 0 || op.part == Op::Part::kResidual)) {
     for (const ArrayId saved : op.saved) bytes += pass->StoredBytes(saved);
     for (const ArrayId input : op.inputs) bytes += pass->StoredBytes(input);
     bytes += ClampBytes(op, true, *pass);
-    step = pass->Compute(op.name + " backward", context_.compute->Elementwise(Bytes(bytes)),
-                         Flops(), after, false, Bytes(bytes));
+    kernels = {kernels.bytes + bytes, kernels.kernels + 1};
+  }
+  if (kernels.kernels > 0) {
+    step = pass->Compute(op.name + " backward", TimeOf(kernels, *context_.compute), Flops(), after,
+                         false, Bytes(kernels.bytes));
   }
   for (const ArrayId input : op.inputs) {
     const Sharding used = pass->ElementwiseOperand(op, input);
@@ -304,10 +317,13 @@ StatusOr<BlockPass> BlockLowering::Backward() {
   if (block_.output >= 0) {
     pass.Define({block_.output, true}, pass.Stored(block_.output), PassBuilder::kInput);
   }
+  const char* graph = nullptr;
   for (auto op = block_.ops.rbegin(); op != block_.ops.rend(); ++op) {
+    const int first = pass.steps();
     if (const Status status = BackwardOp(*op, &pass); !status.ok()) {
       return InvalidInput(absl::StrCat(op->name, " backward: ", std::string(status.message())));
     }
+    CountHostOps(*op, true, first, &graph, &pass);
   }
   const bool has_input = block_.input >= 0 && pass.IsDefined({block_.input, true});
   return pass.Take(has_input ? pass.StepOf({block_.input, true}) : -1);
@@ -406,6 +422,7 @@ Status BlockLowering::LowerParameters(BlockPlan* plan) {
                                               : p.zero_stage >= 2    ? updated
                                                                      : stored);
   }
+  for (const Op& op : block_.ops) plan->parameter_arrays += ParametersOf(op);
   if (!gathered) plan->gathered_parameters = plan->gathered_bytes = 0;
   plan->gathers = InternAll(gathers, context_.transfers);
   plan->reduces = InternAll(reduces, context_.transfers);

@@ -49,6 +49,9 @@ struct BlockStep {
   bool needs_input = false;     // the block's input (forward) or the gradient of its output
   bool needs_parameters = false;
   bool for_weights = false;  // backward: makes gradients of weights, which no other step reads
+  double host_ops = 1;       // that the host issues for it and, at once, before it
+  // Step of the same pass whose end the host waits for before it issues this one; -1: none.
+  int host_after = -1;
 };
 
 struct BlockPass {
@@ -77,6 +80,7 @@ struct BlockPlan {
   double cast_bytes = 0;
   // Parts of kept_bytes, parameter_bytes and of the optimizer state.
   HostCopy host_activations, host_parameters, host_optimizer;
+  double parameter_arrays = 0;  // as a framework stores them (strategies/host_launches.h)
   // Elements on one device.
   double parameters = 0;           // as stored
   double gathered_parameters = 0;  // as used, where that differs from stored; else 0

@@ -1,7 +1,8 @@
 #include "strategies/load_plan_kernels.h"
 
-#include <array>
 #include <cstddef>
+#include <iterator>
+#include <span>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -13,11 +14,15 @@ namespace {
 constexpr double kMaxDispatch = 1e6;
 
 // In the order of the enumerations.
-constexpr std::array<const char*, 3> kLosses = {"fused", "eager", "megatron"};
-constexpr std::array<const char*, 3> kAccumulations = {"none", "fused", "separate"};
+constexpr const char* kLosses[] = {"fused", "eager", "megatron"};
+constexpr const char* kAccumulations[] = {"none", "fused", "separate"};
+constexpr const char* kLaunches[] = {
+    "none", "kernels", "pytorch", "megatron-lm", "megatron-deepspeed", "megatron-core"};
+constexpr const char* kElementwise[] = {"fused", "eager"};
+constexpr const char* kGraphs[] = {"attention", "mlp", "router"};
 
 // Index of `value` in `names`; 0 if it is empty or wrong.
-std::size_t IndexOf(const std::array<const char*, 3>& names, const std::string& value,
+std::size_t IndexOf(std::span<const char* const> names, const std::string& value,
                     const std::string& field, Diagnostics* diagnostics) {
   for (std::size_t i = 0; i < names.size(); ++i) {
     if (value == names[i]) return i;
@@ -27,6 +32,34 @@ std::size_t IndexOf(const std::array<const char*, 3>& names, const std::string& 
                        absl::StrCat("is \"", value, "\", expected ", absl::StrJoin(names, ", ")));
   }
   return 0;
+}
+
+void LoadGraphs(const v1::Kernels& proto, const std::string& field, Kernels* kernels,
+                Diagnostics* diagnostics) {
+  bool* const parts[] = {&kernels->graphed_attention, &kernels->graphed_mlp,
+                         &kernels->graphed_router};
+  for (const std::string& part : proto.graphs()) {
+    const std::size_t i = IndexOf(kGraphs, part, field + ".graphs", diagnostics);
+    if (part == kGraphs[i]) *parts[i] = true;
+  }
+  if (proto.graphs().empty() || kernels->launches != Kernels::Launches::kNone) return;
+  diagnostics->Error(field + ".graphs",
+                     "needs launches other than none, without which no kernel is launched");
+}
+
+void LoadLaunches(const v1::Kernels& proto, const std::string& field, Kernels* kernels,
+                  Diagnostics* diagnostics) {
+  kernels->launches = static_cast<Kernels::Launches>(
+      IndexOf(kLaunches, proto.launches(), field + ".launches", diagnostics));
+  if (!proto.has_host_dispatch_ns()) return;
+  const double dispatch = proto.host_dispatch_ns();
+  if (!(dispatch >= 0 && dispatch <= kMaxDispatch)) {
+    diagnostics->Error(field + ".host_dispatch_ns",
+                       absl::StrCat("is ", dispatch, ", expected 0 to ", kMaxDispatch));
+    return;
+  }
+  kernels->host_dispatch_ns = dispatch;
+  if (proto.launches().empty() && dispatch > 0) kernels->launches = Kernels::Launches::kKernels;
 }
 
 }  // namespace
@@ -39,12 +72,6 @@ Kernels LoadKernels(const v1::Kernels& proto, const std::string& field, Diagnost
       static_cast<Kernels::Accumulation>(IndexOf(kAccumulations, proto.gradient_accumulation(),
                                                  field + ".gradient_accumulation", diagnostics));
   kernels.unfused_optimizer = proto.unfused_optimizer();
-  kernels.host_dispatch_ns = proto.host_dispatch_ns();
-  if (!(kernels.host_dispatch_ns >= 0 && kernels.host_dispatch_ns <= kMaxDispatch)) {
-    diagnostics->Error(field + ".host_dispatch_ns", absl::StrCat("is ", kernels.host_dispatch_ns,
-                                                                 ", expected 0 to ", kMaxDispatch));
-    kernels.host_dispatch_ns = 0;
-  }
   kernels.each_expert = proto.experts() == "each";
   if (!proto.experts().empty() && proto.experts() != "grouped" && !kernels.each_expert) {
     diagnostics->Error(field + ".experts",
@@ -52,6 +79,10 @@ Kernels LoadKernels(const v1::Kernels& proto, const std::string& field, Diagnost
   }
   kernels.eager_expert_bias = proto.eager_expert_bias();
   kernels.eager_expert_clamp = proto.eager_expert_clamp();
+  kernels.eager_elementwise =
+      IndexOf(kElementwise, proto.elementwise(), field + ".elementwise", diagnostics) == 1;
+  LoadLaunches(proto, field, &kernels, diagnostics);
+  LoadGraphs(proto, field, &kernels, diagnostics);
   return kernels;
 }
 
@@ -81,10 +112,16 @@ void ExpandKernels(const Kernels& kernels, v1::Kernels* proto) {
   proto->set_loss(kLosses[static_cast<std::size_t>(kernels.loss)]);
   proto->set_gradient_accumulation(kAccumulations[static_cast<std::size_t>(kernels.accumulation)]);
   proto->set_unfused_optimizer(kernels.unfused_optimizer);
-  proto->set_host_dispatch_ns(kernels.host_dispatch_ns);
   proto->set_experts(kernels.each_expert ? "each" : "grouped");
   proto->set_eager_expert_bias(kernels.eager_expert_bias);
   proto->set_eager_expert_clamp(kernels.eager_expert_clamp);
+  proto->set_elementwise(kElementwise[kernels.eager_elementwise ? 1 : 0]);
+  proto->set_launches(kLaunches[static_cast<std::size_t>(kernels.launches)]);
+  if (kernels.host_dispatch_ns) proto->set_host_dispatch_ns(*kernels.host_dispatch_ns);
+  const bool graphed[] = {kernels.graphed_attention, kernels.graphed_mlp, kernels.graphed_router};
+  for (std::size_t i = 0; i < std::size(graphed); ++i) {
+    if (graphed[i]) proto->add_graphs(kGraphs[i]);
+  }
 }
 
 }  // namespace meshstep

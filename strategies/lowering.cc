@@ -44,6 +44,15 @@ BytesPerSecond HostRate(const Chip& chip, Fidelity fidelity) {
          (fidelity == Fidelity::kIdeal ? share : share * chip.calibration.host_fraction);
 }
 
+// Of one operation that the host issues.
+Seconds HostDispatch(const Scenario& scenario, Fidelity fidelity) {
+  const Kernels& kernels = scenario.plan.kernels;
+  const bool issues = kernels.launches != Kernels::Launches::kNone;
+  if (fidelity == Fidelity::kIdeal || !issues) return Seconds(0);
+  if (kernels.host_dispatch_ns) return Seconds(*kernels.host_dispatch_ns * 1e-9);
+  return scenario.cluster.chip.calibration.host_dispatch;
+}
+
 double SlowestChip(const Scenario& scenario, Fidelity fidelity) {
   if (fidelity == Fidelity::kIdeal || !scenario.plan.stragglers) return 1;
   return SlowestOf(static_cast<double>(scenario.cluster.chips),
@@ -123,9 +132,8 @@ StatusOr<StepGraph> LowerStep(const Scenario& scenario, const LoweringOptions& o
       TakenByCollectives(scenario, options.fidelity), SlowestChip(scenario, options.fidelity),
       HostRate(scenario.cluster.chip, options.fidelity), &out);
   out.resident.resize(out.units.size());
-  const bool calibrated = options.fidelity == Fidelity::kCalibrated;
-  const Seconds dispatch(calibrated ? plan.kernels.host_dispatch_ns * 1e-9 : 0);
-  StepEmitter emitter(scenario, model, compute, &builder, &out, send, Time::RoundUp(dispatch));
+  StepEmitter emitter(scenario, model, compute, &builder, &out, send,
+                      HostDispatch(scenario, options.fidelity));
   RETURN_IF_ERROR(emitter.Emit());
   return out;
 }

@@ -1,6 +1,7 @@
 #include "strategies/pass_builder.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace meshstep {
 
@@ -331,7 +332,29 @@ int PassBuilder::LastKernel() const {
   return kReady;
 }
 
+void PassBuilder::CountLaunches(int first, double extra) {
+  host_ops_ += extra;
+  if (first == steps()) return;
+  pass_.steps[static_cast<std::size_t>(first)].host_ops += std::exchange(host_ops_, 0);
+}
+
+void PassBuilder::LaunchAtOnce(int first, bool begins) {
+  for (int i = first; i < steps(); ++i) {
+    pass_.steps[static_cast<std::size_t>(i)].host_ops = 0;
+  }
+  CountLaunches(first, begins ? 1 : 0);
+}
+
+void PassBuilder::HostReadsBefore(int step, int kernel) {
+  for (int i = kernel - 1; i >= 0; --i) {
+    if (pass_.steps[static_cast<std::size_t>(i)].transfer >= 0) continue;
+    pass_.steps[static_cast<std::size_t>(step)].host_after = i;
+    return;
+  }
+}
+
 BlockPass PassBuilder::Take(int output) {
+  if (!pass_.steps.empty()) pass_.steps.back().host_ops += std::exchange(host_ops_, 0);
   pass_.output = output;
   return std::move(pass_);
 }

@@ -102,6 +102,15 @@ class PassBuilder {
   // The step makes gradients of weights.
   void MarkForWeights(int step) { pass_.steps[static_cast<std::size_t>(step)].for_weights = true; }
 
+  // Steps from `first` on, and `extra` operations of the host (strategies/host_launches.h) that
+  // they do not stand for, are one op of the model. Without a step they come before the next.
+  int steps() const { return static_cast<int>(pass_.steps.size()); }
+  void CountLaunches(int first, double extra);
+  // Before it issues `step`, the host reads what the last kernel before `kernel` made.
+  void HostReadsBefore(int step, int kernel);
+  // The steps from `first` on are in a graph, which is launched with the first if it begins there.
+  void LaunchAtOnce(int first, bool begins);
+
   // The step that made `key` in its stored sharding.
   int StepOf(ArrayKey key) const;
   BlockPass Take(int output);
@@ -115,6 +124,7 @@ class PassBuilder {
   const Block& block_;
   const BlockContext& context_;
   BlockPass pass_;
+  double host_ops_ = 0;                                               // for the next step
   std::map<ArrayKey, std::vector<std::pair<Sharding, int>>> values_;  // first: the stored one
 };
 

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -66,10 +67,15 @@ struct Kernels {
   enum class Accumulation { kNone, kFused, kSeparate };
   Loss loss = Loss::kFused;
   Accumulation accumulation = Accumulation::kNone;
+  // Whose operations the host issues (strategies/host_launches.h).
+  enum class Launches { kNone, kKernels, kPyTorch, kMegatronLm, kMegatronDeepSpeed, kMegatronCore };
   bool unfused_optimizer = false;
-  double host_dispatch_ns = 0;  // calibrated: of one kernel
   bool each_expert = false;
   bool eager_expert_bias = false, eager_expert_clamp = false;
+  bool eager_elementwise = false;
+  Launches launches = Launches::kNone;
+  std::optional<double> host_dispatch_ns;  // calibrated: of one operation; unset: the chip's
+  bool graphed_attention = false, graphed_mlp = false, graphed_router = false;
 };
 
 struct CollectiveChoice {

@@ -30,6 +30,7 @@ SplitBackward Split(const BlockPass& backward) {
       if (weight[Index(before)] == weight[i]) step.after.push_back(at[Index(before)]);
     }
     if (weight[i]) step.needs_input = step.needs_parameters = false;
+    step.host_after = -1;  // nothing in backward is read by the host
     at[i] = static_cast<int>(half.steps.size());
     half.steps.push_back(std::move(step));
   }

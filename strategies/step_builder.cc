@@ -129,10 +129,16 @@ UnitTasks StepBuilder::AddCompute(const Where& where, TaskKind kind, const std::
   return tasks;
 }
 
-UnitTasks StepBuilder::AddHost(const Where& where, const std::string* name, Time duration) {
+UnitTasks StepBuilder::AddHost(const Where& where, const std::string* name, Time duration,
+                               std::span<const UnitTasks* const> after) {
+  const std::vector<int>& units = stage_units_[Index(where.stage)];
   UnitTasks tasks;
-  for (const int unit : stage_units_[Index(where.stage)]) {
-    tasks.push_back(out_->graph.AddTimed(Stream(unit, kHostStream), duration, {}));
+  for (std::size_t u = 0; u < units.size(); ++u) {
+    scratch_.clear();
+    for (const UnitTasks* list : after) {
+      if ((*list)[u] >= 0) scratch_.push_back((*list)[u]);
+    }
+    tasks.push_back(out_->graph.AddTimed(Stream(units[u], kHostStream), duration, scratch_));
     Record(where, TaskKind::kHost, name, -1);
   }
   return tasks;

@@ -43,8 +43,9 @@ class StepBuilder {
   UnitTasks AddCompute(const Where& where, TaskKind kind, const std::string* name, Time duration,
                        std::span<const UnitTasks* const> after, Flops flops = {},
                        Bytes hbm_bytes = {});
-  // The host of every unit launches kernels for `duration`.
-  UnitTasks AddHost(const Where& where, const std::string* name, Time duration);
+  // The host of every unit works for `duration`.
+  UnitTasks AddHost(const Where& where, const std::string* name, Time duration,
+                    std::span<const UnitTasks* const> after);
   // One collective in every group of the stage.
   StatusOr<UnitTasks> AddTransfer(const Where& where, const std::string* name, int transfer,
                                   std::span<const UnitTasks* const> after);

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "strategies/host_launches.h"
 
 namespace meshstep {
 namespace {
@@ -19,7 +20,7 @@ bool EndsBackward(Kind kind) { return kind == Kind::kBackward || kind == Kind::k
 
 StepEmitter::StepEmitter(const Scenario& scenario, const ModelPlan& model,
                          const ComputeModel& compute, StepBuilder* builder, StepGraph* out,
-                         int send, Time dispatch)
+                         int send, Seconds dispatch)
     : scenario_(scenario),
       plan_(scenario.plan),
       shape_(plan_.pipeline_shape()),
@@ -171,12 +172,17 @@ StepEmitter::Chain StepEmitter::Start(int stage, const Action& action) {
   const int part = stages_[Index(stage)].chunks[Index(action.chunk)].part;
   if (action.kind == Kind::kForward) {
     chain.value = forward_input_[Index(part)][Index(action.micro_batch)];
-    return chain;
+  } else {
+    std::reverse(chain.layers.begin(), chain.layers.end());
+    chain.value = action.kind == Kind::kBackwardWeight
+                      ? None(stage)
+                      : backward_input_[Index(part)][Index(action.micro_batch)];
   }
-  std::reverse(chain.layers.begin(), chain.layers.end());
-  chain.value = action.kind == Kind::kBackwardWeight
-                    ? None(stage)
-                    : backward_input_[Index(part)][Index(action.micro_batch)];
+  if (WaitsBetweenActions(plan_)) {
+    HostWaitsFor(stage, chain.value);
+    const std::vector<UnitTasks>& ends = stages_[Index(stage)].run_ends;
+    if (!ends.empty()) HostWaitsFor(stage, ends.back());
+  }
   return chain;
 }
 
@@ -221,7 +227,9 @@ Status StepEmitter::Deliver(const Chain& chain) {
   }
   const StepBuilder::Where where{chain.stage, -2, static_cast<int>(action.micro_batch),
                                  forward ? Pass::kForward : Pass::kBackward};
-  const UnitTasks* after[] = {&value};
+  const UnitTasks issued = Issue(where, 1);
+  std::vector<const UnitTasks*> after = {&value};
+  if (!issued.empty()) after.push_back(&issued);
   ASSIGN_OR_RETURN(*arrival, builder_.AddSend(where, to, send_name_, send_,
                                               forward ? "forward" : "backward", after));
   return absl::OkStatus();
@@ -255,14 +263,13 @@ StatusOr<UnitTasks> StepEmitter::GatherParameters(int stage, int layer, const Ac
   }
   if (updated) {
     for (const int transfer : block.regathers) {
-      const UnitTasks* after[] = {&ready};
-      ASSIGN_OR_RETURN(ready, builder_.AddTransfer(where, gather_name_, transfer, after));
+      ASSIGN_OR_RETURN(ready, Transfer(where, gather_name_, transfer, {&ready}));
     }
   }
   UnitTasks first;
+  const double sharded = ShardedTransferLaunches(plan_);
   for (const int transfer : block.gathers) {
-    const UnitTasks* after[] = {&ready};
-    ASSIGN_OR_RETURN(ready, builder_.AddTransfer(where, gather_name_, transfer, after));
+    ASSIGN_OR_RETURN(ready, Transfer(where, gather_name_, transfer, {&ready}, sharded));
     if (first.empty()) first = ready;
   }
   Memory(stage, first, false, MemoryBucket::kUnsharded, block.gathered_bytes);
@@ -304,21 +311,7 @@ StatusOr<StepEmitter::Run> StepEmitter::Begin(int stage, int layer, const Action
       run.passes = {{Pass::kWeightGradients, &block.backward_weight}};
       break;
   }
-  if (dispatch_ > Time(0)) Launch(&run);
   return run;
-}
-
-// The host launches every kernel and collective of the run, ahead of the device.
-void StepEmitter::Launch(Run* run) {
-  std::int64_t launches = 0;
-  for (const auto& [kind, pass] : run->passes) {
-    launches += static_cast<std::int64_t>(pass->steps.size());
-    for (const BlockStep& step : pass->steps) {
-      if (step.transfer < 0) run->last_kernel = &step;
-    }
-  }
-  if (run->last_kernel == nullptr) return;
-  run->launched = builder_.AddHost(run->where, launch_name_, dispatch_ * launches);
 }
 
 Status StepEmitter::EmitSteps(Run* run, bool to_transfer) {
@@ -347,10 +340,12 @@ Status StepEmitter::EmitStep(Run* run, const BlockPass& pass, Pass kind, std::si
   if (step.needs_input && kind != Pass::kRecompute) after.push_back(&run->input);
   if (step.needs_parameters) after.push_back(&run->gathered);
   const std::string* name = builder_.Intern(step.name);
+  if (step.host_after >= 0) HostWaitsFor(run->where.stage, run->made[Index(step.host_after)]);
+  const UnitTasks issued = Issue(run->where, step.host_ops);
+  if (!issued.empty()) after.push_back(&issued);
   if (step.transfer < 0) {
     if (!run->loaded.empty()) after.push_back(&run->loaded);
     if (!run->hold.empty()) after.push_back(&run->hold);
-    if (&step == run->last_kernel) after.push_back(&run->launched);
     run->made[i] = builder_.AddCompute(run->where, TaskKind::kCompute, name, step.duration, after,
                                        step.flops, step.hbm_bytes);
     run->last = run->made[i];
@@ -426,9 +421,9 @@ Status StepEmitter::ReduceGradients(const StepBuilder::Where& where, const Block
                            ? 0
                            : block.gathered_parameters * SizeOf(plan_.precision.reduce).value();
   Memory(where.stage, after, true, MemoryBucket::kCommunication, whole);
+  const double sharded = ShardedTransferLaunches(plan_);
   for (const int transfer : block.reduces) {
-    const UnitTasks* list[] = {&ready};
-    ASSIGN_OR_RETURN(ready, builder_.AddTransfer(where, reduce_name_, transfer, list));
+    ASSIGN_OR_RETURN(ready, Transfer(where, reduce_name_, transfer, {&ready}, sharded));
   }
   Memory(where.stage, ready, true, MemoryBucket::kCommunication, -whole);
   if (!block.reduces.empty()) state.reduced.push_back(ready);
@@ -450,7 +445,7 @@ Status StepEmitter::EmitBucket(const StepBuilder::Where& where, const GradientBu
   for (const UnitTasks& tasks : after) list.push_back(&tasks);
   UnitTasks ready;
   for (const int transfer : bucket.transfers) {
-    ASSIGN_OR_RETURN(UnitTasks done, builder_.AddTransfer(where, reduce_name_, transfer, list));
+    ASSIGN_OR_RETURN(UnitTasks done, Transfer(where, reduce_name_, transfer, list));
     ready = std::move(done);
     list = {&ready};
   }

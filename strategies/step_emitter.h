@@ -18,9 +18,10 @@ namespace meshstep {
 
 class StepEmitter {
  public:
-  // send: the transfer between stages, -1 without a pipeline. dispatch: of one kernel by the host.
+  // send: the transfer between stages, -1 without a pipeline. dispatch: of one operation by the
+  // host.
   StepEmitter(const Scenario& scenario, const ModelPlan& model, const ComputeModel& compute,
-              StepBuilder* builder, StepGraph* out, int send, Time dispatch);
+              StepBuilder* builder, StepGraph* out, int send, Seconds dispatch);
 
   // Error: the schedule waits for itself.
   Status Emit();
@@ -43,6 +44,7 @@ class StepEmitter {
     std::vector<UnitTasks> updates;   // what the optimizer waits for
     // Per layer and micro-batch: when its activations were on the host.
     std::map<std::pair<int, int>, UnitTasks> on_host;
+    std::vector<UnitTasks> host_waits;  // what the host waits for before its next operation
   };
   // One block on its way through its passes.
   struct Run {
@@ -53,8 +55,6 @@ class StepEmitter {
     std::vector<UnitTasks> made;  // by the steps of the pass
     UnitTasks input, gathered, before, first, last, output;
     UnitTasks hold;      // its first kernel waits for this reduction
-    UnitTasks launched;  // its last kernel waits for the host
-    const BlockStep* last_kernel = nullptr;
     UnitTasks loaded;    // from the host; empty: nothing to wait for
     bool ahead = false;  // its collectives need not wait for its kernels
     bool Done() const { return pass == passes.size(); }
@@ -76,7 +76,6 @@ class StepEmitter {
   Status RunNext(int stage);
   Chain Start(int stage, const Action& action);
   Status Advance(Chain* chain, bool to_transfer);
-  void Launch(Run* run);
   Status Deliver(const Chain& chain);
   StatusOr<Run> Begin(int stage, int layer, const Action& action, const UnitTasks& input);
   Status EmitSteps(Run* run, bool to_transfer);
@@ -98,6 +97,12 @@ class StepEmitter {
   Status GatherUpdated(int stage, int layer, const UnitTasks& updated);
   Status StoreActivations(const Run& run);
   StatusOr<UnitTasks> LoadActivations(const Run& run);
+  // step_host.cc
+  UnitTasks Issue(const StepBuilder::Where& where, double operations);
+  void HostWaitsFor(int stage, const UnitTasks& tasks);
+  StatusOr<UnitTasks> Transfer(const StepBuilder::Where& where, const std::string* name,
+                               int transfer, std::vector<const UnitTasks*> after,
+                               double operations = 1);
   UnitTasks Ahead(int stage) const;
   std::string Stuck() const;
   void Resident(int stage);
@@ -117,7 +122,7 @@ class StepEmitter {
   std::vector<StageState> stages_;
   // Per part and micro-batch: what its forward or backward waits for; empty: not there yet.
   std::vector<std::vector<UnitTasks>> forward_input_, backward_input_;
-  const Time dispatch_;
+  const Seconds dispatch_;
   const std::string *launch_name_, *gather_name_, *reduce_name_, *update_name_, *offload_name_,
       *send_name_;
 };

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "strategies/host_launches.h"
 #include "strategies/optimizer.h"
 #include "strategies/step_emitter.h"
 
@@ -61,9 +62,8 @@ Status StepEmitter::GatherUpdated(int stage, int layer, const UnitTasks& updated
   if (plan_.overlap_parameters) return absl::OkStatus();
   UnitTasks ready = updated;
   for (const int transfer : model_.of(layer).regathers) {
-    const UnitTasks* list[] = {&ready};
     const StepBuilder::Where at{stage, layer, 0, Pass::kUpdate};
-    ASSIGN_OR_RETURN(ready, builder_.AddTransfer(at, gather_name_, transfer, list));
+    ASSIGN_OR_RETURN(ready, Transfer(at, gather_name_, transfer, {&ready}));
   }
   return absl::OkStatus();
 }
@@ -75,16 +75,19 @@ Status StepEmitter::Update(int stage) {
 
 Status StepEmitter::UpdateWhole(int stage) {
   StageState& state = stages_[Index(stage)];
-  double elements = 0, cast = 0;
+  double elements = 0, cast = 0, arrays = 0;
   for (const Chunk& chunk : state.chunks) {
     for (const int layer : model_.layers[Index(chunk.part)]) {
       elements += model_.of(layer).optimizer;
       cast += model_.of(layer).cast_bytes;
+      arrays += model_.of(layer).parameter_arrays;
     }
   }
   std::vector<const UnitTasks*> after;
   for (const UnitTasks& update : state.updates) after.push_back(&update);
   const StepBuilder::Where where{stage, -2, 0, Pass::kUpdate};
+  const UnitTasks issued = Issue(where, OptimizerLaunches(plan_, arrays));
+  if (!issued.empty()) after.push_back(&issued);
   const UnitTasks updated = AddUpdate(where, elements, cast, after);
   for (const Chunk& chunk : state.chunks) {
     for (const int layer : model_.layers[Index(chunk.part)]) {

@@ -79,6 +79,7 @@ struct ComputeCalibration {
   double host_fraction = 0.87;
   double speed_spread = 0;      // standard deviation of the speed among chips, over the mean
   double collective_units = 0;  // compute units that one collective occupies
+  Seconds host_dispatch{0};     // of one operation of an eager framework by the chip's host
 };
 
 // Time of one collective by one algorithm on p chips of one domain; see chip.proto.

@@ -295,6 +295,9 @@ ComputeCalibration LoadCalibration(const v1::ComputeCalibration& proto, const st
                                                                  ", expected 0 to ", kMaxUnits));
     calibration.collective_units = 0;
   }
+  calibration.host_dispatch =
+      OptionalNanoseconds(proto.has_host_dispatch_ns(), proto.host_dispatch_ns(),
+                          field + ".host_dispatch_ns", diagnostics);
   return calibration;
 }
 

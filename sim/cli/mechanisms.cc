@@ -53,7 +53,18 @@ void WithoutTakenUnits(Scenario* scenario) { scenario->plan.collectives_take_uni
 
 void WithoutStragglers(Scenario* scenario) { scenario->plan.stragglers = false; }
 
-void WithoutFrameworkKernels(Scenario* scenario) { scenario->plan.kernels = Kernels(); }
+void WithoutFrameworkKernels(Scenario* scenario) {
+  Kernels* kernels = &scenario->plan.kernels;
+  kernels->loss = Kernels::Loss::kFused;
+  kernels->accumulation = Kernels::Accumulation::kNone;
+  kernels->unfused_optimizer = false;
+}
+
+void WithoutHostDispatch(Scenario* scenario) {
+  scenario->plan.kernels.launches = Kernels::Launches::kNone;
+}
+
+void WithoutEager(Scenario* scenario) { scenario->plan.kernels.eager_elementwise = false; }
 
 void WithoutExpertKernels(Scenario* scenario) {
   scenario->plan.expert_dispatch = ExpertDispatch::kSorted;
@@ -88,6 +99,8 @@ const std::vector<Mechanism>& Mechanisms() {
        WithoutExpertKernels},
       {"expert-overlap", "no micro-batch hides another's transfers of routed tokens",
        WithoutExpertOverlap},
+      {"host-dispatch", "the host is never late with a launch", WithoutHostDispatch},
+      {"eager", "elementwise work in as few kernels as can be", WithoutEager},
       {"attention-generation", "the fastest attention kernel of the chip",
        WithoutAttentionGeneration},
   };

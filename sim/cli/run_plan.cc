@@ -209,6 +209,38 @@ bool OverlapsTensor(const RunRow& row) {
   return !row.Get("tensor_overlap").empty();
 }
 
+// Parts of a layer that the row says CUDA graphs hold: Megatron-Core's cuda_graph_scope, and the
+// words of MLPerf's and Megatron-MoE-ModelZoo's rows.
+struct GraphWords {
+  const char* words;
+  const char* part;
+};
+constexpr GraphWords kGraphs[] = {
+    {"\"attn\"", "attention"},
+    {"\"mlp\"", "mlp"},
+    {"\"moe_router\"", "router"},
+    {"cuda graphs per layer", "attention"},
+    {"cuda graphs per layer", "mlp"},
+    {"cuda graphs (attn, router", "attention"},
+    {"cuda graphs (attn, router", "router"},
+};
+
+// A compiled row is not eager; one that is one graph launches nothing.
+void SetLaunches(const RunRow& row, v1::Kernels* kernels) {
+  const bool compiled = row.Says("overlap", "torch.compile");
+  kernels->set_elementwise(compiled ? "fused" : row.Get("elementwise"));
+  kernels->set_launches(compiled ? "kernels" : row.Get("launches"));
+  if (kernels->launches().empty() || kernels->launches() == "none") return;
+  if (row.Says("overlap", "cuda_graph_impl=none")) return;
+  if (row.Says("overlap", "full_iteration") || row.Says("overlap", "full cuda graph")) {
+    kernels->set_launches("none");
+    return;
+  }
+  for (const GraphWords& graph : kGraphs) {
+    if (row.Says("overlap", graph.words)) kernels->add_graphs(graph.part);
+  }
+}
+
 }  // namespace
 
 Status SetPlan(const RunRow& row, int devices, v1::Plan* plan) {
@@ -224,6 +256,7 @@ Status SetPlan(const RunRow& row, int devices, v1::Plan* plan) {
   kernels->set_loss(row.Get("loss"));
   kernels->set_gradient_accumulation(row.Get("gradient_accumulation"));
   kernels->set_unfused_optimizer(row.Get("optimizer_kernels") == "unfused");
+  SetLaunches(row, kernels);
   return absl::OkStatus();
 }
 

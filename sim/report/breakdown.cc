@@ -194,6 +194,7 @@ void Analysis::Classify(TaskId task, Time length) {
     }
   }
   result_.other += length;
+  if (step_.tasks[Index(task)].kind == TaskKind::kHost) result_.launches += length;
 }
 
 // The compute stream is idle in [begin, end); `running` is the chain's last task before `end`.

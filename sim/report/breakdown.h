@@ -54,6 +54,7 @@ struct StepBreakdown {
   // compute + exposed + bubble + optimizer + other == makespan.
   Time compute, exposed, bubble, optimizer, other;
   Time forward, recompute, backward;    // sum to compute
+  Time launches;                        // part of other: the host was issuing what was waited for
   std::vector<TransferTime> transfers;  // by index of StepGraph::transfers; exposed sums to exposed
   std::vector<KernelTime> kernels;      // longest first; sum to compute + optimizer
   Time in_flight;                       // at least one transfer of the unit is in flight

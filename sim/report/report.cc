@@ -204,6 +204,7 @@ void AddBreakdown(const StepGraph& step, const StepBreakdown& parts, v1::Simulat
   detail->set_forward_s(parts.forward.seconds());
   detail->set_recompute_s(parts.recompute.seconds());
   detail->set_backward_s(parts.backward.seconds());
+  detail->set_launches_s(parts.launches.seconds());
   detail->set_communication_busy_s(parts.in_flight.seconds());
   detail->set_stage(step.units[Index(parts.unit)].stage);
   detail->set_device(step.units[Index(parts.unit)].device);

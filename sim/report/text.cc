@@ -76,6 +76,7 @@ std::string BreakdownTable(const v1::SimulateReport& r, const TextStyle& style) 
   add("pipeline bubble", b.bubble_s(), false);
   add("optimizer", b.optimizer_s(), false);
   add("other", b.other_s(), false);
+  add("launches", d.launches_s(), true);
   const std::string where =
       r.stages_size() > 1 ? absl::StrCat(" (stage ", d.stage(), ", the last to end)") : "";
   return Heading(absl::StrCat("Where the time goes", where), style) +

@@ -25,6 +25,7 @@
 
 #include <string>
 
+#include "strategies/host_launches.h"
 #include "strategies/ops/composite.h"
 
 namespace meshstep {
@@ -134,7 +135,11 @@ int Send(const std::string& op, bool backward, ArrayId tokens, ArrayId copies, d
          const std::vector<int>& made, PassBuilder* pass) {
   int step = made.front();
   if (!TakesTokens(*pass)) step = Spreading(op, tokens, copies, times, made, pass);
+  const int kernel = step;
   step = Exchange(NameOf(copies, backward, *pass), copies, backward, step, pass);
+  if (!backward && step != kernel && ReadsTokensPerExpert(*pass->context().plan)) {
+    pass->HostReadsBefore(step, kernel);
+  }
   step = Sorting(op + " by expert", copies, step, pass);
   return Padding(op + " padding", copies, step, pass);
 }

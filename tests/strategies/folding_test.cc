@@ -90,7 +90,15 @@ std::string RandomPlan(int devices, bool routed, std::mt19937* random) {
   absl::StrAppend(&plan, " kernels { loss: '", loss[pick(3)], "' gradient_accumulation: '",
                   sum[pick(3)], "' unfused_optimizer: ", pick(2), " experts: '",
                   pick(2) ? "each" : "grouped", "' eager_expert_bias: ", pick(2),
-                  " eager_expert_clamp: ", pick(2), " }");
+                  " eager_expert_clamp: ", pick(2));
+  const char* launches[] = {
+      "none", "kernels", "pytorch", "megatron-lm", "megatron-deepspeed", "megatron-core"};
+  const int host = pick(6);
+  absl::StrAppend(&plan, " elementwise: '", pick(2) == 0 ? "fused" : "eager", "' launches: '",
+                  launches[host], "'");
+  if (host > 0 && pick(2) == 0) absl::StrAppend(&plan, " host_dispatch_ns: ", 1 << pick(20));
+  if (host > 0 && pick(3) == 0) absl::StrAppend(&plan, " graphs: ['attention', 'mlp']");
+  absl::StrAppend(&plan, " }");
   const char* precision[] = {"compute: 'fp8' scaling: 'block'", "compute: 'int8'",
                              "compute: 'int8' gather: 'bf16' parameters: 'fp32'"};
   if (const int p = pick(9); p < 3) absl::StrAppend(&plan, " precision { ", precision[p], " }");

@@ -39,6 +39,7 @@ MAY_SET = {
     'plan.kernels.loss', 'plan.kernels.gradient_accumulation', 'plan.kernels.unfused_optimizer',
     'plan.recompute_modules', 'plan.expert_dispatch', 'plan.overlap_experts',
     'plan.kernels.experts', 'plan.kernels.eager_expert_bias', 'plan.kernels.eager_expert_clamp',
+    'plan.kernels.launches', 'plan.kernels.elementwise', 'plan.kernels.graphs',
 }
 # Columns that say what was measured and by whom; the scenario must not depend on them.
 NOT_OF_THE_PLAN = ('id', 'source', 'source_ref', 'verified', 'unverified', 'iter_time_s',
@@ -147,6 +148,25 @@ class Mapping(unittest.TestCase):
             done = subprocess.run([PROGRAM, 'simulate', file.name, '--format=json'],
                                   capture_output=True, text=True, timeout=60, check=True)
         self.assertEqual(json.loads(done.stdout)['step_time_s'], predicted)
+
+    def test_words_on_graphs_and_compilers_decide_what_is_launched(self):
+        words = {'': ('megatron-core', []), 'torch.compile; async TP': ('kernels', []),
+                 'cuda_graph_impl=none; cuda_graph_scope=["full_iteration"]':
+                     ('megatron-core', []),
+                 'cuda_graph_impl=local; cuda_graph_scope=["full_iteration"]': ('none', []),
+                 'cuda_graph_impl=full_iteration; cuda_graph_scope=[]': ('none', []),
+                 'zero comm overlap; full CUDA graph': ('none', []),
+                 'cuda_graph_impl=transformer_engine; cuda_graph_scope=["attn", "moe_router"]':
+                     ('megatron-core', ['attention', 'router']),
+                 'P2P overlap; CUDA graphs per layer': ('megatron-core', ['attention', 'mlp']),
+                 'TE CUDA graphs (attn, router, preprocess)':
+                     ('megatron-core', ['attention', 'router'])}
+        row = [r for r in rows_of(RUNS) if r['family'].startswith('dgxc-h100-llama3.1')][0]
+        for text, (launches, graphs) in words.items():
+            path = table([dict(row, overlap=text)])
+            scenario = run(path, '--scenario=' + row['id'])
+            self.assertIn('launches: "%s"' % launches, scenario, text)
+            self.assertEqual(graphs, re.findall('graphs: "(.*)"', scenario), text)
 
     def test_words_on_recomputation_become_the_nearest_policy(self):
         words = {'none (default)': (None, None, None), 'full': ('full', None, None),
@@ -383,6 +403,13 @@ class Report(unittest.TestCase):
         whole = report(flash)['rows'][0]['predicted_s']
         self.assertLess(report(flash, '--without=attention-efficiency')['rows'][0]['predicted_s'],
                         whole)
+        one_node = os.path.join(TABLES, 'training_runs_one_node.csv')
+        small = table([r for r in rows_of(one_node) if r['mbs'] == '1'][:1])
+        self.assertLess(report(small, '--without=host-dispatch')['rows'][0]['predicted_s'],
+                        0.99 * report(small)['rows'][0]['predicted_s'])
+        eager = table([r for r in rows_of(RUNS) if r['id'] == 'titan-t1-8b-8g-fsdp'])
+        self.assertLess(report(eager, '--without=eager')['rows'][0]['predicted_s'],
+                        0.97 * report(eager)['rows'][0]['predicted_s'])
         everything = report(path, '--without=recompute', '--without=launch')['rows'][0]
         self.assertLess(everything['predicted_s'],
                         report(path, '--without=recompute')['rows'][0]['predicted_s'])
