@@ -10,7 +10,7 @@
 namespace meshstep {
 namespace {
 
-constexpr double kMaxDispatch = 1e6;
+constexpr double kMaxDispatch = 1e6, kMaxWorkspace = 1e12;
 
 // In the order of the enumerations.
 constexpr std::array<const char*, 3> kLosses = {"fused", "eager", "megatron"};
@@ -39,12 +39,15 @@ Kernels LoadKernels(const v1::Kernels& proto, const std::string& field, Diagnost
       static_cast<Kernels::Accumulation>(IndexOf(kAccumulations, proto.gradient_accumulation(),
                                                  field + ".gradient_accumulation", diagnostics));
   kernels.unfused_optimizer = proto.unfused_optimizer();
-  kernels.host_dispatch_ns = proto.host_dispatch_ns();
-  if (!(kernels.host_dispatch_ns >= 0 && kernels.host_dispatch_ns <= kMaxDispatch)) {
-    diagnostics->Error(field + ".host_dispatch_ns", absl::StrCat("is ", kernels.host_dispatch_ns,
-                                                                 ", expected 0 to ", kMaxDispatch));
-    kernels.host_dispatch_ns = 0;
-  }
+  const auto number = [&](double value, const char* name, double most) {
+    if (value >= 0 && value <= most) return value;
+    diagnostics->Error(absl::StrCat(field, ".", name),
+                       absl::StrCat("is ", value, ", expected 0 to ", most));
+    return 0.0;
+  };
+  kernels.host_dispatch_ns = number(proto.host_dispatch_ns(), "host_dispatch_ns", kMaxDispatch);
+  kernels.library_workspace_bytes =
+      number(proto.library_workspace_bytes(), "library_workspace_bytes", kMaxWorkspace);
   return kernels;
 }
 
@@ -75,6 +78,7 @@ void ExpandKernels(const Kernels& kernels, v1::Kernels* proto) {
   proto->set_gradient_accumulation(kAccumulations[static_cast<std::size_t>(kernels.accumulation)]);
   proto->set_unfused_optimizer(kernels.unfused_optimizer);
   proto->set_host_dispatch_ns(kernels.host_dispatch_ns);
+  proto->set_library_workspace_bytes(kernels.library_workspace_bytes);
 }
 
 }  // namespace meshstep

@@ -65,6 +65,7 @@ struct Kernels {
   Accumulation accumulation = Accumulation::kNone;
   bool unfused_optimizer = false;
   double host_dispatch_ns = 0;  // calibrated: of one kernel
+  double library_workspace_bytes = 0;
 };
 
 struct CollectiveChoice {

@@ -68,6 +68,7 @@ const std::vector<int>& StepEmitter::LayersOf(int stage, int chunk) const {
 void StepEmitter::Resident(int stage) {
   const Precision& p = plan_.precision;
   std::array<double, kMemoryBuckets> bytes = {};
+  bytes[Index(static_cast<int>(MemoryBucket::kWorkspace))] = plan_.kernels.library_workspace_bytes;
   for (const Chunk& chunk : stages_[Index(stage)].chunks) {
     for (const int layer : model_.layers[Index(chunk.part)]) {
       const BlockPlan& block = model_.of(layer);

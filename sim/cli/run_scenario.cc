@@ -1,7 +1,9 @@
 #include "sim/cli/run_scenario.h"
 
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "sim/cli/run_cluster.h"
 #include "sim/cli/run_plan.h"
 
@@ -53,7 +55,11 @@ Status SetModel(const RunRow& row, v1::Model* model) {
   if (!dense) SetExperts(row, model);
   if (const int layers = row.Count("mtp_layers"); layers > 0) model->set_mtp_layers(layers);
   const std::string& attention = row.Get("attn");
-  if (absl::StrContains(attention, "kv_lora")) SetLatentAttention(attention, model);
+  if (absl::StrContains(attention, "kv_lora")) {
+    SetLatentAttention(attention, model);
+  } else if (attention.starts_with("MLA")) {
+    return InvalidInput("the sizes of its latent attention are not given");
+  }
   if (const int window = NumberIn(attention, "sliding-window ([0-9]+)"); window > 0) {
     model->set_sliding_window(window);
     const int local = NumberIn(attention, "([0-9]+):1 sliding");
@@ -69,20 +75,38 @@ Status SetModel(const RunRow& row, v1::Model* model) {
   return absl::OkStatus();
 }
 
+// Of all libraries that the row names, each by its first entry for the row's chip.
+double LibraryWorkspace(const RunRow& row, const CsvTable& workspaces) {
+  double sum = 0;
+  for (const auto library : absl::StrSplit(row.Get("libraries"), ' ')) {
+    for (std::size_t i = 0; i < workspaces.rows.size(); ++i) {
+      if (workspaces.At(i, "library") != library) continue;
+      if (!row.Get("chip").starts_with(workspaces.At(i, "chip"))) continue;
+      double bytes = 0;
+      if (absl::SimpleAtod(workspaces.At(i, "bytes"), &bytes)) sum += bytes;
+      break;
+    }
+  }
+  return sum;
+}
+
 }  // namespace
 
-StatusOr<v1::Scenario> ScenarioOf(const RunRow& row, const CsvTable& interconnects) {
+StatusOr<v1::Scenario> ScenarioOf(const RunRow& row, const RunTables& tables) {
   if (absl::StrContains(row.family(), "lora")) {
     return InvalidInput("low-rank adapters are not simulated");
   }
   v1::Scenario scenario;
-  ASSIGN_OR_RETURN(*scenario.mutable_cluster(), ClusterOf(row, interconnects));
+  ASSIGN_OR_RETURN(*scenario.mutable_cluster(), ClusterOf(row, tables.interconnects));
   RETURN_IF_ERROR(SetModel(row, scenario.mutable_model()));
   scenario.mutable_workload()->set_sequence_length(row.Count("seq"));
   if (row.Count("gbs") == 0) return InvalidInput("gbs is not given");
   scenario.mutable_workload()->set_global_batch_sequences(row.Count("gbs"));
   const int per_chip = row.Says("chip", "TPU7x") ? 2 : 1;
   RETURN_IF_ERROR(SetPlan(row, row.Count("chips") * per_chip, scenario.mutable_plan()));
+  if (const double bytes = LibraryWorkspace(row, tables.workspaces); bytes > 0) {
+    scenario.mutable_plan()->mutable_kernels()->set_library_workspace_bytes(bytes);
+  }
   return scenario;
 }
 

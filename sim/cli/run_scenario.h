@@ -27,8 +27,13 @@
 
 namespace meshstep {
 
+// What rows say in words only: interconnects.csv and library_workspaces.csv of tests/validation.
+struct RunTables {
+  CsvTable interconnects, workspaces;
+};
+
 // Error: why the row cannot be expressed.
-StatusOr<v1::Scenario> ScenarioOf(const RunRow& row, const CsvTable& interconnects);
+StatusOr<v1::Scenario> ScenarioOf(const RunRow& row, const RunTables& tables);
 
 // Seconds that one step took. `flops` (of the simulated step) turns a rate of FLOPs into a time; 0
 // if the row says nothing that gives a time.

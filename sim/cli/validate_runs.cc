@@ -17,12 +17,14 @@ namespace {
 
 // What every row is read with.
 struct Tables {
-  CsvTable runs, defaults, interconnects;
+  CsvTable runs, defaults;
+  RunTables words;
 };
 
 Status ReadDefaults(Tables* tables) {
   ASSIGN_OR_RETURN(tables->defaults, ReadValidationTable("framework_defaults.csv"));
-  ASSIGN_OR_RETURN(tables->interconnects, ReadValidationTable("interconnects.csv"));
+  ASSIGN_OR_RETURN(tables->words.interconnects, ReadValidationTable("interconnects.csv"));
+  ASSIGN_OR_RETURN(tables->words.workspaces, ReadValidationTable("library_workspaces.csv"));
   return absl::OkStatus();
 }
 
@@ -70,7 +72,7 @@ void Predict(const Tables& tables, std::size_t i, const RunOptions& options, con
   out->set_chips(row.Count("chips"));
   if (!row.Get("trust").empty()) out->set_trust(row.Get("trust"));
   const auto simulate = [&]() -> StatusOr<v1::SimulateReport> {
-    ASSIGN_OR_RETURN(const v1::Scenario scenario, ScenarioOf(row, tables.interconnects));
+    ASSIGN_OR_RETURN(const v1::Scenario scenario, ScenarioOf(row, tables.words));
     return SimulateRow(scenario, options);
   };
   const StatusOr<v1::SimulateReport> report = simulate();
@@ -121,7 +123,7 @@ StatusOr<v1::ValidateReport> ValidateRuns(const std::string& path, const RunOpti
 
 StatusOr<v1::ValidateReport> SimulateRows(const CsvTable& runs, const RunOptions& options,
                                           const FillRow& fill) {
-  Tables tables{.runs = runs, .defaults = {}, .interconnects = {}};
+  Tables tables{.runs = runs, .defaults = {}, .words = {}};
   RETURN_IF_ERROR(ReadDefaults(&tables));
   return SimulateTable(tables, options, fill);
 }
@@ -131,7 +133,7 @@ StatusOr<v1::Scenario> ScenarioOfRow(const std::string& path, const std::string&
   for (std::size_t i = 0; i < tables.runs.rows.size(); ++i) {
     if (tables.runs.At(i, "id") != id) continue;
     StatusOr<v1::Scenario> scenario =
-        ScenarioOf(RunRow(tables.runs, i, tables.defaults), tables.interconnects);
+        ScenarioOf(RunRow(tables.runs, i, tables.defaults), tables.words);
     if (scenario.ok()) {
       scenario->set_name(id);
       return scenario;
