@@ -223,8 +223,8 @@ Status StepEmitter::Deliver(const Chain& chain) {
   const StepBuilder::Where where{chain.stage, -2, static_cast<int>(action.micro_batch),
                                  forward ? Pass::kForward : Pass::kBackward};
   const UnitTasks* after[] = {&value};
-  ASSIGN_OR_RETURN(*arrival, builder_.AddSend(where, to, send_name_, send_,
-                                              forward ? "forward" : "backward", after));
+  *arrival =
+      builder_.AddSend(where, to, send_name_, send_, forward ? "forward" : "backward", after);
   return absl::OkStatus();
 }
 
@@ -322,11 +322,22 @@ void StepEmitter::Launch(Run* run) {
   run->launched = builder_.AddHost(run->where, launch_name_, dispatch_ * launches);
 }
 
+const std::vector<const std::string*>& StepEmitter::NamesOf(const BlockPass& pass) {
+  std::vector<const std::string*>& names = names_[&pass];
+  if (names.empty()) {
+    for (const BlockStep& step : pass.steps) names.push_back(builder_.Intern(step.name));
+  }
+  return names;
+}
+
 Status StepEmitter::EmitSteps(Run* run, bool to_transfer) {
   bool transferred = false;
   while (!run->Done()) {
     const auto& [kind, pass] = run->passes[run->pass];
-    if (run->step == 0) run->made.assign(pass->steps.size(), {});
+    if (run->step == 0) {
+      run->made.assign(pass->steps.size(), {});
+      run->names = &NamesOf(*pass);
+    }
     for (; run->step < pass->steps.size(); ++run->step) {
       const bool compute = pass->steps[run->step].transfer < 0;
       if (compute && transferred && to_transfer) return absl::OkStatus();
@@ -347,7 +358,7 @@ Status StepEmitter::EmitStep(Run* run, const BlockPass& pass, Pass kind, std::si
   for (const int s : step.after) after.push_back(&run->made[Index(s)]);
   if (step.needs_input && kind != Pass::kRecompute) after.push_back(&run->input);
   if (step.needs_parameters) after.push_back(&run->gathered);
-  const std::string* name = builder_.Intern(step.name);
+  const std::string* name = (*run->names)[i];
   if (step.transfer < 0) {
     if (!run->loaded.empty()) after.push_back(&run->loaded);
     if (!run->hold.empty()) after.push_back(&run->hold);
@@ -357,10 +368,7 @@ Status StepEmitter::EmitStep(Run* run, const BlockPass& pass, Pass kind, std::si
     run->last = run->made[i];
     run->hold.clear();
     run->loaded.clear();  // later kernels follow this one
-    const int stage = run->where.stage;
-    out_.hardware_flops += static_cast<double>(out_.units[Index(builder_.unit(stage, 0))].devices *
-                                               builder_.units_of(stage)) *
-                           step.flops;
+    out_.hardware_flops += static_cast<double>(builder_.DevicesOf(run->where.stage)) * step.flops;
   } else {
     // A collective on what an earlier block computed starts when that block is done.
     if (step.after.empty()) after.push_back(run->ahead ? &run->before : &run->last);
@@ -416,84 +424,6 @@ Status StepEmitter::End(const Run& run, const Action& action) {
   const Chunk& chunk = state.chunks[Index(action.chunk)];
   return ReduceGradients(run.where, block, chunk.part, chunk.last_backward == action.micro_batch,
                          run.last);
-}
-
-// The gradients of a block leave in its collectives, one after the other.
-Status StepEmitter::ReduceGradients(const StepBuilder::Where& where, const BlockPlan& block,
-                                    int part, bool last, const UnitTasks& after) {
-  StageState& state = stages_[Index(where.stage)];
-  UnitTasks ready = after;
-  const double whole = block.reduces.empty()
-                           ? 0
-                           : block.gathered_parameters * SizeOf(plan_.precision.reduce).value();
-  Memory(where.stage, after, true, MemoryBucket::kCommunication, whole);
-  for (const int transfer : block.reduces) {
-    const UnitTasks* list[] = {&ready};
-    ASSIGN_OR_RETURN(ready, builder_.AddTransfer(where, reduce_name_, transfer, list));
-  }
-  Memory(where.stage, ready, true, MemoryBucket::kCommunication, -whole);
-  if (!block.reduces.empty()) state.reduced.push_back(ready);
-  if (!last) return absl::OkStatus();
-  if (!block.reduces.empty()) state.updates.push_back(ready);
-  if (!plan_.overlap_gradients) return absl::OkStatus();
-  if (!block.last_reduces.empty()) state.open.push_back(std::move(ready));
-  for (const GradientBucket& bucket : model_.buckets[Index(part)]) {
-    if (bucket.layer != where.layer) continue;
-    RETURN_IF_ERROR(EmitBucket(where, bucket, state.open));
-    state.open.clear();
-  }
-  return absl::OkStatus();
-}
-
-Status StepEmitter::EmitBucket(const StepBuilder::Where& where, const GradientBucket& bucket,
-                               const std::vector<UnitTasks>& after) {
-  std::vector<const UnitTasks*> list;
-  for (const UnitTasks& tasks : after) list.push_back(&tasks);
-  UnitTasks ready;
-  for (const int transfer : bucket.transfers) {
-    ASSIGN_OR_RETURN(UnitTasks done, builder_.AddTransfer(where, reduce_name_, transfer, list));
-    ready = std::move(done);
-    list = {&ready};
-  }
-  stages_[Index(where.stage)].updates.push_back(std::move(ready));
-  return absl::OkStatus();
-}
-
-// Without overlap gradients leave when the stage has done all its backwards.
-Status StepEmitter::ReduceLate(int stage) {
-  StageState& state = stages_[Index(stage)];
-  if (plan_.overlap_gradients || state.run_ends.empty()) return absl::OkStatus();
-  for (const Chunk& chunk : state.chunks) {
-    for (const GradientBucket& bucket : model_.buckets[Index(chunk.part)]) {
-      const StepBuilder::Where where{stage, bucket.layer, static_cast<int>(plan_.micro_batches) - 1,
-                                     Pass::kBackward};
-      std::vector<UnitTasks> after = state.updates;
-      after.push_back(state.run_ends.back());
-      RETURN_IF_ERROR(EmitBucket(where, bucket, after));
-    }
-  }
-  return absl::OkStatus();
-}
-
-// Both stages send what they have reduced; each adds what it gets.
-Status StepEmitter::ShareGradients() {
-  for (const SharedParameters& shared : model_.shared) {
-    std::vector<std::pair<int, UnitTasks>> arrived;
-    for (const auto& [from, to] :
-         {std::pair(shared.stage_a, shared.stage_b), std::pair(shared.stage_b, shared.stage_a)}) {
-      StageState& state = stages_[Index(from)];
-      const StepBuilder::Where where{from, -2, static_cast<int>(plan_.micro_batches) - 1,
-                                     Pass::kBackward};
-      std::vector<const UnitTasks*> after;
-      for (const UnitTasks& update : state.updates) after.push_back(&update);
-      after.push_back(&state.run_ends.back());
-      ASSIGN_OR_RETURN(UnitTasks tasks, builder_.AddSend(where, to, reduce_name_, shared.transfer,
-                                                         "gradient", after));
-      arrived.emplace_back(to, std::move(tasks));
-    }
-    for (auto& [stage, tasks] : arrived) stages_[Index(stage)].updates.push_back(std::move(tasks));
-  }
-  return absl::OkStatus();
 }
 
 }  // namespace meshstep

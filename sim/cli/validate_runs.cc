@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <atomic>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
@@ -90,15 +92,36 @@ void FillTimes(const RunRow& row, const StatusOr<v1::SimulateReport>& report,
   if (out->measured_s() > 0) out->set_error(out->predicted_s() / out->measured_s() - 1);
 }
 
+// Runs of a layer in the step of a row, about.
+double LayerRuns(const RunRow& row) {
+  const double model = row.Count("tp", 1) * row.Count("pp", 1) * row.Count("cp", 1);
+  const double replicas = std::max(1.0, row.Count("chips", 1) / model);
+  return row.Count("layers", 1) * row.Number("gbs", 1) / (replicas * row.Count("mbs", 1));
+}
+
+// Rows with most to simulate first, so that no thread is left with them at the end.
+std::vector<std::size_t> LongestFirst(const Tables& tables) {
+  std::vector<std::pair<double, std::size_t>> work;
+  for (std::size_t i = 0; i < tables.runs.rows.size(); ++i) {
+    work.emplace_back(-LayerRuns(RunRow(tables.runs, i, tables.defaults)), i);
+  }
+  std::sort(work.begin(), work.end());
+  std::vector<std::size_t> order;
+  order.reserve(work.size());
+  for (const auto& [negative, i] : work) order.push_back(i);
+  return order;
+}
+
 v1::ValidateReport SimulateTable(const Tables& tables, const RunOptions& options,
                                  const FillRow& fill) {
   const std::size_t count = tables.runs.rows.size();
   // Each row is simulated by itself, so that the threads' order shows nowhere.
   std::vector<v1::ValidateRow> rows(count);
+  const std::vector<std::size_t> order = LongestFirst(tables);
   std::atomic<std::size_t> next = 0;
   const auto work = [&] {
-    for (std::size_t i = next++; i < count; i = next++) {
-      Predict(tables, i, options, fill, &rows[i]);
+    for (std::size_t n = next++; n < count; n = next++) {
+      Predict(tables, order[n], options, fill, &rows[order[n]]);
     }
   };
   {
