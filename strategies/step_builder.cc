@@ -29,11 +29,21 @@ StepBuilder::StepBuilder(const StepUnits& units, const TransferTable& transfers,
   out->units = units.units();
   for (const std::vector<int>& stage : stage_units_) {
     int position = 0;
-    for (const int unit : stage) position_[Index(unit)] = position++;
+    std::int64_t devices = 0;
+    for (const int unit : stage) {
+      position_[Index(unit)] = position++;
+      devices += out->units[Index(unit)].devices;
+    }
+    devices_.push_back(devices);
   }
   for (std::size_t u = 0; u < out->units.size(); ++u) {
     out->compute_stream.push_back(Stream(static_cast<int>(u), "compute"));
   }
+}
+
+void StepBuilder::Reserve(std::size_t tasks) {
+  out_->graph.Reserve(tasks);
+  out_->tasks.reserve(tasks);
 }
 
 const std::string* StepBuilder::Intern(const std::string& name) {

@@ -25,7 +25,9 @@ class StepBuilder {
 
   int units_of(int stage) const { return static_cast<int>(stage_units_[Index(stage)].size()); }
   int unit(int stage, int i) const { return stage_units_[Index(stage)][Index(i)]; }
-  std::int64_t DevicesOf(int stage) const { return step_units_.DevicesOf(stage); }
+  std::int64_t DevicesOf(int stage) const { return devices_[Index(stage)]; }
+  // Room for about so many tasks.
+  void Reserve(std::size_t tasks);
 
   // What all tasks of a pass have in common.
   struct Where {
@@ -77,6 +79,7 @@ class StepBuilder {
   const BytesPerSecond host_;  // of one device's link to its host, one way
   StepGraph* out_;
   const std::vector<std::vector<int>>& stage_units_;
+  std::vector<std::int64_t> devices_;                    // per stage
   std::vector<int> position_;                            // per unit: in stage_units_
   std::vector<std::vector<std::vector<Group>>> groups_;  // by transfer and stage
   std::map<std::pair<StageSend, std::string>, std::vector<Group>> sends_;  // and direction

@@ -13,6 +13,9 @@ using Kind = Action::Kind;
 
 std::size_t Index(std::int64_t i) { return static_cast<std::size_t>(i); }
 
+// Room is made for so many tasks at most before they are there.
+constexpr std::size_t kMostReserved = std::size_t{1} << 24;
+
 bool EndsBackward(Kind kind) { return kind == Kind::kBackward || kind == Kind::kBackwardWeight; }
 
 }  // namespace
@@ -113,7 +116,30 @@ bool StepEmitter::NextReady(int stage) const {
   return false;
 }
 
+// Kernels and collectives of all blocks; gathers, reductions and sends come on top.
+std::size_t StepEmitter::ExpectedTasks() const {
+  std::size_t tasks = 0;
+  for (int s = 0; s < plan_.stages; ++s) {
+    std::size_t of_stage = 0;
+    for (const Action& action : stages_[Index(s)].actions) {
+      const bool forward = action.kind == Kind::kForward;
+      const bool weights = action.kind == Kind::kBackwardWeight;
+      for (const int layer : LayersOf(s, action.chunk)) {
+        const BlockPlan& block = model_.of(layer);
+        of_stage += forward   ? block.forward.steps.size() + block.gathers.size()
+                    : weights ? block.backward_weight.steps.size() + block.reduces.size()
+                              : block.recompute.steps.size() + block.backward.steps.size() +
+                                    block.gathers.size() + block.reduces.size();
+      }
+      ++of_stage;  // a send
+    }
+    tasks += of_stage * Index(builder_.units_of(s));
+  }
+  return tasks;
+}
+
 Status StepEmitter::Emit() {
+  builder_.Reserve(std::min(ExpectedTasks(), kMostReserved));
   bool moved = true;
   while (moved) {
     moved = false;

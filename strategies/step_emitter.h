@@ -72,6 +72,7 @@ class StepEmitter {
     bool Done() const { return at == layers.size(); }
   };
 
+  std::size_t ExpectedTasks() const;
   bool Ready(int stage, const Action& action) const;
   bool NextReady(int stage) const;
   Status RunNext(int stage);

@@ -38,7 +38,7 @@ StepUnits::StepUnits(const Plan& plan, const Mesh& mesh, const LinkClasses& clas
     stages_[Index(stage)].push_back(unit);
     units_.push_back({stage, d, each});
   }
-  if (!unfolded() && units_.size() > stages_.size()) Merge(sends);
+  if (!unfolded()) Merge(sends);
 }
 
 void StepUnits::ListLinks() {
@@ -81,12 +81,6 @@ bool StepUnits::IsDistinguished(AxisId axis) const {
 // Folded: what tells device classes apart. Unfolded: the device.
 std::vector<int> StepUnits::KeyOf(DeviceId device) const {
   return unfolded() ? std::vector<int>{device} : classes_.DeviceKey(device);
-}
-
-std::int64_t StepUnits::DevicesOf(int stage) const {
-  std::int64_t devices = 0;
-  for (const int unit : stages_[Index(stage)]) devices += units_[Index(unit)].devices;
-  return devices;
 }
 
 // Units that agree on everything the axes do not cover are one group.

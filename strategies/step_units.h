@@ -38,7 +38,6 @@ class StepUnits {
   const std::vector<UnitInfo>& units() const { return units_; }
   // By stage: units, by device.
   const std::vector<std::vector<int>>& stages() const { return stages_; }
-  std::int64_t DevicesOf(int stage) const;
   struct Link {
     StepLink info;
     BytesPerSecond capacity;
