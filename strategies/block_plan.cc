@@ -400,7 +400,9 @@ Status BlockLowering::LowerParameters(BlockPlan* plan) {
     if (context_.workload->forward_only()) continue;
     ASSIGN_OR_RETURN(const std::vector<ReshardStep> reduce, Reshard(GradientOf(id), updated));
     for (const ReshardStep& s : reduce) {
-      if (s.op == ReshardStep::Op::kSlice) continue;
+      // Which part of the state a device updates is free: what the sums leave there, without moving
+      // it to where the order of the axes would have it.
+      if (s.op == ReshardStep::Op::kSlice || s.op == ReshardStep::Op::kPermute) continue;
       // Sums over the axes that store the parameters leave at once: the whole gradient would not
       // fit.
       const bool at_once =

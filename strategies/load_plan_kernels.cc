@@ -11,7 +11,7 @@
 namespace meshstep {
 namespace {
 
-constexpr double kMaxDispatch = 1e6;
+constexpr double kMaxDispatch = 1e6, kMaxWorkspace = 1e12;
 
 // In the order of the enumerations.
 constexpr const char* kLosses[] = {"fused", "eager", "megatron"};
@@ -83,6 +83,13 @@ Kernels LoadKernels(const v1::Kernels& proto, const std::string& field, Diagnost
       IndexOf(kElementwise, proto.elementwise(), field + ".elementwise", diagnostics) == 1;
   LoadLaunches(proto, field, &kernels, diagnostics);
   LoadGraphs(proto, field, &kernels, diagnostics);
+  kernels.library_workspace_bytes = proto.library_workspace_bytes();
+  if (!(kernels.library_workspace_bytes >= 0 && kernels.library_workspace_bytes <= kMaxWorkspace)) {
+    diagnostics->Error(field + ".library_workspace_bytes",
+                       absl::StrCat("is ", kernels.library_workspace_bytes, ", expected 0 to ",
+                                    kMaxWorkspace));
+    kernels.library_workspace_bytes = 0;
+  }
   return kernels;
 }
 
@@ -122,6 +129,7 @@ void ExpandKernels(const Kernels& kernels, v1::Kernels* proto) {
   for (std::size_t i = 0; i < std::size(graphed); ++i) {
     if (graphed[i]) proto->add_graphs(kGraphs[i]);
   }
+  proto->set_library_workspace_bytes(kernels.library_workspace_bytes);
 }
 
 }  // namespace meshstep

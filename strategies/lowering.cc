@@ -67,7 +67,10 @@ std::vector<AxisId> DistinguishedAxes(const Plan& plan, const Mesh& mesh,
   if (plan.pipeline >= 0) axes.insert(plan.pipeline);
   for (int t = 0; t < transfers.size(); ++t) {
     const TransferSpec& spec = transfers[t];
-    if (spec.role != Role::kActivations) continue;
+    if (spec.role == Role::kPipeline || spec.role == Role::kToHost ||
+        spec.role == Role::kFromHost) {
+      continue;
+    }
     const bool broadcast = spec.collective == Collective::kBroadcast;
     const bool shift = spec.collective == Collective::kPermute;
     if (broadcast || (shift && !mesh.GroupOf(spec.axes, 0).ShiftsEvenly())) {
@@ -75,6 +78,27 @@ std::vector<AxisId> DistinguishedAxes(const Plan& plan, const Mesh& mesh,
     }
   }
   return {axes.begin(), axes.end()};
+}
+
+// All that stages may send: activations and their gradients along the parts, `send`, and gradients
+// of parameters that two stages share.
+std::set<StageSend> SendsOf(const Plan& plan, const ModelPlan& model, int send) {
+  std::set<StageSend> sends;
+  const Pipeline shape = plan.pipeline_shape();
+  for (std::int64_t i = 0; send >= 0 && i < plan.micro_batches; ++i) {
+    for (int part = 0; part + 1 < static_cast<int>(plan.parts.size()); ++part) {
+      const int here = plan.order->PlaceOf(part, i, shape).stage;
+      const int next = plan.order->PlaceOf(part + 1, i, shape).stage;
+      if (here == next) continue;
+      sends.insert({send, here, next});
+      sends.insert({send, next, here});
+    }
+  }
+  for (const SharedParameters& shared : model.shared) {
+    sends.insert({shared.transfer, shared.stage_a, shared.stage_b});
+    sends.insert({shared.transfer, shared.stage_b, shared.stage_a});
+  }
+  return sends;
 }
 
 }  // namespace
@@ -127,10 +151,12 @@ StatusOr<StepGraph> LowerStep(const Scenario& scenario, const LoweringOptions& o
     const TransferSpec& spec = transfers[t];
     out.transfers.push_back({spec, "", 0, AxisNames(plan, spec.axes, spec.experts)});
   }
-  StepBuilder builder(
-      plan, mesh, classes, collectives, options.unfolded ? &explicit_links : nullptr, transfers,
-      TakenByCollectives(scenario, options.fidelity), SlowestChip(scenario, options.fidelity),
-      HostRate(scenario.cluster.chip, options.fidelity), &out);
+  const StepUnits units(plan, mesh, classes, collectives,
+                        options.unfolded ? &explicit_links : nullptr, transfers,
+                        SendsOf(plan, model, send));
+  StepBuilder builder(units, transfers, TakenByCollectives(scenario, options.fidelity),
+                      SlowestChip(scenario, options.fidelity),
+                      HostRate(scenario.cluster.chip, options.fidelity), &out);
   out.resident.resize(out.units.size());
   StepEmitter emitter(scenario, model, compute, &builder, &out, send,
                       HostDispatch(scenario, options.fidelity));

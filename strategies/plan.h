@@ -76,6 +76,7 @@ struct Kernels {
   Launches launches = Launches::kNone;
   std::optional<double> host_dispatch_ns;  // calibrated: of one operation; unset: the chip's
   bool graphed_attention = false, graphed_mlp = false, graphed_router = false;
+  double library_workspace_bytes = 0;
 };
 
 struct CollectiveChoice {

@@ -11,78 +11,39 @@ constexpr char kHostStream[] = "host";
 
 }  // namespace
 
-StepBuilder::StepBuilder(const Plan& plan, const Mesh& mesh, const LinkClasses& classes,
-                         const CollectiveModel& model, const CollectiveModel* explicit_model,
-                         const TransferTable& transfers, std::int32_t taken, double slowest,
-                         BytesPerSecond host, StepGraph* out)
-    : plan_(plan),
-      mesh_(mesh),
-      classes_(classes),
-      model_(model),
-      explicit_model_(explicit_model),
-      unfolded_(explicit_model != nullptr),
+StepBuilder::StepBuilder(const StepUnits& units, const TransferTable& transfers, std::int32_t taken,
+                         double slowest, BytesPerSecond host, StepGraph* out)
+    : step_units_(units),
       transfers_(transfers),
       taken_(taken),
       slowest_(slowest),
       host_(host),
       out_(out),
-      stage_units_(Index(plan.stages)) {
-  const Fabric& fabric = mesh.fabric();
-  if (unfolded_) {
-    for (LinkId l = 0; l < fabric.links(); ++l) {
-      out->graph.AddLink(fabric.capacity(l));
-      out->links.push_back({fabric.LinkName(l), 1});
-    }
-  } else {
-    for (int c = 0; c < classes.size(); ++c) {
-      out->graph.AddLink(classes.capacity(c));
-      out->links.push_back({classes.Name(c), classes.count(c)});
-    }
+      stage_units_(units.stages()),
+      position_(units.units().size(), 0),
+      groups_(Index(transfers.size())) {
+  for (const StepUnits::Link& link : units.links()) {
+    out->graph.AddLink(link.capacity);
+    out->links.push_back(link.info);
   }
-  std::vector<DeviceId> devices;
-  std::vector<int> coordinates(mesh.axes().size(), 0);
-  ListUnits(0, &coordinates, &devices);
-  std::sort(devices.begin(), devices.end());
-  for (const DeviceId d : devices) {
-    const int unit = static_cast<int>(out->units.size());
-    const int stage = plan.pipeline < 0 ? 0 : mesh.Coordinate(d, plan.pipeline);
-    unit_of_[KeyOf(d)] = {unit, static_cast<int>(stage_units_[Index(stage)].size())};
-    stage_units_[Index(stage)].push_back(unit);
-    out->units.push_back({stage, d, fabric.devices() / static_cast<std::int64_t>(devices.size())});
-    out->compute_stream.push_back(Stream(unit, "compute"));
+  out->units = units.units();
+  for (const std::vector<int>& stage : stage_units_) {
+    int position = 0;
+    std::int64_t devices = 0;
+    for (const int unit : stage) {
+      position_[Index(unit)] = position++;
+      devices += out->units[Index(unit)].devices;
+    }
+    devices_.push_back(devices);
+  }
+  for (std::size_t u = 0; u < out->units.size(); ++u) {
+    out->compute_stream.push_back(Stream(static_cast<int>(u), "compute"));
   }
 }
 
-// One device of every class: each axis runs through the coordinates that make devices differ.
-void StepBuilder::ListUnits(AxisId axis, std::vector<int>* coordinates,
-                            std::vector<DeviceId>* devices) const {
-  if (Index(axis) == mesh_.axes().size()) {
-    devices->push_back(mesh_.Device(*coordinates));
-    return;
-  }
-  const bool every = unfolded_ || IsDistinguished(axis);
-  for (int c = 0; c < mesh_.size(axis); ++c) {
-    int left = c;
-    bool differs = true;
-    for (const AxisPart& part : mesh_.axes()[Index(axis)].parts) {
-      differs &= every || left % part.size == 0 || classes_.IsDistinguished(part.level);
-      left /= part.size;
-    }
-    if (!differs) continue;
-    (*coordinates)[Index(axis)] = c;
-    ListUnits(axis + 1, coordinates, devices);
-  }
-  (*coordinates)[Index(axis)] = 0;
-}
-
-bool StepBuilder::IsDistinguished(AxisId axis) const {
-  const std::vector<AxisId>& axes = classes_.distinguished();
-  return std::find(axes.begin(), axes.end(), axis) != axes.end();
-}
-
-// Folded: what tells device classes apart. Unfolded: the device.
-std::vector<int> StepBuilder::KeyOf(DeviceId device) const {
-  return unfolded_ ? std::vector<int>{device} : classes_.DeviceKey(device);
+void StepBuilder::Reserve(std::size_t tasks) {
+  out_->graph.Reserve(tasks);
+  out_->tasks.reserve(tasks);
 }
 
 const std::string* StepBuilder::Intern(const std::string& name) {
@@ -144,50 +105,6 @@ UnitTasks StepBuilder::AddHost(const Where& where, const std::string* name, Time
   return tasks;
 }
 
-const std::vector<StepBuilder::GroupOfUnits>& StepBuilder::Groups(int stage,
-                                                                  const std::vector<AxisId>& axes) {
-  const auto [it, added] = groups_.try_emplace({stage, axes});
-  if (!added) return it->second;
-  // Units that agree on everything the axes do not cover are one group.
-  const std::vector<int>& units = stage_units_[Index(stage)];
-  std::map<std::vector<int>, std::size_t> index;
-  for (std::size_t u = 0; u < units.size(); ++u) {
-    std::vector<int> key;
-    for (AxisId a = 0; a < static_cast<AxisId>(mesh_.axes().size()); ++a) {
-      if (std::find(axes.begin(), axes.end(), a) != axes.end()) continue;
-      int coordinate = mesh_.Coordinate(out_->units[Index(units[u])].device, a);
-      for (const AxisPart& part : mesh_.axes()[Index(a)].parts) {
-        if (unfolded_ || IsDistinguished(a) || classes_.IsDistinguished(part.level)) {
-          key.push_back(coordinate % part.size);
-        }
-        coordinate /= part.size;
-      }
-    }
-    const auto [at, is_new] = index.try_emplace(std::move(key), it->second.size());
-    if (is_new) it->second.emplace_back();
-    it->second[at->second].members.push_back(static_cast<int>(u));
-  }
-  return it->second;
-}
-
-std::string StepBuilder::Algorithm(const TransferSpec& spec) const {
-  for (const CollectiveChoice& choice : plan_.collectives) {
-    if (choice.collective != NameOf(spec.collective)) continue;
-    const std::vector<std::string> axes = AxisNames(plan_, spec.axes, spec.experts);
-    const bool everywhere = choice.axis.empty();
-    if (everywhere || std::find(axes.begin(), axes.end(), choice.axis) != axes.end()) {
-      return choice.algorithm;
-    }
-  }
-  // What is handed on along a ring beside kernels goes by the library's messages, where ranks have
-  // a switch in common.
-  constexpr char kMessages[] = "send-recv";
-  const bool ring = spec.collective == Collective::kPermute && spec.role == Role::kActivations;
-  return ring && FindAlgorithm(kMessages)->Supports(spec.collective, mesh_.GroupOf(spec.axes, 0))
-             ? kMessages
-             : "auto";
-}
-
 PatternId StepBuilder::Add(const CollectiveCost& cost, int transfer) {
   StepTransfer& info = out_->transfers[Index(transfer)];
   if (cost.algorithm != nullptr) info.algorithm = std::string(cost.algorithm->name());
@@ -214,103 +131,81 @@ PatternId StepBuilder::HostPattern(int transfer) {
   return out_->graph.AddPattern({phase}, 0);
 }
 
-StatusOr<PatternId> StepBuilder::Pattern(int transfer, DeviceId device) {
-  const auto [it, added] = patterns_.try_emplace({transfer, device, -1}, -1);
-  if (!added) return it->second;
+// "activations over tensor"
+std::string StepBuilder::StreamName(int transfer) const {
   const TransferSpec& spec = transfers_[transfer];
-  if (spec.role == Role::kToHost || spec.role == Role::kFromHost) {
-    it->second = HostPattern(transfer);
-    return it->second;
+  std::string name = absl::StrCat(std::string(NameOf(spec.role)), spec.axes.empty() ? "" : " over");
+  for (const std::string& axis : out_->transfers[Index(transfer)].axes) {
+    absl::StrAppend(&name, " ", axis);
   }
-  const StatusOr<CollectiveCost> priced = model_.Cost(spec.collective, Bytes(spec.bytes), spec.axes,
-                                                      device, Algorithm(spec), spec.copies);
-  if (!priced.ok()) {
-    return InvalidInput("plan.collectives: " + std::string(priced.status().message()));
-  }
-  const CollectiveCost& cost = *priced;
-  if (!unfolded_ || cost.algorithm == nullptr) {
-    it->second = Add(cost, transfer);
-    return it->second;
-  }
-  // The same algorithm as folded, where the choice knows of all groups that share links.
-  ASSIGN_OR_RETURN(const CollectiveCost one,
-                   explicit_model_->Cost(spec.collective, Bytes(spec.bytes), spec.axes, device,
-                                         cost.algorithm->name(), spec.copies));
-  it->second = Add(one, transfer);
-  return it->second;
+  return name;
 }
 
-StatusOr<PatternId> StepBuilder::SendPattern(int transfer, DeviceId from, DeviceId to) {
-  const auto [it, added] = patterns_.try_emplace({transfer, from, to}, -1);
-  if (!added) return it->second;
-  const CollectiveModel& model = unfolded_ ? *explicit_model_ : model_;
-  it->second = Add(model.PointToPoint(Bytes(transfers_[transfer].bytes), plan_.pipeline, from, to),
-                   transfer);
-  return it->second;
+StatusOr<const std::vector<StepBuilder::Group>*> StepBuilder::Groups(int transfer, int stage) {
+  std::vector<std::vector<Group>>& by_stage = groups_[Index(transfer)];
+  by_stage.resize(stage_units_.size());
+  std::vector<Group>& groups = by_stage[Index(stage)];
+  if (!groups.empty()) return &groups;
+  const Role role = transfers_[transfer].role;
+  const bool host = role == Role::kToHost || role == Role::kFromHost;
+  const std::string stream = StreamName(transfer);
+  ASSIGN_OR_RETURN(const std::vector<UnitGroup> all, step_units_.Groups(transfer, stage));
+  for (const UnitGroup& one : all) {
+    Group& group = groups.emplace_back();
+    for (const int unit : one.members) {
+      group.members.push_back(position_[Index(unit)]);
+      group.ends.push_back(position_[Index(unit)]);
+      group.streams.push_back(Stream(unit, stream));
+    }
+    group.pattern = host ? HostPattern(transfer) : Add(one.cost, transfer);
+  }
+  return &groups;
+}
+
+UnitTasks StepBuilder::AddToGroups(const Where& where, const std::string* name, int transfer,
+                                   const std::vector<Group>& groups, std::size_t units,
+                                   std::span<const UnitTasks* const> after) {
+  UnitTasks tasks(units, -1);
+  for (const Group& group : groups) {
+    scratch_.clear();
+    for (const int u : group.members) {
+      for (const UnitTasks* list : after) {
+        if ((*list)[Index(u)] >= 0) scratch_.push_back((*list)[Index(u)]);
+      }
+    }
+    const TaskId task = out_->graph.AddTransfer(group.streams, group.pattern, scratch_);
+    Record(where, TaskKind::kTransfer, name, transfer);
+    for (const int u : group.ends) tasks[Index(u)] = task;
+  }
+  return tasks;
 }
 
 StatusOr<UnitTasks> StepBuilder::AddTransfer(const Where& where, const std::string* name,
                                              int transfer,
                                              std::span<const UnitTasks* const> after) {
-  const TransferSpec& spec = transfers_[transfer];
-  if (stream_name_.size() <= Index(transfer)) stream_name_.resize(Index(transfer) + 1);
-  std::string& stream = stream_name_[Index(transfer)];
-  if (stream.empty()) {
-    stream = absl::StrCat(std::string(NameOf(spec.role)), spec.axes.empty() ? "" : " over");
-    for (const std::string& axis : out_->transfers[Index(transfer)].axes) {
-      absl::StrAppend(&stream, " ", axis);
-    }
-  }
-  const std::vector<int>& units = stage_units_[Index(where.stage)];
-  UnitTasks tasks(units.size(), -1);
-  for (const GroupOfUnits& group : Groups(where.stage, spec.axes)) {
-    scratch_.clear();
-    scratch_streams_.clear();
-    for (const int u : group.members) {
-      scratch_streams_.push_back(Stream(units[Index(u)], stream));
-      for (const UnitTasks* list : after) {
-        if ((*list)[Index(u)] >= 0) scratch_.push_back((*list)[Index(u)]);
-      }
-    }
-    ASSIGN_OR_RETURN(
-        const PatternId pattern,
-        Pattern(transfer, out_->units[Index(units[Index(group.members.front())])].device));
-    const TaskId task = out_->graph.AddTransfer(scratch_streams_, pattern, scratch_);
-    Record(where, TaskKind::kTransfer, name, transfer);
-    for (const int u : group.members) tasks[Index(u)] = task;
-  }
-  return tasks;
+  ASSIGN_OR_RETURN(const std::vector<Group>* groups, Groups(transfer, where.stage));
+  return AddToGroups(where, name, transfer, *groups, stage_units_[Index(where.stage)].size(),
+                     after);
 }
 
-StatusOr<UnitTasks> StepBuilder::AddSend(const Where& where, int to, const std::string* name,
-                                         int transfer, const char* direction,
-                                         std::span<const UnitTasks* const> after) {
-  const std::vector<int>& from_units = stage_units_[Index(where.stage)];
-  const std::vector<int>& to_units = stage_units_[Index(to)];
-  UnitTasks tasks(to_units.size(), -1);
-  for (std::size_t u = 0; u < from_units.size(); ++u) {
-    const int sender = from_units[u];
-    const DeviceId device = out_->units[Index(sender)].device;
-    std::vector<int> coordinates;
-    coordinates.reserve(mesh_.axes().size());
-    for (AxisId a = 0; a < static_cast<AxisId>(mesh_.axes().size()); ++a) {
-      coordinates.push_back(a == plan_.pipeline ? to : mesh_.Coordinate(device, a));
+UnitTasks StepBuilder::AddSend(const Where& where, int to, const std::string* name, int transfer,
+                               const char* direction, std::span<const UnitTasks* const> after) {
+  const StageSend send{transfer, where.stage, to};
+  std::vector<Group>& groups = sends_[{send, direction}];
+  if (groups.empty()) {
+    for (const UnitGroup& one : step_units_.Sends(send)) {
+      const int sender = one.members[0], receiver = one.members[1];
+      const auto [pattern, added] = send_patterns_.try_emplace({send, sender}, -1);
+      if (added) pattern->second = Add(one.cost, transfer);
+      groups.push_back(
+          {{position_[Index(sender)]},
+           {position_[Index(receiver)]},
+           {Stream(sender, absl::StrCat(direction, " send to stage ", to)),
+            Stream(receiver, absl::StrCat(direction, " receive from stage ", where.stage))},
+           pattern->second});
     }
-    const DeviceId target = mesh_.Device(coordinates);
-    const auto [receiver, position] = unit_of_.at(KeyOf(target));
-    CHECK_EQ(out_->units[Index(receiver)].stage, to);
-    ASSIGN_OR_RETURN(const PatternId pattern, SendPattern(transfer, device, target));
-    const StreamId members[] = {
-        Stream(sender, absl::StrCat(direction, " send to stage ", to)),
-        Stream(receiver, absl::StrCat(direction, " receive from stage ", where.stage))};
-    scratch_.clear();
-    for (const UnitTasks* list : after) {
-      if ((*list)[u] >= 0) scratch_.push_back((*list)[u]);
-    }
-    tasks[Index(position)] = out_->graph.AddTransfer(members, pattern, scratch_);
-    Record(where, TaskKind::kTransfer, name, transfer);
   }
-  return tasks;
+  return AddToGroups(where, name, transfer, groups, stage_units_[Index(to)].size(), after);
 }
 
 }  // namespace meshstep

@@ -3,15 +3,13 @@
 #ifndef MESHSTEP_STRATEGIES_STEP_BUILDER_H_
 #define MESHSTEP_STRATEGIES_STEP_BUILDER_H_
 
-#include <array>
 #include <map>
-#include <memory>
 #include <string>
-#include <tuple>
 #include <utility>
 #include <vector>
 
 #include "strategies/lowering.h"
+#include "strategies/step_units.h"
 
 namespace meshstep {
 
@@ -21,15 +19,15 @@ using UnitTasks = std::vector<TaskId>;
 // Streams, groups and patterns of the units; knows nothing of blocks.
 class StepBuilder {
  public:
-  // `model` works on link classes; `explicit_model` on links, or is null when folded. taken: what a
-  // collective takes of a device's compute units, in millionths.
-  StepBuilder(const Plan& plan, const Mesh& mesh, const LinkClasses& classes,
-              const CollectiveModel& model, const CollectiveModel* explicit_model,
-              const TransferTable& transfers, std::int32_t taken, double slowest,
-              BytesPerSecond host, StepGraph* out);
+  // taken: what a collective takes of a device's compute units, in millionths.
+  StepBuilder(const StepUnits& units, const TransferTable& transfers, std::int32_t taken,
+              double slowest, BytesPerSecond host, StepGraph* out);
 
   int units_of(int stage) const { return static_cast<int>(stage_units_[Index(stage)].size()); }
   int unit(int stage, int i) const { return stage_units_[Index(stage)][Index(i)]; }
+  std::int64_t DevicesOf(int stage) const { return devices_[Index(stage)]; }
+  // Room for about so many tasks.
+  void Reserve(std::size_t tasks);
 
   // What all tasks of a pass have in common.
   struct Where {
@@ -51,51 +49,45 @@ class StepBuilder {
                                   std::span<const UnitTasks* const> after);
   // Every unit of where.stage sends to its counterpart of stage `to`; the result is per unit of
   // `to`. `direction` keeps forward and backward transfers on streams of their own.
-  StatusOr<UnitTasks> AddSend(const Where& where, int to, const std::string* name, int transfer,
-                              const char* direction, std::span<const UnitTasks* const> after);
+  UnitTasks AddSend(const Where& where, int to, const std::string* name, int transfer,
+                    const char* direction, std::span<const UnitTasks* const> after);
 
   const std::string* Intern(const std::string& name);
 
  private:
   static std::size_t Index(int i) { return static_cast<std::size_t>(i); }
-  bool IsDistinguished(AxisId axis) const;
-  std::vector<int> KeyOf(DeviceId device) const;
-  void ListUnits(AxisId axis, std::vector<int>* coordinates, std::vector<DeviceId>* devices) const;
-  StreamId Stream(int unit, const std::string& name);
-  struct GroupOfUnits {
-    std::vector<int> members;  // positions in stage_units_
+  // Units that run a transfer together, by their positions in stage_units_.
+  struct Group {
+    std::vector<int> members;  // who it waits for
+    std::vector<int> ends;     // who waits for it
+    std::vector<StreamId> streams;
+    PatternId pattern = -1;
   };
-  const std::vector<GroupOfUnits>& Groups(int stage, const std::vector<AxisId>& axes);
-  StatusOr<PatternId> Pattern(int transfer, DeviceId device);
-  StatusOr<PatternId> SendPattern(int transfer, DeviceId from, DeviceId to);
+  StreamId Stream(int unit, const std::string& name);
+  std::string StreamName(int transfer) const;
+  StatusOr<const std::vector<Group>*> Groups(int transfer, int stage);
+  UnitTasks AddToGroups(const Where& where, const std::string* name, int transfer,
+                        const std::vector<Group>& groups, std::size_t units,
+                        std::span<const UnitTasks* const> after);
   PatternId Add(const CollectiveCost& cost, int transfer);
   PatternId HostPattern(int transfer);
   void Record(const Where& where, TaskKind kind, const std::string* name, int transfer);
-  std::string Algorithm(const TransferSpec& spec) const;
 
-  const Plan& plan_;
-  const Mesh& mesh_;
-  const LinkClasses& classes_;
-  const CollectiveModel& model_;
-  const CollectiveModel* explicit_model_;
-  const bool unfolded_;
+  const StepUnits& step_units_;
   const TransferTable& transfers_;
   const std::int32_t taken_;
   const double slowest_;       // time of matmuls and attention on the slowest chip over the mean
   const BytesPerSecond host_;  // of one device's link to its host, one way
   StepGraph* out_;
-  std::vector<std::vector<int>> stage_units_;
-  struct UnitPlace {
-    int unit, position;  // position in stage_units_
-  };
-  std::map<std::vector<int>, UnitPlace> unit_of_;
+  const std::vector<std::vector<int>>& stage_units_;
+  std::vector<std::int64_t> devices_;                    // per stage
+  std::vector<int> position_;                            // per unit: in stage_units_
+  std::vector<std::vector<std::vector<Group>>> groups_;  // by transfer and stage
+  std::map<std::pair<StageSend, std::string>, std::vector<Group>> sends_;  // and direction
+  std::map<std::pair<StageSend, int>, PatternId> send_patterns_;           // and sender
   std::map<std::pair<int, std::string>, StreamId> streams_;
-  std::map<std::pair<int, std::vector<AxisId>>, std::vector<GroupOfUnits>> groups_;
-  std::map<std::tuple<int, DeviceId, DeviceId>, PatternId> patterns_;
   std::map<std::string, const std::string*> names_;
-  std::vector<std::string> stream_name_;  // per transfer
   std::vector<TaskId> scratch_;
-  std::vector<StreamId> scratch_streams_;
 };
 
 }  // namespace meshstep

@@ -14,6 +14,9 @@ using Kind = Action::Kind;
 
 std::size_t Index(std::int64_t i) { return static_cast<std::size_t>(i); }
 
+// Room is made for so many tasks at most before they are there.
+constexpr std::size_t kMostReserved = std::size_t{1} << 24;
+
 bool EndsBackward(Kind kind) { return kind == Kind::kBackward || kind == Kind::kBackwardWeight; }
 
 }  // namespace
@@ -69,6 +72,7 @@ const std::vector<int>& StepEmitter::LayersOf(int stage, int chunk) const {
 void StepEmitter::Resident(int stage) {
   const Precision& p = plan_.precision;
   std::array<double, kMemoryBuckets> bytes = {};
+  bytes[Index(static_cast<int>(MemoryBucket::kWorkspace))] = plan_.kernels.library_workspace_bytes;
   for (const Chunk& chunk : stages_[Index(stage)].chunks) {
     for (const int layer : model_.layers[Index(chunk.part)]) {
       const BlockPlan& block = model_.of(layer);
@@ -113,7 +117,30 @@ bool StepEmitter::NextReady(int stage) const {
   return false;
 }
 
+// Kernels and collectives of all blocks; gathers, reductions and sends come on top.
+std::size_t StepEmitter::ExpectedTasks() const {
+  std::size_t tasks = 0;
+  for (int s = 0; s < plan_.stages; ++s) {
+    std::size_t of_stage = 0;
+    for (const Action& action : stages_[Index(s)].actions) {
+      const bool forward = action.kind == Kind::kForward;
+      const bool weights = action.kind == Kind::kBackwardWeight;
+      for (const int layer : LayersOf(s, action.chunk)) {
+        const BlockPlan& block = model_.of(layer);
+        of_stage += forward   ? block.forward.steps.size() + block.gathers.size()
+                    : weights ? block.backward_weight.steps.size() + block.reduces.size()
+                              : block.recompute.steps.size() + block.backward.steps.size() +
+                                    block.gathers.size() + block.reduces.size();
+      }
+      ++of_stage;  // a send
+    }
+    tasks += of_stage * Index(builder_.units_of(s));
+  }
+  return tasks;
+}
+
 Status StepEmitter::Emit() {
+  builder_.Reserve(std::min(ExpectedTasks(), kMostReserved));
   bool moved = true;
   while (moved) {
     moved = false;
@@ -230,8 +257,8 @@ Status StepEmitter::Deliver(const Chain& chain) {
   const UnitTasks issued = Issue(where, 1);
   std::vector<const UnitTasks*> after = {&value};
   if (!issued.empty()) after.push_back(&issued);
-  ASSIGN_OR_RETURN(*arrival, builder_.AddSend(where, to, send_name_, send_,
-                                              forward ? "forward" : "backward", after));
+  *arrival =
+      builder_.AddSend(where, to, send_name_, send_, forward ? "forward" : "backward", after);
   return absl::OkStatus();
 }
 
@@ -314,11 +341,22 @@ StatusOr<StepEmitter::Run> StepEmitter::Begin(int stage, int layer, const Action
   return run;
 }
 
+const std::vector<const std::string*>& StepEmitter::NamesOf(const BlockPass& pass) {
+  std::vector<const std::string*>& names = names_[&pass];
+  if (names.empty()) {
+    for (const BlockStep& step : pass.steps) names.push_back(builder_.Intern(step.name));
+  }
+  return names;
+}
+
 Status StepEmitter::EmitSteps(Run* run, bool to_transfer) {
   bool transferred = false;
   while (!run->Done()) {
     const auto& [kind, pass] = run->passes[run->pass];
-    if (run->step == 0) run->made.assign(pass->steps.size(), {});
+    if (run->step == 0) {
+      run->made.assign(pass->steps.size(), {});
+      run->names = &NamesOf(*pass);
+    }
     for (; run->step < pass->steps.size(); ++run->step) {
       const bool compute = pass->steps[run->step].transfer < 0;
       if (compute && transferred && to_transfer) return absl::OkStatus();
@@ -339,7 +377,7 @@ Status StepEmitter::EmitStep(Run* run, const BlockPass& pass, Pass kind, std::si
   for (const int s : step.after) after.push_back(&run->made[Index(s)]);
   if (step.needs_input && kind != Pass::kRecompute) after.push_back(&run->input);
   if (step.needs_parameters) after.push_back(&run->gathered);
-  const std::string* name = builder_.Intern(step.name);
+  const std::string* name = (*run->names)[i];
   if (step.host_after >= 0) HostWaitsFor(run->where.stage, run->made[Index(step.host_after)]);
   const UnitTasks issued = Issue(run->where, step.host_ops);
   if (!issued.empty()) after.push_back(&issued);
@@ -351,10 +389,7 @@ Status StepEmitter::EmitStep(Run* run, const BlockPass& pass, Pass kind, std::si
     run->last = run->made[i];
     run->hold.clear();
     run->loaded.clear();  // later kernels follow this one
-    const int stage = run->where.stage;
-    out_.hardware_flops += static_cast<double>(out_.units[Index(builder_.unit(stage, 0))].devices *
-                                               builder_.units_of(stage)) *
-                           step.flops;
+    out_.hardware_flops += static_cast<double>(builder_.DevicesOf(run->where.stage)) * step.flops;
   } else {
     // A collective on what an earlier block computed starts when that block is done.
     if (step.after.empty()) after.push_back(run->ahead ? &run->before : &run->last);
@@ -410,84 +445,6 @@ Status StepEmitter::End(const Run& run, const Action& action) {
   const Chunk& chunk = state.chunks[Index(action.chunk)];
   return ReduceGradients(run.where, block, chunk.part, chunk.last_backward == action.micro_batch,
                          run.last);
-}
-
-// The gradients of a block leave in its collectives, one after the other.
-Status StepEmitter::ReduceGradients(const StepBuilder::Where& where, const BlockPlan& block,
-                                    int part, bool last, const UnitTasks& after) {
-  StageState& state = stages_[Index(where.stage)];
-  UnitTasks ready = after;
-  const double whole = block.reduces.empty()
-                           ? 0
-                           : block.gathered_parameters * SizeOf(plan_.precision.reduce).value();
-  Memory(where.stage, after, true, MemoryBucket::kCommunication, whole);
-  const double sharded = ShardedTransferLaunches(plan_);
-  for (const int transfer : block.reduces) {
-    ASSIGN_OR_RETURN(ready, Transfer(where, reduce_name_, transfer, {&ready}, sharded));
-  }
-  Memory(where.stage, ready, true, MemoryBucket::kCommunication, -whole);
-  if (!block.reduces.empty()) state.reduced.push_back(ready);
-  if (!last) return absl::OkStatus();
-  if (!block.reduces.empty()) state.updates.push_back(ready);
-  if (!plan_.overlap_gradients) return absl::OkStatus();
-  if (!block.last_reduces.empty()) state.open.push_back(std::move(ready));
-  for (const GradientBucket& bucket : model_.buckets[Index(part)]) {
-    if (bucket.layer != where.layer) continue;
-    RETURN_IF_ERROR(EmitBucket(where, bucket, state.open));
-    state.open.clear();
-  }
-  return absl::OkStatus();
-}
-
-Status StepEmitter::EmitBucket(const StepBuilder::Where& where, const GradientBucket& bucket,
-                               const std::vector<UnitTasks>& after) {
-  std::vector<const UnitTasks*> list;
-  for (const UnitTasks& tasks : after) list.push_back(&tasks);
-  UnitTasks ready;
-  for (const int transfer : bucket.transfers) {
-    ASSIGN_OR_RETURN(UnitTasks done, Transfer(where, reduce_name_, transfer, list));
-    ready = std::move(done);
-    list = {&ready};
-  }
-  stages_[Index(where.stage)].updates.push_back(std::move(ready));
-  return absl::OkStatus();
-}
-
-// Without overlap gradients leave when the stage has done all its backwards.
-Status StepEmitter::ReduceLate(int stage) {
-  StageState& state = stages_[Index(stage)];
-  if (plan_.overlap_gradients || state.run_ends.empty()) return absl::OkStatus();
-  for (const Chunk& chunk : state.chunks) {
-    for (const GradientBucket& bucket : model_.buckets[Index(chunk.part)]) {
-      const StepBuilder::Where where{stage, bucket.layer, static_cast<int>(plan_.micro_batches) - 1,
-                                     Pass::kBackward};
-      std::vector<UnitTasks> after = state.updates;
-      after.push_back(state.run_ends.back());
-      RETURN_IF_ERROR(EmitBucket(where, bucket, after));
-    }
-  }
-  return absl::OkStatus();
-}
-
-// Both stages send what they have reduced; each adds what it gets.
-Status StepEmitter::ShareGradients() {
-  for (const SharedParameters& shared : model_.shared) {
-    std::vector<std::pair<int, UnitTasks>> arrived;
-    for (const auto& [from, to] :
-         {std::pair(shared.stage_a, shared.stage_b), std::pair(shared.stage_b, shared.stage_a)}) {
-      StageState& state = stages_[Index(from)];
-      const StepBuilder::Where where{from, -2, static_cast<int>(plan_.micro_batches) - 1,
-                                     Pass::kBackward};
-      std::vector<const UnitTasks*> after;
-      for (const UnitTasks& update : state.updates) after.push_back(&update);
-      after.push_back(&state.run_ends.back());
-      ASSIGN_OR_RETURN(UnitTasks tasks, builder_.AddSend(where, to, reduce_name_, shared.transfer,
-                                                         "gradient", after));
-      arrived.emplace_back(to, std::move(tasks));
-    }
-    for (auto& [stage, tasks] : arrived) stages_[Index(stage)].updates.push_back(std::move(tasks));
-  }
-  return absl::OkStatus();
 }
 
 }  // namespace meshstep

@@ -52,7 +52,8 @@ class StepEmitter {
     const BlockPlan* block = nullptr;
     std::vector<std::pair<Pass, const BlockPass*>> passes;
     std::size_t pass = 0, step = 0;
-    std::vector<UnitTasks> made;  // by the steps of the pass
+    const std::vector<const std::string*>* names = nullptr;  // of the steps of the pass
+    std::vector<UnitTasks> made;                             // by the steps of the pass
     UnitTasks input, gathered, before, first, last, output;
     UnitTasks hold;      // its first kernel waits for this reduction
     UnitTasks loaded;    // from the host; empty: nothing to wait for
@@ -71,6 +72,7 @@ class StepEmitter {
     bool Done() const { return at == layers.size(); }
   };
 
+  std::size_t ExpectedTasks() const;
   bool Ready(int stage, const Action& action) const;
   bool NextReady(int stage) const;
   Status RunNext(int stage);
@@ -79,6 +81,7 @@ class StepEmitter {
   Status Deliver(const Chain& chain);
   StatusOr<Run> Begin(int stage, int layer, const Action& action, const UnitTasks& input);
   Status EmitSteps(Run* run, bool to_transfer);
+  const std::vector<const std::string*>& NamesOf(const BlockPass& pass);
   Status EmitStep(Run* run, const BlockPass& pass, Pass kind, std::size_t i);
   Status End(const Run& run, const Action& action);
   StatusOr<UnitTasks> GatherParameters(int stage, int layer, const Action& action);
@@ -123,6 +126,7 @@ class StepEmitter {
   // Per part and micro-batch: what its forward or backward waits for; empty: not there yet.
   std::vector<std::vector<UnitTasks>> forward_input_, backward_input_;
   const Seconds dispatch_;
+  std::map<const BlockPass*, std::vector<const std::string*>> names_;
   const std::string *launch_name_, *gather_name_, *reduce_name_, *update_name_, *offload_name_,
       *send_name_;
 };

@@ -143,9 +143,14 @@ std::vector<int> LinkClasses::DeviceKey(DeviceId device) const {
 
 int LinkClasses::ClassOf(LinkId link) const { return fabric_->SymmetryKey(link, fixed_); }
 
-std::string LinkClasses::Name(int link_class) const {
+int LinkClasses::KindOf(int link_class) const {
+  return fabric_->SymmetryKey(fabric_->KeyExample(link_class, fixed_),
+                              std::vector<bool>(fixed_.size(), false));
+}
+
+std::string LinkClasses::Name(int link_class, std::int64_t links) const {
   const std::string example = fabric_->LinkName(fabric_->KeyExample(link_class, fixed_));
-  const std::int64_t others = count(link_class) - 1;
+  const std::int64_t others = links - 1;
   return others == 0 ? example : absl::StrCat(example, " and ", others, " like it");
 }
 

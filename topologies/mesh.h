@@ -109,7 +109,11 @@ class LinkClasses {
   // Number of explicit links in the class.
   std::int64_t count(int link_class) const { return count_[static_cast<std::size_t>(link_class)]; }
   int ClassOf(LinkId link) const;
-  std::string Name(int link_class) const;
+  // A number that links of equal place in the fabric share, whatever the mesh.
+  int KindOf(int link_class) const;
+  std::string Name(int link_class) const { return Name(link_class, count(link_class)); }
+  // If it stands for `links` of several classes.
+  std::string Name(int link_class, std::int64_t links) const;
   // Levels whose coordinates distinguish links, and axes along which devices differ.
   const std::vector<bool>& fixed() const { return fixed_; }
   const std::vector<AxisId>& distinguished() const { return distinguished_; }

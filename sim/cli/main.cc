@@ -4,7 +4,12 @@
 #include <cstdio>
 #include <exception>
 #include <iostream>
+#include <limits>
 #include <string>
+
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 #include "CLI/CLI.hpp"
 #include "sim/cli/commands.h"
@@ -89,6 +94,13 @@ int Main(int argc, char** argv) {
 }  // namespace meshstep
 
 int main(int argc, char** argv) {
+#ifdef __GLIBC__
+  // Steps of 100 MB and more follow each other: what one has used is kept for the next, whichever
+  // thread runs it, and not given back to the system page by page.
+  mallopt(M_MMAP_THRESHOLD, std::numeric_limits<int>::max());
+  mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max());
+  mallopt(M_ARENA_MAX, 1);
+#endif
   // A closed pipe is an error of the write, told in one sentence.
   std::signal(SIGPIPE, SIG_IGN);
   return meshstep::Main(argc, argv);

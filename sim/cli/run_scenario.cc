@@ -1,7 +1,9 @@
 #include "sim/cli/run_scenario.h"
 
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "sim/cli/run_cluster.h"
 #include "sim/cli/run_experts.h"
 #include "sim/cli/run_plan.h"
@@ -54,7 +56,11 @@ Status SetModel(const RunRow& row, v1::Model* model) {
   if (!dense) SetExperts(row, model);
   if (const int layers = row.Count("mtp_layers"); layers > 0) model->set_mtp_layers(layers);
   const std::string& attention = row.Get("attn");
-  if (absl::StrContains(attention, "kv_lora")) SetLatentAttention(attention, model);
+  if (absl::StrContains(attention, "kv_lora")) {
+    SetLatentAttention(attention, model);
+  } else if (attention.starts_with("MLA")) {
+    return InvalidInput("the sizes of its latent attention are not given");
+  }
   if (const int window = NumberIn(attention, "sliding-window ([0-9]+)"); window > 0) {
     model->set_sliding_window(window);
     const int local = NumberIn(attention, "([0-9]+):1 sliding");
@@ -70,6 +76,21 @@ Status SetModel(const RunRow& row, v1::Model* model) {
   model->set_attention_output_bias(biases);
   model->set_mlp_bias(biases);
   return absl::OkStatus();
+}
+
+// Of all libraries that the row names, each by its first entry for the row's chip.
+double LibraryWorkspace(const RunRow& row, const CsvTable& workspaces) {
+  double sum = 0;
+  for (const auto library : absl::StrSplit(row.Get("libraries"), ' ')) {
+    for (std::size_t i = 0; i < workspaces.rows.size(); ++i) {
+      if (workspaces.At(i, "library") != library) continue;
+      if (!row.Get("chip").starts_with(workspaces.At(i, "chip"))) continue;
+      double bytes = 0;
+      if (absl::SimpleAtod(workspaces.At(i, "bytes"), &bytes)) sum += bytes;
+      break;
+    }
+  }
+  return sum;
 }
 
 }  // namespace
@@ -88,6 +109,9 @@ StatusOr<v1::Scenario> ScenarioOf(const RunRow& row, const RunTables& tables) {
   RETURN_IF_ERROR(SetPlan(row, row.Count("chips") * per_chip, scenario.mutable_plan()));
   if (scenario.model().has_moe()) {
     SetExpertKernels(row, tables.experts, scenario.mutable_plan());
+  }
+  if (const double bytes = LibraryWorkspace(row, tables.workspaces); bytes > 0) {
+    scenario.mutable_plan()->mutable_kernels()->set_library_workspace_bytes(bytes);
   }
   return scenario;
 }

@@ -27,10 +27,10 @@
 
 namespace meshstep {
 
-// What is not a column of the row: tests/validation/interconnects.csv and expert_defaults.csv.
+// What rows say in words only: interconnects.csv, expert_defaults.csv and library_workspaces.csv of
+// tests/validation.
 struct RunTables {
-  const CsvTable& interconnects;
-  const CsvTable& experts;
+  CsvTable interconnects, experts, workspaces;
 };
 
 // Error: why the row cannot be expressed.

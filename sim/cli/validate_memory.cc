@@ -71,17 +71,49 @@ std::string Sharding(const Row& row) {
   return row.True("use_distributed_optimizer") ? "distributed optimizer (ZeRO-1)" : "plain DP";
 }
 
-// A row in the columns of training_runs.csv. Tests of Megatron-LM run on a node of 8 unless their
-// degrees need more.
+// Tests that may be nondeterministic set no CUBLAS_WORKSPACE_CONFIG in their model_config.yaml; the
+// names say it, but for two kinds.
+bool IsDeterministic(const std::string& test) {
+  for (const char* words : {"nondeterministic", "cross_entropy_loss_fusion", "reshard_8x1xNone"}) {
+    if (absl::StrContains(test, words)) return false;
+  }
+  return true;
+}
+
+// What holds memory for itself (library_workspaces.csv).
+std::string Libraries(const Row& row) {
+  const std::string blas = IsDeterministic(row["test"]) ? "cublas-4096-8" : "cublas";
+  return row["transformer_impl"] == "local" ? blas : blas + " transformer-engine";
+}
+
+// Tests run on 8 GPUs unless their degrees need more: a node of DGX or two trays of GB200, of which
+// "1node" takes one (NVIDIA GB200 NVL72: 4 GPUs per tray).
+int LeastChips(const Row& row) {
+  return row["hardware"] == "gb200" && absl::StrContains(row["test"], "_1node") ? 4 : 8;
+}
+
+// Two thirds of 4 hidden sizes in whole 64s where the MLP is gated (Megatron-LM
+// megatron/training/arguments.py).
+std::string Ffn(const Row& row) {
+  const std::string& given = row["ffn_hidden_size"];
+  if (!given.empty() || !row.True("swiglu")) return given;
+  return absl::StrCat(4 * row.Int("hidden_size", 1) * 2 / 3 / 64 * 64);
+}
+
+// A row in the columns of training_runs.csv.
 std::map<std::string, std::string> AsRun(const Row& row) {
   std::map<std::string, std::string> run;
   for (const Renamed& column : kRenamed) run[column.to] = row[column.from];
   const int product = row.Int("tensor_model_parallel_size", 1) *
                       row.Int("pipeline_model_parallel_size", 1) *
                       row.Int("context_parallel_size", 1);
-  const int experts =
-      row.Int("expert_model_parallel_size", 1) * row.Int("pipeline_model_parallel_size", 1);
-  const int chips = std::max({8, product, experts});
+  // Where they are not given, experts are as wide as the MLP and as tensor parallelism (Megatron-LM
+  // megatron/training/arguments.py).
+  const int expert_tensor =
+      row.Int("expert_tensor_parallel_size", row.Int("tensor_model_parallel_size", 1));
+  const int experts = row.Int("expert_model_parallel_size", 1) * expert_tensor *
+                      row.Int("pipeline_model_parallel_size", 1);
+  const int chips = std::max({LeastChips(row), product, experts});
   const std::string& hardware = row["hardware"];
   run["id"] = absl::StrCat(row["test"], " ", hardware, " ", row["channel"]);
   run["family"] = absl::StrCat("megatron-memory-", row["test"].substr(0, row["test"].find('/')));
@@ -93,6 +125,7 @@ std::map<std::string, std::string> AsRun(const Row& row) {
   run["seq_parallel"] = row.True("sequence_parallel") ? "on" : "off";
   run["recompute"] = Recompute(row);
   run["dp_sharding"] = Sharding(row);
+  run["libraries"] = Libraries(row);
   run["overlap"] = row.True("overlap_grad_reduce") ? "DP grad overlap" : "no grad-reduce overlap";
   run["precision"] = row.True("fp16") ? "fp16" : "bf16";
   if (!row["fp8_format"].empty()) run["precision"] = "FP8 " + row["fp8_format"];
@@ -100,7 +133,12 @@ std::map<std::string, std::string> AsRun(const Row& row) {
   if (row["attention_backend"] == "unfused" || row["transformer_impl"] == "local") {
     run["attention_kernel"] = "unfused";
   }
-  if (!row["ffn_hidden_size"].empty()) run["ffn"] = row["ffn_hidden_size"];
+  const std::string ffn = Ffn(row);
+  if (!ffn.empty()) run["ffn"] = ffn;
+  if (row.Int("num_experts", 1) > 1) {
+    run["moe_ffn"] = ffn.empty() ? absl::StrCat(4 * row.Int("hidden_size", 1)) : ffn;
+    run["caveats"] = absl::StrCat("expert TP=", expert_tensor);
+  }
   if (row.True("multi_latent_attention")) run["attn"] = "MLA of sizes that the table does not give";
   return run;
 }

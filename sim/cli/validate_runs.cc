@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <atomic>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
@@ -17,13 +19,15 @@ namespace {
 
 // What every row is read with.
 struct Tables {
-  CsvTable runs, defaults, interconnects, experts;
+  CsvTable runs, defaults;
+  RunTables words;
 };
 
 Status ReadDefaults(Tables* tables) {
   ASSIGN_OR_RETURN(tables->defaults, ReadValidationTable("framework_defaults.csv"));
-  ASSIGN_OR_RETURN(tables->interconnects, ReadValidationTable("interconnects.csv"));
-  ASSIGN_OR_RETURN(tables->experts, ReadValidationTable("expert_defaults.csv"));
+  ASSIGN_OR_RETURN(tables->words.interconnects, ReadValidationTable("interconnects.csv"));
+  ASSIGN_OR_RETURN(tables->words.workspaces, ReadValidationTable("library_workspaces.csv"));
+  ASSIGN_OR_RETURN(tables->words.experts, ReadValidationTable("expert_defaults.csv"));
   return absl::OkStatus();
 }
 
@@ -71,8 +75,7 @@ void Predict(const Tables& tables, std::size_t i, const RunOptions& options, con
   out->set_chips(row.Count("chips"));
   if (!row.Get("trust").empty()) out->set_trust(row.Get("trust"));
   const auto simulate = [&]() -> StatusOr<v1::SimulateReport> {
-    ASSIGN_OR_RETURN(const v1::Scenario scenario,
-                     ScenarioOf(row, {tables.interconnects, tables.experts}));
+    ASSIGN_OR_RETURN(const v1::Scenario scenario, ScenarioOf(row, tables.words));
     return SimulateRow(scenario, options);
   };
   const StatusOr<v1::SimulateReport> report = simulate();
@@ -90,15 +93,36 @@ void FillTimes(const RunRow& row, const StatusOr<v1::SimulateReport>& report,
   if (out->measured_s() > 0) out->set_error(out->predicted_s() / out->measured_s() - 1);
 }
 
+// Runs of a layer in the step of a row, about.
+double LayerRuns(const RunRow& row) {
+  const double model = row.Count("tp", 1) * row.Count("pp", 1) * row.Count("cp", 1);
+  const double replicas = std::max(1.0, row.Count("chips", 1) / model);
+  return row.Count("layers", 1) * row.Number("gbs", 1) / (replicas * row.Count("mbs", 1));
+}
+
+// Rows with most to simulate first, so that no thread is left with them at the end.
+std::vector<std::size_t> LongestFirst(const Tables& tables) {
+  std::vector<std::pair<double, std::size_t>> work;
+  for (std::size_t i = 0; i < tables.runs.rows.size(); ++i) {
+    work.emplace_back(-LayerRuns(RunRow(tables.runs, i, tables.defaults)), i);
+  }
+  std::sort(work.begin(), work.end());
+  std::vector<std::size_t> order;
+  order.reserve(work.size());
+  for (const auto& [negative, i] : work) order.push_back(i);
+  return order;
+}
+
 v1::ValidateReport SimulateTable(const Tables& tables, const RunOptions& options,
                                  const FillRow& fill) {
   const std::size_t count = tables.runs.rows.size();
   // Each row is simulated by itself, so that the threads' order shows nowhere.
   std::vector<v1::ValidateRow> rows(count);
+  const std::vector<std::size_t> order = LongestFirst(tables);
   std::atomic<std::size_t> next = 0;
   const auto work = [&] {
-    for (std::size_t i = next++; i < count; i = next++) {
-      Predict(tables, i, options, fill, &rows[i]);
+    for (std::size_t n = next++; n < count; n = next++) {
+      Predict(tables, order[n], options, fill, &rows[order[n]]);
     }
   };
   {
@@ -123,7 +147,7 @@ StatusOr<v1::ValidateReport> ValidateRuns(const std::string& path, const RunOpti
 
 StatusOr<v1::ValidateReport> SimulateRows(const CsvTable& runs, const RunOptions& options,
                                           const FillRow& fill) {
-  Tables tables{.runs = runs, .defaults = {}, .interconnects = {}, .experts = {}};
+  Tables tables{.runs = runs, .defaults = {}, .words = {}};
   RETURN_IF_ERROR(ReadDefaults(&tables));
   return SimulateTable(tables, options, fill);
 }
@@ -133,7 +157,7 @@ StatusOr<v1::Scenario> ScenarioOfRow(const std::string& path, const std::string&
   for (std::size_t i = 0; i < tables.runs.rows.size(); ++i) {
     if (tables.runs.At(i, "id") != id) continue;
     StatusOr<v1::Scenario> scenario =
-        ScenarioOf(RunRow(tables.runs, i, tables.defaults), {tables.interconnects, tables.experts});
+        ScenarioOf(RunRow(tables.runs, i, tables.defaults), tables.words);
     if (scenario.ok()) {
       scenario->set_name(id);
       return scenario;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <limits>
 
 namespace meshstep {
 namespace {
@@ -157,6 +158,17 @@ void FlowNetwork::Fix(FlowId id, double level) {
 
 void FlowNetwork::Solve() {
   ++solves_;
+  if (affected_flows_.size() == 1) {
+    // Alone, as most are: the link that it fills first.
+    const FlowId id = affected_flows_.front();
+    const Flow& flow = flows_[Index(id)];
+    double level = std::numeric_limits<double>::infinity();
+    for (const FlowDemand& d : flow.demands) {
+      level = std::min(level, links_[Index(d.link)].capacity / (d.bytes / flow.weight));
+    }
+    next_rate_[Index(id)] = level / flow.weight;
+    return;
+  }
   heap_.clear();
   for (const std::int32_t index : affected_links_) {
     Link& link = links_[Index(index)];

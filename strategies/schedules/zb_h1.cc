@@ -26,6 +26,10 @@ class ZbH1Schedule : public PublishedSchedule {
     for (std::int64_t i = 0; i < warm_up; ++i) actions.push_back({Action::Kind::kForward, 0, i});
     for (std::int64_t i = 0; i < m; ++i) {
       if (i + warm_up < m) actions.push_back({Action::Kind::kForward, 0, i + warm_up});
+      if (stage == 0) {
+        actions.push_back({Action::Kind::kBackward, 0, i});
+        continue;
+      }
       actions.push_back({Action::Kind::kBackwardInput, 0, i});
       if (i >= stage) actions.push_back({Action::Kind::kBackwardWeight, 0, i - stage});
     }

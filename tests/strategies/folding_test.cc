@@ -198,5 +198,71 @@ TEST(Folding, HoldsForwardOnly) {
   EXPECT_GE(compared, 40);
 }
 
+v1::Scenario Toy(const std::string& text) {
+  v1::Scenario proto;
+  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(
+      absl::StrCat("model { name: 'toy' layers: 4 hidden: 512 heads: 8 kv_heads: 4 ffn: 1152 "
+                   "vocab: 1000 gated_mlp: true } ",
+                   text),
+      &proto))
+      << text;
+  return proto;
+}
+
+std::size_t UnitsOf(const v1::Scenario& proto) {
+  Diagnostics diagnostics;
+  const Scenario scenario = LoadScenario(proto, &diagnostics);
+  EXPECT_TRUE(diagnostics.ok()) << diagnostics.status();
+  const StatusOr<StepGraph> step = LowerStep(scenario, {});
+  EXPECT_TRUE(step.ok()) << step.status();
+  std::int64_t devices = 0;
+  for (const UnitInfo& unit : step->units) devices += unit.devices;
+  EXPECT_EQ(devices, scenario.cluster.devices());
+  return step->units.size();
+}
+
+// A ring of 8 ranks that takes 2 places of every node looks the same from the first place of all
+// nodes, and from the second.
+TEST(Folding, RingAcrossNodesIsOneClassPerPlaceInANode) {
+  const v1::Scenario proto =
+      Toy("cluster { preset: 'dgx-h100' chips: 64 } workload { global_batch_sequences: 8 "
+          "sequence_length: 2048 } plan { tensor: 4 context: 8 data: 2 context_method: 'ring' }");
+  EXPECT_LE(UnitsOf(proto), 2U);
+  for (const Fidelity fidelity : {Fidelity::kIdeal, Fidelity::kCalibrated}) {
+    EXPECT_TRUE(Compare(proto, fidelity));
+  }
+}
+
+// Two axes on each dimension: 64 places, of which those at equal distance from the end of a line
+// behave alike.
+TEST(Folding, EndsOfALineAreOneClass) {
+  const v1::Scenario proto =
+      Toy("cluster { preset: 'tpu-v5p' slice: '4x4x4' } workload { global_batch_sequences: 32 "
+          "sequence_length: 512 } plan { tensor: 2 fsdp: 8 data: 4 }");
+  EXPECT_LE(UnitsOf(proto), 16U);
+  for (const Fidelity fidelity : {Fidelity::kIdeal, Fidelity::kCalibrated}) {
+    EXPECT_TRUE(Compare(proto, fidelity));
+  }
+}
+
+// Gradients that leave shards in one order for shards in another are shifted over all devices,
+// which loads links unevenly: devices are then told apart as by shifts of activations.
+TEST(Folding, TellsApartWhatShiftsOfGradientsDo) {
+  v1::Scenario proto;
+  const char* text =
+      "model { name: 'toy' layers: 2 hidden: 512 heads: 8 ffn: 1152 vocab: 1000 gated_mlp: true "
+      "mla { q_lora_rank: 0 kv_lora_rank: 256 qk_nope_head_dim: 32 qk_rope_head_dim: 32 "
+      "v_head_dim: 64 } moe { experts: 8 experts_per_token: 2 expert_ffn: 96 } } "
+      "cluster { preset: 'tpu-v5p' slice: '4x4x4' } "
+      "workload { global_batch_sequences: 16 sequence_length: 2048 } "
+      "plan { data: 2 fsdp: 8 tensor: 2 context: 2 expert: 2 zero_stage: 2 "
+      "accumulate_unsharded: true context_method: 'ring' recompute: 'matmuls' prefetch_layers: 0 "
+      "overlap_parameters: 0 kernels { loss: 'megatron' unfused_optimizer: 1 } }";
+  ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &proto));
+  for (const Fidelity fidelity : {Fidelity::kIdeal, Fidelity::kCalibrated}) {
+    EXPECT_TRUE(Compare(proto, fidelity));
+  }
+}
+
 }  // namespace
 }  // namespace meshstep

@@ -164,16 +164,31 @@ TEST(Kernels, TheHostLaunchesEveryKernel) {
   EXPECT_NEAR(slower - slow, 1e-4 * launches, 0.02 * (slower - slow));
 }
 
+// Libraries hold their memory all step, on every device.
+TEST(Kernels, LibrariesHoldWorkspace) {
+  const Step none = Simulated("data: 8");
+  const v1::Scenario proto = Proto("data: 8 kernels { library_workspace_bytes: 1e6 }");
+  for (const v1::Scenario& some : {proto, ExpandScenario(proto)}) {
+    const Step step = Simulated(Load(some));
+    EXPECT_EQ(step.seconds, none.seconds);
+    for (std::size_t b = 0; b < kMemoryBuckets; ++b) {
+      const bool workspace = b == static_cast<std::size_t>(MemoryBucket::kWorkspace);
+      EXPECT_EQ(step.graph.resident[0][b], none.graph.resident[0][b] + (workspace ? 1e6 : 0));
+    }
+  }
+}
+
 TEST(Kernels, WrongNamesAreReported) {
   Diagnostics diagnostics;
   LoadScenario(Proto("data: 8 attention_kernel: 'flash-9' kernels { loss: 'fast' "
-                     "gradient_accumulation: 'some' }"),
+                     "gradient_accumulation: 'some' library_workspace_bytes: -1 }"),
                &diagnostics);
   const std::string message(diagnostics.status().message());
   for (const char* part :
        {"plan.attention_kernel: is \"flash-9\", expected flash, flash-1, flash-2 or unfused",
         "plan.kernels.loss: is \"fast\", expected fused, eager, megatron",
-        "plan.kernels.gradient_accumulation: is \"some\", expected none, fused, separate"}) {
+        "plan.kernels.gradient_accumulation: is \"some\", expected none, fused, separate",
+        "plan.kernels.library_workspace_bytes: is -1, expected 0 to 1e+12"}) {
     EXPECT_NE(message.find(part), std::string::npos) << message;
   }
 }

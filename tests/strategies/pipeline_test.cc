@@ -79,6 +79,16 @@ TEST(Pipeline, OfOneStageIsNone) {
   EXPECT_EQ(time("pipeline: 1 schedule: 'zb-h1'"), none);
 }
 
+TEST(Pipeline, OfOneStageLeavesCommunicationAlone) {
+  for (const char* plan : {"data: 4", "data: 4 zero_stage: 1", "fsdp: 4", "data: 2 tensor: 2"}) {
+    const auto time = [&](const char* schedule) {
+      return Simulated(4, absl::StrCat("micro_batch_sequences: 1 ", plan, schedule))
+          .run.makespan.ps();
+    };
+    EXPECT_EQ(time(" schedule: 'zb-h1'"), time("")) << plan;
+  }
+}
+
 TEST(Pipeline, SplitHalvesHoldWhatTheirPaperSays) {
   // Qi et al., arXiv 2401.10241 table 1: the weights' half needs 32 s b h bytes of a layer (F = 4
   // D, 2-byte formats).
@@ -88,7 +98,7 @@ TEST(Pipeline, SplitHalvesHoldWhatTheirPaperSays) {
   double from_input_to_weight = 0;
   for (const MemoryEvent& event : step.graph.memory) {
     const TaskInfo& info = step.graph.tasks[static_cast<std::size_t>(event.task)];
-    if (event.bucket == MemoryBucket::kActivations && event.at_end && info.layer == 0 &&
+    if (event.bucket == MemoryBucket::kActivations && event.at_end && info.layer == 7 &&
         info.micro_batch == 3) {
       from_input_to_weight = event.bytes;  // the last one: what the weights' half gives back
     }

@@ -138,6 +138,13 @@ class Mapping(unittest.TestCase):
             self.assertGreater(len(row['source']), 10, prefix)
         for row in rows_of(os.path.join(TABLES, 'interconnects.csv')):
             self.assertGreater(len(row['source']), 5, row)
+        workspaces = rows_of(os.path.join(TABLES, 'library_workspaces.csv'))
+        known = {row['library'] for row in workspaces}
+        for row in workspaces:
+            self.assertGreater(float(row['bytes']), 0, row)
+            self.assertGreater(len(row['source']), 5, row)
+        for row in rows_of(os.path.join(TABLES, 'framework_defaults.csv')):
+            self.assertLessEqual(set(row['libraries'].split()), known, row['families'])
 
     def test_the_printed_scenario_is_what_is_simulated(self):
         row = SMALL[0]
@@ -461,6 +468,16 @@ class Components(unittest.TestCase):
         activations = next(r for r in out['rows'] if '22B activations' in r['id'])
         self.assertLess(abs(activations['error']), 0.05)
         self.assertTrue(all(r['reason'] for r in out['rows'] if r['predicted_bytes'] is None))
+
+    def test_memory_of_megatron_tests(self):
+        test = 'gpt/gpt3_mcore_te_tp1_pp1_dist_optimizer_no_mmap_bin_files'
+        rows = [r for r in rows_of(os.path.join(TABLES, 'memory_runs.csv')) if r['test'] == test]
+        predicted = {}
+        for row in report('--memory=' + table(rows))['rows']:
+            self.assertLess(abs(row['error']), 0.005, row)
+            predicted[row['id'].split()[1]] = row['predicted_bytes']
+        # Transformer Engine holds 32 MiB on Hopper and 4 MiB on Ampere.
+        self.assertEqual(predicted['h100'] - predicted['a100'], 28 * 2**20)
 
 
 class Bars(unittest.TestCase):
