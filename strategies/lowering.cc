@@ -143,10 +143,11 @@ StatusOr<StepGraph> LowerStep(const Scenario& scenario, const LoweringOptions& o
         transfers.Intern({Collective::kPermute, {plan.pipeline}, Role::kPipeline, residual_bytes});
   }
 
-  const LinkClasses classes(mesh, DistinguishedAxes(plan, mesh, transfers));
+  StepGraph out;
+  out.distinguished = DistinguishedAxes(plan, mesh, transfers);
+  const LinkClasses classes(mesh, out.distinguished);
   const CollectiveModel collectives(mesh, &classes, options.fidelity);
   const CollectiveModel explicit_links(mesh, nullptr, options.fidelity);
-  StepGraph out;
   for (int t = 0; t < transfers.size(); ++t) {
     const TransferSpec& spec = transfers[t];
     out.transfers.push_back({spec, "", 0, AxisNames(plan, spec.axes, spec.experts)});

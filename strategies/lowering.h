@@ -94,6 +94,10 @@ struct StepGraph {
   std::vector<StreamId> compute_stream;  // per unit
   std::vector<StepTransfer> transfers;
   std::vector<StepLink> links;                               // of `graph`
+  // Which of them stands for a link: the axes that its class distinguishes, and by that class the
+  // index; none: unfolded, by the link itself.
+  std::vector<AxisId> distinguished;
+  std::vector<int> link_of_class;
   std::vector<std::array<double, kMemoryBuckets>> resident;  // per unit: bytes held all step
   std::vector<MemoryEvent> memory;
   Flops hardware_flops;                             // all chips

@@ -26,6 +26,7 @@ StepBuilder::StepBuilder(const StepUnits& units, const TransferTable& transfers,
     out->graph.AddLink(link.capacity);
     out->links.push_back(link.info);
   }
+  out->link_of_class = units.link_of_class();
   out->units = units.units();
   for (const std::vector<int>& stage : stage_units_) {
     int position = 0;

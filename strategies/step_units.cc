@@ -47,6 +47,7 @@ void StepUnits::ListLinks() {
     links_.push_back({{fabric.LinkName(l), 1}, fabric.capacity(l)});
   }
   for (int c = 0; !unfolded() && c < classes_.size(); ++c) {
+    link_of_class_.push_back(c);
     links_.push_back({{classes_.Name(c), classes_.count(c)}, classes_.capacity(c)});
   }
 }
@@ -246,6 +247,7 @@ void StepUnits::Adopt(const UnitClasses& classes) {
   }
   units_ = std::move(units);
   links_ = std::move(links);
+  link_of_class_.assign(classes.link.begin(), classes.link.end());
   unit_of_.clear();
 }
 

@@ -43,6 +43,8 @@ class StepUnits {
     BytesPerSecond capacity;
   };
   const std::vector<Link>& links() const { return links_; }
+  // By class of link: index into links(). Empty: unfolded.
+  const std::vector<int>& link_of_class() const { return link_of_class_; }
 
   // Groups that run a transfer inside a stage. Error: the plan's algorithm does not run there.
   StatusOr<std::vector<UnitGroup>> Groups(int transfer, int stage) const;
@@ -71,6 +73,7 @@ class StepUnits {
   std::vector<std::vector<int>> stages_;
   std::map<std::vector<int>, int> unit_of_;  // by KeyOf its devices
   std::vector<Link> links_;
+  std::vector<int> link_of_class_;
   // If units were merged: by transfer and stage, and by send.
   bool is_merged_ = false;
   std::map<std::pair<int, int>, std::vector<UnitGroup>> merged_groups_;

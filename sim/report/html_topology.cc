@@ -38,14 +38,7 @@ FabricUse::FabricUse(const Scenario& scenario, const StepGraph& step, const Run&
   StatusOr<Mesh> mesh = Mesh::Place(*fabric_, scenario.plan.axes);
   CHECK(mesh.ok()) << "the step was placed on this fabric";
   mesh_ = std::make_unique<Mesh>(*std::move(mesh));
-  std::vector<AxisId> distinguished;
-  if (scenario.plan.pipeline >= 0) distinguished.push_back(scenario.plan.pipeline);
-  classes_ = std::make_unique<LinkClasses>(*mesh_, distinguished);
-  // A class of one link has the name of that link, so where the names are alike the numbers are.
-  unfolded_ = Index(fabric_->links()) == step.links.size();
-  for (LinkId l = 0; unfolded_ && l < fabric_->links(); ++l) {
-    unfolded_ = step.links[Index(l)].name == fabric_->LinkName(l);
-  }
+  classes_ = std::make_unique<LinkClasses>(*mesh_, step.distinguished);
   for (const std::vector<LinkPoint>& points : usage_) {
     mean_.push_back(MeanUsage(points, makespan_));
   }
@@ -76,7 +69,8 @@ void FabricUse::AddKinds() {
 }
 
 std::size_t FabricUse::IndexOf(LinkId link) const {
-  return unfolded_ ? Index(link) : Index(classes_->ClassOf(link));
+  return step_.link_of_class.empty() ? Index(link)
+                                     : Index(step_.link_of_class[Index(classes_->ClassOf(link))]);
 }
 
 std::string FabricUse::Tip(LinkId link) const {

@@ -61,7 +61,6 @@ class FabricUse {
   std::unique_ptr<Fabric> fabric_;
   std::unique_ptr<Mesh> mesh_;
   std::unique_ptr<LinkClasses> classes_;
-  bool unfolded_ = false;
   std::vector<std::vector<LinkPoint>> usage_;  // per link of the step
   std::vector<double> mean_;
   std::vector<LinkKind> kinds_;

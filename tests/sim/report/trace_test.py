@@ -188,7 +188,8 @@ def check_halves(folder, pb, schedule):
             elif category == "backward":
                 inputs.setdefault(key, []).append(end)
     layers = {layer for _, layer, _ in weights if isinstance(layer, int)}
-    assert layers == set(range(32)), layers
+    # The first stage has no stage before it that waits: its backward is whole.
+    assert layers == set(range(8, 32)), layers
     for key, begins in weights.items():
         # The embedding has no input that needs a gradient.
         assert key[1] == "embedding" or max(inputs[key]) <= min(begins), key
