@@ -93,7 +93,7 @@ std::string RandomPlan(int devices, bool routed, std::mt19937* random) {
                   " eager_expert_clamp: ", pick(2));
   const char* launches[] = {
       "none", "kernels", "pytorch", "megatron-lm", "megatron-deepspeed", "megatron-core"};
-  const int host = pick(6);
+  const int host = pick(3) == 0 ? 1 + pick(5) : 0;
   absl::StrAppend(&plan, " elementwise: '", pick(2) == 0 ? "fused" : "eager", "' launches: '",
                   launches[host], "'");
   if (host > 0 && pick(2) == 0) absl::StrAppend(&plan, " host_dispatch_ns: ", 1 << pick(20));
