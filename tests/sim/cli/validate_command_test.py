@@ -37,6 +37,7 @@ MAY_SET = {
     'plan.precision.scaling', 'plan.precision.compute', 'plan.precision.parameters',
     'plan.precision.gradients', 'plan.precision.optimizer', 'plan.precision.reduce',
     'plan.kernels.loss', 'plan.kernels.gradient_accumulation', 'plan.kernels.unfused_optimizer',
+    'plan.kernels.library_workspace_bytes',
 }
 # Columns that say what was measured and by whom; the scenario must not depend on them.
 NOT_OF_THE_PLAN = ('id', 'source', 'source_ref', 'verified', 'unverified', 'iter_time_s',
