@@ -261,8 +261,8 @@ class Mapping(unittest.TestCase):
         }
         path = table([dict(row, id=name) for name, row in rows.items()])
         plans = {name: self.scenario(path, name)['plan'] for name in rows}
-        got = {name: (plan.get('expert_dispatch', ''), plan['kernels'].get('experts', ''),
-                      plan.get('overlap_experts', False)) for name, plan in plans.items()}
+        got = {name: (plan.get('expert_dispatch') or '', plan['kernels'].get('experts') or '',
+                      bool(plan.get('overlap_experts'))) for name, plan in plans.items()}
         self.assertEqual(got['stated'], ('all-to-all', 'each', False))
         self.assertEqual(got['recipe'], ('hybridep', 'each', False))
         self.assertEqual(got['by chip'], ('all-to-all', 'each', False))
@@ -276,7 +276,7 @@ class Mapping(unittest.TestCase):
         self.assertEqual(got['unknown'], ('', '', False))
         self.assertTrue(plans['biases']['kernels']['eager_expert_bias'])
         self.assertTrue(plans['biases']['kernels']['eager_expert_clamp'])
-        self.assertFalse(plans['recipe']['kernels'].get('eager_expert_bias', False))
+        self.assertFalse(plans['recipe']['kernels'].get('eager_expert_bias'))
         self.assertEqual(plans['no column']['expert'], 32)
         self.assertEqual((plans['zero']['fsdp'], plans['zero']['zero_stage']), (1, 1))
 
