@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "strategies/eager_elementwise.h"
+#include "strategies/ops/composite.h"
 
 namespace meshstep {
 namespace {
@@ -152,8 +153,10 @@ Extra CoreElementwise(const Op& op, const PassBuilder& pass) {
       // transformer/moe/router.py and moe_utils.py: gating in fp32 (two casts), softmax, top-k,
       // two scatters into zeros, the auxiliary loss; backward the same without the routing map.
       return {13, 11};
-    case Part::kMlp:
-      return {0, pass.context().model->mlp_bias ? 1.0 : 0};
+    case Part::kMlp: {
+      const double clamps = ClampBytes(op, false, pass) > 0 ? kClampKernels : 0;
+      return {clamps, (pass.context().model->mlp_bias ? 1.0 : 0) + clamps};
+    }
     case Part::kResidual:
       return {0, 1};  // the gradients of the two branches
     case Part::kEmbedding:
@@ -179,7 +182,10 @@ Extra MegatronCore(const Op& op, const PassBuilder& pass) {
     case Kind::kExperts: {
       // module/grouped_linear.py: a matmul for each expert of the rank.
       const double launches = kModule + kBareLaunch * LocalExperts(op, pass);
-      return {launches - 1, launches + kBareLaunch * LocalExperts(op, pass) - 2};
+      // One kernel of what adds biases is simulated.
+      return {launches - 1 + std::max(0.0, ExpertBiasKernels(op, false, pass) - 1),
+              launches + kBareLaunch * LocalExperts(op, pass) - 2 +
+                  std::max(0.0, ExpertBiasKernels(op, true, pass) - 1)};
     }
     case Kind::kDispatch:
       // token_dispatcher.py preprocess (counts, their gather, four copies to the host), the row map

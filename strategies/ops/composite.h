@@ -42,6 +42,10 @@ Flops MeanFlops(const Op& op, const PassBuilder& pass, const MatmulShape& shape)
 // Time of a matmul; of experts that may be one for each (Kernels::each_expert).
 Time MatmulTime(const Op& op, const MatmulShape& shape, Dtype dtype, Bytes result,
                 const PassBuilder& pass);
+// Kernels that AddExpertBias stands for; 0: it adds none.
+double ExpertBiasKernels(const Op& op, bool backward, const PassBuilder& pass);
+// Kernels beside that of an activation whose inputs are clamped (ClampBytes).
+constexpr int kClampKernels = 3;
 // Biases of experts where they are added by kernels of their own (Kernels::eager_expert_bias); the
 // step after which they are in, or `after`.
 int AddExpertBias(const Op& op, bool backward, int after, PassBuilder* pass);

@@ -31,7 +31,20 @@ double Elements(ArrayId array, const PassBuilder& pass) {
   return pass.context().LocalElements(pass.Used(array)) * pass.Load(array);
 }
 
+double LocalExperts(const PassBuilder& pass) {
+  return pass.context().LocalElements(Apply(pass.context().plan->rules.experts, {"E"}));
+}
+
 }  // namespace
+
+double ExpertBiasKernels(const Op& op, bool backward, const PassBuilder& pass) {
+  if (op.kind != Op::Kind::kExperts || op.biases.empty()) return 0;
+  const std::vector<std::string>& dims = pass.DimsOf(op.outputs[0]);
+  const bool last = std::find(dims.begin(), dims.end(), "D") != dims.end();
+  if (!last || !pass.context().plan->kernels.eager_expert_bias) return 0;
+  const double parts = LocalExperts(pass), joined = parts > 1 ? 1 : 0;
+  return backward ? 2 + joined + 5 * parts : 1 + joined + 2 * parts;
+}
 
 Time MatmulTime(const Op& op, const MatmulShape& shape, Dtype dtype, Bytes result,
                 const PassBuilder& pass) {
@@ -48,17 +61,13 @@ Time MatmulTime(const Op& op, const MatmulShape& shape, Dtype dtype, Bytes resul
 // Source: NVIDIA/Megatron-LM megatron/core/transformer/moe/experts.py, TEGroupedMLP._apply_bias.
 int AddExpertBias(const Op& op, bool backward, int after, PassBuilder* pass) {
   const BlockContext& context = pass->context();
-  if (op.kind != Op::Kind::kExperts || op.biases.empty()) return after;
-  const std::vector<std::string>& dims = pass->DimsOf(op.outputs[0]);
-  const bool last = std::find(dims.begin(), dims.end(), "D") != dims.end();
-  if (!last || !context.plan->kernels.eager_expert_bias) return after;
+  const double kernels = ExpertBiasKernels(op, backward, *pass);
+  if (kernels == 0) return after;
   constexpr double kFp32 = 4;
   const double a = pass->ElementBytes({op.outputs[0], false});
-  const double parts = context.LocalElements(Apply(context.plan->rules.experts, {"E"}));
-  const double joined = parts > 1 ? 1 : 0;
+  const double joined = LocalExperts(*pass) > 1 ? 1 : 0;
   const double forward_bytes = 3 * kFp32 + a + joined * 2 * kFp32 + kFp32 + a;
   const double backward_bytes = 2 * (a + kFp32) + joined * 2 * a + 2 * 3 * kFp32;
-  const double kernels = backward ? 2 + joined + 5 * parts : 1 + joined + 2 * parts;
   const Bytes bytes((backward ? backward_bytes : forward_bytes) * Elements(op.outputs[0], *pass));
   return pass->Compute(
       op.name + (backward ? " bias backward" : " bias"),

@@ -134,11 +134,15 @@ std::string NameOf(ArrayId array, bool gradient, const PassBuilder& pass) {
 int Send(const std::string& op, bool backward, ArrayId tokens, ArrayId copies, double times,
          const std::vector<int>& made, PassBuilder* pass) {
   int step = made.front();
-  if (!TakesTokens(*pass)) step = Spreading(op, tokens, copies, times, made, pass);
-  const int kernel = step;
+  // The host reads what routing made before it can launch the exchange; DeepEP and HybridEP wait
+  // for their counts inside it (deepseek-ai/DeepEP, intranode dispatch and stream synchronisation
+  // unless non_blocking).
+  int routed = pass->LastKernel() + 1;
+  if (!TakesTokens(*pass)) routed = step = Spreading(op, tokens, copies, times, made, pass);
+  const int ready = step;
   step = Exchange(NameOf(copies, backward, *pass), copies, backward, step, pass);
-  if (!backward && step != kernel && ReadsTokensPerExpert(*pass->context().plan)) {
-    pass->HostReadsBefore(step, kernel);
+  if (!backward && step != ready && ReadsTokensPerExpert(*pass->context().plan)) {
+    pass->HostReadsBefore(step, routed);
   }
   step = Sorting(op + " by expert", copies, step, pass);
   return Padding(op + " padding", copies, step, pass);

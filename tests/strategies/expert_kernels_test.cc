@@ -172,6 +172,33 @@ TEST(ExpertDispatcher, ExchangesWaitForWhatWasLaunchedBefore) {
   EXPECT_FALSE(WaitsForWeights(plan + "expert_dispatch: 'all-to-all' overlap_experts: true"));
 }
 
+// Of Megatron-Core: dispatchers size their exchange by what the router made.
+TEST(ExpertDispatcher, TheHostWaitsForTheRouter) {
+  for (const char* name : {"all-to-all", "deepep", "hybridep"}) {
+    const BlockPass pass = Lowered(absl::StrCat("data: 8 expert: 4 expert_dispatch: '", name,
+                                                "' kernels { launches: 'megatron-core' }"))
+                               .plan.forward;
+    const BlockStep* transfer = Find(pass, "x_routed");
+    ASSERT_NE(transfer, nullptr);
+    ASSERT_GE(transfer->host_after, 0) << name;
+    EXPECT_EQ(pass.steps[static_cast<std::size_t>(transfer->host_after)].name, "routing") << name;
+  }
+}
+
+double HostOps(const std::string& kernels) {
+  double ops = 0;
+  const std::string plan = "data: 8 expert: 4 kernels { launches: 'megatron-core' " + kernels + "}";
+  for (const BlockStep& step : Lowered(plan).plan.forward.steps) ops += step.host_ops;
+  return ops;
+}
+
+TEST(ExpertKernels, TheHostIssuesEagerOnes) {
+  const double plain = HostOps("");
+  // Two experts: a product and a sum each, a join and a cast.
+  EXPECT_DOUBLE_EQ(HostOps("eager_expert_bias: true ") - plain, 2 * 2 + 1 + 1);
+  EXPECT_DOUBLE_EQ(HostOps("eager_expert_clamp: true ") - plain, 3);
+}
+
 TEST(ExpertKernels, OneForEachExpertTakesAsLongAsAllTogetherOrLonger) {
   const std::string plan = "data: 8 expert: 2 kernels { experts: '";
   for (const Fidelity fidelity : {Fidelity::kIdeal, Fidelity::kCalibrated}) {
