@@ -56,7 +56,7 @@ void CountWeightHalf(const PassBuilder& pass, BlockPlan* plan) {
 
 }  // namespace
 
-Again RunsAgain(const Block& block, Recompute policy) {
+Again RunsAgain(const Block& block, Recompute policy, const std::vector<std::string>& keep) {
   Again again;
   if (block.input < 0 || block.output < 0) return again;
   for (std::size_t i = 0; i < block.ops.size(); ++i) {
@@ -64,7 +64,7 @@ Again RunsAgain(const Block& block, Recompute policy) {
     const bool runs = policy == Recompute::kFull ||
                       (policy == Recompute::kMatmuls && !op.big_matmul) ||
                       (policy == Recompute::kSelective && op.selective);
-    if (!runs) continue;
+    if (!runs || std::find(keep.begin(), keep.end(), op.name) != keep.end()) continue;
     again.ops.insert(i);
     // "selective" keeps the attention's output, which the projection after it saves.
     const std::ptrdiff_t first = policy == Recompute::kSelective ? 1 : 0;

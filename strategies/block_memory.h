@@ -5,6 +5,8 @@
 
 #include <cstddef>
 #include <set>
+#include <string>
+#include <vector>
 
 #include "strategies/pass_builder.h"
 
@@ -15,7 +17,7 @@ struct Again {
   std::set<std::size_t> ops;
   std::set<ArrayId> arrays;
 };
-Again RunsAgain(const Block& block, Recompute policy);
+Again RunsAgain(const Block& block, Recompute policy, const std::vector<std::string>& keep);
 
 // The weight of a matmul that runs in Precision::compute.
 bool IsMatmulWeight(const Block& block, ArrayId parameter);

@@ -1,5 +1,6 @@
 #include "strategies/load_plan_kernels.h"
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 
@@ -15,6 +16,8 @@ constexpr double kMaxDispatch = 1e6;
 // In the order of the enumerations.
 constexpr std::array<const char*, 3> kLosses = {"fused", "eager", "megatron"};
 constexpr std::array<const char*, 3> kAccumulations = {"none", "fused", "separate"};
+constexpr std::array<const char*, 5> kNamedKernels = {"flash-1", "flash-2", "splash-1", "splash-2",
+                                                      "splash-3"};
 
 // Index of `value` in `names`; 0 if it is empty or wrong.
 std::size_t IndexOf(const std::array<const char*, 3>& names, const std::string& value,
@@ -52,14 +55,15 @@ void LoadAttentionKernel(const std::string& kernel, const std::string& field, co
                          Plan* plan, Diagnostics* diagnostics) {
   plan->unfused_attention = kernel == "unfused";
   if (kernel.empty() || kernel == "flash" || kernel == "unfused") return;
-  if (kernel != "flash-1" && kernel != "flash-2") {
-    diagnostics->Error(
-        field + ".attention_kernel",
-        absl::StrCat("is \"", kernel, "\", expected flash, flash-1, flash-2 or unfused"));
+  if (std::find(kNamedKernels.begin(), kNamedKernels.end(), kernel) == kNamedKernels.end()) {
+    diagnostics->Error(field + ".attention_kernel",
+                       absl::StrCat("is \"", kernel, "\", expected flash, ",
+                                    absl::StrJoin(kNamedKernels, ", "), " or unfused"));
     return;
   }
   plan->flash_kernel = kernel;
-  if (!chip.calibration.attention_by_kernel.contains(kernel)) {
+  if (!chip.calibration.attention_by_kernel.contains(kernel) &&
+      !chip.calibration.blocks_by_kernel.contains(kernel)) {
     diagnostics->Note(absl::StrCat("attention kernel ", kernel, " was not measured on ", chip.name,
                                    "; its fastest is taken"));
   }

@@ -89,6 +89,7 @@ struct Plan {
   bool accumulate_unsharded = false;
   Recompute recompute = Recompute::kNone;
   int recompute_layers = -1;  // of each part of the pipeline; -1: all
+  std::vector<std::string> recompute_keep;  // ops that do not run again
   Offload offload;
   bool unfused_attention = false, dropout = false;
   ContextMethod context_method = ContextMethod::kRing;

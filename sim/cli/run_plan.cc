@@ -177,6 +177,9 @@ Status SetPlan(const RunRow& row, int devices, v1::Plan* plan) {
   kernels->set_loss(row.Get("loss"));
   kernels->set_gradient_accumulation(row.Get("gradient_accumulation"));
   kernels->set_unfused_optimizer(row.Get("optimizer_kernels") == "unfused");
+  if (const int waiting = row.Count("reductions_in_flight"); waiting > 0) {
+    plan->set_reductions_in_flight(waiting);
+  }
   return absl::OkStatus();
 }
 
