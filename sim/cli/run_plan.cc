@@ -8,6 +8,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "sim/cli/run_recompute.h"
@@ -18,7 +19,7 @@ namespace {
 // Devices that FSDP shards over, of `dp`; 1 if it does not.
 int FsdpGroup(const RunRow& row, int dp, int cp) {
   // "FSDP2" and "FSDP1" name PyTorch's second and first, not a group of so many.
-  const std::string text = std::regex_replace(absl::AsciiStrToLower(row.Get("dp_sharding")),
+  const std::string text = std::regex_replace(absl::AsciiStrToLower(row.ForModel("dp_sharding")),
                                               std::regex("fsdp[12]( |$)"), "fsdp$1");
   const bool zero2 = absl::StrContains(text, "zero-2") || absl::StrContains(text, "zero2");
   if (zero2 || (!absl::StrContains(text, "fsdp") && !absl::StrContains(text, "zero-3"))) return 1;
@@ -73,6 +74,13 @@ void SetExpertDegrees(const RunRow& row, v1::Plan* plan) {
   int width = NumberIn(row.Get("caveats"), "expert TP=([0-9]+)");
   if (width == 0) width = row.Get("expert_tp") == "tp" ? plan->tensor() : 1;
   plan->set_expert_tensor(width);
+  static const std::regex kCapacity("capacity_factor ([0-9.]+)");
+  std::smatch match;
+  const std::string& caveats = row.Get("caveats");
+  double capacity = 0;
+  if (std::regex_search(caveats, match, kCapacity) && absl::SimpleAtod(match[1].str(), &capacity)) {
+    plan->set_capacity_factor(capacity);
+  }
 }
 
 Status SetDegrees(const RunRow& row, int devices, v1::Plan* plan) {

@@ -3,11 +3,9 @@
 #include <regex>
 #include <set>
 #include <string>
-#include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 
 namespace meshstep {
 namespace {
@@ -64,23 +62,10 @@ void SetKept(const RunRow& row, const std::string& text, v1::Plan* plan) {
   for (const std::string& op : ops) plan->add_recompute_keep(op);
 }
 
-// "5B: A; 175B: B" is what a family's recipes do for each of their models; the row's is taken.
-std::string OfModel(const RunRow& row, const std::string& text) {
-  for (const auto piece : absl::StrSplit(text, ';')) {
-    const std::pair<std::string, std::string> one = absl::StrSplit(piece, absl::MaxSplits(':', 1));
-    if (one.second.empty()) continue;
-    const std::string model(absl::StripAsciiWhitespace(one.first));
-    if (row.Says("model", absl::StrCat(" ", model, " "))) {
-      return std::string(absl::StripAsciiWhitespace(one.second));
-    }
-  }
-  return text;
-}
-
 }  // namespace
 
 Status SetRecompute(const RunRow& row, v1::Plan* plan) {
-  std::string text = absl::AsciiStrToLower(OfModel(row, row.Get("recompute")));
+  std::string text = absl::AsciiStrToLower(row.ForModel("recompute"));
   if (const std::size_t recipe = text.find(" [recipe"); recipe != std::string::npos) {
     text.resize(recipe);
   }

@@ -173,7 +173,9 @@ TEST(Kernels, WrongNamesAreReported) {
                &diagnostics);
   const std::string message(diagnostics.status().message());
   for (const char* part :
-       {"plan.attention_kernel: is \"flash-9\", expected flash, flash-1, flash-2 or unfused",
+       {"plan.attention_kernel: is \"flash-9\", expected flash, flash-1, flash-2, splash-1, "
+        "splash-2, "
+        "splash-3 or unfused",
         "plan.kernels.loss: is \"fast\", expected fused, eager, megatron",
         "plan.kernels.gradient_accumulation: is \"some\", expected none, fused, separate"}) {
     EXPECT_NE(message.find(part), std::string::npos) << message;
