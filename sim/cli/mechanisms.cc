@@ -25,13 +25,7 @@ void WithoutTiles(Scenario* scenario) {
 
 void WithoutPowerLimit(Scenario* scenario) {
   for (MatmulCalibration& c : Calibration(scenario)->matmul) {
-    c.sustained_fraction = c.grouped_fraction = 1;
-  }
-}
-
-void WithoutGroupedKernels(Scenario* scenario) {
-  for (MatmulCalibration& c : Calibration(scenario)->matmul) {
-    c.grouped_fraction = c.sustained_fraction;
+    c.sustained_fraction = 1;
   }
 }
 
@@ -106,7 +100,6 @@ const std::vector<Mechanism>& Mechanisms() {
       {"launch", "kernels start at once", WithoutLaunch},
       {"tiles", "matmuls fill every unit, whatever their shape", WithoutTiles},
       {"power", "matmuls run at the rate of a cold chip", WithoutPowerLimit},
-      {"grouped-kernels", "grouped matmuls of experts run as other matmuls", WithoutGroupedKernels},
       {"memory-efficiency", "elementwise kernels reach the HBM rate", WithoutMemoryEfficiency},
       {"attention-efficiency", "attention runs at the peak", WithoutAttentionEfficiency},
       {"measured-collectives", "closed forms at the usable rate of the links",

@@ -304,9 +304,6 @@ class Report(unittest.TestCase):
                             whole, mechanism)
         self.assertGreater(report(trillium, '--without=kept-products')['rows'][0]['predicted_s'],
                            whole)
-        experts = table([r for r in rows_of(RUNS) if r['family'] == 'ironwood-moe'][2:3])
-        self.assertLess(report(experts, '--without=grouped-kernels')['rows'][0]['predicted_s'],
-                        report(experts)['rows'][0]['predicted_s'])
         everything = report(path, '--without=recompute', '--without=launch')['rows'][0]
         self.assertLess(everything['predicted_s'],
                         report(path, '--without=recompute')['rows'][0]['predicted_s'])
