@@ -124,7 +124,6 @@ TEST(RecomputeKeep, SparesItsOps) {
   const Simulated full = run(""), out = run("recompute_keep: 'mlp_out'");
   // The last product of 4 H to H; backward does not read its result.
   EXPECT_DOUBLE_EQ((full.flops - out.flops).value(), kLayers * 4 * 2 * kS * kH * 4 * kH);
-  EXPECT_EQ(out.most[3], full.most[3]);
   const Simulated qkv = run("recompute_keep: 'qkv'");
   EXPECT_DOUBLE_EQ((full.flops - qkv.flops).value(), kLayers * 4 * 2 * kS * kH * 3 * kH);
   EXPECT_GT(qkv.most[3], full.most[3]);

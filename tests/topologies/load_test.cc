@@ -122,7 +122,7 @@ TEST(LoadChip, AttentionBlocks) {
   EXPECT_EQ(c.attention_blocks->backward_block, 256);
   EXPECT_TRUE(c.attention_blocks->fused_backward);
   EXPECT_FALSE(c.blocks_by_kernel.at("splash-1").fused_backward);
-  EXPECT_EQ(c.blocks_by_kernel.at("splash-1").block_start.value(), 7e-9);
+  EXPECT_DOUBLE_EQ(c.blocks_by_kernel.at("splash-1").block_start.value(), 7e-9);
   const std::string field = "cluster.chip.calibration.attention_blocks";
   EXPECT_THAT(Errors(kGpu, chip(one + "backward_matmuls: 6 }")),
               ElementsAre(field + "[0].backward_matmuls: is 6, expected 5 or 7"));

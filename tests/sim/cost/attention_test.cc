@@ -72,11 +72,11 @@ TEST(AttentionBlocks, TheSlowerUnitSetsThePace) {
                                 .visible = 1,
                                 .edges = 0};
   const double scores = 4.0 * 512 * 512;
-  AttentionBlocks kernel = {.block = 512,
-                            .backward_block = 512,
-                            .array = 128,
-                            .matmul_fraction = 0.5,
-                            .scores_per_s = 1e15};
+  AttentionBlocks kernel;
+  kernel.block = kernel.backward_block = 512;
+  kernel.array = 128;
+  kernel.matmul_fraction = 0.5;
+  kernel.scores_per_s = 1e15;
   // 2 (128 + 128) FLOPs of a score at half the peak.
   EXPECT_DOUBLE_EQ(BlockedAttention(shape, kDevice, kernel).value(), scores * 512 / 0.5e12);
   kernel.scores_per_s = 1e6;
@@ -97,10 +97,11 @@ TEST(AttentionBlocks, HeadsFillTheArray) {
                                   .visible = 1,
                                   .edges = 0,
                                   .backward = true};
-    return BlockedAttention(shape, kDevice,
-                            {.array = array, .scores_per_s = 1, .fused_backward = fused})
-               .value() *
-           1e12 / (256 * 256);
+    AttentionBlocks kernel;
+    kernel.array = array;
+    kernel.scores_per_s = 1;
+    kernel.fused_backward = fused;
+    return BlockedAttention(shape, kDevice, kernel).value() * 1e12 / (256 * 256);
   };
   EXPECT_DOUBLE_EQ(time(128, 128, 128, true), 5 * 2 * 128);
   EXPECT_DOUBLE_EQ(time(128, 128, 256, true), 5 * 2 * 256);
