@@ -90,7 +90,8 @@ std::vector<std::string> RecomputeModules() {
   return names;
 }
 
-Again RunsAgain(const Block& block, Recompute policy, std::span<const std::string> modules) {
+Again RunsAgain(const Block& block, Recompute policy, std::span<const std::string> modules,
+                std::span<const std::string> keep) {
   const auto in_modules = [&](const Op& op) {
     return std::any_of(Modules().begin(), Modules().end(), [&](const RecomputeModule& module) {
       return std::find(modules.begin(), modules.end(), module.name) != modules.end() &&
@@ -105,7 +106,7 @@ Again RunsAgain(const Block& block, Recompute policy, std::span<const std::strin
                       (policy == Recompute::kMatmuls && !op.big_matmul) ||
                       (policy == Recompute::kSelective && op.selective) ||
                       (policy == Recompute::kModules && in_modules(op));
-    if (!runs) continue;
+    if (!runs || std::find(keep.begin(), keep.end(), op.name) != keep.end()) continue;
     again.ops.insert(i);
     // "selective" keeps the attention's output, which the projection after it saves.
     const std::ptrdiff_t first = policy == Recompute::kSelective ? 1 : 0;

@@ -15,6 +15,7 @@
 #include "strategies/load_plan_kernels.h"
 #include "strategies/load_plan_parts.h"
 #include "strategies/load_precision.h"
+#include "strategies/load_recompute.h"
 #include "strategies/parallelisms/parallelism.h"
 
 namespace meshstep {
@@ -324,22 +325,7 @@ void PlanLoader::LoadMicroBatches() {
 }
 
 void PlanLoader::LoadActivations() {
-  const std::string& recompute = proto_.recompute();
-  if (recompute.empty() || recompute == "none") {
-    plan_.recompute = Recompute::kNone;
-  } else if (recompute == "selective") {
-    plan_.recompute = Recompute::kSelective;
-  } else if (recompute == "matmuls") {
-    plan_.recompute = Recompute::kMatmuls;
-  } else if (recompute == "full" || recompute == "block") {
-    plan_.recompute = Recompute::kFull;
-  } else if (recompute == "modules") {
-    plan_.recompute = Recompute::kModules;
-  } else {
-    Error("recompute", absl::StrCat("is \"", recompute,
-                                    "\", expected none, selective, matmuls, full, block or "
-                                    "modules"));
-  }
+  LoadRecompute(proto_, field_, &plan_, diagnostics_);
   LoadRecomputeModules(proto_, field_, diagnostics_, &plan_);
   const std::string& kernel = proto_.attention_kernel();
   LoadAttentionKernel(kernel, field_, cluster_.chip, &plan_, diagnostics_);

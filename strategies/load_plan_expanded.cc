@@ -6,6 +6,7 @@
 #include "strategies/load_plan_experts.h"
 #include "strategies/load_plan_kernels.h"
 #include "strategies/load_precision.h"
+#include "strategies/load_recompute.h"
 
 namespace meshstep {
 namespace {
@@ -20,22 +21,6 @@ void ExpandRules(const Plan& plan, const std::vector<Rule>& rules, v1::Rule::Of 
       out->add_axes(plan.axes[static_cast<std::size_t>(axis)].name);
     }
   }
-}
-
-std::string NameOf(Recompute recompute) {
-  switch (recompute) {
-    case Recompute::kNone:
-      return "none";
-    case Recompute::kSelective:
-      return "selective";
-    case Recompute::kMatmuls:
-      return "matmuls";
-    case Recompute::kFull:
-      return "full";
-    case Recompute::kModules:
-      return "modules";
-  }
-  return "";
 }
 
 std::string NameOf(ContextMethod method) {
@@ -87,9 +72,7 @@ void ExpandPlan(const Plan& plan, v1::Plan* proto) {
   proto->set_async_tensor(plan.async_tensor);
   proto->set_stragglers(plan.stragglers);
   proto->set_reductions_in_flight(plan.reductions_in_flight);
-  proto->set_recompute(NameOf(plan.recompute));
-  proto->mutable_recompute_modules()->Assign(plan.recompute_modules.begin(),
-                                             plan.recompute_modules.end());
+  ExpandRecompute(plan, proto);
   proto->set_attention_kernel(AttentionKernelOf(plan));
   proto->set_dropout(plan.dropout);
   proto->set_accumulate_unsharded(plan.accumulate_unsharded);

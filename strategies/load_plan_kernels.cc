@@ -1,5 +1,7 @@
 #include "strategies/load_plan_kernels.h"
 
+#include <algorithm>
+#include <array>
 #include <cstddef>
 #include <iterator>
 #include <span>
@@ -20,6 +22,8 @@ constexpr const char* kLaunches[] = {
     "none", "kernels", "pytorch", "megatron-lm", "megatron-deepspeed", "megatron-core"};
 constexpr const char* kElementwise[] = {"fused", "eager"};
 constexpr const char* kGraphs[] = {"attention", "mlp", "router"};
+constexpr std::array<const char*, 5> kNamedKernels = {"flash-1", "flash-2", "splash-1", "splash-2",
+                                                      "splash-3"};
 
 // Index of `value` in `names`; 0 if it is empty or wrong.
 std::size_t IndexOf(std::span<const char* const> names, const std::string& value,
@@ -97,14 +101,15 @@ void LoadAttentionKernel(const std::string& kernel, const std::string& field, co
                          Plan* plan, Diagnostics* diagnostics) {
   plan->unfused_attention = kernel == "unfused";
   if (kernel.empty() || kernel == "flash" || kernel == "unfused") return;
-  if (kernel != "flash-1" && kernel != "flash-2") {
-    diagnostics->Error(
-        field + ".attention_kernel",
-        absl::StrCat("is \"", kernel, "\", expected flash, flash-1, flash-2 or unfused"));
+  if (std::find(kNamedKernels.begin(), kNamedKernels.end(), kernel) == kNamedKernels.end()) {
+    diagnostics->Error(field + ".attention_kernel",
+                       absl::StrCat("is \"", kernel, "\", expected flash, ",
+                                    absl::StrJoin(kNamedKernels, ", "), " or unfused"));
     return;
   }
   plan->flash_kernel = kernel;
-  if (!chip.calibration.attention_by_kernel.contains(kernel)) {
+  if (!chip.calibration.attention_by_kernel.contains(kernel) &&
+      !chip.calibration.blocks_by_kernel.contains(kernel)) {
     diagnostics->Note(absl::StrCat("attention kernel ", kernel, " was not measured on ", chip.name,
                                    "; its fastest is taken"));
   }

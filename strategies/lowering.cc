@@ -22,9 +22,15 @@ Status InField(const char* field, const Status& status) {
 
 // `chip` with the measurements of the attention kernel of that name, if there are any.
 Chip WithKernel(Chip chip, const std::string& kernel) {
+  const auto blocks = chip.calibration.blocks_by_kernel.find(kernel);
+  if (blocks != chip.calibration.blocks_by_kernel.end()) {
+    chip.calibration.attention_blocks = blocks->second;
+    return chip;
+  }
   const auto it = chip.calibration.attention_by_kernel.find(kernel);
   if (it != chip.calibration.attention_by_kernel.end()) {
     chip.calibration.attention = std::vector<AttentionCalibration>(it->second);
+    chip.calibration.attention_blocks.reset();
   }
   return chip;
 }

@@ -102,6 +102,7 @@ struct Plan {
   Recompute recompute = Recompute::kNone;
   std::vector<std::string> recompute_modules;  // of kModules; names in block_memory.cc
   int recompute_layers = -1;                   // of each part of the pipeline; -1: all
+  std::vector<std::string> recompute_keep;     // ops that do not run again
   Offload offload;
   bool unfused_attention = false, dropout = false;
   ContextMethod context_method = ContextMethod::kRing;

@@ -6,6 +6,7 @@
 
 #include <array>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -69,7 +70,20 @@ struct AttentionCalibration {
   double peak_fraction = 0;
 };
 
+// A kernel that computes attention in square blocks; see chip.proto and sim/cost/attention.h.
+struct AttentionBlocks {
+  int block = 1, backward_block = 1;
+  int array = 1;
+  double matmul_fraction = 1;
+  double scores_per_s = 0;  // of a chip
+  Seconds block_start, backward_block_start;
+  bool fused_backward = true;  // 5 products, else 7
+};
+
 struct ComputeCalibration {
+  // Kernels that a plan can name; "": what "flash" means. One goes before points of the same name.
+  std::map<std::string, AttentionBlocks> blocks_by_kernel;
+  std::optional<AttentionBlocks> attention_blocks;  // of the plan's kernel
   // Points of kernels that a plan can name, besides `attention`.
   std::map<std::string, std::vector<AttentionCalibration>> attention_by_kernel;
   std::array<MatmulCalibration, kDtypes> matmul;  // every format the chip has is filled

@@ -6,6 +6,7 @@
 
 #include "meshstep/v1/chip.pb.h"
 #include "topologies/field_checks.h"
+#include "topologies/load_attention.h"
 #include "topologies/load_collectives.h"
 
 namespace meshstep {
@@ -258,17 +259,7 @@ ComputeCalibration LoadCalibration(const v1::ComputeCalibration& proto, const st
     calibration.matmul[d] = LoadMatmulCalibration(proto.matmul(i), item, diagnostics);
   }
   FillMatmulCalibration(given, &calibration);
-  for (int i = 0; i < proto.attention_size(); ++i) {
-    const v1::AttentionCalibration& a = proto.attention(i);
-    const std::string item = Item(field, "attention", i);
-    std::vector<AttentionCalibration>& points =
-        a.kernel().empty() ? calibration.attention : calibration.attention_by_kernel[a.kernel()];
-    points.push_back(
-        {CheckedInt(a.head_dim(), 1, 1 << 16, item + ".head_dim", diagnostics), a.causal(),
-         a.backward(),
-         CheckedInt(a.sequence_length(), 1, 1 << 30, item + ".sequence_length", diagnostics),
-         CheckedFraction(a.peak_fraction(), item + ".peak_fraction", diagnostics)});
-  }
+  LoadAttention(proto, field, diagnostics, &calibration);
   if (proto.has_hbm_fraction()) {
     calibration.hbm_fraction =
         CheckedFraction(proto.hbm_fraction(), field + ".hbm_fraction", diagnostics);

@@ -24,13 +24,43 @@ void WithoutTiles(Scenario* scenario) {
 }
 
 void WithoutPowerLimit(Scenario* scenario) {
-  for (MatmulCalibration& c : Calibration(scenario)->matmul) c.sustained_fraction = 1;
+  for (MatmulCalibration& c : Calibration(scenario)->matmul) {
+    c.sustained_fraction = 1;
+  }
 }
 
 void WithoutMemoryEfficiency(Scenario* scenario) { Calibration(scenario)->hbm_fraction = 1; }
 
+// Changes every attention kernel that works in blocks, and the plan's.
+void ChangeBlocks(Scenario* scenario, void (*change)(AttentionBlocks*)) {
+  for (auto& [kernel, blocks] : Calibration(scenario)->blocks_by_kernel) change(&blocks);
+  if (Calibration(scenario)->attention_blocks) change(&*Calibration(scenario)->attention_blocks);
+}
+
 void WithoutAttentionEfficiency(Scenario* scenario) {
   for (AttentionCalibration& c : Calibration(scenario)->attention) c.peak_fraction = 1;
+  Calibration(scenario)->blocks_by_kernel.clear();
+  if (Calibration(scenario)->attention_blocks) {
+    Calibration(scenario)->attention_blocks.reset();
+    Calibration(scenario)->attention = {
+        {.head_dim = 128, .sequence_length = 1, .peak_fraction = 1}};
+  }
+}
+
+// Only visible scores are computed.
+void WithoutAttentionBlocks(Scenario* scenario) {
+  ChangeBlocks(scenario, [](AttentionBlocks* blocks) {
+    blocks->block = blocks->backward_block = 1;
+    blocks->block_start = blocks->backward_block_start = Seconds(0);
+  });
+}
+
+void WithoutHeadPadding(Scenario* scenario) {
+  ChangeBlocks(scenario, [](AttentionBlocks* blocks) { blocks->array = 1; });
+}
+
+void WithoutSoftmax(Scenario* scenario) {
+  ChangeBlocks(scenario, [](AttentionBlocks* blocks) { blocks->scores_per_s = 1e30; });
 }
 
 void WithoutMeasuredCollectives(Scenario* scenario) {
@@ -48,6 +78,12 @@ void WithoutNetworkLatency(Scenario* scenario) {
 void WithoutRecompute(Scenario* scenario) { scenario->plan.recompute = Recompute::kNone; }
 
 void WithoutExposedReduction(Scenario* scenario) { scenario->plan.overlap_gradients = true; }
+
+void WithoutBlockingReductions(Scenario* scenario) {
+  if (scenario->plan.reductions_in_flight == 1) scenario->plan.reductions_in_flight = 2;
+}
+
+void WithoutKeptProducts(Scenario* scenario) { scenario->plan.recompute_keep.clear(); }
 
 void WithoutTakenUnits(Scenario* scenario) { scenario->plan.collectives_take_units = false; }
 
@@ -91,6 +127,10 @@ const std::vector<Mechanism>& Mechanisms() {
       {"recompute", "nothing is recomputed", WithoutRecompute},
       {"reduction-tail", "gradients always reduce beside the backward pass",
        WithoutExposedReduction},
+      {"blocking-reductions", "backward never waits for the reduction of the layer before",
+       WithoutBlockingReductions},
+      {"kept-products", "all products of a layer run again, whatever a policy keeps",
+       WithoutKeptProducts},
       {"taken-units", "collectives take no compute units from kernels", WithoutTakenUnits},
       {"stragglers", "every chip is as fast as the mean one", WithoutStragglers},
       {"framework-kernels", "loss, gradients and optimizer in as few kernels as can be",
@@ -101,6 +141,9 @@ const std::vector<Mechanism>& Mechanisms() {
        WithoutExpertOverlap},
       {"host-dispatch", "the host is never late with a launch", WithoutHostDispatch},
       {"eager", "elementwise work in as few kernels as can be", WithoutEager},
+      {"attention-blocks", "attention in blocks computes no hidden scores", WithoutAttentionBlocks},
+      {"head-padding", "head sizes fill the matrix units", WithoutHeadPadding},
+      {"softmax", "attention's vector units keep up with its matrix units", WithoutSoftmax},
       {"attention-generation", "the fastest attention kernel of the chip",
        WithoutAttentionGeneration},
   };

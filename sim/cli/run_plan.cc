@@ -8,6 +8,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "sim/cli/run_recompute.h"
@@ -18,7 +19,7 @@ namespace {
 // Devices that FSDP shards over, of `dp`; 1 if it does not.
 int FsdpGroup(const RunRow& row, int dp, int cp) {
   // "FSDP2" and "FSDP1" name PyTorch's second and first, not a group of so many.
-  std::string text = std::regex_replace(absl::AsciiStrToLower(row.Get("dp_sharding")),
+  std::string text = std::regex_replace(absl::AsciiStrToLower(row.ForModel("dp_sharding")),
                                         std::regex("fsdp[12]( |$)"), "fsdp$1");
   // That a table has no column for it does not say that it was used.
   text = std::regex_replace(text, std::regex("fsdp column absent"), "");
@@ -90,6 +91,13 @@ void SetExpertDegrees(const RunRow& row, v1::Plan* plan) {
   int width = NumberIn(row.Get("caveats"), "expert TP=([0-9]+)");
   if (width == 0) width = row.Get("expert_tp") == "tp" ? plan->tensor() : 1;
   plan->set_expert_tensor(width);
+  static const std::regex kCapacity("capacity_factor ([0-9.]+)");
+  std::smatch match;
+  const std::string& caveats = row.Get("caveats");
+  double capacity = 0;
+  if (std::regex_search(caveats, match, kCapacity) && absl::SimpleAtod(match[1].str(), &capacity)) {
+    plan->set_capacity_factor(capacity);
+  }
 }
 
 Status SetDegrees(const RunRow& row, int devices, v1::Plan* plan) {
@@ -257,6 +265,9 @@ Status SetPlan(const RunRow& row, int devices, v1::Plan* plan) {
   kernels->set_gradient_accumulation(row.Get("gradient_accumulation"));
   kernels->set_unfused_optimizer(row.Get("optimizer_kernels") == "unfused");
   SetLaunches(row, kernels);
+  if (const int waiting = row.Count("reductions_in_flight"); waiting > 0) {
+    plan->set_reductions_in_flight(waiting);
+  }
   return absl::OkStatus();
 }
 

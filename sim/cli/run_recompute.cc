@@ -1,6 +1,7 @@
 #include "sim/cli/run_recompute.h"
 
 #include <regex>
+#include <set>
 #include <string>
 
 #include "absl/strings/ascii.h"
@@ -26,9 +27,9 @@ constexpr Policy kPolicies[] = {
     {"torchtitan default option|per-op|llama3_8b\\.toml default", "matmuls"},
     // MaxText keeps matmuls, all or all but one or two of a layer.
     {"minimal|save_dot|matmuls", "matmuls"},
-    // MaxText policies that keep or offload a layer's input and some projections: the matmuls of
-    // the MLP, most of the work, run again.
-    {"^custom|offloaded", "full"},
+    // MaxText policies that keep or offload a layer's input and some of its products (kKept); the
+    // others run again.
+    {"^custom|offloaded|save_.*out_proj", "full"},
     {"full", "full"},
     // Megatron-Core recompute_modules, by the table below.
     {"(^|[^a-z_])(mlp|moe)([^a-z_]|$)|norm|act([^a-z]|$)|mla_up_proj|mla up-proj", "modules"},
@@ -46,11 +47,32 @@ constexpr Module kModules[] = {{"norm", "layernorm"},
                                {"(^|[^a-z_])mlp([^a-z_]|$)", "mlp"},
                                {"(^|[^a-z])act([^a-z]|$)", "moe_act"},
                                {"(^|[^a-z_])moe([^a-z_]|$)", "moe"}};
+// Products that MaxText's and praxis's policies keep or offload, by the words of a row
+// (MaxText remat_policy qkv_proj_offloaded and custom; praxis SAVE_QKV_OUT_PROJ).
+struct Kept {
+  const char* pattern;
+  const char* op;
+};
+constexpr Kept kKept[] = {
+    {"(^|[,/ ])q,k,v([,/ ]|$)|q/k/v proj|qkv_proj|save_qkv", "qkv"},
+    {"(^|[, ])context([, ]|$)", "attention"},
+    {"out/q/k/v|out_proj", "attention_out"},
+    {"mlpwo([,; ]|$)", "mlp_out"},
+};
+
+void SetKept(const RunRow& row, const std::string& text, v1::Plan* plan) {
+  std::set<std::string> ops;
+  for (const Kept& kept : kKept) {
+    if (std::regex_search(text, std::regex(kept.pattern))) ops.insert(kept.op);
+  }
+  if (const std::string& op = row.Get("recompute_keep"); !op.empty()) ops.insert(op);
+  for (const std::string& op : ops) plan->add_recompute_keep(op);
+}
 
 }  // namespace
 
 Status SetRecompute(const RunRow& row, v1::Plan* plan) {
-  std::string text = absl::AsciiStrToLower(row.Get("recompute"));
+  std::string text = absl::AsciiStrToLower(row.ForModel("recompute"));
   if (const std::size_t recipe = text.find(" [recipe"); recipe != std::string::npos) {
     text.resize(recipe);
   }
@@ -65,6 +87,7 @@ Status SetRecompute(const RunRow& row, v1::Plan* plan) {
         }
       }
     }
+    SetKept(row, text, plan);
     const int layers = policy.every_second_layer ? row.Count("layers") / row.Count("pp", 1) / 2
                                                  : NumberIn(text, "block ([0-9]+) layers");
     if (layers > 0) plan->set_recompute_layers(layers);

@@ -4,10 +4,13 @@
 #include <cmath>
 #include <regex>
 #include <string_view>
+#include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "sim/base/data_path.h"
 
 namespace meshstep {
@@ -15,9 +18,16 @@ namespace {
 
 constexpr double kMaxCount = 1 << 30;
 // How tables of runs say that something is not known.
-constexpr const char* kNotStated[] = {"not stated", "not decoded", "n/a",
-                                      "see ",       "per models/", "base-recipe default",
-                                      "not stored", "(assumed)",   "split not stated"};
+constexpr const char* kNotStated[] = {"not stated",
+                                      "not decoded",
+                                      "n/a",
+                                      "see ",
+                                      "per models/",
+                                      "base-recipe default",
+                                      "not stored",
+                                      "(assumed)",
+                                      "split not stated",
+                                      "fsdp+dp (split not stated)"};
 const std::string kNothing;
 
 // Columns of training_runs_one_node.csv under the names of training_runs.csv.
@@ -76,6 +86,17 @@ const std::string& RunRow::Default(const std::string& column) const {
 const std::string& RunRow::Get(const std::string& column) const {
   const std::string& stated = Stated(column);
   return stated.empty() ? Default(column) : stated;
+}
+
+std::string RunRow::ForModel(const std::string& column) const {
+  const std::string& text = Get(column);
+  for (const auto piece : absl::StrSplit(text, ';')) {
+    const std::pair<std::string, std::string> one = absl::StrSplit(piece, absl::MaxSplits(':', 1));
+    const std::string name(absl::StripAsciiWhitespace(one.first));
+    if (one.second.empty() || !Says("model", absl::StrCat(" ", name, " "))) continue;
+    return std::string(absl::StripAsciiWhitespace(one.second));
+  }
+  return text;
 }
 
 double RunRow::Number(const std::string& column, double unset) const {

@@ -28,6 +28,8 @@ class RunRow {
   const std::string& family() const { return family_; }
   // What the row states, else its framework's default, else "".
   const std::string& Get(const std::string& column) const;
+  // Get(column), of which "5B: a; 175B: b" is what a family does for each of its models.
+  std::string ForModel(const std::string& column) const;
   // What the row states; "" if it says that it does not ("not stated", "see recipe").
   const std::string& Stated(const std::string& column) const;
   // The framework's default; "" if it has none.

@@ -124,19 +124,30 @@ double ComputeModel::AttentionFraction(const AttentionShape& shape) const {
   return below->peak_fraction + x * (above->peak_fraction - below->peak_fraction);
 }
 
-Time ComputeModel::Attention(const AttentionShape& s, Dtype dtype) const {
-  const Bytes bytes = AttentionBytes(s, dtype);
-  const FlopsPerSecond peak = rates_.peak(dtype);
-  if (!calibrated_) {
-    return Time::RoundUp(std::max(AttentionFlops(s) / peak, bytes / rates_.hbm_rate));
-  }
-  const Flops flops = AttentionKernelFlops(s);
+Seconds ComputeModel::CalibratedAttention(const AttentionShape& s, Dtype dtype) const {
   const ComputeCalibration& c = chip_.calibration;
+  if (c.attention_blocks) {
+    const double devices = chip_.devices_per_chip;
+    return BlockedAttention(s,
+                            {.peak = rates_.peak(dtype),
+                             .share = 1 / devices,
+                             .units = std::max(1.0, chip_.compute_units / devices)},
+                            *c.attention_blocks);
+  }
   double fraction = AttentionFraction(s);
   if (fraction <= 0) fraction = c.matmul[static_cast<std::size_t>(dtype)].peak_fraction / 2;
+  return AttentionKernelFlops(s) / (fraction * rates_.peak(dtype));
+}
+
+Time ComputeModel::Attention(const AttentionShape& s, Dtype dtype) const {
+  const Bytes bytes = AttentionBytes(s, dtype);
+  if (!calibrated_) {
+    return Time::RoundUp(std::max(AttentionFlops(s) / rates_.peak(dtype), bytes / rates_.hbm_rate));
+  }
+  const ComputeCalibration& c = chip_.calibration;
   return Time::RoundUp(
       c.matmul[static_cast<std::size_t>(dtype)].launch +
-      std::max(flops / (fraction * peak), bytes / (c.hbm_fraction * rates_.hbm_rate)));
+      std::max(CalibratedAttention(s, dtype), bytes / (c.hbm_fraction * rates_.hbm_rate)));
 }
 
 Time ComputeModel::Fused(Flops flops, Bytes bytes, Dtype dtype) const {

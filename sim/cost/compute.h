@@ -1,7 +1,8 @@
 // Time of one kernel on one device: a roofline per op.
 //
 //   ideal:      T = max(FLOPs / peak, bytes / HBM), data-sheet rates, no launch cost.
-//   calibrated: matmuls by sim/cost/matmul.h; attention at the measured fraction of the peak;
+//   calibrated: matmuls by sim/cost/matmul.h; attention at the measured fraction of the peak or
+//               by sim/cost/attention.h;
 //               elementwise work at the measured fraction of the HBM rate. Every constant is in the
 //               chip file's `calibration`, fitted on component measurements only.
 //
@@ -15,19 +16,11 @@
 #include "sim/base/dtype.h"
 #include "sim/base/status.h"
 #include "sim/base/units.h"
+#include "sim/cost/attention.h"
 #include "sim/cost/matmul.h"
 #include "topologies/chip.h"
 
 namespace meshstep {
-
-struct AttentionShape {
-  double batch = 1, heads = 1, kv_heads = 1;
-  double queries = 1, keys = 1;  // positions on this device
-  double head_dim = 1;           // of queries and keys
-  double value_dim = 1;          // of values
-  double visible = 1;            // fraction of the queries × keys square that the kernel computes
-  bool backward = false;         // backward alone
-};
 
 class ComputeModel {
  public:
@@ -75,6 +68,7 @@ class ComputeModel {
 
  private:
   double AttentionFraction(const AttentionShape& shape) const;
+  Seconds CalibratedAttention(const AttentionShape& shape, Dtype dtype) const;
 
   const Chip chip_;
   const Rates rates_;  // per device

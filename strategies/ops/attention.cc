@@ -16,6 +16,14 @@ double VisibleFraction(const Op& op, double sequence, bool unfused) {
   return op.causal ? w * (1 - w / 2) : std::min(1.0, 2 * w - w * w);
 }
 
+// Queries at a diagonal side of that part, over all: those with later keys hidden, and those with
+// earlier ones hidden.
+double Edges(const Op& op, double sequence) {
+  const double window = op.window > 0 ? std::min<double>(op.window, sequence) : sequence;
+  const double hidden = 1 - window / sequence;
+  return hidden + (op.causal ? 1 : hidden);
+}
+
 // Keys and values are needed at every position.
 Sharding WholeSequence(Sharding sharding) {
   const int at = sharding.Find("T");
@@ -93,6 +101,7 @@ AttentionShape LocalShape(const Op& op, const PassBuilder& pass, bool backward) 
   shape.keys = context.DimSize("T");
   shape.head_dim = context.DimSize("H");
   shape.value_dim = context.DimSize(pass.DimsOf(op.inputs[2]).back());
+  shape.edges = Edges(op, shape.keys);
   shape.backward = backward;
   return shape;
 }

@@ -79,10 +79,10 @@ std::string RandomPlan(int devices, bool routed, std::mt19937* random) {
   const char* recompute[] = {"none", "selective", "matmuls", "full"};
   const char* loss[] = {"fused", "eager", "megatron"};
   const char* sum[] = {"none", "fused", "separate"};
-  const int zero = pick(3);
+  const int zero = pick(3), policy = pick(4);
   std::string plan = absl::StrCat(
       "data: ", degree[0], " fsdp: ", degree[1], " tensor: ", degree[2], " pipeline: ", degree[3],
-      " context: ", degree[4], " sequence_parallel: ", pick(2), " recompute: '", recompute[pick(4)],
+      " context: ", degree[4], " sequence_parallel: ", pick(2), " recompute: '", recompute[policy],
       "' zero_stage: ", zero, " prefetch_layers: ", pick(3), " accumulate_unsharded: ", pick(2));
   const char* methods[] = {"ring", "all-gather", "ulysses"};
   absl::StrAppend(&plan, " context_method: '", methods[pick(3)],
@@ -107,6 +107,10 @@ std::string RandomPlan(int devices, bool routed, std::mt19937* random) {
                     " parameters: ", pick(2), " }");
   }
   if (pick(4) == 0) absl::StrAppend(&plan, " recompute_layers: ", pick(3));
+  if (policy > 0 && pick(3) == 0) {
+    const char* kept[] = {"qkv", "attention", "attention_out", "mlp_in", "mlp_out"};
+    absl::StrAppend(&plan, " recompute_keep: ['", kept[pick(5)], "', '", kept[pick(5)], "']");
+  }
   if (pick(4) == 0) absl::StrAppend(&plan, " gradient_bucket_bytes: ", 1 << pick(24));
   if (pick(4) == 0) absl::StrAppend(&plan, " reductions_in_flight: ", pick(3));
   if (pick(4) == 0) absl::StrAppend(&plan, " async_tensor: true");
@@ -185,6 +189,7 @@ TEST(Folding, HoldsForwardOnly) {
                                                          : v1::Workload::DECODE);
     v1::Plan* plan = proto.mutable_plan();
     plan->clear_recompute();
+    plan->clear_recompute_keep();
     plan->clear_zero_stage();
     plan->clear_accumulate_unsharded();
     plan->clear_schedule();

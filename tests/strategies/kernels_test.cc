@@ -185,7 +185,9 @@ TEST(Kernels, WrongNamesAreReported) {
                &diagnostics);
   const std::string message(diagnostics.status().message());
   for (const char* part :
-       {"plan.attention_kernel: is \"flash-9\", expected flash, flash-1, flash-2 or unfused",
+       {"plan.attention_kernel: is \"flash-9\", expected flash, flash-1, flash-2, splash-1, "
+        "splash-2, "
+        "splash-3 or unfused",
         "plan.kernels.loss: is \"fast\", expected fused, eager, megatron",
         "plan.kernels.gradient_accumulation: is \"some\", expected none, fused, separate",
         "plan.kernels.library_workspace_bytes: is -1, expected 0 to 1e+12"}) {

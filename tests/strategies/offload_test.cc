@@ -116,6 +116,24 @@ TEST(RecomputeLayers, CountsInEachPart) {
             none + 4 * layer);
 }
 
+// Ops that a policy keeps do not run again, and their outputs stay.
+TEST(RecomputeKeep, SparesItsOps) {
+  const auto run = [](const std::string& keep) {
+    return Simulate(1, absl::StrCat("recompute: 'full' ", keep));
+  };
+  const Simulated full = run(""), out = run("recompute_keep: 'mlp_out'");
+  // The last product of 4 H to H; backward does not read its result.
+  EXPECT_DOUBLE_EQ((full.flops - out.flops).value(), kLayers * 4 * 2 * kS * kH * 4 * kH);
+  const Simulated qkv = run("recompute_keep: 'qkv'");
+  EXPECT_DOUBLE_EQ((full.flops - qkv.flops).value(), kLayers * 4 * 2 * kS * kH * 3 * kH);
+  EXPECT_GT(qkv.most[3], full.most[3]);
+  const Simulated both = run("recompute_keep: 'qkv' recompute_keep: 'mlp_out'");
+  EXPECT_DOUBLE_EQ((full.flops - both.flops).value(),
+                   (full.flops - out.flops + (full.flops - qkv.flops)).value());
+  // One that a layer does not have.
+  EXPECT_EQ(run("recompute_keep: 'experts_out'").time, full.time);
+}
+
 // The model of the memory itself is tested in formulas/memory_test.cc.
 TEST(Offload, ActivationsLeaveAndComeBack) {
   const Simulated here = Simulate(1, ""), away = Simulate(1, "offload { activations: 1 }", 1e4);
@@ -196,6 +214,9 @@ TEST(Offload, SaysWhatIsWrong) {
   const std::vector<std::pair<const char*, const char*>> cases = {
       {"offload { activations: 1.5 }", "plan.offload.activations: is 1.5, expected 0 to 1"},
       {"offload { optimizer: -1 }", "plan.offload.optimizer: is -1, expected 0 to 1"},
+      {"recompute_keep: 'qkv'", "plan.recompute_keep: is given, but with recompute none"},
+      {"recompute: 'full' recompute_keep: 'mlp'",
+       "plan.recompute_keep[0]: is \"mlp\", expected one"},
       {"recompute_layers: 2", "plan.recompute_layers: is 2 with recompute \"none\""},
       {"recompute: 'full' recompute_layers: -1", "plan.recompute_layers: is -1, expected 0"}};
   for (const auto& [plan, expected] : cases) {

@@ -5,6 +5,7 @@
 
 #include <cmath>
 
+#include "absl/strings/str_cat.h"
 #include "google/protobuf/text_format.h"
 #include "meshstep/v1/cluster.pb.h"
 #include "sim/base/data_path.h"
@@ -105,6 +106,30 @@ TEST(LoadChip, FormatsWithoutMeasurementsBehaveAsBf16) {
   EXPECT_EQ(fp8.tile_n, 32);
   ASSERT_EQ(cluster.chip.calibration.attention.size(), 1u);
   EXPECT_EQ(cluster.chip.calibration.attention[0].head_dim, 128);
+}
+
+constexpr char kBlocks[] = "block: 512 backward_block: 256 array: 128 matmul_fraction: 0.8 ";
+
+TEST(LoadChip, AttentionBlocks) {
+  const auto chip = [](const std::string& text) {
+    return absl::StrCat("chips: 8 chip { calibration { ", text, " } }");
+  };
+  const std::string one = absl::StrCat("attention_blocks { ", kBlocks, "scores_per_s: 1e12 ");
+  const Cluster cluster =
+      LoadOk(kGpu, chip(one + "} " + one + "kernel: 'splash-1' block_ns: 7 backward_matmuls: 7 }"));
+  const ComputeCalibration& c = cluster.chip.calibration;
+  ASSERT_TRUE(c.attention_blocks);
+  EXPECT_EQ(c.attention_blocks->backward_block, 256);
+  EXPECT_TRUE(c.attention_blocks->fused_backward);
+  EXPECT_FALSE(c.blocks_by_kernel.at("splash-1").fused_backward);
+  EXPECT_DOUBLE_EQ(c.blocks_by_kernel.at("splash-1").block_start.value(), 7e-9);
+  const std::string field = "cluster.chip.calibration.attention_blocks";
+  EXPECT_THAT(Errors(kGpu, chip(one + "backward_matmuls: 6 }")),
+              ElementsAre(field + "[0].backward_matmuls: is 6, expected 5 or 7"));
+  EXPECT_THAT(Errors(kGpu, chip(one + "} " + one + "}")),
+              ElementsAre(field + "[1].kernel: is \"\" a second time"));
+  EXPECT_THAT(Errors(kGpu, chip(absl::StrCat("attention_blocks { ", kBlocks, "}"))),
+              ElementsAre(HasSubstr(field + "[0].scores_per_s: is 0, expected a number above 0")));
 }
 
 std::vector<bool> Wraps(const std::string& interconnect, const std::string& slice) {

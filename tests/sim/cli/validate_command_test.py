@@ -32,7 +32,8 @@ MAY_SET = {
     'plan.sequence_parallel', 'plan.micro_batch_sequences', 'plan.recompute',
     'plan.attention_kernel', 'plan.dropout', 'plan.schedule', 'plan.virtual_stages',
     'plan.context', 'plan.context_method', 'plan.expert', 'plan.expert_tensor',
-    'plan.recompute_layers', 'plan.async_tensor', 'model.mtp_layers',
+    'plan.recompute_layers', 'plan.recompute_keep', 'plan.async_tensor', 'model.mtp_layers',
+    'plan.reductions_in_flight', 'plan.capacity_factor',
     'plan.overlap_gradients', 'plan.overlap_parameters', 'plan.layout',
     'plan.precision.scaling', 'plan.precision.compute', 'plan.precision.parameters',
     'plan.precision.gradients', 'plan.precision.optimizer', 'plan.precision.reduce',
@@ -112,9 +113,9 @@ class Mapping(unittest.TestCase):
         renamed = []
         for i, row in enumerate(picked.values()):
             copy = dict(row, **{column: '' for column in NOT_OF_THE_PLAN})
-            # The one part of a plan that the table has no column for.
-            width = re.search('expert TP=[0-9]+', row['caveats'])
-            copy['caveats'] = width.group() if width else ''
+            # The two parts of a plan that the table has no column for.
+            copy['caveats'] = ' '.join(
+                re.findall('expert TP=[0-9]+|capacity_factor [0-9.]+', row['caveats']))
             renamed.append(dict(copy, id='row-x%d' % i, iter_time_s='1'))
         path = table(renamed)
         compared = 0
@@ -417,6 +418,14 @@ class Report(unittest.TestCase):
         eager = table([r for r in rows_of(RUNS) if r['id'] == 'titan-t1-8b-8g-fsdp'])
         self.assertLess(report(eager, '--without=eager')['rows'][0]['predicted_s'],
                         0.97 * report(eager)['rows'][0]['predicted_s'])
+        trillium = table([r for r in rows_of(RUNS) if r['id'] == 'tpurecipes-trillium-mistral-7b-8'])
+        whole = report(trillium)['rows'][0]['predicted_s']
+        for mechanism in ('attention-blocks', 'head-padding', 'softmax', 'blocking-reductions',
+                          'power'):
+            self.assertLess(report(trillium, '--without=' + mechanism)['rows'][0]['predicted_s'],
+                            whole, mechanism)
+        self.assertGreater(report(trillium, '--without=kept-products')['rows'][0]['predicted_s'],
+                           whole)
         everything = report(path, '--without=recompute', '--without=launch')['rows'][0]
         self.assertLess(everything['predicted_s'],
                         report(path, '--without=recompute')['rows'][0]['predicted_s'])

@@ -1,0 +1,71 @@
+#include "topologies/load_attention.h"
+
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "meshstep/v1/chip.pb.h"
+#include "topologies/field_checks.h"
+
+namespace meshstep {
+namespace {
+
+constexpr int kMaxSide = 1 << 16;
+constexpr int kFusedProducts = 5, kSplitProducts = 7;
+
+std::string Item(const std::string& field, const char* name, int i) {
+  return absl::StrCat(field, ".", name, "[", i, "]");
+}
+
+AttentionBlocks LoadBlocks(const v1::AttentionBlocks& proto, const std::string& field,
+                           Diagnostics* diagnostics) {
+  const auto side = [&](int value, const char* name) {
+    return CheckedInt(value, 1, kMaxSide, absl::StrCat(field, ".", name), diagnostics);
+  };
+  const auto start = [&](double ns, const char* name) {
+    return Seconds(CheckedNanoseconds(ns, absl::StrCat(field, ".", name), diagnostics) * 1e-9);
+  };
+  const int products = proto.has_backward_matmuls() ? proto.backward_matmuls() : kFusedProducts;
+  if (products != kFusedProducts && products != kSplitProducts) {
+    diagnostics->Error(
+        field + ".backward_matmuls",
+        absl::StrCat("is ", products, ", expected ", kFusedProducts, " or ", kSplitProducts));
+  }
+  return {
+      .block = side(proto.block(), "block"),
+      .backward_block = side(proto.backward_block(), "backward_block"),
+      .array = side(proto.array(), "array"),
+      .matmul_fraction =
+          CheckedFraction(proto.matmul_fraction(), field + ".matmul_fraction", diagnostics),
+      .scores_per_s = CheckedPositive(proto.scores_per_s(), field + ".scores_per_s", diagnostics),
+      .block_start = start(proto.block_ns(), "block_ns"),
+      .backward_block_start = start(proto.backward_block_ns(), "backward_block_ns"),
+      .fused_backward = products == kFusedProducts};
+}
+
+}  // namespace
+
+void LoadAttention(const v1::ComputeCalibration& proto, const std::string& field,
+                   Diagnostics* diagnostics, ComputeCalibration* calibration) {
+  for (int i = 0; i < proto.attention_size(); ++i) {
+    const v1::AttentionCalibration& a = proto.attention(i);
+    const std::string item = Item(field, "attention", i);
+    std::vector<AttentionCalibration>& points =
+        a.kernel().empty() ? calibration->attention : calibration->attention_by_kernel[a.kernel()];
+    points.push_back(
+        {CheckedInt(a.head_dim(), 1, 1 << 16, item + ".head_dim", diagnostics), a.causal(),
+         a.backward(),
+         CheckedInt(a.sequence_length(), 1, 1 << 30, item + ".sequence_length", diagnostics),
+         CheckedFraction(a.peak_fraction(), item + ".peak_fraction", diagnostics)});
+  }
+  for (int i = 0; i < proto.attention_blocks_size(); ++i) {
+    const v1::AttentionBlocks& blocks = proto.attention_blocks(i);
+    const std::string item = Item(field, "attention_blocks", i);
+    const AttentionBlocks loaded = LoadBlocks(blocks, item, diagnostics);
+    if (!calibration->blocks_by_kernel.emplace(blocks.kernel(), loaded).second) {
+      diagnostics->Error(item + ".kernel", "is \"" + blocks.kernel() + "\" a second time");
+    }
+    if (blocks.kernel().empty()) calibration->attention_blocks = loaded;
+  }
+}
+
+}  // namespace meshstep
