@@ -375,7 +375,9 @@ Status StepEmitter::EmitStep(Run* run, const BlockPass& pass, Pass kind, std::si
   run->where.pass = kind;
   std::vector<const UnitTasks*> after;
   for (const int s : step.after) after.push_back(&run->made[Index(s)]);
-  if (step.needs_input && kind != Pass::kRecompute) after.push_back(&run->input);
+  // Recomputation begins when the gradient is there (torch.utils.checkpoint, jax.checkpoint).
+  const bool begins = kind == Pass::kRecompute ? step.after.empty() : step.needs_input;
+  if (begins) after.push_back(&run->input);
   if (step.needs_parameters) after.push_back(&run->gathered);
   const std::string* name = (*run->names)[i];
   if (step.host_after >= 0) HostWaitsFor(run->where.stage, run->made[Index(step.host_after)]);
