@@ -5,8 +5,6 @@
 
 #include <cstddef>
 #include <set>
-#include <string>
-#include <vector>
 
 #include "strategies/pass_builder.h"
 
@@ -17,7 +15,7 @@ struct Again {
   std::set<std::size_t> ops;
   std::set<ArrayId> arrays;
 };
-Again RunsAgain(const Block& block, Recompute policy, const std::vector<std::string>& keep);
+Again RunsAgain(const Block& block, Recompute policy, const Plan& plan);
 
 // The weight of a matmul that runs in Precision::compute.
 bool IsMatmulWeight(const Block& block, ArrayId parameter);

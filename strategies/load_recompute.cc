@@ -44,6 +44,7 @@ void LoadRecompute(const v1::Plan& proto, const std::string& field, Plan* plan,
     }
     plan->recompute_keep.push_back(op);
   }
+  plan->recompute_drops_unread = proto.recompute_drops_unread();
   if (!plan->recompute_keep.empty() && plan->recompute == Recompute::kNone) {
     diagnostics->Error(field + ".recompute_keep",
                        "is given, but with recompute none nothing runs again");
@@ -53,6 +54,7 @@ void LoadRecompute(const v1::Plan& proto, const std::string& field, Plan* plan,
 void ExpandRecompute(const Plan& plan, v1::Plan* proto) {
   proto->set_recompute(kPolicies[static_cast<std::size_t>(plan.recompute)]);
   for (const std::string& op : plan.recompute_keep) proto->add_recompute_keep(op);
+  proto->set_recompute_drops_unread(plan.recompute_drops_unread);
 }
 
 }  // namespace meshstep

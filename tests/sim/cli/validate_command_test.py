@@ -32,7 +32,8 @@ MAY_SET = {
     'plan.sequence_parallel', 'plan.micro_batch_sequences', 'plan.recompute',
     'plan.attention_kernel', 'plan.dropout', 'plan.schedule', 'plan.virtual_stages',
     'plan.context', 'plan.context_method', 'plan.expert', 'plan.expert_tensor',
-    'plan.recompute_layers', 'plan.recompute_keep', 'model.mtp_layers',
+    'plan.recompute_layers', 'plan.recompute_keep',
+    'plan.recompute_drops_unread', 'model.mtp_layers',
     'plan.reductions_in_flight', 'plan.capacity_factor',
     'plan.overlap_gradients', 'plan.overlap_parameters', 'plan.layout',
     'plan.precision.scaling', 'plan.precision.compute', 'plan.precision.parameters',
@@ -304,6 +305,9 @@ class Report(unittest.TestCase):
                             whole, mechanism)
         self.assertGreater(report(trillium, '--without=kept-products')['rows'][0]['predicted_s'],
                            whole)
+        experts = table([r for r in rows_of(RUNS) if r['family'] == 'ironwood-moe'][2:3])
+        self.assertLess(report(experts, '--without=grouped-kernels')['rows'][0]['predicted_s'],
+                        report(experts)['rows'][0]['predicted_s'])
         everything = report(path, '--without=recompute', '--without=launch')['rows'][0]
         self.assertLess(everything['predicted_s'],
                         report(path, '--without=recompute')['rows'][0]['predicted_s'])
