@@ -82,6 +82,23 @@ bool IsIn(const Op& op, const RecomputeModule& module) {
   });
 }
 
+// Leaves the ops that make something that backward saves or that one of them reads.
+void DropUnread(const Block& block, std::set<std::size_t>* again) {
+  std::set<ArrayId> read;
+  for (const Op& op : block.ops) read.insert(op.saved.begin(), op.saved.end());
+  for (std::size_t i = block.ops.size(); i-- > 0;) {
+    const Op& op = block.ops[i];
+    if (!again->contains(i)) continue;
+    const bool used = std::any_of(op.outputs.begin(), op.outputs.end(),
+                                  [&](ArrayId array) { return read.contains(array); });
+    if (used) {
+      read.insert(op.inputs.begin(), op.inputs.end());
+    } else {
+      again->erase(i);
+    }
+  }
+}
+
 }  // namespace
 
 std::vector<std::string> RecomputeModules() {
@@ -90,8 +107,8 @@ std::vector<std::string> RecomputeModules() {
   return names;
 }
 
-Again RunsAgain(const Block& block, Recompute policy, std::span<const std::string> modules,
-                std::span<const std::string> keep) {
+Again RunsAgain(const Block& block, Recompute policy, const Plan& plan) {
+  const std::vector<std::string>& modules = plan.recompute_modules;
   const auto in_modules = [&](const Op& op) {
     return std::any_of(Modules().begin(), Modules().end(), [&](const RecomputeModule& module) {
       return std::find(modules.begin(), modules.end(), module.name) != modules.end() &&
@@ -100,14 +117,18 @@ Again RunsAgain(const Block& block, Recompute policy, std::span<const std::strin
   };
   Again again;
   if (block.input < 0 || block.output < 0) return again;
+  const std::vector<std::string>& keep = plan.recompute_keep;
   for (std::size_t i = 0; i < block.ops.size(); ++i) {
     const Op& op = block.ops[i];
     const bool runs = policy == Recompute::kFull ||
                       (policy == Recompute::kMatmuls && !op.big_matmul) ||
                       (policy == Recompute::kSelective && op.selective) ||
                       (policy == Recompute::kModules && in_modules(op));
-    if (!runs || std::find(keep.begin(), keep.end(), op.name) != keep.end()) continue;
-    again.ops.insert(i);
+    if (runs && std::find(keep.begin(), keep.end(), op.name) == keep.end()) again.ops.insert(i);
+  }
+  if (plan.recompute_drops_unread) DropUnread(block, &again.ops);
+  for (const std::size_t i : again.ops) {
+    const Op& op = block.ops[i];
     // "selective" keeps the attention's output, which the projection after it saves.
     const std::ptrdiff_t first = policy == Recompute::kSelective ? 1 : 0;
     again.arrays.insert(op.outputs.begin() + first, op.outputs.end());

@@ -18,9 +18,7 @@ struct Again {
   std::set<std::size_t> ops;
   std::set<ArrayId> arrays;
 };
-// modules: of policy kModules. keep: ops that do not run again all the same.
-Again RunsAgain(const Block& block, Recompute policy, std::span<const std::string> modules,
-                std::span<const std::string> keep);
+Again RunsAgain(const Block& block, Recompute policy, const Plan& plan);
 
 // What Plan::recompute_modules may name.
 std::vector<std::string> RecomputeModules();

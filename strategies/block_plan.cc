@@ -435,8 +435,7 @@ Status BlockLowering::LowerParameters(BlockPlan* plan) {
 
 StatusOr<BlockPlan> BlockLowering::Lower() {
   BlockPlan plan;
-  const Again again = RunsAgain(block_, recompute_, context_.plan->recompute_modules,
-                                context_.plan->recompute_keep);
+  const Again again = RunsAgain(block_, recompute_, *context_.plan);
   RETURN_IF_ERROR(LowerParameters(&plan));
   CountActivations(PassBuilder(block_, context_), again, &plan);
   CountOffload(PassBuilder(block_, context_), &plan);

@@ -45,6 +45,7 @@ void LoadRecompute(const v1::Plan& proto, const std::string& field, Plan* plan,
     }
     plan->recompute_keep.push_back(op);
   }
+  plan->recompute_drops_unread = proto.recompute_drops_unread();
   if (!plan->recompute_keep.empty() && plan->recompute == Recompute::kNone) {
     diagnostics->Error(field + ".recompute_keep",
                        "is given, but with recompute none nothing runs again");
@@ -56,6 +57,7 @@ void ExpandRecompute(const Plan& plan, v1::Plan* proto) {
   proto->mutable_recompute_modules()->Assign(plan.recompute_modules.begin(),
                                              plan.recompute_modules.end());
   for (const std::string& op : plan.recompute_keep) proto->add_recompute_keep(op);
+  proto->set_recompute_drops_unread(plan.recompute_drops_unread);
 }
 
 }  // namespace meshstep

@@ -103,6 +103,7 @@ struct Plan {
   std::vector<std::string> recompute_modules;  // of kModules; names in block_memory.cc
   int recompute_layers = -1;                   // of each part of the pipeline; -1: all
   std::vector<std::string> recompute_keep;     // ops that do not run again
+  bool recompute_drops_unread = false;         // nor those whose results backward does not read
   Offload offload;
   bool unfused_attention = false, dropout = false;
   ContextMethod context_method = ContextMethod::kRing;

@@ -61,6 +61,7 @@ struct MatmulCalibration {
   Bytes cache;
   BytesPerSecond relayout;  // 0: no operand is transposed
   double sustained_fraction = 1;
+  double grouped_fraction = 1;  // the same for grouped matmuls
 };
 
 struct AttentionCalibration {

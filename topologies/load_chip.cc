@@ -222,6 +222,11 @@ MatmulCalibration LoadMatmulCalibration(const v1::MatmulCalibration& proto, cons
     c.sustained_fraction =
         CheckedFraction(proto.sustained_fraction(), item + ".sustained_fraction", diagnostics);
   }
+  c.grouped_fraction = c.sustained_fraction;
+  if (proto.has_grouped_fraction()) {
+    c.grouped_fraction =
+        CheckedFraction(proto.grouped_fraction(), item + ".grouped_fraction", diagnostics);
+  }
   return c;
 }
 

@@ -25,7 +25,13 @@ void WithoutTiles(Scenario* scenario) {
 
 void WithoutPowerLimit(Scenario* scenario) {
   for (MatmulCalibration& c : Calibration(scenario)->matmul) {
-    c.sustained_fraction = 1;
+    c.sustained_fraction = c.grouped_fraction = 1;
+  }
+}
+
+void WithoutGroupedKernels(Scenario* scenario) {
+  for (MatmulCalibration& c : Calibration(scenario)->matmul) {
+    c.grouped_fraction = c.sustained_fraction;
   }
 }
 
@@ -83,7 +89,10 @@ void WithoutBlockingReductions(Scenario* scenario) {
   if (scenario->plan.reductions_in_flight == 1) scenario->plan.reductions_in_flight = 2;
 }
 
-void WithoutKeptProducts(Scenario* scenario) { scenario->plan.recompute_keep.clear(); }
+void WithoutKeptProducts(Scenario* scenario) {
+  scenario->plan.recompute_keep.clear();
+  scenario->plan.recompute_drops_unread = false;
+}
 
 void WithoutTakenUnits(Scenario* scenario) { scenario->plan.collectives_take_units = false; }
 
@@ -119,6 +128,7 @@ const std::vector<Mechanism>& Mechanisms() {
       {"launch", "kernels start at once", WithoutLaunch},
       {"tiles", "matmuls fill every unit, whatever their shape", WithoutTiles},
       {"power", "matmuls run at the rate of a cold chip", WithoutPowerLimit},
+      {"grouped-kernels", "grouped matmuls of experts run as other matmuls", WithoutGroupedKernels},
       {"memory-efficiency", "elementwise kernels reach the HBM rate", WithoutMemoryEfficiency},
       {"attention-efficiency", "attention runs at the peak", WithoutAttentionEfficiency},
       {"measured-collectives", "closed forms at the usable rate of the links",
@@ -129,7 +139,7 @@ const std::vector<Mechanism>& Mechanisms() {
        WithoutExposedReduction},
       {"blocking-reductions", "backward never waits for the reduction of the layer before",
        WithoutBlockingReductions},
-      {"kept-products", "all products of a layer run again, whatever a policy keeps",
+      {"kept-products", "all of a layer runs again, whatever a policy keeps or backward reads",
        WithoutKeptProducts},
       {"taken-units", "collectives take no compute units from kernels", WithoutTakenUnits},
       {"stragglers", "every chip is as fast as the mean one", WithoutStragglers},

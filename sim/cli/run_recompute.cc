@@ -65,8 +65,8 @@ void SetKept(const RunRow& row, const std::string& text, v1::Plan* plan) {
   for (const Kept& kept : kKept) {
     if (std::regex_search(text, std::regex(kept.pattern))) ops.insert(kept.op);
   }
-  if (const std::string& op = row.Get("recompute_keep"); !op.empty()) ops.insert(op);
   for (const std::string& op : ops) plan->add_recompute_keep(op);
+  if (row.Flag("drops_unread")) plan->set_recompute_drops_unread(true);
 }
 
 }  // namespace

@@ -47,7 +47,8 @@ MatmulDevice ComputeModel::DeviceOf(Dtype dtype, Bytes result) const {
 Time ComputeModel::Matmul(const MatmulShape& shape, Dtype dtype, Bytes result) const {
   if (!calibrated_) return MatmulAlone(shape, dtype, result);
   const MatmulCalibration& c = chip_.calibration.matmul[static_cast<std::size_t>(dtype)];
-  const Seconds sustained = shape.flops() / (rates_.peak(dtype) * c.sustained_fraction);
+  const double fraction = shape.grouped ? c.grouped_fraction : c.sustained_fraction;
+  const Seconds sustained = shape.flops() / (rates_.peak(dtype) * fraction);
   return Time::RoundUp(
       std::max(CalibratedMatmulInPlace(shape, DeviceOf(dtype, result), c), sustained));
 }

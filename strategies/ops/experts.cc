@@ -15,6 +15,7 @@ MatmulShape ByExpert(const Op& op, const PassBuilder& pass, const MatmulShape& s
   std::erase_if(experts.dims, [](const ShardedDim& dim) { return dim.name != "E"; });
   MatmulShape grouped = shape;
   grouped.batch = pass.context().LocalElements(experts);
+  grouped.grouped = true;
   grouped.m = shape.m * pass.Load(op.inputs[0]) / grouped.batch;
   return grouped;
 }

@@ -107,6 +107,7 @@ std::string RandomPlan(int devices, bool routed, std::mt19937* random) {
                     " parameters: ", pick(2), " }");
   }
   if (pick(4) == 0) absl::StrAppend(&plan, " recompute_layers: ", pick(3));
+  absl::StrAppend(&plan, " recompute_drops_unread: ", pick(2));
   if (policy > 0 && pick(3) == 0) {
     const char* kept[] = {"qkv", "attention", "attention_out", "mlp_in", "mlp_out"};
     absl::StrAppend(&plan, " recompute_keep: ['", kept[pick(5)], "', '", kept[pick(5)], "']");

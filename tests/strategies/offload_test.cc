@@ -122,8 +122,14 @@ TEST(RecomputeKeep, SparesItsOps) {
     return Simulate(1, absl::StrCat("recompute: 'full' ", keep));
   };
   const Simulated full = run(""), out = run("recompute_keep: 'mlp_out'");
-  // The last product of 4 H to H; backward does not read its result.
+  // The last product, of 4 H to H.
   EXPECT_DOUBLE_EQ((full.flops - out.flops).value(), kLayers * 4 * 2 * kS * kH * 4 * kH);
+  // Its result is there for the sum after it, unless that is not made again either.
+  EXPECT_GT(out.most[3], full.most[3]);
+  const Simulated unread = run("recompute_drops_unread: true");
+  EXPECT_EQ(unread.flops, out.flops);
+  EXPECT_LT(unread.time, out.time);
+  EXPECT_EQ(unread.most[3], full.most[3]);
   const Simulated qkv = run("recompute_keep: 'qkv'");
   EXPECT_DOUBLE_EQ((full.flops - qkv.flops).value(), kLayers * 4 * 2 * kS * kH * 3 * kH);
   EXPECT_GT(qkv.most[3], full.most[3]);

@@ -33,6 +33,7 @@ MAY_SET = {
     'plan.attention_kernel', 'plan.dropout', 'plan.schedule', 'plan.virtual_stages',
     'plan.context', 'plan.context_method', 'plan.expert', 'plan.expert_tensor',
     'plan.recompute_layers', 'plan.recompute_keep', 'plan.async_tensor', 'model.mtp_layers',
+    'plan.recompute_drops_unread',
     'plan.reductions_in_flight', 'plan.capacity_factor',
     'plan.overlap_gradients', 'plan.overlap_parameters', 'plan.layout',
     'plan.precision.scaling', 'plan.precision.compute', 'plan.precision.parameters',
@@ -426,6 +427,9 @@ class Report(unittest.TestCase):
                             whole, mechanism)
         self.assertGreater(report(trillium, '--without=kept-products')['rows'][0]['predicted_s'],
                            whole)
+        experts = table([r for r in rows_of(RUNS) if r['family'] == 'ironwood-moe'][2:3])
+        self.assertLess(report(experts, '--without=grouped-kernels')['rows'][0]['predicted_s'],
+                        report(experts)['rows'][0]['predicted_s'])
         everything = report(path, '--without=recompute', '--without=launch')['rows'][0]
         self.assertLess(everything['predicted_s'],
                         report(path, '--without=recompute')['rows'][0]['predicted_s'])
