@@ -89,9 +89,9 @@ Kernels LoadKernels(const v1::Kernels& proto, const std::string& field, Diagnost
   LoadGraphs(proto, field, &kernels, diagnostics);
   kernels.library_workspace_bytes = proto.library_workspace_bytes();
   if (!(kernels.library_workspace_bytes >= 0 && kernels.library_workspace_bytes <= kMaxWorkspace)) {
-    diagnostics->Error(field + ".library_workspace_bytes",
-                       absl::StrCat("is ", kernels.library_workspace_bytes, ", expected 0 to ",
-                                    kMaxWorkspace));
+    diagnostics->Error(
+        field + ".library_workspace_bytes",
+        absl::StrCat("is ", kernels.library_workspace_bytes, ", expected 0 to ", kMaxWorkspace));
     kernels.library_workspace_bytes = 0;
   }
   return kernels;

@@ -13,7 +13,7 @@ namespace {
 
 // In the order of the enumeration.
 constexpr std::array<const char*, 5> kPolicies = {"none", "selective", "matmuls", "full",
-                                                 "modules"};
+                                                  "modules"};
 
 // Products of strategies/transformer.cc, and attention.
 constexpr std::array<const char*, 11> kOps = {
@@ -31,7 +31,8 @@ void LoadRecompute(const v1::Plan& proto, const std::string& field, Plan* plan,
   if (at == kPolicies.end()) {
     diagnostics->Error(
         field + ".recompute",
-        absl::StrCat("is \"", policy, "\", expected none, selective, matmuls, full, block or modules"));
+        absl::StrCat("is \"", policy,
+                     "\", expected none, selective, matmuls, full, block or modules"));
   } else {
     plan->recompute = static_cast<Recompute>(at - kPolicies.begin());
   }

@@ -68,7 +68,7 @@ double SlowestChip(const Scenario& scenario, Fidelity fidelity) {
 // Axes along which devices differ: the pipeline's, and those along which a transfer loads links
 // unevenly (a broadcast, and a shift of a ring that does not close).
 std::vector<AxisId> DistinguishedAxes(const Plan& plan, const Mesh& mesh,
-                                      const TransferTable& transfers) {
+                                      const TransferTable& transfers, bool twisted) {
   std::set<AxisId> axes;
   if (plan.pipeline >= 0) axes.insert(plan.pipeline);
   for (int t = 0; t < transfers.size(); ++t) {
@@ -81,6 +81,10 @@ std::vector<AxisId> DistinguishedAxes(const Plan& plan, const Mesh& mesh,
     const bool shift = spec.collective == Collective::kPermute;
     if (broadcast || (shift && !mesh.GroupOf(spec.axes, 0).ShiftsEvenly())) {
       axes.insert(spec.axes.begin(), spec.axes.end());
+    }
+    // The seam of a twisted torus leads to where another group may be.
+    if (spec.collective == Collective::kAllToAll && twisted) {
+      for (AxisId a = 0; a < static_cast<AxisId>(plan.axes.size()); ++a) axes.insert(a);
     }
   }
   return {axes.begin(), axes.end()};
@@ -150,7 +154,7 @@ StatusOr<StepGraph> LowerStep(const Scenario& scenario, const LoweringOptions& o
   }
 
   StepGraph out;
-  out.distinguished = DistinguishedAxes(plan, mesh, transfers);
+  out.distinguished = DistinguishedAxes(plan, mesh, transfers, scenario.cluster.twisted);
   const LinkClasses classes(mesh, out.distinguished);
   const CollectiveModel collectives(mesh, &classes, options.fidelity);
   const CollectiveModel explicit_links(mesh, nullptr, options.fidelity);

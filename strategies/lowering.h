@@ -93,7 +93,7 @@ struct StepGraph {
   std::vector<UnitInfo> units;
   std::vector<StreamId> compute_stream;  // per unit
   std::vector<StepTransfer> transfers;
-  std::vector<StepLink> links;                               // of `graph`
+  std::vector<StepLink> links;  // of `graph`
   // Which of them stands for a link: the axes that its class distinguishes, and by that class the
   // index; none: unfolded, by the link itself.
   std::vector<AxisId> distinguished;

@@ -270,5 +270,19 @@ TEST(Folding, TellsApartWhatShiftsOfGradientsDo) {
   }
 }
 
+// An all-to-all inside a part of a twisted torus crosses the seam to another part.
+TEST(Folding, TellsApartWhatATwistDoes) {
+  v1::Scenario proto;
+  const char* text =
+      "model { name: 'toy' layers: 2 hidden: 512 heads: 8 ffn: 1152 vocab: 1000 gated_mlp: true "
+      "moe { experts: 64 experts_per_token: 2 expert_ffn: 96 } } "
+      "cluster { preset: 'tpu-v4' slice: '4x4x8' twisted: true } "
+      "workload { global_batch_sequences: 128 sequence_length: 1152 } plan { data: 128 expert: 8 }";
+  ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &proto));
+  for (const Fidelity fidelity : {Fidelity::kIdeal, Fidelity::kCalibrated}) {
+    EXPECT_TRUE(Compare(proto, fidelity));
+  }
+}
+
 }  // namespace
 }  // namespace meshstep
