@@ -129,7 +129,7 @@ TEST(RecomputeKeep, SparesItsOps) {
   const Simulated unread = run("recompute_drops_unread: true");
   EXPECT_EQ(unread.flops, out.flops);
   EXPECT_LT(unread.time, out.time);
-  EXPECT_EQ(unread.most[3], full.most[3]);
+  EXPECT_LE(unread.most[3], full.most[3]);
   const Simulated qkv = run("recompute_keep: 'qkv'");
   EXPECT_DOUBLE_EQ((full.flops - qkv.flops).value(), kLayers * 4 * 2 * kS * kH * 3 * kH);
   EXPECT_GT(qkv.most[3], full.most[3]);
