@@ -166,6 +166,7 @@ void PipelineLoader::LoadReductions() {
   if (proto_.has_overlap_gradients()) plan_.overlap_gradients = proto_.overlap_gradients();
   plan_.overlap_parameters = proto_.overlap_parameters();
   plan_.async_tensor = proto_.async_tensor();
+  plan_.split_sends = proto_.split_sends();
   if (proto_.has_stragglers()) plan_.stragglers = proto_.stragglers();
   if (proto_.has_collectives_take_units()) {
     plan_.collectives_take_units = proto_.collectives_take_units();

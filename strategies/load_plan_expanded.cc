@@ -70,6 +70,7 @@ void ExpandPlan(const Plan& plan, v1::Plan* proto) {
   proto->set_gradient_bucket_bytes(plan.gradient_bucket_bytes);
   proto->set_collectives_take_units(plan.collectives_take_units);
   proto->set_async_tensor(plan.async_tensor);
+  proto->set_split_sends(plan.split_sends);
   proto->set_stragglers(plan.stragglers);
   proto->set_reductions_in_flight(plan.reductions_in_flight);
   ExpandRecompute(plan, proto);

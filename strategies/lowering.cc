@@ -65,6 +65,15 @@ double SlowestChip(const Scenario& scenario, Fidelity fidelity) {
                    scenario.cluster.chip.calibration.speed_spread);
 }
 
+// The axis whose ranks send a part each of what they hold alike; -1 if they send all of it.
+AxisId AlikeAlong(const Plan& plan, const Sharding& residual) {
+  for (AxisId axis = 0; plan.split_sends && axis < static_cast<AxisId>(plan.axes.size()); ++axis) {
+    const bool tensor = plan.axes[static_cast<std::size_t>(axis)].name == "tensor";
+    if (tensor && plan.axis_size(axis) > 1 && !residual.Uses(axis)) return axis;
+  }
+  return -1;
+}
+
 // Axes along which devices differ: the pipeline's, and those along which a transfer loads links
 // unevenly (a broadcast, and a shift of a ring that does not close).
 std::vector<AxisId> DistinguishedAxes(const Plan& plan, const Mesh& mesh,
@@ -147,10 +156,16 @@ StatusOr<StepGraph> LowerStep(const Scenario& scenario, const LoweringOptions& o
   const Sharding residual = Apply(plan.rules.residual, {"B", "T", "D"});
   const double residual_bytes =
       context.LocalElements(residual) * SizeOf(plan.precision.activations).value();
-  int send = -1;
+  SendTransfers send;
   if (plan.pipeline >= 0) {
-    send =
-        transfers.Intern({Collective::kPermute, {plan.pipeline}, Role::kPipeline, residual_bytes});
+    int parts = 1;
+    if (const AxisId tensor = AlikeAlong(plan, residual); tensor >= 0) {
+      parts = plan.axis_size(tensor);
+      send.gather =
+          transfers.Intern({Collective::kAllGather, {tensor}, Role::kActivations, residual_bytes});
+    }
+    send.send = transfers.Intern(
+        {Collective::kPermute, {plan.pipeline}, Role::kPipeline, residual_bytes / parts});
   }
 
   StepGraph out;
@@ -164,7 +179,7 @@ StatusOr<StepGraph> LowerStep(const Scenario& scenario, const LoweringOptions& o
   }
   const StepUnits units(plan, mesh, classes, collectives,
                         options.unfolded ? &explicit_links : nullptr, transfers,
-                        SendsOf(plan, model, send));
+                        SendsOf(plan, model, send.send));
   StepBuilder builder(units, transfers, TakenByCollectives(scenario, options.fidelity),
                       SlowestChip(scenario, options.fidelity),
                       HostRate(scenario.cluster.chip, options.fidelity), &out);

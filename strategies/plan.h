@@ -122,6 +122,8 @@ struct Plan {
   int reductions_in_flight = 2;
   // Matmuls in parts beside a ring (strategies/ops/ring_matmul.h).
   bool async_tensor = false;
+  // Between stages in parts by the ranks of tensor, gathered on arrival.
+  bool split_sends = false;
   // Matmuls and attention at the pace of the slowest chip.
   bool stragglers = true;
   // Collectives take compute units from kernels, where the chip has no engines of their own.

@@ -23,7 +23,7 @@ bool EndsBackward(Kind kind) { return kind == Kind::kBackward || kind == Kind::k
 
 StepEmitter::StepEmitter(const Scenario& scenario, const ModelPlan& model,
                          const ComputeModel& compute, StepBuilder* builder, StepGraph* out,
-                         int send, Seconds dispatch)
+                         const SendTransfers& send, Seconds dispatch)
     : scenario_(scenario),
       plan_(scenario.plan),
       shape_(plan_.pipeline_shape()),
@@ -179,7 +179,8 @@ Status StepEmitter::RunNext(int stage) {
   StageState& state = stages_[Index(stage)];
   std::vector<Chain> chains;
   do {
-    chains.push_back(Start(stage, state.actions[state.next++]));
+    ASSIGN_OR_RETURN(Chain chain, Start(stage, state.actions[state.next++]));
+    chains.push_back(std::move(chain));
   } while (chains.back().action.with_next);
   const bool in_turn = chains.size() > 1;
   for (bool moved = true; moved;) {
@@ -194,16 +195,28 @@ Status StepEmitter::RunNext(int stage) {
   return absl::OkStatus();
 }
 
-StepEmitter::Chain StepEmitter::Start(int stage, const Action& action) {
+// The input of a forward or backward, whole.
+StatusOr<UnitTasks> StepEmitter::Received(int stage, int part, const Action& action) {
+  const bool forward = action.kind == Kind::kForward;
+  const UnitTasks& arrived =
+      (forward ? forward_input_ : backward_input_)[Index(part)][Index(action.micro_batch)];
+  const int from = forward ? part - 1 : part + 1;
+  if (send_.gather < 0 || from < 0 || from >= static_cast<int>(plan_.parts.size()) ||
+      plan_.order->PlaceOf(from, action.micro_batch, shape_).stage == stage) {
+    return arrived;
+  }
+  return Transfer(
+      {stage, -2, static_cast<int>(action.micro_batch), forward ? Pass::kForward : Pass::kBackward},
+      send_name_, send_.gather, {&arrived});
+}
+
+StatusOr<StepEmitter::Chain> StepEmitter::Start(int stage, const Action& action) {
   Chain chain{stage, action, LayersOf(stage, action.chunk), 0, {}, {}, false};
   const int part = stages_[Index(stage)].chunks[Index(action.chunk)].part;
-  if (action.kind == Kind::kForward) {
-    chain.value = forward_input_[Index(part)][Index(action.micro_batch)];
-  } else {
-    std::reverse(chain.layers.begin(), chain.layers.end());
-    chain.value = action.kind == Kind::kBackwardWeight
-                      ? None(stage)
-                      : backward_input_[Index(part)][Index(action.micro_batch)];
+  if (action.kind != Kind::kForward) std::reverse(chain.layers.begin(), chain.layers.end());
+  chain.value = None(stage);
+  if (action.kind != Kind::kBackwardWeight) {
+    ASSIGN_OR_RETURN(chain.value, Received(stage, part, action));
   }
   if (WaitsBetweenActions(plan_)) {
     HostWaitsFor(stage, chain.value);
@@ -258,7 +271,7 @@ Status StepEmitter::Deliver(const Chain& chain) {
   std::vector<const UnitTasks*> after = {&value};
   if (!issued.empty()) after.push_back(&issued);
   *arrival =
-      builder_.AddSend(where, to, send_name_, send_, forward ? "forward" : "backward", after);
+      builder_.AddSend(where, to, send_name_, send_.send, forward ? "forward" : "backward", after);
   return absl::OkStatus();
 }
 

@@ -16,12 +16,17 @@
 
 namespace meshstep {
 
+// Between stages: the transfer, and what gathers its parts on arrival; -1: there is none.
+struct SendTransfers {
+  int send = -1, gather = -1;
+};
+
 class StepEmitter {
  public:
   // send: the transfer between stages, -1 without a pipeline. dispatch: of one operation by the
   // host.
   StepEmitter(const Scenario& scenario, const ModelPlan& model, const ComputeModel& compute,
-              StepBuilder* builder, StepGraph* out, int send, Seconds dispatch);
+              StepBuilder* builder, StepGraph* out, const SendTransfers& send, Seconds dispatch);
 
   // Error: the schedule waits for itself.
   Status Emit();
@@ -76,7 +81,8 @@ class StepEmitter {
   bool Ready(int stage, const Action& action) const;
   bool NextReady(int stage) const;
   Status RunNext(int stage);
-  Chain Start(int stage, const Action& action);
+  StatusOr<Chain> Start(int stage, const Action& action);
+  StatusOr<UnitTasks> Received(int stage, int part, const Action& action);
   Status Advance(Chain* chain, bool to_transfer);
   Status Deliver(const Chain& chain);
   StatusOr<Run> Begin(int stage, int layer, const Action& action, const UnitTasks& input);
@@ -121,7 +127,7 @@ class StepEmitter {
   const ComputeModel& compute_;
   StepBuilder& builder_;
   StepGraph& out_;
-  const int send_;
+  const SendTransfers send_;
   std::vector<StageState> stages_;
   // Per part and micro-batch: what its forward or backward waits for; empty: not there yet.
   std::vector<std::vector<UnitTasks>> forward_input_, backward_input_;

@@ -258,6 +258,9 @@ Status SetPlan(const RunRow& row, int devices, v1::Plan* plan) {
   plan->set_attention_kernel(row.Get("attention_kernel"));
   plan->set_dropout(row.Flag("dropout"));
   plan->set_async_tensor(plan->sequence_parallel() && OverlapsTensor(row));
+  // arXiv 2104.04473 section 4.1.
+  const bool split = row.Flag("split_sends") || row.Says("overlap", "scatter/gather pipeline");
+  plan->set_split_sends(split && plan->pipeline() > 1 && plan->tensor() > 1);
   if (ReducesAfterBackward(row)) plan->set_overlap_gradients(false);
   if (plan->zero_stage() > 0 && OverlapsParameters(row)) plan->set_overlap_parameters(true);
   v1::Kernels* kernels = plan->mutable_kernels();

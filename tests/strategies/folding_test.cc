@@ -115,6 +115,7 @@ std::string RandomPlan(int devices, bool routed, std::mt19937* random) {
   if (pick(4) == 0) absl::StrAppend(&plan, " gradient_bucket_bytes: ", 1 << pick(24));
   if (pick(4) == 0) absl::StrAppend(&plan, " reductions_in_flight: ", pick(3));
   if (pick(4) == 0) absl::StrAppend(&plan, " async_tensor: true");
+  if (pick(4) == 0) absl::StrAppend(&plan, " split_sends: true");
   absl::StrAppend(&plan, " overlap_gradients: ", pick(2), " overlap_parameters: ", pick(2));
   std::string order[] = {"tensor", "context", "fsdp", "data", "pipeline"};
   if (pick(4) == 0) std::shuffle(std::begin(order), std::end(order), *random);

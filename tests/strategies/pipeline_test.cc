@@ -69,6 +69,33 @@ TEST(Pipeline, EveryScheduleDoesTheSameWork) {
   }
 }
 
+// Each rank of tensor sends its part of what all of them hold; each receiver gathers the others'.
+// Narayanan et al., SC '21, section 4.1: t times less between nodes.
+TEST(Pipeline, SplitsWhatTensorRanksHoldAlike) {
+  const std::string plan = "tensor: 4 pipeline: 2 micro_batch_sequences: 1 ";
+  const auto sent = [](const Step& step, Role role) {
+    double bytes = 0;
+    for (TaskId t = 0; t < step.graph.graph.tasks(); ++t) {
+      const TaskInfo& info = step.graph.tasks[static_cast<std::size_t>(t)];
+      if (info.transfer < 0 || *info.name != "x") continue;
+      const StepTransfer& transfer = step.graph.transfers[static_cast<std::size_t>(info.transfer)];
+      if (transfer.spec.role == role) bytes += transfer.sent_bytes_per_device;
+    }
+    return bytes;
+  };
+  const Step whole = Simulated(8, plan), parts = Simulated(8, plan + "split_sends: true");
+  // 16 micro-batches forward and 16 back, of 256 tokens of 512 in bf16.
+  const double all = 2 * 16 * 256 * kHidden * 2;
+  EXPECT_DOUBLE_EQ(sent(whole, Role::kPipeline), all);
+  EXPECT_DOUBLE_EQ(sent(parts, Role::kPipeline), all / 4);
+  EXPECT_DOUBLE_EQ(sent(parts, Role::kActivations) - sent(whole, Role::kActivations), all * 3 / 4);
+  // Under sequence parallelism, and without tensor, every rank has a part of its own.
+  for (const std::string alone : {"tensor: 4 sequence_parallel: true ", "data: 4 "}) {
+    EXPECT_EQ(Simulated(8, alone + "pipeline: 2 split_sends: true").run.makespan.ps(),
+              Simulated(8, alone + "pipeline: 2").run.makespan.ps());
+  }
+}
+
 TEST(Pipeline, OfOneStageIsNone) {
   const auto time = [](const std::string& plan) {
     return Simulated(1, "micro_batch_sequences: 1 " + plan).run.makespan.ps();

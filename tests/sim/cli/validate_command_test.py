@@ -32,7 +32,7 @@ MAY_SET = {
     'plan.sequence_parallel', 'plan.micro_batch_sequences', 'plan.recompute',
     'plan.attention_kernel', 'plan.dropout', 'plan.schedule', 'plan.virtual_stages',
     'plan.context', 'plan.context_method', 'plan.expert', 'plan.expert_tensor',
-    'plan.recompute_layers', 'plan.recompute_keep', 'plan.async_tensor', 'model.mtp_layers',
+    'plan.recompute_layers', 'plan.recompute_keep', 'plan.async_tensor', 'plan.split_sends', 'model.mtp_layers',
     'plan.recompute_drops_unread',
     'plan.reductions_in_flight', 'plan.capacity_factor',
     'plan.overlap_gradients', 'plan.overlap_parameters', 'plan.layout',
@@ -236,6 +236,9 @@ class Mapping(unittest.TestCase):
             plan = self.scenario(path, 'r%d' % i)['plan']
             self.assertEqual((plan.get('async_tensor', False), plan.get('virtual_stages')),
                              expected, text)
+        for words, split in ('scatter/gather pipeline P2P optimisation', True), ('1F1B', False):
+            plan = self.scenario(table([dict(row, id='s', family='unknown', overlap=words)]), 's')
+            self.assertEqual(bool(plan['plan'].get('split_sends')), split)
         self.assertTrue(self.scenario(path, 'nemo')['plan'].get('async_tensor', False))
         self.assertFalse(self.scenario(path, 'off')['plan'].get('async_tensor', False))
 
