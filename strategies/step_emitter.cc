@@ -368,6 +368,7 @@ Status StepEmitter::EmitSteps(Run* run, bool to_transfer) {
     const auto& [kind, pass] = run->passes[run->pass];
     if (run->step == 0) {
       run->made.assign(pass->steps.size(), {});
+      run->busy_before = stages_[Index(run->where.stage)].host.busy;
       run->names = &NamesOf(*pass);
     }
     for (; run->step < pass->steps.size(); ++run->step) {
@@ -394,13 +395,14 @@ Status StepEmitter::EmitStep(Run* run, const BlockPass& pass, Pass kind, std::si
   if (step.needs_parameters) after.push_back(&run->gathered);
   const std::string* name = (*run->names)[i];
   if (step.host_after >= 0) HostWaitsFor(run->where.stage, run->made[Index(step.host_after)]);
-  const UnitTasks issued = Issue(run->where, step.host_ops);
+  const UnitTasks issued = Issue(run->where, step.host_ops, Behind(*run, pass, step));
   if (!issued.empty()) after.push_back(&issued);
   if (step.transfer < 0) {
     if (!run->loaded.empty()) after.push_back(&run->loaded);
     if (!run->hold.empty()) after.push_back(&run->hold);
     run->made[i] = builder_.AddCompute(run->where, TaskKind::kCompute, name, step.duration, after,
                                        step.flops, step.hbm_bytes);
+    HostGainsBy(run->where.stage, step.duration);
     run->last = run->made[i];
     run->hold.clear();
     run->loaded.clear();  // later kernels follow this one

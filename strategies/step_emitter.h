@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <utility>
@@ -36,6 +37,13 @@ class StepEmitter {
     int part = 0;
     std::int64_t last_backward = -1;  // its last micro-batch in backward
   };
+  struct HostState {
+    std::vector<UnitTasks> waits;  // what it waits for before its next operation
+    Seconds pending;               // of operations since its last task
+    Seconds ahead;                 // of the next kernel, at least
+    Seconds busy;                  // kernels emitted
+    bool held = true;              // kernels need not follow what it waits for: it does not gain
+  };
   struct StageState {
     std::vector<Action> actions;
     std::size_t next = 0;
@@ -49,7 +57,7 @@ class StepEmitter {
     std::vector<UnitTasks> updates;   // what the optimizer waits for
     // Per layer and micro-batch: when its activations were on the host.
     std::map<std::pair<int, int>, UnitTasks> on_host;
-    std::vector<UnitTasks> host_waits;  // what the host waits for before its next operation
+    HostState host;
   };
   // One block on its way through its passes.
   struct Run {
@@ -57,6 +65,7 @@ class StepEmitter {
     const BlockPlan* block = nullptr;
     std::vector<std::pair<Pass, const BlockPass*>> passes;
     std::size_t pass = 0, step = 0;
+    Seconds busy_before;  // kernels of the stage when the pass began
     const std::vector<const std::string*>* names = nullptr;  // of the steps of the pass
     std::vector<UnitTasks> made;                             // by the steps of the pass
     UnitTasks input, gathered, before, first, last, output;
@@ -107,7 +116,11 @@ class StepEmitter {
   Status StoreActivations(const Run& run);
   StatusOr<UnitTasks> LoadActivations(const Run& run);
   // step_host.cc
-  UnitTasks Issue(const StepBuilder::Where& where, double operations);
+  UnitTasks Issue(const StepBuilder::Where& where, double operations,
+                  std::optional<Seconds> behind = std::nullopt);
+  UnitTasks Issued(const StepBuilder::Where& where);
+  void HostGainsBy(int stage, Time kernel);
+  std::optional<Seconds> Behind(const Run& run, const BlockPass& pass, const BlockStep& step) const;
   void HostWaitsFor(int stage, const UnitTasks& tasks);
   StatusOr<UnitTasks> Transfer(const StepBuilder::Where& where, const std::string* name,
                                int transfer, std::vector<const UnitTasks*> after,
