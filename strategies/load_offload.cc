@@ -43,31 +43,6 @@ void LoadOffload(const v1::Plan& proto, const std::string& field, const Chip& ch
   }
 }
 
-void LoadRecomputeModules(const v1::Plan& proto, const std::string& field, Diagnostics* diagnostics,
-                          Plan* plan) {
-  const bool modules = plan->recompute == Recompute::kModules;
-  if (modules && proto.recompute_modules().empty()) {
-    diagnostics->Error(field + ".recompute", "is \"modules\" without recompute_modules");
-  }
-  if (!modules && !proto.recompute_modules().empty()) {
-    diagnostics->Error(field + ".recompute_modules",
-                       absl::StrCat("is set with recompute \"", proto.recompute(),
-                                    "\", expected it beside \"modules\""));
-    return;
-  }
-  const std::vector<std::string> known = RecomputeModules();
-  for (int i = 0; i < proto.recompute_modules_size(); ++i) {
-    const std::string& name = proto.recompute_modules(i);
-    if (std::find(known.begin(), known.end(), name) == known.end()) {
-      diagnostics->Error(
-          absl::StrCat(field, ".recompute_modules[", i, "]"),
-          absl::StrCat("is \"", name, "\", expected one of ", absl::StrJoin(known, ", ")));
-      continue;
-    }
-    plan->recompute_modules.push_back(name);
-  }
-}
-
 void ExpandOffload(const Plan& plan, v1::Plan* proto) {
   if (plan.recompute_layers >= 0) proto->set_recompute_layers(plan.recompute_layers);
   if (!plan.offload.any()) return;

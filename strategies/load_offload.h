@@ -18,9 +18,6 @@ class Plan;
 // Needs plan->recompute. `field` is the plan's path in errors.
 void LoadOffload(const v1::Plan& proto, const std::string& field, const Chip& chip,
                  Diagnostics* diagnostics, Plan* plan);
-// Plan.recompute_modules; needs plan->recompute.
-void LoadRecomputeModules(const v1::Plan& proto, const std::string& field, Diagnostics* diagnostics,
-                          Plan* plan);
 // The way back.
 void ExpandOffload(const Plan& plan, v1::Plan* proto);
 

@@ -326,7 +326,6 @@ void PlanLoader::LoadMicroBatches() {
 
 void PlanLoader::LoadActivations() {
   LoadRecompute(proto_, field_, &plan_, diagnostics_);
-  LoadRecomputeModules(proto_, field_, diagnostics_, &plan_);
   const std::string& kernel = proto_.attention_kernel();
   LoadAttentionKernel(kernel, field_, cluster_.chip, &plan_, diagnostics_);
   plan_.dropout = proto_.dropout();

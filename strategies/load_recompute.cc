@@ -3,10 +3,13 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <string>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "meshstep/v1/plan.pb.h"
+#include "strategies/block_memory.h"
 
 namespace meshstep {
 namespace {
@@ -19,6 +22,39 @@ constexpr std::array<const char*, 5> kPolicies = {"none", "selective", "matmuls"
 constexpr std::array<const char*, 11> kOps = {
     "qkv",           "qkv_down", "q",       "q_up",       "kv_up",      "attention",
     "attention_out", "mlp_in",   "mlp_out", "experts_in", "experts_out"};
+
+// The known of `names`; one sentence for each other.
+std::vector<std::string> Known(const google::protobuf::RepeatedPtrField<std::string>& names,
+                               const std::vector<std::string>& known, const std::string& field,
+                               Diagnostics* diagnostics) {
+  std::vector<std::string> result;
+  for (int i = 0; i < names.size(); ++i) {
+    if (std::find(known.begin(), known.end(), names[i]) != known.end()) {
+      result.push_back(names[i]);
+      continue;
+    }
+    diagnostics->Error(
+        absl::StrCat(field, "[", i, "]"),
+        absl::StrCat("is \"", names[i], "\", expected one of ", absl::StrJoin(known, ", ")));
+  }
+  return result;
+}
+
+void LoadModules(const v1::Plan& proto, const std::string& field, Plan* plan,
+                 Diagnostics* diagnostics) {
+  const bool modules = plan->recompute == Recompute::kModules;
+  if (modules && proto.recompute_modules().empty()) {
+    diagnostics->Error(field + ".recompute", "is \"modules\" without recompute_modules");
+  }
+  if (!modules && !proto.recompute_modules().empty()) {
+    diagnostics->Error(field + ".recompute_modules",
+                       absl::StrCat("is set with recompute \"", proto.recompute(),
+                                    "\", expected it beside \"modules\""));
+    return;
+  }
+  plan->recompute_modules = Known(proto.recompute_modules(), RecomputeModules(),
+                                  field + ".recompute_modules", diagnostics);
+}
 
 }  // namespace
 
@@ -36,16 +72,9 @@ void LoadRecompute(const v1::Plan& proto, const std::string& field, Plan* plan,
   } else {
     plan->recompute = static_cast<Recompute>(at - kPolicies.begin());
   }
-  for (int i = 0; i < proto.recompute_keep_size(); ++i) {
-    const std::string& op = proto.recompute_keep(i);
-    if (std::find(kOps.begin(), kOps.end(), op) == kOps.end()) {
-      diagnostics->Error(
-          absl::StrCat(field, ".recompute_keep[", i, "]"),
-          absl::StrCat("is \"", op, "\", expected one of ", absl::StrJoin(kOps, ", ")));
-      continue;
-    }
-    plan->recompute_keep.push_back(op);
-  }
+  LoadModules(proto, field, plan, diagnostics);
+  plan->recompute_keep = Known(proto.recompute_keep(), {kOps.begin(), kOps.end()},
+                               field + ".recompute_keep", diagnostics);
   plan->recompute_drops_unread = proto.recompute_drops_unread();
   if (!plan->recompute_keep.empty() && plan->recompute == Recompute::kNone) {
     diagnostics->Error(field + ".recompute_keep",

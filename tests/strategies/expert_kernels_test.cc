@@ -8,12 +8,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
-#include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
 #include "meshstep/v1/scenario.pb.h"
 #include "strategies/load_plan.h"
 #include "strategies/load_scenario.h"
 #include "strategies/lowering.h"
+#include "tests/strategies/scenario_fixtures.h"
 
 namespace meshstep {
 namespace {
@@ -27,22 +27,12 @@ constexpr double kOwn = kTokens * kHidden * 2, kCopies = kTopK * kOwn;
 constexpr double kInner = kTokens * kTopK * kWidth * 2;
 
 v1::Scenario Proto(const std::string& plan, int devices = 8) {
-  const std::string text = absl::StrCat(
+  return ParseScenario(absl::StrCat(
       "model { name: 'routed' layers: 4 hidden: 1024 heads: 16 vocab: 4096 gated_mlp: true "
       "mlp_bias: true moe { experts: 8 experts_per_token: 2 expert_ffn: 512 shared_experts: 1 "
       "shared_expert_ffn: 256 } } cluster { preset: 'dgx-h100' chips: ",
       devices, " } workload { global_batch_sequences: 256 sequence_length: 512 } plan { ", plan,
-      " micro_batch_sequences: 2 }");
-  v1::Scenario proto;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &proto)) << text;
-  return proto;
-}
-
-Scenario Load(const v1::Scenario& proto) {
-  Diagnostics diagnostics;
-  Scenario scenario = LoadScenario(proto, &diagnostics);
-  EXPECT_TRUE(diagnostics.ok()) << diagnostics.status();
-  return scenario;
+      " micro_batch_sequences: 2 }"));
 }
 
 std::string Problem(const std::string& plan) {

@@ -14,6 +14,7 @@
 #include "sim/engine/engine.h"
 #include "strategies/load_scenario.h"
 #include "strategies/lowering.h"
+#include "tests/strategies/scenario_fixtures.h"
 
 namespace meshstep {
 namespace {
@@ -30,20 +31,10 @@ constexpr double kTokens = 2 * 512, kHidden = 1024;
 
 v1::Scenario Proto(const std::string& model, int layers, const std::string& plan,
                    const std::string& cluster = "dgx-h100") {
-  const std::string text = absl::StrCat(
+  return ParseScenario(absl::StrCat(
       "model { name: 'm' layers: ", layers, " ", model, " } cluster { preset: '", cluster,
       "' chips: 8 } workload { global_batch_sequences: 16 sequence_length: 512 } plan { ", plan,
-      " micro_batch_sequences: 2 }");
-  v1::Scenario proto;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &proto)) << text;
-  return proto;
-}
-
-Scenario Load(const v1::Scenario& proto) {
-  Diagnostics diagnostics;
-  Scenario scenario = LoadScenario(proto, &diagnostics);
-  EXPECT_TRUE(diagnostics.ok()) << diagnostics.status();
-  return scenario;
+      " micro_batch_sequences: 2 }"));
 }
 
 double Seconds(const v1::Scenario& proto, Fidelity fidelity = Fidelity::kCalibrated) {

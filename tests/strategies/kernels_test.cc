@@ -5,13 +5,13 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
 #include "meshstep/v1/scenario.pb.h"
 #include "sim/engine/engine.h"
 #include "strategies/load_scenario.h"
 #include "strategies/lowering.h"
 #include "strategies/optimizer.h"
+#include "tests/strategies/scenario_fixtures.h"
 
 namespace meshstep {
 namespace {
@@ -20,21 +20,11 @@ constexpr double kHidden = 1024, kHeads = 16, kSequence = 512, kMicro = 2, kVoca
 constexpr double kTokens = kMicro * kSequence;
 
 v1::Scenario Proto(const std::string& plan, const std::string& cluster = "dgx-h100") {
-  const std::string text = absl::StrCat(
+  return ParseScenario(absl::StrCat(
       "model { name: 'gpt' layers: 2 hidden: 1024 heads: 16 ffn: 4096 vocab: 4096 norm_bias: true "
       "position_embeddings: 512 } cluster { preset: '",
       cluster, "' chips: 8 } workload { global_batch_sequences: 64 sequence_length: 512 } plan { ",
-      plan, " micro_batch_sequences: 2 }");
-  v1::Scenario proto;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &proto)) << text;
-  return proto;
-}
-
-Scenario Load(const v1::Scenario& proto) {
-  Diagnostics diagnostics;
-  Scenario scenario = LoadScenario(proto, &diagnostics);
-  EXPECT_TRUE(diagnostics.ok()) << diagnostics.status();
-  return scenario;
+      plan, " micro_batch_sequences: 2 }"));
 }
 
 struct Step {
