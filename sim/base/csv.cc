@@ -11,7 +11,10 @@ namespace {
 // Reads records one by one; a record may span lines inside quotes.
 class CsvReader {
  public:
-  explicit CsvReader(const std::string& content) : content_(content) {}
+  explicit CsvReader(const std::string& content) : content_(content) {
+    // Spreadsheets begin UTF-8 with a byte order mark.
+    if (content_.starts_with("\xEF\xBB\xBF")) at_ = 3;
+  }
 
   bool done() const { return at_ >= content_.size(); }
   int line() const { return line_; }

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <string_view>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -104,7 +105,14 @@ void AddRecomputation(const ScenarioInput& input, std::vector<PlanEdit>* edits) 
   const std::string set = plan.recompute().empty() ? "none" : plan.recompute();
   const std::string now = set == "block" ? "full" : set;
   for (const char* policy : {"none", "selective", "matmuls", "full"}) {
-    if (now != policy) edits->push_back({absl::StrCat("plan.recompute=", policy)});
+    if (now == policy) continue;
+    PlanEdit edit = {absl::StrCat("plan.recompute=", policy)};
+    // What is refused beside the new policy goes with the old one.
+    if (plan.recompute_modules_size() > 0) edit.push_back("plan.recompute_modules=");
+    if (std::string_view(policy) == "none" && plan.recompute_keep_size() > 0) {
+      edit.push_back("plan.recompute_keep=");
+    }
+    edits->push_back(std::move(edit));
   }
   // Half of the layers of a stage, or of each of its parts.
   const int parts = input.scenario.plan.stages * input.scenario.plan.virtual_stages;

@@ -88,6 +88,20 @@ def check_kinds_of_plans():
         assert all(c["step_time_difference_s"] or c["peak_difference_bytes"] for c in plan)
 
 
+def check_other_recomputation():
+    """Another policy leaves out what is refused beside it."""
+    def policies(*sets):
+        sets = [x for s in sets for x in ("--set", s)]
+        report = json.loads(run("sensitivity", FITS, *sets, "--format=json").stdout)
+        edits = [c["set"] for c in report["plan"]]
+        return sorted(e for edit in edits for e in edit if e.startswith("plan.recompute="))
+
+    every = ["full", "matmuls", "none", "selective"]
+    assert policies("plan.recompute=modules", "plan.recompute_modules=mlp") == [
+        "plan.recompute=" + p for p in every]
+    assert "plan.recompute=none" in policies("plan.recompute=full", "plan.recompute_keep=qkv")
+
+
 def check_sensitivity():
     result = run("sensitivity", FITS, "--fidelity=ideal", "--format=json")
     assert result.returncode == 0, result.stderr
@@ -140,5 +154,6 @@ def check_import():
 
 check_check()
 check_kinds_of_plans()
+check_other_recomputation()
 check_sensitivity()
 check_import()

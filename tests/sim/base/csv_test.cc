@@ -18,6 +18,12 @@ TEST(Csv, ReadsQuotesLineEndsAndEmptyFields) {
   EXPECT_EQ(table->lines[1], 5);
 }
 
+TEST(Csv, LeavesOutAByteOrderMark) {
+  const auto table = ParseCsv("f", "\xEF\xBB\xBFid,b\n1,2\n");
+  ASSERT_TRUE(table.ok()) << table.status();
+  EXPECT_EQ(table->At(0, "id"), "1");
+}
+
 TEST(Csv, NamesTheLineOfAProblem) {
   EXPECT_EQ(ParseCsv("f.csv", "a,b\n1,2\n3\n").status().message(),
             "f.csv:3: has 1 fields, expected 2 as in the header");
