@@ -60,13 +60,14 @@ void CountWeightHalf(const PassBuilder& pass, BlockPlan* plan) {
 struct RecomputeModule {
   const char* name;
   std::vector<std::string_view> ops;
+  std::string_view only_with = "";  // an op that blocks with this module have
 };
 
 const std::vector<RecomputeModule>& Modules() {
   static const std::vector<RecomputeModule> modules = {
       {"layernorm", {"attention_norm", "mlp_norm"}},
       {"core_attn", {"attention"}},
-      {"mla_up_proj", {"q_latent_norm", "q_up", "kv_latent_norm", "kv_up", "rotary"}},
+      {"mla_up_proj", {"q_latent_norm", "q_up", "kv_latent_norm", "kv_up", "rotary"}, "kv_up"},
       {"mlp", {"mlp_in", "mlp_act", "mlp_out"}},
       {"moe_act", {"experts_act"}},
       {"moe",
@@ -80,6 +81,11 @@ bool IsIn(const Op& op, const RecomputeModule& module) {
     return name.ends_with('*') ? op.name.starts_with(name.substr(0, name.size() - 1))
                                : op.name == name;
   });
+}
+
+bool Has(const Block& block, std::string_view name) {
+  return std::any_of(block.ops.begin(), block.ops.end(),
+                     [&](const Op& op) { return op.name == name; });
 }
 
 // Leaves the ops that make something that backward saves or that one of them reads.
@@ -112,7 +118,7 @@ Again RunsAgain(const Block& block, Recompute policy, const Plan& plan) {
   const auto in_modules = [&](const Op& op) {
     return std::any_of(Modules().begin(), Modules().end(), [&](const RecomputeModule& module) {
       return std::find(modules.begin(), modules.end(), module.name) != modules.end() &&
-             IsIn(op, module);
+             IsIn(op, module) && (module.only_with.empty() || Has(block, module.only_with));
     });
   };
   Again again;

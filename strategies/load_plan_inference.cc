@@ -51,7 +51,8 @@ void RefuseTraining(const v1::Plan& proto, const std::string& field, const Plan&
 void ShardCache(Plan* plan, Diagnostics* diagnostics) {
   plan->cache_axes = Apply(plan->rules.compute, {"T"}).dims[0].axes;
   bool other = false;
-  for (const AxisId axis : Apply(plan->rules.residual, {"T"}).dims[0].axes) {
+  const Sharding residual = Apply(plan->rules.residual, {"T"});
+  for (const AxisId axis : residual.dims[0].axes) {
     other |= !Apply(plan->rules.compute, {"T"}).Uses(axis);
   }
   if (other) {

@@ -1,6 +1,7 @@
 #include "sim/base/csv.h"
 
 #include <algorithm>
+#include <boost/locale/utf.hpp>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -53,6 +54,14 @@ class CsvReader {
   int line_ = 1;
 };
 
+bool IsUtf8(const std::string& text) {
+  using Utf8 = boost::locale::utf::utf_traits<char>;
+  for (auto at = text.begin(); at != text.end();) {
+    if (!boost::locale::utf::is_valid_codepoint(Utf8::decode(at, text.end()))) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 bool CsvTable::Has(const std::string& column) const {
@@ -67,6 +76,7 @@ const std::string& CsvTable::At(std::size_t row, const std::string& column) cons
 }
 
 StatusOr<CsvTable> ParseCsv(const std::string& name, const std::string& content) {
+  if (!IsUtf8(content)) return InvalidInput(name + ": is not UTF-8");
   CsvReader reader(content);
   CsvTable table;
   while (!reader.done()) {

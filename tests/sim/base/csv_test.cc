@@ -32,5 +32,10 @@ TEST(Csv, NamesTheLineOfAProblem) {
   EXPECT_EQ(ParseCsv("f.csv", "").status().message(), "f.csv: is empty");
 }
 
+TEST(Csv, RefusesWhatIsNoUtf8) {
+  EXPECT_TRUE(ParseCsv("f", "id\nM\xC3\xBCnchen\n").ok());
+  EXPECT_EQ(ParseCsv("f", "id\nM\xFCnchen\n").status().message(), "f: is not UTF-8");
+}
+
 }  // namespace
 }  // namespace meshstep
