@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "meshstep/v1/scenario.pb.h"
 #include "sim/engine/engine.h"
@@ -15,6 +16,10 @@
 
 namespace meshstep {
 namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 
 constexpr double kHidden = 1024, kHeads = 16, kSequence = 512, kMicro = 2, kVocab = 4096;
 constexpr double kTokens = kMicro * kSequence;
@@ -202,6 +207,31 @@ TEST(OverlapGradients, WithoutItReductionsFollowTheBackwardPass) {
   // With one replica there is nothing to reduce.
   EXPECT_EQ(Simulated("tensor: 8 overlap_gradients: false").seconds,
             Simulated("tensor: 8").seconds);
+}
+
+TEST(Plan, NotesWhatChangesNothing) {
+  const auto notes = [](const v1::Scenario& proto) {
+    Diagnostics diagnostics;
+    LoadScenario(proto, &diagnostics);
+    EXPECT_TRUE(diagnostics.ok()) << diagnostics.status();
+    return diagnostics.notes();
+  };
+  const std::string nothing = " changes nothing: ";
+  EXPECT_THAT(
+      notes(Proto("data: 8 async_tensor: true split_sends: true recompute_drops_unread: true "
+                  "kernels { experts: 'each' launches: 'none' host_dispatch_ns: 5 }")),
+      ElementsAre(HasSubstr("plan.async_tensor" + nothing), HasSubstr("plan.split_sends" + nothing),
+                  HasSubstr("plan.recompute_drops_unread" + nothing),
+                  HasSubstr("plan.kernels.host_dispatch_ns" + nothing),
+                  HasSubstr("plan.kernels.experts" + nothing)));
+  EXPECT_THAT(notes(Proto("data: 4 tensor: 2 async_tensor: true")),
+              ElementsAre(HasSubstr("without sequence_parallel")));
+  // What does act, and what a scenario is when written out, has no notes.
+  const v1::Scenario acting = Proto(
+      "data: 2 tensor: 2 pipeline: 2 sequence_parallel: true async_tensor: true "
+      "split_sends: true recompute: 'full' recompute_drops_unread: true");
+  EXPECT_THAT(notes(acting), IsEmpty());
+  EXPECT_THAT(notes(ExpandScenario(acting)), IsEmpty());
 }
 
 TEST(Kernels, ExpandedPlansAreTheSameStep) {
