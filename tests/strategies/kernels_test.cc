@@ -9,6 +9,7 @@
 #include "gtest/gtest.h"
 #include "meshstep/v1/scenario.pb.h"
 #include "sim/engine/engine.h"
+#include "strategies/block_plan.h"
 #include "strategies/load_scenario.h"
 #include "strategies/lowering.h"
 #include "strategies/optimizer.h"
@@ -69,6 +70,22 @@ TEST(Kernels, EachLossReadsAndWritesWhatItsFrameworkDoes) {
   // Cast, maximum, difference, exponential, sum, quotient; backward: product, cast.
   EXPECT_DOUBLE_EQ(loss("megatron"),
                    (2 + 4) + 4 + (4 + 4) + (4 + 4) + 4 + (4 + 4) + (4 + 4) + (4 + 2));
+  // Cast and maximum; difference in place, exponential, sum; quotient; backward in one.
+  EXPECT_DOUBLE_EQ(loss("megatron-compiled"), (2 + 4) + (4 + 4 + 4) + (4 + 4) + (4 + 2));
+}
+
+// Megatron-LM's compiled functions keep the fp32 logits beside their exponentials.
+TEST(Kernels, CompiledLossHoldsTheLogitsTwice) {
+  const auto workspace = [](const std::string& loss) {
+    const Scenario s = Load(Proto("data: 8 kernels { loss: '" + loss + "' }"));
+    const ComputeModel compute(s.cluster.chip, RateSet::kDatasheet, Fidelity::kIdeal);
+    TransferTable transfers;
+    const BlockContext context{&s.model, &s.plan, &s.workload, &compute, &transfers};
+    const StatusOr<BlockPlan> head = LowerBlock(BuildTransformer(s.model, {}).head, context);
+    EXPECT_TRUE(head.ok()) << head.status();
+    return head->workspace_bytes;
+  };
+  EXPECT_EQ(workspace("megatron-compiled") - workspace("megatron"), 4 * kTokens * kVocab);
 }
 
 TEST(Kernels, GradientsOfWeightsAreAdded) {
@@ -183,7 +200,8 @@ TEST(Kernels, WrongNamesAreReported) {
        {"plan.attention_kernel: is \"flash-9\", expected flash, flash-1, flash-2, splash-1, "
         "splash-2, "
         "splash-3 or unfused",
-        "plan.kernels.loss: is \"fast\", expected fused, eager, megatron",
+        "plan.kernels.loss: is \"fast\", expected fused, eager, megatron, "
+        "megatron-compiled",
         "plan.kernels.gradient_accumulation: is \"some\", expected none, fused, separate",
         "plan.kernels.library_workspace_bytes: is -1, expected 0 to 1e+12"}) {
     EXPECT_NE(message.find(part), std::string::npos) << message;
