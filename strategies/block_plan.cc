@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "strategies/block_memory.h"
 #include "strategies/eager_elementwise.h"
+#include "strategies/framework_kernels.h"
 #include "strategies/host_launches.h"
 #include "strategies/ops/composite.h"
 #include "strategies/ops/ring_matmul.h"
@@ -169,6 +170,7 @@ StatusOr<BlockPass> BlockLowering::Forward(const Again* only) {
         return InvalidInput(absl::StrCat(op.name, ": ", std::string(status.message())));
       }
       CountHostOps(op, false, first, &graph, &pass);
+      AddFrameworkKernels(op, false, &pass);
       continue;
     }
     // Its weight gradient reads the narrow copy of what is made again.
@@ -324,6 +326,7 @@ StatusOr<BlockPass> BlockLowering::Backward() {
       return InvalidInput(absl::StrCat(op->name, " backward: ", std::string(status.message())));
     }
     CountHostOps(*op, true, first, &graph, &pass);
+    AddFrameworkKernels(*op, true, &pass);
   }
   const bool has_input = block_.input >= 0 && pass.IsDefined({block_.input, true});
   return pass.Take(has_input ? pass.StepOf({block_.input, true}) : -1);

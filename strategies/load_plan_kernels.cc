@@ -21,9 +21,11 @@ constexpr const char* kAccumulations[] = {"none", "fused", "separate"};
 constexpr const char* kLaunches[] = {
     "none", "kernels", "pytorch", "megatron-lm", "megatron-deepspeed", "megatron-core"};
 constexpr const char* kElementwise[] = {"fused", "eager"};
+constexpr const char* kBiasGradients[] = {"fused", "separate", "but-qkv"};
+constexpr const char* kGradientPasses[] = {"zero", "check", "scale", "cast"};
 constexpr const char* kGraphs[] = {"attention", "mlp", "router"};
-constexpr std::array<const char*, 5> kNamedKernels = {"flash-1", "flash-2", "splash-1", "splash-2",
-                                                      "splash-3"};
+constexpr std::array<const char*, 6> kNamedKernels = {"flash-1",  "flash-2",  "cudnn-2024",
+                                                      "splash-1", "splash-2", "splash-3"};
 
 // Index of `value` in `names`; 0 if it is empty or wrong.
 std::size_t IndexOf(std::span<const char* const> names, const std::string& value,
@@ -49,6 +51,20 @@ void LoadGraphs(const v1::Kernels& proto, const std::string& field, Kernels* ker
   if (proto.graphs().empty() || kernels->launches != Kernels::Launches::kNone) return;
   diagnostics->Error(field + ".graphs",
                      "needs launches other than none, without which no kernel is launched");
+}
+
+void LoadGradientKernels(const v1::Kernels& proto, const std::string& field, Kernels* kernels,
+                         Diagnostics* diagnostics) {
+  bool* const passes[] = {&kernels->zeroes_gradients, &kernels->checks_gradients,
+                          &kernels->scales_gradients, &kernels->casts_gradients};
+  for (const std::string& pass : proto.gradient_passes()) {
+    const std::size_t i = IndexOf(kGradientPasses, pass, field + ".gradient_passes", diagnostics);
+    if (pass == kGradientPasses[i]) *passes[i] = true;
+  }
+  kernels->bias_gradients = static_cast<Kernels::BiasGradients>(
+      IndexOf(kBiasGradients, proto.bias_gradients(), field + ".bias_gradients", diagnostics));
+  kernels->copied_heads = proto.copied_heads();
+  kernels->dense_embedding_gradient = proto.dense_embedding_gradient();
 }
 
 void LoadLaunches(const v1::Kernels& proto, const std::string& field, Kernels* kernels,
@@ -87,6 +103,7 @@ Kernels LoadKernels(const v1::Kernels& proto, const std::string& field, Diagnost
       IndexOf(kElementwise, proto.elementwise(), field + ".elementwise", diagnostics) == 1;
   LoadLaunches(proto, field, &kernels, diagnostics);
   LoadGraphs(proto, field, &kernels, diagnostics);
+  LoadGradientKernels(proto, field, &kernels, diagnostics);
   kernels.library_workspace_bytes = proto.library_workspace_bytes();
   if (!(kernels.library_workspace_bytes >= 0 && kernels.library_workspace_bytes <= kMaxWorkspace)) {
     diagnostics->Error(
@@ -135,6 +152,14 @@ void ExpandKernels(const Kernels& kernels, v1::Kernels* proto) {
     if (graphed[i]) proto->add_graphs(kGraphs[i]);
   }
   proto->set_library_workspace_bytes(kernels.library_workspace_bytes);
+  const bool passes[] = {kernels.zeroes_gradients, kernels.checks_gradients,
+                         kernels.scales_gradients, kernels.casts_gradients};
+  for (std::size_t i = 0; i < std::size(passes); ++i) {
+    if (passes[i]) proto->add_gradient_passes(kGradientPasses[i]);
+  }
+  proto->set_bias_gradients(kBiasGradients[static_cast<std::size_t>(kernels.bias_gradients)]);
+  proto->set_copied_heads(kernels.copied_heads);
+  proto->set_dense_embedding_gradient(kernels.dense_embedding_gradient);
 }
 
 }  // namespace meshstep

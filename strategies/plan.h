@@ -77,6 +77,13 @@ struct Kernels {
   std::optional<double> host_dispatch_ns;  // calibrated: of one operation; unset: the chip's
   bool graphed_attention = false, graphed_mlp = false, graphed_router = false;
   double library_workspace_bytes = 0;
+  // Passes over all gradients of a device, once a step.
+  bool zeroes_gradients = false, checks_gradients = false, scales_gradients = false;
+  bool casts_gradients = false;
+  enum class BiasGradients { kFused, kSeparate, kButQkv };
+  BiasGradients bias_gradients = BiasGradients::kFused;
+  bool copied_heads = false;
+  bool dense_embedding_gradient = false;
 };
 
 struct CollectiveChoice {

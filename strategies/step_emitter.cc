@@ -41,7 +41,8 @@ StepEmitter::StepEmitter(const Scenario& scenario, const ModelPlan& model,
       reduce_name_(builder->Intern("gradients")),
       update_name_(builder->Intern("optimizer")),
       offload_name_(builder->Intern("activations")),
-      send_name_(builder->Intern("x")) {
+      send_name_(builder->Intern("x")),
+      gradients_name_(builder->Intern("gradient buffer")) {
   for (int s = 0; s < plan_.stages; ++s) {
     StageState& state = stages_[Index(s)];
     state.actions = plan_.order->Actions(s, shape_);
@@ -460,8 +461,9 @@ Status StepEmitter::End(const Run& run, const Action& action) {
   if (forward) RETURN_IF_ERROR(StoreActivations(run));
   if (!EndsBackward(action.kind)) return absl::OkStatus();
   const Chunk& chunk = state.chunks[Index(action.chunk)];
-  return ReduceGradients(run.where, block, chunk.part, chunk.last_backward == action.micro_batch,
-                         run.last);
+  const bool last = chunk.last_backward == action.micro_batch;
+  const UnitTasks made = last ? PassOverGradients(run.where, block, run.last) : run.last;
+  return ReduceGradients(run.where, block, chunk.part, last, made);
 }
 
 }  // namespace meshstep

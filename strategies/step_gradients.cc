@@ -14,6 +14,29 @@ std::size_t Index(std::int64_t i) { return static_cast<std::size_t>(i); }
 
 }  // namespace
 
+// What a framework does to the gradients of a block before they leave, when they are all there.
+UnitTasks StepEmitter::PassOverGradients(const StepBuilder::Where& where, const BlockPlan& block,
+                                         const UnitTasks& after) {
+  const Kernels& kernels = plan_.kernels;
+  const Bytes kept = SizeOf(plan_.precision.gradients), sent = SizeOf(plan_.precision.reduce);
+  const bool leaves = !block.last_reduces.empty();
+  std::vector<Bytes> passes;
+  if (kernels.checks_gradients) passes.push_back(kept);
+  if (kernels.scales_gradients && leaves) passes.push_back(2 * kept);
+  if (kernels.casts_gradients && leaves && !(kept == sent)) passes.push_back(kept + sent);
+  Bytes bytes;
+  Time duration;
+  for (const Bytes element : passes) {
+    bytes += block.gradients * element;
+    duration += compute_.Elementwise(block.gradients * element);
+  }
+  if (bytes == Bytes(0)) return after;
+  HostGainsBy(where.stage, duration);
+  const UnitTasks* const list[] = {&after};
+  return builder_.AddCompute(where, TaskKind::kCompute, gradients_name_, duration, list, Flops(),
+                             bytes);
+}
+
 // The gradients of a block leave in its collectives, one after the other.
 Status StepEmitter::ReduceGradients(const StepBuilder::Where& where, const BlockPlan& block,
                                     int part, bool last, const UnitTasks& after) {

@@ -105,6 +105,22 @@ void WithoutFrameworkKernels(Scenario* scenario) {
   kernels->unfused_optimizer = false;
 }
 
+void WithoutGradientPasses(Scenario* scenario) {
+  Kernels* kernels = &scenario->plan.kernels;
+  kernels->zeroes_gradients = kernels->checks_gradients = false;
+  kernels->scales_gradients = kernels->casts_gradients = false;
+}
+
+void WithoutBiasGradients(Scenario* scenario) {
+  scenario->plan.kernels.bias_gradients = Kernels::BiasGradients::kFused;
+}
+
+void WithoutCopiedHeads(Scenario* scenario) { scenario->plan.kernels.copied_heads = false; }
+
+void WithoutDenseEmbeddingGradient(Scenario* scenario) {
+  scenario->plan.kernels.dense_embedding_gradient = false;
+}
+
 void WithoutHostDispatch(Scenario* scenario) {
   scenario->plan.kernels.launches = Kernels::Launches::kNone;
 }
@@ -145,6 +161,14 @@ const std::vector<Mechanism>& Mechanisms() {
       {"stragglers", "every chip is as fast as the mean one", WithoutStragglers},
       {"framework-kernels", "loss, gradients and optimizer in as few kernels as can be",
        WithoutFrameworkKernels},
+      {"gradient-passes", "gradients are not zeroed, checked, scaled or cast by themselves",
+       WithoutGradientPasses},
+      {"bias-gradients", "gradients of biases are summed in kernels that are there anyway",
+       WithoutBiasGradients},
+      {"copied-heads", "attention reads and writes heads as their joint product has them",
+       WithoutCopiedHeads},
+      {"dense-embedding-gradient", "gradients of an embedding are added where they belong",
+       WithoutDenseEmbeddingGradient},
       {"expert-kernels", "experts in as few kernels and passes over their tokens as can be",
        WithoutExpertKernels},
       {"expert-overlap", "no micro-batch hides another's transfers of routed tokens",

@@ -249,6 +249,15 @@ void SetLaunches(const RunRow& row, v1::Kernels* kernels) {
   }
 }
 
+void SetGradientKernels(const RunRow& row, v1::Kernels* kernels) {
+  for (const auto pass : absl::StrSplit(row.Get("gradient_passes"), ' ', absl::SkipEmpty())) {
+    kernels->add_gradient_passes(std::string(pass));
+  }
+  kernels->set_bias_gradients(row.Get("bias_gradients"));
+  kernels->set_copied_heads(row.Flag("copied_heads"));
+  kernels->set_dense_embedding_gradient(row.Flag("dense_embedding_gradient"));
+}
+
 }  // namespace
 
 Status SetPlan(const RunRow& row, int devices, v1::Plan* plan) {
@@ -267,6 +276,7 @@ Status SetPlan(const RunRow& row, int devices, v1::Plan* plan) {
   kernels->set_loss(row.Get("loss"));
   kernels->set_gradient_accumulation(row.Get("gradient_accumulation"));
   kernels->set_unfused_optimizer(row.Get("optimizer_kernels") == "unfused");
+  SetGradientKernels(row, kernels);
   SetLaunches(row, kernels);
   if (const int waiting = row.Count("reductions_in_flight"); waiting > 0) {
     plan->set_reductions_in_flight(waiting);
