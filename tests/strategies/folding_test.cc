@@ -91,6 +91,11 @@ std::string RandomPlan(int devices, bool routed, std::mt19937* random) {
                   sum[pick(3)], "' unfused_optimizer: ", pick(2), " experts: '",
                   pick(2) ? "each" : "grouped", "' eager_expert_bias: ", pick(2),
                   " eager_expert_clamp: ", pick(2));
+  const char* biases[] = {"fused", "separate", "but-qkv"};
+  const char* passes[] = {"", "'zero'", "'check', 'scale'", "'zero', 'check', 'scale', 'cast'"};
+  absl::StrAppend(&plan, " bias_gradients: '", biases[pick(3)], "' gradient_passes: [",
+                  passes[pick(4)], "] copied_heads: ", pick(2),
+                  " dense_embedding_gradient: ", pick(2));
   const char* launches[] = {
       "none", "kernels", "pytorch", "megatron-lm", "megatron-deepspeed", "megatron-core"};
   const int host = pick(3) == 0 ? 1 + pick(5) : 0;
