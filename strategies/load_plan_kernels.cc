@@ -20,7 +20,10 @@ constexpr const char* kLosses[] = {"fused", "eager", "megatron"};
 constexpr const char* kAccumulations[] = {"none", "fused", "separate"};
 constexpr const char* kLaunches[] = {
     "none", "kernels", "pytorch", "megatron-lm", "megatron-deepspeed", "megatron-core"};
-constexpr const char* kElementwise[] = {"fused", "eager"};
+constexpr const char* kElementwise[] = {"fused", "eager", "inductor"};
+constexpr const char* kSums[] = {"fused", "separate"};
+constexpr const char* kProjections[] = {"joined", "separate"};
+constexpr const char* kShardedCopies[] = {"none", "flat", "each"};
 constexpr const char* kBiasGradients[] = {"fused", "separate", "but-qkv"};
 constexpr const char* kGradientPasses[] = {"zero", "check", "scale", "cast"};
 constexpr const char* kGraphs[] = {"attention", "mlp", "router"};
@@ -99,8 +102,15 @@ Kernels LoadKernels(const v1::Kernels& proto, const std::string& field, Diagnost
   }
   kernels.eager_expert_bias = proto.eager_expert_bias();
   kernels.eager_expert_clamp = proto.eager_expert_clamp();
-  kernels.eager_elementwise =
-      IndexOf(kElementwise, proto.elementwise(), field + ".elementwise", diagnostics) == 1;
+  kernels.elementwise = static_cast<Kernels::Elementwise>(
+      IndexOf(kElementwise, proto.elementwise(), field + ".elementwise", diagnostics));
+  kernels.separate_sums =
+      IndexOf(kSums, proto.gradient_sums(), field + ".gradient_sums", diagnostics) == 1;
+  kernels.separate_projections =
+      IndexOf(kProjections, proto.projections(), field + ".projections", diagnostics) == 1;
+  kernels.sharded_copies = static_cast<Kernels::ShardedCopies>(
+      IndexOf(kShardedCopies, proto.sharded_copies(), field + ".sharded_copies", diagnostics));
+  kernels.repeated_heads = proto.repeated_heads();
   LoadLaunches(proto, field, &kernels, diagnostics);
   LoadGraphs(proto, field, &kernels, diagnostics);
   LoadGradientKernels(proto, field, &kernels, diagnostics);
@@ -144,7 +154,11 @@ void ExpandKernels(const Kernels& kernels, v1::Kernels* proto) {
   proto->set_experts(kernels.each_expert ? "each" : "grouped");
   proto->set_eager_expert_bias(kernels.eager_expert_bias);
   proto->set_eager_expert_clamp(kernels.eager_expert_clamp);
-  proto->set_elementwise(kElementwise[kernels.eager_elementwise ? 1 : 0]);
+  proto->set_elementwise(kElementwise[static_cast<std::size_t>(kernels.elementwise)]);
+  proto->set_gradient_sums(kSums[kernels.separate_sums ? 1 : 0]);
+  proto->set_projections(kProjections[kernels.separate_projections ? 1 : 0]);
+  proto->set_sharded_copies(kShardedCopies[static_cast<std::size_t>(kernels.sharded_copies)]);
+  proto->set_repeated_heads(kernels.repeated_heads);
   proto->set_launches(kLaunches[static_cast<std::size_t>(kernels.launches)]);
   if (kernels.host_dispatch_ns) proto->set_host_dispatch_ns(*kernels.host_dispatch_ns);
   const bool graphed[] = {kernels.graphed_attention, kernels.graphed_mlp, kernels.graphed_router};

@@ -177,11 +177,12 @@ void PassBuilder::Define(ArrayKey key, const Sharding& sharding, int step) {
 }
 
 // An array that several ops read has a gradient in as many parts. A kernel that makes a part adds
-// the ones before it; a part that arrives by a collective takes a kernel of its own to add.
+// the ones before it, unless the framework adds in kernels of their own (autograd's InputBuffer:
+// two operands read, one result written); a part that arrives by a collective always takes one.
 int PassBuilder::AddPart(ArrayKey key, int before, int part) {
   if (part == before || part < 0) return before;
   BlockStep& step = pass_.steps[static_cast<std::size_t>(part)];
-  if (step.transfer < 0) {
+  if (step.transfer < 0 && !context_.plan->kernels.separate_sums) {
     if (before == kInput) step.needs_input = true;
     // Compute steps follow each other on their stream anyway.
     if (before >= 0 && pass_.steps[static_cast<std::size_t>(before)].transfer >= 0) {

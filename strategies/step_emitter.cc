@@ -38,6 +38,8 @@ StepEmitter::StepEmitter(const Scenario& scenario, const ModelPlan& model,
       dispatch_(dispatch),
       launch_name_(builder->Intern("launch")),
       gather_name_(builder->Intern("parameters")),
+      copy_out_name_(builder->Intern("parameters copy")),
+      copy_in_name_(builder->Intern("gradients copy")),
       reduce_name_(builder->Intern("gradients")),
       update_name_(builder->Intern("optimizer")),
       offload_name_(builder->Intern("activations")),
@@ -314,7 +316,16 @@ StatusOr<UnitTasks> StepEmitter::GatherParameters(int stage, int layer, const Ac
     if (first.empty()) first = ready;
   }
   Memory(stage, first, false, MemoryBucket::kUnsharded, block.gathered_bytes);
-  return ready;
+  return block.gathers.empty() ? ready
+                               : Copy(where, copy_out_name_, block.gather_copy_bytes, ready);
+}
+
+UnitTasks StepEmitter::Copy(const StepBuilder::Where& where, const std::string* name, double bytes,
+                            const UnitTasks& after) {
+  if (bytes == 0) return after;
+  const UnitTasks* list[] = {&after};
+  return builder_.AddCompute(where, TaskKind::kCompute, name, compute_.Elementwise(Bytes(bytes)),
+                             list, Flops(), Bytes(bytes));
 }
 
 StatusOr<StepEmitter::Run> StepEmitter::Begin(int stage, int layer, const Action& action,

@@ -46,6 +46,11 @@ Status StepEmitter::ReduceGradients(const StepBuilder::Where& where, const Block
                            ? 0
                            : block.gathered_parameters * SizeOf(plan_.precision.reduce).value();
   Memory(where.stage, after, true, MemoryBucket::kCommunication, whole);
+  const bool leave = last || !plan_.accumulate_unsharded;
+  if (leave && block.reduce_copy_bytes > 0) {
+    ready = Copy(where, copy_in_name_, block.reduce_copy_bytes, ready);
+    if (last) state.updates.push_back(ready);
+  }
   const double sharded = ShardedTransferLaunches(plan_);
   for (const int transfer : block.reduces) {
     ASSIGN_OR_RETURN(ready, Transfer(where, reduce_name_, transfer, {&ready}, sharded));

@@ -125,7 +125,27 @@ void WithoutHostDispatch(Scenario* scenario) {
   scenario->plan.kernels.launches = Kernels::Launches::kNone;
 }
 
-void WithoutEager(Scenario* scenario) { scenario->plan.kernels.eager_elementwise = false; }
+void WithoutEager(Scenario* scenario) {
+  scenario->plan.kernels.elementwise = Kernels::Elementwise::kFused;
+}
+
+void WithoutGradientSums(Scenario* scenario) { scenario->plan.kernels.separate_sums = false; }
+
+void WithoutSeparateProjections(Scenario* scenario) {
+  scenario->plan.kernels.separate_projections = false;
+}
+
+void WithoutShardedCopies(Scenario* scenario) {
+  scenario->plan.kernels.sharded_copies = Kernels::ShardedCopies::kNone;
+}
+
+void WithoutRepeatedHeads(Scenario* scenario) { scenario->plan.kernels.repeated_heads = false; }
+
+void WithoutAlternateProducts(Scenario* scenario) {
+  if (scenario->plan.recompute == Recompute::kAlternate) {
+    scenario->plan.recompute = Recompute::kMatmuls;
+  }
+}
 
 void WithoutExpertKernels(Scenario* scenario) {
   scenario->plan.expert_dispatch = ExpertDispatch::kSorted;
@@ -175,6 +195,14 @@ const std::vector<Mechanism>& Mechanisms() {
        WithoutExpertOverlap},
       {"host-dispatch", "the host is never late with a launch", WithoutHostDispatch},
       {"eager", "elementwise work in as few kernels as can be", WithoutEager},
+      {"gradient-sums", "the parts of a gradient are added by the kernels that make them",
+       WithoutGradientSums},
+      {"separate-projections", "products of one input are one matmul", WithoutSeparateProjections},
+      {"sharded-copies", "nothing is copied around the transfers of sharded parameters",
+       WithoutShardedCopies},
+      {"repeated-heads", "attention reads each key/value head once", WithoutRepeatedHeads},
+      {"alternate-products", "where every second product runs again, attention does instead",
+       WithoutAlternateProducts},
       {"attention-blocks", "attention in blocks computes no hidden scores", WithoutAttentionBlocks},
       {"head-padding", "head sizes fill the matrix units", WithoutHeadPadding},
       {"softmax", "attention's vector units keep up with its matrix units", WithoutSoftmax},

@@ -236,7 +236,11 @@ constexpr GraphWords kGraphs[] = {
 // A compiled row is not eager; one that is one graph launches nothing.
 void SetLaunches(const RunRow& row, v1::Kernels* kernels) {
   const bool compiled = row.Says("overlap", "torch.compile");
-  kernels->set_elementwise(compiled ? "fused" : row.Get("elementwise"));
+  // A model that is not written in fused kernels has its rotary embedding in complex numbers.
+  const std::string& elementwise = row.Get("elementwise");
+  const bool complex = compiled && elementwise == "eager";
+  kernels->set_elementwise(complex ? "inductor" : compiled ? "fused" : elementwise);
+  kernels->set_gradient_sums(compiled ? "fused" : row.Get("gradient_sums"));
   kernels->set_launches(compiled ? "kernels" : row.Get("launches"));
   if (kernels->launches().empty() || kernels->launches() == "none") return;
   if (row.Says("overlap", "cuda_graph_impl=none")) return;
@@ -277,6 +281,15 @@ Status SetPlan(const RunRow& row, int devices, v1::Plan* plan) {
   kernels->set_gradient_accumulation(row.Get("gradient_accumulation"));
   kernels->set_unfused_optimizer(row.Get("optimizer_kernels") == "unfused");
   SetGradientKernels(row, kernels);
+  kernels->set_projections(row.Get("projections"));
+  kernels->set_repeated_heads(row.Flag("repeated_heads"));
+  if (plan->fsdp() > 1) kernels->set_sharded_copies(row.Get("sharded_copies"));
+  // Parameters stay and gradients add up until the last micro-batch.
+  const bool whole = row.Flag("pipeline_unsharded") && plan->pipeline() > 1 && plan->fsdp() > 1;
+  if (whole) {
+    plan->set_accumulate_unsharded(true);
+    plan->set_overlap_gradients(false);
+  }
   SetLaunches(row, kernels);
   if (const int waiting = row.Count("reductions_in_flight"); waiting > 0) {
     plan->set_reductions_in_flight(waiting);

@@ -1,6 +1,7 @@
-// Plan.kernels.copied_heads, bias_gradients, gradient_passes and dense_embedding_gradient: what
-// each kernel moves, by the code of the frameworks that run it (strategies/framework_kernels.h).
+// What eager and sharded PyTorch runs beside the products: sums of gradients, matmuls apart, copies
+// around transfers and of key/value heads, and every second product again.
 
+#include <map>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -14,146 +15,222 @@
 namespace meshstep {
 namespace {
 
-constexpr double kHidden = 1024, kHeads = 16, kKvHeads = 4, kFfn = 4096, kLayers = 2;
-constexpr double kSequence = 512, kVocab = 4096, kMicroBatches = 8, kReplicas = 4;
-// Bytes of an activation as wide as the stream, of one sequence on the 2 ranks of tensor; they
-// split heads and widths, and the stream only under sequence parallelism.
-constexpr double kStream = 2 * kSequence * kHidden, kQueries = kStream / 2;
+constexpr double kHidden = 1024, kFfn = 4096, kHeads = 16, kKvHeads = 4, kHead = 64;
+constexpr double kSequence = 512, kMicro = 2, kTokens = kMicro * kSequence;
+constexpr double kStream = kTokens * kHidden, kBf16 = 2, kFp32 = 4;
+constexpr double kQkv = kHidden * (kHeads + 2 * kKvHeads) * kHead;
+constexpr double kLayer = kQkv + kHidden * kHeads * kHead + 3 * kHidden * kFfn + 2 * kHidden;
 
-v1::Scenario Proto(const std::string& model, const std::string& kernels,
-                   const std::string& plan = "") {
+v1::Scenario Proto(const std::string& plan, int batch = 16) {
   return ParseScenario(absl::StrCat(
-      "model { name: 'gpt' layers: 2 hidden: 1024 heads: 16 ffn: 4096 vocab: 4096 ", model,
-      " } cluster { preset: 'dgx-h100' chips: 8 } workload { global_batch_sequences: 32 "
-      "sequence_length: 512 } plan { data: 4 tensor: 2 micro_batch_sequences: 1 ",
-      plan, " kernels { ", kernels, " } }"));
+      "model { name: 'llama' layers: 1 hidden: 1024 heads: 16 kv_heads: 4 ffn: 4096 vocab: 4096 "
+      "gated_mlp: true } cluster { preset: 'dgx-h100' chips: 8 } workload { "
+      "global_batch_sequences: ",
+      batch, " sequence_length: 512 } plan { ", plan, " micro_batch_sequences: 2 }"));
 }
-
-const std::string kRotary = absl::StrCat("kv_heads: ", kKvHeads);
-constexpr char kBiases[] =
-    "position_embeddings: 512 qkv_bias: true attention_output_bias: true mlp_bias: true";
 
 struct Step {
   StepGraph graph;
-  double seconds = 0;
+  double seconds;
+
+  double Bytes(const std::string& name) const {
+    double bytes = 0;
+    for (const TaskInfo& task : graph.tasks) {
+      if (*task.name == name) bytes += task.hbm_bytes.value();
+    }
+    return bytes;
+  }
+  int Count(const std::string& name) const {
+    int count = 0;
+    for (const TaskInfo& task : graph.tasks) count += *task.name == name ? 1 : 0;
+    return count;
+  }
+  double Flops(const std::string& name, Pass pass) const {
+    double flops = 0;
+    for (const TaskInfo& task : graph.tasks) {
+      if (*task.name == name && task.pass == pass) flops += task.flops.value();
+    }
+    return flops;
+  }
 };
 
-Step Simulated(const v1::Scenario& proto) {
-  StatusOr<StepGraph> graph = LowerStep(Load(proto), {.fidelity = Fidelity::kIdeal});
+Step Run(const v1::Scenario& proto, Fidelity fidelity = Fidelity::kIdeal) {
+  StatusOr<StepGraph> graph = LowerStep(Load(proto), {.fidelity = fidelity});
   EXPECT_TRUE(graph.ok()) << graph.status();
-  const StatusOr<Run> run = Simulate(graph->graph, graph->Names());
+  const StatusOr<meshstep::Run> run = Simulate(graph->graph, graph->Names());
   EXPECT_TRUE(run.ok()) << run.status();
   return {*std::move(graph), run->makespan.seconds()};
 }
 
-// HBM bytes of the tasks of this name, on one device in one step.
-double BytesOf(const v1::Scenario& proto, const std::string& name) {
-  const Step step = Simulated(proto);
-  double bytes = 0;
-  for (const TaskInfo& task : step.graph.tasks) {
-    if (*task.name == name) bytes += task.hbm_bytes.value();
+Step Run(const std::string& plan) { return Run(Proto(plan)); }
+
+// torch/csrc/autograd/input_buffer.cpp: two operands are read and one is written. The residual
+// stream is read by a norm and a sum, twice in a layer.
+TEST(FrameworkKernels, PartsOfAGradientAreAdded) {
+  const Step fused = Run("data: 8"),
+             separate = Run("data: 8 kernels { gradient_sums: 'separate' }");
+  double sums = 0;
+  for (const TaskInfo& task : separate.graph.tasks) {
+    if (!task.name->ends_with(" sum")) continue;
+    EXPECT_DOUBLE_EQ(task.hbm_bytes.value(), 3 * kStream * kBf16) << *task.name;
+    ++sums;
   }
-  return bytes;
+  EXPECT_EQ(sums, 2);
+  for (const TaskInfo& task : fused.graph.tasks) EXPECT_FALSE(task.name->ends_with(" sum"));
+  EXPECT_GT(separate.seconds, fused.seconds);
 }
 
-TEST(FrameworkKernels, HeadsAreCopiedAndTheirGradientsJoined) {
-  const double times = kLayers * kMicroBatches, keys = kQueries * kKvHeads / kHeads;
-  const v1::Scenario shared = Proto(kRotary, "copied_heads: true");
-  EXPECT_DOUBLE_EQ(BytesOf(shared, "v copy"), times * 2 * keys);
-  EXPECT_DOUBLE_EQ(BytesOf(shared, "q copy"), times * 2 * kQueries);
-  EXPECT_DOUBLE_EQ(BytesOf(shared, "qkv gradient copy"), times * 2 * (kQueries + 2 * keys));
-  // Queries of heads with keys of their own are evenly spaced.
-  const v1::Scenario own = Proto("", "copied_heads: true");
-  EXPECT_EQ(BytesOf(own, "q copy"), 0);
-  EXPECT_DOUBLE_EQ(BytesOf(own, "qkv gradient copy"), times * 2 * 3 * kQueries);
-  // Attention reads the product itself, unless it is unfused.
-  EXPECT_EQ(BytesOf(Proto(kBiases, "copied_heads: true"), "qkv gradient copy"), 0);
-  const v1::Scenario unfused = Proto(kBiases, "copied_heads: true", "attention_kernel: 'unfused'");
-  EXPECT_DOUBLE_EQ(BytesOf(unfused, "attention output copy"), times * 2 * kQueries);
-  EXPECT_DOUBLE_EQ(BytesOf(unfused, "qkv gradient copy"), times * 2 * 3 * kQueries);
-  EXPECT_EQ(BytesOf(Proto(kRotary, ""), "v copy"), 0);
+TEST(FrameworkKernels, ProjectionsApart) {
+  const Step joined = Run("data: 8"), apart = Run("data: 8 kernels { projections: 'separate' }");
+  EXPECT_EQ(joined.Count("qkv") * 3, apart.Count("qkv"));
+  EXPECT_EQ(joined.Count("mlp_in dw") * 2, apart.Count("mlp_in dw"));
+  EXPECT_EQ(joined.Count("mlp_out"), apart.Count("mlp_out"));
+  // Each matmul reads x, and in backward writes its gradient, by itself; what reads that next reads
+  // two arrays more.
+  const double array = kStream * kBf16;
+  EXPECT_DOUBLE_EQ(apart.Bytes("qkv") - joined.Bytes("qkv"), 2 * array);
+  EXPECT_DOUBLE_EQ(apart.Bytes("qkv dx") - joined.Bytes("qkv dx"), 2 * array);
+  EXPECT_DOUBLE_EQ(apart.Bytes("qkv dw") - joined.Bytes("qkv dw"), 2 * array);
+  EXPECT_DOUBLE_EQ(apart.Bytes("qkv dx sum"), 2 * array);
+  const Step eager = Run("data: 8 kernels { projections: 'separate' gradient_sums: 'separate' }");
+  EXPECT_DOUBLE_EQ(eager.Bytes("qkv dx sum"), 2 * 3 * array);
+  EXPECT_DOUBLE_EQ(eager.Bytes("mlp_in dx sum"), 3 * array);
+  // The work is the same.
+  EXPECT_DOUBLE_EQ(apart.graph.hardware_flops, joined.graph.hardware_flops);
 }
 
-TEST(FrameworkKernels, GradientsOfBiasesAreSums) {
-  const double times = kLayers * kMicroBatches;
-  const auto bytes = [&](const std::string& how, const std::string& op) {
-    return BytesOf(Proto(kBiases, absl::StrCat("bias_gradients: '", how, "'")),
-                   op + " bias gradient") /
-           times;
+// A sum that a collective takes is whole on every rank, and is not made in parts beside it.
+TEST(FrameworkKernels, SumsOfProjectionsLeaveAtOnce) {
+  const std::string plan = "tensor: 8 sequence_parallel: true async_tensor: true";
+  const auto of_qkv = [](const Step& step) {
+    return step.Count("dattention_norm_out") + step.Count("qkv dx sum");
   };
-  EXPECT_DOUBLE_EQ(bytes("separate", "qkv"), 3 * kQueries);
-  EXPECT_DOUBLE_EQ(bytes("separate", "mlp_in"), kStream / 2 * kFfn / kHidden);
-  EXPECT_DOUBLE_EQ(bytes("separate", "attention_out"), kStream);
-  EXPECT_DOUBLE_EQ(bytes("separate", "mlp_out"), kStream);
-  EXPECT_EQ(bytes("but-qkv", "qkv"), 0);
-  EXPECT_DOUBLE_EQ(bytes("but-qkv", "mlp_out"), kStream);
-  EXPECT_EQ(bytes("fused", "mlp_out"), 0);
+  const Step joined = Run(plan), apart = Run(plan + " kernels { projections: 'separate' }");
+  EXPECT_DOUBLE_EQ(apart.Bytes("qkv dx sum"), apart.Count("qkv dx sum") * 3 * kStream * kBf16);
+  EXPECT_EQ(apart.Count("qkv dx"), 3 * 8);
+  EXPECT_EQ(joined.Count("qkv dx"), 8 * 8);
+  EXPECT_EQ(of_qkv(apart) > 0, true);
 }
 
-TEST(FrameworkKernels, PassesOverAllGradients) {
-  const auto layers = [](const std::string& passes, const std::string& reduce) {
-    const std::string precision = absl::StrCat("precision { reduce: '", reduce, "' }");
-    return BytesOf(Proto("", absl::StrCat("gradient_passes: [", passes, "]"), precision),
-                   "gradient buffer");
+TEST(FrameworkKernels, CopiesAroundShardedTransfers) {
+  const auto step = [](const std::string& copies) {
+    return Run(
+        "fsdp: 8 precision { parameters: 'fp32' reduce: 'fp32' } kernels { "
+        "sharded_copies: '" +
+        copies + "' }");
   };
-  // Of embedding and head, of attention and a gated MLP or a plain one, of norms.
-  const Step step = Simulated(Proto("", ""));
-  const double elements =
-      step.graph.resident[0][static_cast<std::size_t>(MemoryBucket::kGradients)] / 4;
-  EXPECT_GT(elements, kVocab * kHidden);
-  EXPECT_DOUBLE_EQ(layers("'check'", "fp32"), 4 * elements);
-  EXPECT_DOUBLE_EQ(layers("'scale'", "fp32"), 8 * elements);
-  EXPECT_DOUBLE_EQ(layers("'check', 'scale'", "fp32"), 12 * elements);
-  EXPECT_EQ(layers("'cast'", "fp32"), 0);
-  EXPECT_DOUBLE_EQ(layers("'cast'", "bf16"), (4 + 2) * elements);
-  const double zeroed = BytesOf(Proto("", "gradient_passes: 'zero'"), "optimizer") -
-                        BytesOf(Proto("", ""), "optimizer");
-  EXPECT_DOUBLE_EQ(zeroed, 4 * elements);
+  const auto of_layer = [](const Step& step, const std::string& name) {
+    double bytes = 0;
+    for (const TaskInfo& task : step.graph.tasks) {
+      if (*task.name == name && task.layer == 0) bytes += task.hbm_bytes.value();
+    }
+    return bytes;
+  };
+  // Read and written in bf16 after the gathers of forward and backward (the only layer's is still
+  // there where its backward follows); gradients read in bf16, written in fp32.
+  const Step each = step("each");
+  const double gathers = of_layer(each, "parameters copy") / (kLayer * 2 * kBf16);
+  EXPECT_DOUBLE_EQ(gathers, 2);
+  EXPECT_DOUBLE_EQ(of_layer(each, "gradients copy"), kLayer * (kBf16 + kFp32));
+  const Step flat = step("flat"), none = step("none");
+  EXPECT_EQ(flat.Count("parameters copy"), 0);
+  EXPECT_DOUBLE_EQ(of_layer(flat, "gradients copy"), kLayer * 2 * kBf16);
+  EXPECT_EQ(none.Count("gradients copy"), 0);
+  EXPECT_GT(each.seconds, flat.seconds);
+  EXPECT_GT(flat.seconds, none.seconds);
+  // Of whole parameters nothing is copied.
+  EXPECT_EQ(Run("data: 8 kernels { sharded_copies: 'each' }").seconds, Run("data: 8").seconds);
 }
 
-// One replica has nothing to scale or send, but may check.
-TEST(FrameworkKernels, OneReplicaScalesNothing) {
-  const auto buffer = [](const std::string& pass) {
-    v1::Scenario proto = Proto("", absl::StrCat("gradient_passes: '", pass, "'"));
-    proto.mutable_plan()->set_data(1);
-    proto.mutable_plan()->set_tensor(8);
-    return BytesOf(proto, "gradient buffer");
+// Whole gradients leave, and are copied, once a step.
+TEST(FrameworkKernels, WholeGradientsAreCopiedOnce) {
+  const auto copies = [](const std::string& more) {
+    return Run(Proto("fsdp: 8 kernels { sharded_copies: 'each' } " + more, 64))
+        .Count("gradients copy");
   };
-  EXPECT_EQ(buffer("scale"), 0);
-  EXPECT_EQ(buffer("cast"), 0);
-  EXPECT_GT(buffer("check"), 0);
+  EXPECT_EQ(copies(""), 4 * copies("accumulate_unsharded: true"));
+  EXPECT_EQ(copies("accumulate_unsharded: true"),
+            copies("accumulate_unsharded: true overlap_gradients: false"));
 }
 
-TEST(FrameworkKernels, GradientOfAnEmbeddingIsAsLargeAsItsTable) {
-  const auto extra = [](const std::string& accumulation) {
-    const std::string kernels =
-        absl::StrCat("gradient_accumulation: '", accumulation, "' dense_embedding_gradient: ");
-    return BytesOf(Proto("", kernels + "true"), "embedding backward") -
-           BytesOf(Proto("", kernels + "false"), "embedding backward");
+TEST(FrameworkKernels, HeadsAreRepeated) {
+  const Step step = Run("data: 8 kernels { repeated_heads: true }");
+  const double kv = kTokens * kKvHeads * kHead * kBf16;
+  EXPECT_DOUBLE_EQ(step.Bytes("repeat heads"), 2 * kv * (1 + kHeads / kKvHeads));
+  EXPECT_DOUBLE_EQ(step.Bytes("sum heads"), 2 * kv * (1 + kHeads / kKvHeads));
+  v1::Scenario own = Proto("data: 8 kernels { repeated_heads: true }");
+  own.mutable_model()->set_kv_heads(16);
+  EXPECT_EQ(Run(own).Count("repeat heads"), 0);
+}
+
+// torchtitan's option "op": wq, wv, w1 and w2 are kept, wk, wo and w3 run again, attention does
+// not.
+TEST(FrameworkKernels, EverySecondProductRunsAgain) {
+  for (const char* projections : {"joined", "separate"}) {
+    const Step step = Run(absl::StrCat("data: 8 recompute: 'alternate' kernels { projections: '",
+                                       projections, "' }"));
+    const auto again = [&](const std::string& name) { return step.Flops(name, Pass::kRecompute); };
+    EXPECT_DOUBLE_EQ(again("qkv"), 2 * kTokens * kHidden * kKvHeads * kHead);
+    EXPECT_DOUBLE_EQ(again("attention_out"), 2 * kTokens * kHidden * kHeads * kHead);
+    EXPECT_DOUBLE_EQ(again("mlp_in"), 2 * kTokens * kHidden * kFfn);
+    EXPECT_EQ(again("mlp_out"), 0);
+    EXPECT_EQ(again("attention"), 0);
+  }
+  // What is summed over tensor ranks is kept.
+  const Step tensor = Run("tensor: 8 sequence_parallel: true recompute: 'alternate'");
+  EXPECT_EQ(tensor.Flops("attention_out", Pass::kRecompute), 0);
+}
+
+// torch/distributed/tensor/experimental/_attention.py: keys and values of all ranks are gathered
+// once each way; gradients go round in fp32, once more than there are hops.
+TEST(FrameworkKernels, GatheredRing) {
+  const auto sent = [](const std::string& plan) {
+    const Step step = Run("context: 8 context_method: " + plan);
+    std::map<std::string, double> bytes;
+    for (const TaskInfo& task : step.graph.tasks) {
+      if (task.transfer < 0 || task.layer != 0) continue;
+      bytes[*task.name] += step.graph.transfers[static_cast<std::size_t>(task.transfer)].spec.bytes;
+    }
+    return bytes;
   };
-  const double rows = kMicroBatches * kVocab / 2 * kHidden;
-  EXPECT_DOUBLE_EQ(extra("none"), 2 * rows);                 // zeros in bf16
-  EXPECT_DOUBLE_EQ(extra("fused"), (2 + 2 + 4 + 4) * rows);  // and its sum with the fp32 buffer
+  const double kv = 2 * kTokens / 8 * kKvHeads * kHead * kBf16, micro_batches = 8;
+  const std::map<std::string, double> gathered = sent("'gathered-ring'"), ring = sent("'ring'");
+  EXPECT_DOUBLE_EQ(gathered.at("k, v"), micro_batches * 2 * 8 * kv);
+  EXPECT_DOUBLE_EQ(gathered.at("dk, dv"), micro_batches * 8 * kv * kFp32 / kBf16);
+  EXPECT_DOUBLE_EQ(ring.at("k, v"), micro_batches * 2 * 7 * kv);
+  EXPECT_DOUBLE_EQ(ring.at("dk, dv"), micro_batches * 8 * kv);
+  const auto repeated = sent("'gathered-ring' kernels { repeated_heads: true }");
+  EXPECT_DOUBLE_EQ(repeated.at("k, v"), kHeads / kKvHeads * gathered.at("k, v"));
+  // One rank has everything.
+  EXPECT_EQ(Run("data: 8 context_method: 'gathered-ring'").seconds, Run("data: 8").seconds);
 }
 
 TEST(FrameworkKernels, ExpandedPlansAreTheSameStep) {
-  const v1::Scenario proto =
-      Proto(kBiases,
-            "copied_heads: true bias_gradients: 'but-qkv' dense_embedding_gradient: true "
-            "gradient_passes: ['zero', 'check', 'scale']",
-            "attention_kernel: 'cudnn-2024'");
-  EXPECT_EQ(Simulated(proto).seconds, Simulated(ExpandScenario(proto)).seconds);
-  EXPECT_GT(Simulated(proto).seconds, Simulated(Proto(kBiases, "")).seconds);
+  for (const char* plan :
+       {"fsdp: 8 recompute: 'alternate' kernels { gradient_sums: 'separate' projections: "
+        "'separate' sharded_copies: 'each' repeated_heads: true elementwise: 'inductor' }",
+        "fsdp: 2 context: 4 context_method: 'gathered-ring' kernels { sharded_copies: 'flat' "
+        "repeated_heads: true }"}) {
+    const v1::Scenario proto = Proto(plan);
+    EXPECT_EQ(Run(proto, Fidelity::kCalibrated).seconds,
+              Run(ExpandScenario(proto), Fidelity::kCalibrated).seconds)
+        << plan;
+  }
 }
 
 TEST(FrameworkKernels, WrongNamesAreReported) {
   Diagnostics diagnostics;
-  LoadScenario(Proto("", "gradient_passes: ['zero', 'twice'] bias_gradients: 'none'"),
+  LoadScenario(Proto("data: 8 context_method: 'gathered' recompute: 'second' kernels { "
+                     "gradient_sums: 'two' projections: 'one' sharded_copies: 'fsdp3' }"),
                &diagnostics);
   const std::string message(diagnostics.status().message());
   for (const char* part :
-       {"plan.kernels.gradient_passes: is \"twice\", expected zero, check, scale, cast",
-        "plan.kernels.bias_gradients: is \"none\", expected fused, separate, but-qkv"}) {
+       {"plan.context_method: is \"gathered\", expected ring, all-gather, ulysses or gathered-ring",
+        "plan.recompute: is \"second\", expected none, selective, matmuls, alternate, full, block "
+        "or modules",
+        "plan.kernels.gradient_sums: is \"two\", expected fused, separate",
+        "plan.kernels.projections: is \"one\", expected joined, separate",
+        "plan.kernels.sharded_copies: is \"fsdp3\", expected none, flat, each"}) {
     EXPECT_NE(message.find(part), std::string::npos) << message;
   }
 }
