@@ -26,7 +26,12 @@ void WithoutTiles(Scenario* scenario) {
 void WithoutPowerLimit(Scenario* scenario) {
   for (MatmulCalibration& c : Calibration(scenario)->matmul) {
     c.sustained_fraction = c.grouped_fraction = 1;
+    c.exposed_results = 0;
   }
+}
+
+void WithoutExposedResults(Scenario* scenario) {
+  for (MatmulCalibration& c : Calibration(scenario)->matmul) c.exposed_results = 0;
 }
 
 void WithoutGroupedKernels(Scenario* scenario) {
@@ -164,6 +169,8 @@ const std::vector<Mechanism>& Mechanisms() {
       {"launch", "kernels start at once", WithoutLaunch},
       {"tiles", "matmuls fill every unit, whatever their shape", WithoutTiles},
       {"power", "matmuls run at the rate of a cold chip", WithoutPowerLimit},
+      {"exposed-results", "matmuls hide what they read and write of sums in fp32",
+       WithoutExposedResults},
       {"grouped-kernels", "grouped matmuls of experts run as other matmuls", WithoutGroupedKernels},
       {"memory-efficiency", "elementwise kernels reach the HBM rate", WithoutMemoryEfficiency},
       {"attention-efficiency", "attention runs at the peak", WithoutAttentionEfficiency},

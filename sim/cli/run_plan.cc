@@ -60,7 +60,8 @@ std::string LayoutOf(const RunRow& row, int parts) {
 
 // Parts of the layers that one stage runs in turn. Where the source says that pipeline messages
 // overlap, the schedule is interleaved, the only one in which Megatron-Core overlaps them
-// (arguments.py: overlap_p2p_comm): the fewest parts that the layers of a stage divide into.
+// (arguments.py: overlap_p2p_comm): a part for every layer, as NVIDIA's recipe of GPT-3 175B says
+// of its own ("set to maximum": NeMo-Framework-Launcher conf/training/gpt3/175b.yaml).
 int VirtualStages(const RunRow& row, int stages) {
   if (stages <= 1) return 1;
   const int given = row.Count("vp");
@@ -68,9 +69,7 @@ int VirtualStages(const RunRow& row, int stages) {
   if (given > 0 || !row.Says("overlap", "PP overlaps on") || layers % stages != 0) {
     return std::max(given, 1);
   }
-  int parts = 2;
-  while (parts < layers / stages && layers / stages % parts != 0) ++parts;
-  return parts;
+  return layers / stages;
 }
 
 void SetPipeline(const RunRow& row, v1::Plan* plan) {

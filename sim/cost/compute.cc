@@ -44,11 +44,20 @@ MatmulDevice ComputeModel::DeviceOf(Dtype dtype, Bytes result) const {
           .result = result};
 }
 
+Seconds ComputeModel::Sustained(const MatmulShape& shape, Dtype dtype, Bytes result,
+                                double fraction) const {
+  constexpr Bytes kMeasured{2};  // results of the matmuls that sustained rates are of
+  const MatmulCalibration& c = chip_.calibration.matmul[static_cast<std::size_t>(dtype)];
+  const Bytes more = shape.batch * shape.m * shape.n * std::max(result - kMeasured, Bytes(0));
+  return shape.flops() / (rates_.peak(dtype) * fraction) +
+         c.exposed_results * (more / (rates_.hbm_rate * c.hbm_fraction));
+}
+
 Time ComputeModel::Matmul(const MatmulShape& shape, Dtype dtype, Bytes result) const {
   if (!calibrated_) return MatmulAlone(shape, dtype, result);
   const MatmulCalibration& c = chip_.calibration.matmul[static_cast<std::size_t>(dtype)];
   const double fraction = shape.grouped ? c.grouped_fraction : c.sustained_fraction;
-  const Seconds sustained = shape.flops() / (rates_.peak(dtype) * fraction);
+  const Seconds sustained = Sustained(shape, dtype, result, fraction);
   return Time::RoundUp(
       std::max(CalibratedMatmulInPlace(shape, DeviceOf(dtype, result), c), sustained));
 }
@@ -59,7 +68,7 @@ Time ComputeModel::MatmulEach(const MatmulShape& shape, Dtype dtype, Bytes resul
   c.cache = Bytes(0);
   MatmulShape one = shape;
   one.batch = 1;
-  const Seconds sustained = one.flops() / (rates_.peak(dtype) * c.sustained_fraction);
+  const Seconds sustained = Sustained(one, dtype, result, c.sustained_fraction);
   const Seconds time =
       std::max(CalibratedMatmulInPlace(one, DeviceOf(dtype, result), c), sustained);
   return Time::RoundUp(shape.batch * time);
