@@ -100,6 +100,16 @@ void SetExpertDegrees(const RunRow& row, v1::Plan* plan) {
   }
 }
 
+// Sequences of a micro-batch. Where the source of a pipelined row does not say, its framework may
+// have a default number of micro-batches: "stages" is as many as there are stages, each with its
+// virtual ones, on `replicas` times the ranks of a stage.
+int MicroBatch(const RunRow& row, int replicas_and_ranks) {
+  const int stated = row.Count("mbs", 1);
+  const bool assumed = row.Says("caveats", "microbatch 1 assumed");
+  if (row.Count("pp", 1) == 1 || !assumed || row.Get("micro_batches") != "stages") return stated;
+  return std::max(1, row.Count("gbs", 1) / (replicas_and_ranks * row.Count("vp", 1)));
+}
+
 Status SetDegrees(const RunRow& row, int devices, v1::Plan* plan) {
   const int tp = row.Count("tp", 1), pp = row.Count("pp", 1), cp = row.Count("cp", 1);
   if (devices % (tp * pp * cp) != 0) {
@@ -129,7 +139,7 @@ Status SetDegrees(const RunRow& row, int devices, v1::Plan* plan) {
   SetPipeline(row, plan);
   SetExpertDegrees(row, plan);
   plan->set_sequence_parallel(tp > 1 && row.Get("seq_parallel").starts_with("on"));
-  plan->set_micro_batch_sequences(row.Count("mbs", 1));
+  plan->set_micro_batch_sequences(MicroBatch(row, dp * pp));
   return absl::OkStatus();
 }
 
@@ -279,6 +289,9 @@ Status SetPlan(const RunRow& row, int devices, v1::Plan* plan) {
   if (whole) {
     plan->set_accumulate_unsharded(true);
     plan->set_overlap_gradients(false);
+    // Autograd makes gradients in the activations' type, which FSDP2 adds to fp32 ones
+    // (_fsdp_param.py to_accumulated_grad_if_needed, accumulate_unsharded_grad_if_needed).
+    kernels->set_gradient_accumulation("separate");
   }
   SetLaunches(row, kernels);
   if (const int waiting = row.Count("reductions_in_flight"); waiting > 0) {

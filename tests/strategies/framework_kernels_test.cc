@@ -54,21 +54,21 @@ struct Step {
   }
 };
 
-Step Run(const v1::Scenario& proto, Fidelity fidelity = Fidelity::kIdeal) {
+Step Simulated(const v1::Scenario& proto, Fidelity fidelity = Fidelity::kIdeal) {
   StatusOr<StepGraph> graph = LowerStep(Load(proto), {.fidelity = fidelity});
   EXPECT_TRUE(graph.ok()) << graph.status();
-  const StatusOr<meshstep::Run> run = Simulate(graph->graph, graph->Names());
+  const StatusOr<Run> run = Simulate(graph->graph, graph->Names());
   EXPECT_TRUE(run.ok()) << run.status();
   return {*std::move(graph), run->makespan.seconds()};
 }
 
-Step Run(const std::string& plan) { return Run(Proto(plan)); }
+Step Simulated(const std::string& plan) { return Simulated(Proto(plan)); }
 
 // torch/csrc/autograd/input_buffer.cpp: two operands are read and one is written. The residual
 // stream is read by a norm and a sum, twice in a layer.
 TEST(FrameworkKernels, PartsOfAGradientAreAdded) {
-  const Step fused = Run("data: 8"),
-             separate = Run("data: 8 kernels { gradient_sums: 'separate' }");
+  const Step fused = Simulated("data: 8"),
+             separate = Simulated("data: 8 kernels { gradient_sums: 'separate' }");
   double sums = 0;
   for (const TaskInfo& task : separate.graph.tasks) {
     if (!task.name->ends_with(" sum")) continue;
@@ -81,7 +81,8 @@ TEST(FrameworkKernels, PartsOfAGradientAreAdded) {
 }
 
 TEST(FrameworkKernels, ProjectionsApart) {
-  const Step joined = Run("data: 8"), apart = Run("data: 8 kernels { projections: 'separate' }");
+  const Step joined = Simulated("data: 8"),
+             apart = Simulated("data: 8 kernels { projections: 'separate' }");
   EXPECT_EQ(joined.Count("qkv") * 3, apart.Count("qkv"));
   EXPECT_EQ(joined.Count("mlp_in dw") * 2, apart.Count("mlp_in dw"));
   EXPECT_EQ(joined.Count("mlp_out"), apart.Count("mlp_out"));
@@ -92,7 +93,8 @@ TEST(FrameworkKernels, ProjectionsApart) {
   EXPECT_DOUBLE_EQ(apart.Bytes("qkv dx") - joined.Bytes("qkv dx"), 2 * array);
   EXPECT_DOUBLE_EQ(apart.Bytes("qkv dw") - joined.Bytes("qkv dw"), 2 * array);
   EXPECT_DOUBLE_EQ(apart.Bytes("qkv dx sum"), 2 * array);
-  const Step eager = Run("data: 8 kernels { projections: 'separate' gradient_sums: 'separate' }");
+  const Step eager =
+      Simulated("data: 8 kernels { projections: 'separate' gradient_sums: 'separate' }");
   EXPECT_DOUBLE_EQ(eager.Bytes("qkv dx sum"), 2 * 3 * array);
   EXPECT_DOUBLE_EQ(eager.Bytes("mlp_in dx sum"), 3 * array);
   // The work is the same.
@@ -105,7 +107,8 @@ TEST(FrameworkKernels, SumsOfProjectionsLeaveAtOnce) {
   const auto of_qkv = [](const Step& step) {
     return step.Count("dattention_norm_out") + step.Count("qkv dx sum");
   };
-  const Step joined = Run(plan), apart = Run(plan + " kernels { projections: 'separate' }");
+  const Step joined = Simulated(plan),
+             apart = Simulated(plan + " kernels { projections: 'separate' }");
   EXPECT_DOUBLE_EQ(apart.Bytes("qkv dx sum"), apart.Count("qkv dx sum") * 3 * kStream * kBf16);
   EXPECT_EQ(apart.Count("qkv dx"), 3 * 8);
   EXPECT_EQ(joined.Count("qkv dx"), 8 * 8);
@@ -114,7 +117,7 @@ TEST(FrameworkKernels, SumsOfProjectionsLeaveAtOnce) {
 
 TEST(FrameworkKernels, CopiesAroundShardedTransfers) {
   const auto step = [](const std::string& copies) {
-    return Run(
+    return Simulated(
         "fsdp: 8 precision { parameters: 'fp32' reduce: 'fp32' } kernels { "
         "sharded_copies: '" +
         copies + "' }");
@@ -139,13 +142,14 @@ TEST(FrameworkKernels, CopiesAroundShardedTransfers) {
   EXPECT_GT(each.seconds, flat.seconds);
   EXPECT_GT(flat.seconds, none.seconds);
   // Of whole parameters nothing is copied.
-  EXPECT_EQ(Run("data: 8 kernels { sharded_copies: 'each' }").seconds, Run("data: 8").seconds);
+  EXPECT_EQ(Simulated("data: 8 kernels { sharded_copies: 'each' }").seconds,
+            Simulated("data: 8").seconds);
 }
 
 // Whole gradients leave, and are copied, once a step.
 TEST(FrameworkKernels, WholeGradientsAreCopiedOnce) {
   const auto copies = [](const std::string& more) {
-    return Run(Proto("fsdp: 8 kernels { sharded_copies: 'each' } " + more, 64))
+    return Simulated(Proto("fsdp: 8 kernels { sharded_copies: 'each' } " + more, 64))
         .Count("gradients copy");
   };
   EXPECT_EQ(copies(""), 4 * copies("accumulate_unsharded: true"));
@@ -154,21 +158,21 @@ TEST(FrameworkKernels, WholeGradientsAreCopiedOnce) {
 }
 
 TEST(FrameworkKernels, HeadsAreRepeated) {
-  const Step step = Run("data: 8 kernels { repeated_heads: true }");
+  const Step step = Simulated("data: 8 kernels { repeated_heads: true }");
   const double kv = kTokens * kKvHeads * kHead * kBf16;
   EXPECT_DOUBLE_EQ(step.Bytes("repeat heads"), 2 * kv * (1 + kHeads / kKvHeads));
   EXPECT_DOUBLE_EQ(step.Bytes("sum heads"), 2 * kv * (1 + kHeads / kKvHeads));
   v1::Scenario own = Proto("data: 8 kernels { repeated_heads: true }");
   own.mutable_model()->set_kv_heads(16);
-  EXPECT_EQ(Run(own).Count("repeat heads"), 0);
+  EXPECT_EQ(Simulated(own).Count("repeat heads"), 0);
 }
 
 // torchtitan's option "op": wq, wv, w1 and w2 are kept, wk, wo and w3 run again, attention does
 // not.
 TEST(FrameworkKernels, EverySecondProductRunsAgain) {
   for (const char* projections : {"joined", "separate"}) {
-    const Step step = Run(absl::StrCat("data: 8 recompute: 'alternate' kernels { projections: '",
-                                       projections, "' }"));
+    const Step step = Simulated(absl::StrCat(
+        "data: 8 recompute: 'alternate' kernels { projections: '", projections, "' }"));
     const auto again = [&](const std::string& name) { return step.Flops(name, Pass::kRecompute); };
     EXPECT_DOUBLE_EQ(again("qkv"), 2 * kTokens * kHidden * kKvHeads * kHead);
     EXPECT_DOUBLE_EQ(again("attention_out"), 2 * kTokens * kHidden * kHeads * kHead);
@@ -177,7 +181,7 @@ TEST(FrameworkKernels, EverySecondProductRunsAgain) {
     EXPECT_EQ(again("attention"), 0);
   }
   // What is summed over tensor ranks is kept.
-  const Step tensor = Run("tensor: 8 sequence_parallel: true recompute: 'alternate'");
+  const Step tensor = Simulated("tensor: 8 sequence_parallel: true recompute: 'alternate'");
   EXPECT_EQ(tensor.Flops("attention_out", Pass::kRecompute), 0);
 }
 
@@ -185,7 +189,7 @@ TEST(FrameworkKernels, EverySecondProductRunsAgain) {
 // once each way; gradients go round in fp32, once more than there are hops.
 TEST(FrameworkKernels, GatheredRing) {
   const auto sent = [](const std::string& plan) {
-    const Step step = Run("context: 8 context_method: " + plan);
+    const Step step = Simulated("context: 8 context_method: " + plan);
     std::map<std::string, double> bytes;
     for (const TaskInfo& task : step.graph.tasks) {
       if (task.transfer < 0 || task.layer != 0) continue;
@@ -202,7 +206,8 @@ TEST(FrameworkKernels, GatheredRing) {
   const auto repeated = sent("'gathered-ring' kernels { repeated_heads: true }");
   EXPECT_DOUBLE_EQ(repeated.at("k, v"), kHeads / kKvHeads * gathered.at("k, v"));
   // One rank has everything.
-  EXPECT_EQ(Run("data: 8 context_method: 'gathered-ring'").seconds, Run("data: 8").seconds);
+  EXPECT_EQ(Simulated("data: 8 context_method: 'gathered-ring'").seconds,
+            Simulated("data: 8").seconds);
 }
 
 TEST(FrameworkKernels, ExpandedPlansAreTheSameStep) {
@@ -212,8 +217,8 @@ TEST(FrameworkKernels, ExpandedPlansAreTheSameStep) {
         "fsdp: 2 context: 4 context_method: 'gathered-ring' kernels { sharded_copies: 'flat' "
         "repeated_heads: true }"}) {
     const v1::Scenario proto = Proto(plan);
-    EXPECT_EQ(Run(proto, Fidelity::kCalibrated).seconds,
-              Run(ExpandScenario(proto), Fidelity::kCalibrated).seconds)
+    EXPECT_EQ(Simulated(proto, Fidelity::kCalibrated).seconds,
+              Simulated(ExpandScenario(proto), Fidelity::kCalibrated).seconds)
         << plan;
   }
 }
