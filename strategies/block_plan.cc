@@ -215,6 +215,7 @@ Status BlockLowering::MatmulBackward(const Op& op, PassBuilder* pass) {
     if (const int made = pass->StepOf(gradient); made >= 0) AddExpertBias(op, true, made, pass);
   }
   pass->CastWeights(op);
+  pass->TransposeWeights(op);
   pass->Cast(op, op.name + " gradient cast", gradients);
   for (std::size_t i = 0; i < op.weights.size(); ++i) {
     const Sharding weight = pass->Factor(op, op.weights[i]);

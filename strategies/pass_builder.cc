@@ -258,6 +258,23 @@ void PassBuilder::CastWeights(const Op& op) {
   Compute(op.name + " weight cast", CastTime(bytes), Flops(), {}, true, Bytes(bytes));
 }
 
+void PassBuilder::TransposeWeights(const Op& op) {
+  const Precision& precision = context_.plan->precision;
+  const bool narrow = SizeOf(precision.Gathered(true)) <= SizeOf(precision.compute);
+  if (!IsNarrow(op) || !narrow || !precision.one_scale() ||
+      !context_.compute->narrow_matmuls_one_layout()) {
+    return;
+  }
+  double bytes = 0;
+  for (const ArrayId weight : op.weights) {
+    if (Stored(weight) == Used(weight)) continue;
+    bytes += 2 * context_.LocalElements(Used(weight)) * precision.WeightBytes();
+  }
+  if (bytes == 0) return;
+  Compute(op.name + " weight transpose", context_.compute->Elementwise(Bytes(bytes)), Flops(), {},
+          true, Bytes(bytes));
+}
+
 Time PassBuilder::CastTime(double bytes) const {
   const int kernels = context_.plan->precision.CastKernels();
   Time time;

@@ -88,6 +88,9 @@ class PassBuilder {
                          const std::vector<int>& after);
   // Weights that arrived by a gather in a wider type than `op` multiplies in.
   void CastWeights(const Op& op);
+  // Weights that arrived by a gather in the type that `op` multiplies in, where the gradient of its
+  // input needs them the other way (torchao float8_ops.py preprocess_addmm).
+  void TransposeWeights(const Op& op);
   // A result in `natural` sharding (with partial sums), brought to the array's stored sharding.
   Status Finish(ArrayKey key, const Sharding& natural, int step);
 

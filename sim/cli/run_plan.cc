@@ -101,13 +101,12 @@ void SetExpertDegrees(const RunRow& row, v1::Plan* plan) {
 }
 
 // Sequences of a micro-batch. Where the source of a pipelined row does not say, its framework may
-// have a default number of micro-batches: "stages" is as many as there are stages, each with its
-// virtual ones, on `replicas` times the ranks of a stage.
-int MicroBatch(const RunRow& row, int replicas_and_ranks) {
-  const int stated = row.Count("mbs", 1);
+// have a default number of micro-batches: "pipeline" is the degree of that.
+int MicroBatch(const RunRow& row, int ranks) {
+  const int pp = row.Count("pp", 1);
   const bool assumed = row.Says("caveats", "microbatch 1 assumed");
-  if (row.Count("pp", 1) == 1 || !assumed || row.Get("micro_batches") != "stages") return stated;
-  return std::max(1, row.Count("gbs", 1) / (replicas_and_ranks * row.Count("vp", 1)));
+  if (pp == 1 || !assumed || row.Get("micro_batches") != "pipeline") return row.Count("mbs", 1);
+  return std::max(1, row.Count("gbs", 1) / (ranks * pp));
 }
 
 Status SetDegrees(const RunRow& row, int devices, v1::Plan* plan) {
@@ -139,7 +138,7 @@ Status SetDegrees(const RunRow& row, int devices, v1::Plan* plan) {
   SetPipeline(row, plan);
   SetExpertDegrees(row, plan);
   plan->set_sequence_parallel(tp > 1 && row.Get("seq_parallel").starts_with("on"));
-  plan->set_micro_batch_sequences(MicroBatch(row, dp * pp));
+  plan->set_micro_batch_sequences(MicroBatch(row, dp));
   return absl::OkStatus();
 }
 

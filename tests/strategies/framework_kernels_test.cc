@@ -98,7 +98,7 @@ TEST(FrameworkKernels, ProjectionsApart) {
   EXPECT_DOUBLE_EQ(eager.Bytes("qkv dx sum"), 2 * 3 * array);
   EXPECT_DOUBLE_EQ(eager.Bytes("mlp_in dx sum"), 3 * array);
   // The work is the same.
-  EXPECT_DOUBLE_EQ(apart.graph.hardware_flops, joined.graph.hardware_flops);
+  EXPECT_DOUBLE_EQ(apart.graph.hardware_flops.value(), joined.graph.hardware_flops.value());
 }
 
 // A sum that a collective takes is whole on every rank, and is not made in parts beside it.
