@@ -23,6 +23,7 @@ constexpr const char* kLaunches[] = {
 constexpr const char* kElementwise[] = {"fused", "eager", "inductor"};
 constexpr const char* kSums[] = {"fused", "separate"};
 constexpr const char* kProjections[] = {"joined", "separate"};
+constexpr const char* kTensorTransfers[] = {"megatron", "dtensor"};
 constexpr const char* kShardedCopies[] = {"none", "flat", "each"};
 constexpr const char* kGraphs[] = {"attention", "mlp", "router"};
 constexpr std::array<const char*, 5> kNamedKernels = {"flash-1", "flash-2", "splash-1", "splash-2",
@@ -95,6 +96,8 @@ Kernels LoadKernels(const v1::Kernels& proto, const std::string& field, Diagnost
   kernels.sharded_copies = static_cast<Kernels::ShardedCopies>(
       IndexOf(kShardedCopies, proto.sharded_copies(), field + ".sharded_copies", diagnostics));
   kernels.repeated_heads = proto.repeated_heads();
+  kernels.dtensor = IndexOf(kTensorTransfers, proto.tensor_transfers(), field + ".tensor_transfers",
+                            diagnostics) == 1;
   LoadLaunches(proto, field, &kernels, diagnostics);
   LoadGraphs(proto, field, &kernels, diagnostics);
   kernels.library_workspace_bytes = proto.library_workspace_bytes();
@@ -142,6 +145,7 @@ void ExpandKernels(const Kernels& kernels, v1::Kernels* proto) {
   proto->set_projections(kProjections[kernels.separate_projections ? 1 : 0]);
   proto->set_sharded_copies(kShardedCopies[static_cast<std::size_t>(kernels.sharded_copies)]);
   proto->set_repeated_heads(kernels.repeated_heads);
+  proto->set_tensor_transfers(kTensorTransfers[kernels.dtensor ? 1 : 0]);
   proto->set_launches(kLaunches[static_cast<std::size_t>(kernels.launches)]);
   if (kernels.host_dispatch_ns) proto->set_host_dispatch_ns(*kernels.host_dispatch_ns);
   const bool graphed[] = {kernels.graphed_attention, kernels.graphed_mlp, kernels.graphed_router};

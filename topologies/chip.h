@@ -62,6 +62,7 @@ struct MatmulCalibration {
   BytesPerSecond relayout;  // 0: no operand is transposed
   double sustained_fraction = 1;
   double grouped_fraction = 1;  // the same for grouped matmuls
+  double precise_fraction = 1;
 };
 
 struct AttentionCalibration {

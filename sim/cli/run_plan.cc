@@ -282,6 +282,7 @@ Status SetPlan(const RunRow& row, int devices, v1::Plan* plan) {
   kernels->set_unfused_optimizer(row.Get("optimizer_kernels") == "unfused");
   kernels->set_projections(row.Get("projections"));
   kernels->set_repeated_heads(row.Flag("repeated_heads"));
+  if (plan->sequence_parallel()) kernels->set_tensor_transfers(row.Get("tensor_transfers"));
   if (plan->fsdp() > 1) kernels->set_sharded_copies(row.Get("sharded_copies"));
   // Parameters stay and gradients add up until the last micro-batch.
   const bool whole = row.Flag("pipeline_unsharded") && plan->pipeline() > 1 && plan->fsdp() > 1;

@@ -48,9 +48,10 @@ Time ComputeModel::Matmul(const MatmulShape& shape, Dtype dtype, Bytes result) c
   if (!calibrated_) return MatmulAlone(shape, dtype, result);
   const MatmulCalibration& c = chip_.calibration.matmul[static_cast<std::size_t>(dtype)];
   const double fraction = shape.grouped ? c.grouped_fraction : c.sustained_fraction;
-  const Seconds sustained = shape.flops() / (rates_.peak(dtype) * fraction);
-  return Time::RoundUp(
-      std::max(CalibratedMatmulInPlace(shape, DeviceOf(dtype, result), c), sustained));
+  MatmulDevice device = DeviceOf(dtype, result);
+  if (shape.precise) device.peak = device.peak * c.precise_fraction;
+  const Seconds sustained = shape.flops() / (device.peak * fraction);
+  return Time::RoundUp(std::max(CalibratedMatmulInPlace(shape, device, c), sustained));
 }
 
 Time ComputeModel::MatmulEach(const MatmulShape& shape, Dtype dtype, Bytes result) const {
@@ -59,9 +60,10 @@ Time ComputeModel::MatmulEach(const MatmulShape& shape, Dtype dtype, Bytes resul
   c.cache = Bytes(0);
   MatmulShape one = shape;
   one.batch = 1;
-  const Seconds sustained = one.flops() / (rates_.peak(dtype) * c.sustained_fraction);
-  const Seconds time =
-      std::max(CalibratedMatmulInPlace(one, DeviceOf(dtype, result), c), sustained);
+  MatmulDevice device = DeviceOf(dtype, result);
+  if (shape.precise) device.peak = device.peak * c.precise_fraction;
+  const Seconds sustained = one.flops() / (device.peak * c.sustained_fraction);
+  const Seconds time = std::max(CalibratedMatmulInPlace(one, device, c), sustained);
   return Time::RoundUp(shape.batch * time);
 }
 

@@ -43,7 +43,7 @@ MAY_SET = {
     'plan.kernels.experts', 'plan.kernels.eager_expert_bias', 'plan.kernels.eager_expert_clamp',
     'plan.kernels.library_workspace_bytes', 'plan.kernels.launches', 'plan.kernels.elementwise', 'plan.kernels.graphs',
     'plan.kernels.gradient_sums', 'plan.kernels.projections', 'plan.kernels.sharded_copies',
-    'plan.kernels.repeated_heads', 'plan.accumulate_unsharded',
+    'plan.kernels.repeated_heads', 'plan.kernels.tensor_transfers', 'plan.accumulate_unsharded',
 }
 # Columns that say what was measured and by whom; the scenario must not depend on them.
 NOT_OF_THE_PLAN = ('id', 'source', 'source_ref', 'verified', 'unverified', 'iter_time_s',
