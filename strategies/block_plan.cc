@@ -216,6 +216,7 @@ Status BlockLowering::MatmulBackward(const Op& op, PassBuilder* pass) {
     if (const int made = pass->StepOf(gradient); made >= 0) AddExpertBias(op, true, made, pass);
   }
   pass->CastWeights(op);
+  pass->TransposeWeights(op);
   pass->Cast(op, op.name + " gradient cast", gradients);
   for (std::size_t i = 0; i < op.weights.size(); ++i) {
     const Sharding weight = pass->Factor(op, op.weights[i]);
@@ -236,15 +237,13 @@ Status BlockLowering::MatmulBackward(const Op& op, PassBuilder* pass) {
   }
   if (op.kind == Op::Kind::kExperts) shape = ByExpert(op, *pass, shape);
   // x is gathered beside the dx kernel, dx reduced beside the dw kernel, as Megatron does (arXiv
-  // 2205.05198 §4.2.2).
+  // 2205.05198 §4.2.2); DTensor saves what forward gathered.
+  pass->KeepGathered({x, false, pass->IsNarrow(op)}, used);
   ASSIGN_OR_RETURN(const int x_there, pass->BringOperand(op, {x, false}, used));
   const Dtype dtype = pass->TypeOf(op);
   const Bytes result = SizeOf(context_.plan->precision.activations);
   const std::vector<MatmulShape> products = ProductsOf(op, shape, widths, *context_.plan);
-  std::vector<MatmulShape> dx;
-  for (const MatmulShape& one : products) {
-    dx.push_back({.batch = one.batch, .m = one.m, .n = one.k, .k = one.n});
-  }
+  const std::vector<MatmulShape> dx = InputGradients(products);
   const MatmulKernel kernel{op.name + " dx", dx, dtype, result};
   if (ring.parts > 1) {
     const ArrayKey dy{op.outputs[0], true, pass->IsNarrow(op)};
@@ -270,10 +269,7 @@ Status BlockLowering::MatmulBackward(const Op& op, PassBuilder* pass) {
   }
   after.push_back(x_there);
   pass->TransposeGathered(op, transposed, after);
-  for (const MatmulShape& one : products) {
-    const MatmulShape dw{.batch = one.batch, .m = one.k, .n = one.n, .k = one.m};
-    WeightGradient(op, dw, after, pass);
-  }
+  for (const MatmulShape& one : WeightGradients(products)) WeightGradient(op, one, after, pass);
   return absl::OkStatus();
 }
 

@@ -23,6 +23,7 @@ constexpr const char* kLaunches[] = {
 constexpr const char* kElementwise[] = {"fused", "eager", "inductor"};
 constexpr const char* kSums[] = {"fused", "separate"};
 constexpr const char* kProjections[] = {"joined", "separate"};
+constexpr const char* kTensorTransfers[] = {"megatron", "dtensor"};
 constexpr const char* kShardedCopies[] = {"none", "flat", "each"};
 constexpr const char* kBiasGradients[] = {"fused", "separate", "but-qkv"};
 constexpr const char* kGradientPasses[] = {"zero", "check", "scale", "cast"};
@@ -111,6 +112,8 @@ Kernels LoadKernels(const v1::Kernels& proto, const std::string& field, Diagnost
   kernels.sharded_copies = static_cast<Kernels::ShardedCopies>(
       IndexOf(kShardedCopies, proto.sharded_copies(), field + ".sharded_copies", diagnostics));
   kernels.repeated_heads = proto.repeated_heads();
+  kernels.dtensor = IndexOf(kTensorTransfers, proto.tensor_transfers(), field + ".tensor_transfers",
+                            diagnostics) == 1;
   LoadLaunches(proto, field, &kernels, diagnostics);
   LoadGraphs(proto, field, &kernels, diagnostics);
   LoadGradientKernels(proto, field, &kernels, diagnostics);
@@ -159,6 +162,7 @@ void ExpandKernels(const Kernels& kernels, v1::Kernels* proto) {
   proto->set_projections(kProjections[kernels.separate_projections ? 1 : 0]);
   proto->set_sharded_copies(kShardedCopies[static_cast<std::size_t>(kernels.sharded_copies)]);
   proto->set_repeated_heads(kernels.repeated_heads);
+  proto->set_tensor_transfers(kTensorTransfers[kernels.dtensor ? 1 : 0]);
   proto->set_launches(kLaunches[static_cast<std::size_t>(kernels.launches)]);
   if (kernels.host_dispatch_ns) proto->set_host_dispatch_ns(*kernels.host_dispatch_ns);
   const bool graphed[] = {kernels.graphed_attention, kernels.graphed_mlp, kernels.graphed_router};

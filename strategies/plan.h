@@ -80,6 +80,7 @@ struct Kernels {
   // Around the transfers of FSDP.
   enum class ShardedCopies { kNone, kFlat, kEach };
   ShardedCopies sharded_copies = ShardedCopies::kNone;
+  bool dtensor = false;         // transfers between tensor ranks; see plan.proto
   bool repeated_heads = false;  // keys and values for every head, before attention
   Launches launches = Launches::kNone;
   std::optional<double> host_dispatch_ns;  // calibrated: of one operation; unset: the chip's

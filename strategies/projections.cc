@@ -17,6 +17,22 @@ std::vector<MatmulShape> ProductsOf(const Op& op, const MatmulShape& joined,
   return products;
 }
 
+std::vector<MatmulShape> InputGradients(const std::vector<MatmulShape>& products) {
+  std::vector<MatmulShape> dx;
+  for (const MatmulShape& one : products) {
+    dx.push_back({.batch = one.batch, .m = one.m, .n = one.k, .k = one.n, .precise = true});
+  }
+  return dx;
+}
+
+std::vector<MatmulShape> WeightGradients(const std::vector<MatmulShape>& products) {
+  std::vector<MatmulShape> dw;
+  for (const MatmulShape& one : products) {
+    dw.push_back({.batch = one.batch, .m = one.k, .n = one.n, .k = one.m, .precise = true});
+  }
+  return dw;
+}
+
 int AddProduct(const Op& op, const Sharding& gradient, bool leaves, int part, PassBuilder* pass) {
   const BlockContext& context = pass->context();
   const Bytes array(pass->LocalBytes(op.inputs[0], gradient));

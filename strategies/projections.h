@@ -25,6 +25,10 @@ bool RunsSeparately(const Op& op, const Plan& plan);
 std::vector<MatmulShape> ProductsOf(const Op& op, const MatmulShape& joined,
                                     const std::vector<double>& widths, const Plan& plan);
 
+// dx[m, k] = dy[m, n] · W[n, k] and dW[k, n] = x[k, m] · dy[m, n] of each.
+std::vector<MatmulShape> InputGradients(const std::vector<MatmulShape>& products);
+std::vector<MatmulShape> WeightGradients(const std::vector<MatmulShape>& products);
+
 // Emits what adds `part` to the parts of the gradient of the input before it; returns the last
 // step. leaves: a collective takes the sum.
 int AddProduct(const Op& op, const Sharding& gradient, bool leaves, int part, PassBuilder* pass);

@@ -63,6 +63,7 @@ struct MatmulCalibration {
   double sustained_fraction = 1;
   double grouped_fraction = 1;  // the same for grouped matmuls
   double exposed_results = 0;   // of the HBM time of results beyond two bytes
+  double precise_fraction = 1;
 };
 
 struct AttentionCalibration {

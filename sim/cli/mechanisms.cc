@@ -34,6 +34,10 @@ void WithoutExposedResults(Scenario* scenario) {
   for (MatmulCalibration& c : Calibration(scenario)->matmul) c.exposed_results = 0;
 }
 
+void WithoutPreciseSums(Scenario* scenario) {
+  for (MatmulCalibration& c : Calibration(scenario)->matmul) c.precise_fraction = 1;
+}
+
 void WithoutGroupedKernels(Scenario* scenario) {
   for (MatmulCalibration& c : Calibration(scenario)->matmul) {
     c.grouped_fraction = c.sustained_fraction;
@@ -144,6 +148,8 @@ void WithoutShardedCopies(Scenario* scenario) {
   scenario->plan.kernels.sharded_copies = Kernels::ShardedCopies::kNone;
 }
 
+void WithoutDtensor(Scenario* scenario) { scenario->plan.kernels.dtensor = false; }
+
 void WithoutRepeatedHeads(Scenario* scenario) { scenario->plan.kernels.repeated_heads = false; }
 
 void WithoutAlternateProducts(Scenario* scenario) {
@@ -172,6 +178,7 @@ const std::vector<Mechanism>& Mechanisms() {
       {"exposed-results", "matmuls hide what they read and write of sums in fp32",
        WithoutExposedResults},
       {"grouped-kernels", "grouped matmuls of experts run as other matmuls", WithoutGroupedKernels},
+      {"precise-sums", "backward's matmuls add up as fast as forward's", WithoutPreciseSums},
       {"memory-efficiency", "elementwise kernels reach the HBM rate", WithoutMemoryEfficiency},
       {"attention-efficiency", "attention runs at the peak", WithoutAttentionEfficiency},
       {"measured-collectives", "closed forms at the usable rate of the links",
@@ -207,6 +214,7 @@ const std::vector<Mechanism>& Mechanisms() {
       {"separate-projections", "products of one input are one matmul", WithoutSeparateProjections},
       {"sharded-copies", "nothing is copied around the transfers of sharded parameters",
        WithoutShardedCopies},
+      {"dtensor", "tensor ranks transfer as Megatron's do, in place", WithoutDtensor},
       {"repeated-heads", "attention reads each key/value head once", WithoutRepeatedHeads},
       {"alternate-products", "where every second product runs again, attention does instead",
        WithoutAlternateProducts},

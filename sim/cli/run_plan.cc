@@ -99,6 +99,15 @@ void SetExpertDegrees(const RunRow& row, v1::Plan* plan) {
   }
 }
 
+// Sequences of a micro-batch. Where the source of a pipelined row does not say, its framework may
+// have a default number of micro-batches: "pipeline" is the degree of that.
+int MicroBatch(const RunRow& row, int ranks) {
+  const int pp = row.Count("pp", 1);
+  const bool assumed = row.Says("caveats", "microbatch 1 assumed");
+  if (pp == 1 || !assumed || row.Get("micro_batches") != "pipeline") return row.Count("mbs", 1);
+  return std::max(1, row.Count("gbs", 1) / (ranks * pp));
+}
+
 Status SetDegrees(const RunRow& row, int devices, v1::Plan* plan) {
   const int tp = row.Count("tp", 1), pp = row.Count("pp", 1), cp = row.Count("cp", 1);
   if (devices % (tp * pp * cp) != 0) {
@@ -128,7 +137,7 @@ Status SetDegrees(const RunRow& row, int devices, v1::Plan* plan) {
   SetPipeline(row, plan);
   SetExpertDegrees(row, plan);
   plan->set_sequence_parallel(tp > 1 && row.Get("seq_parallel").starts_with("on"));
-  plan->set_micro_batch_sequences(row.Count("mbs", 1));
+  plan->set_micro_batch_sequences(MicroBatch(row, dp));
   return absl::OkStatus();
 }
 
@@ -282,12 +291,16 @@ Status SetPlan(const RunRow& row, int devices, v1::Plan* plan) {
   SetGradientKernels(row, kernels);
   kernels->set_projections(row.Get("projections"));
   kernels->set_repeated_heads(row.Flag("repeated_heads"));
+  if (plan->sequence_parallel()) kernels->set_tensor_transfers(row.Get("tensor_transfers"));
   if (plan->fsdp() > 1) kernels->set_sharded_copies(row.Get("sharded_copies"));
   // Parameters stay and gradients add up until the last micro-batch.
   const bool whole = row.Flag("pipeline_unsharded") && plan->pipeline() > 1 && plan->fsdp() > 1;
   if (whole) {
     plan->set_accumulate_unsharded(true);
     plan->set_overlap_gradients(false);
+    // Autograd makes gradients in the activations' type, which FSDP2 adds to fp32 ones
+    // (_fsdp_param.py to_accumulated_grad_if_needed, accumulate_unsharded_grad_if_needed).
+    kernels->set_gradient_accumulation("separate");
   }
   SetLaunches(row, kernels);
   if (const int waiting = row.Count("reductions_in_flight"); waiting > 0) {

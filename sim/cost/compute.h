@@ -67,8 +67,6 @@ class ComputeModel {
   MatmulDevice DeviceOf(Dtype dtype, Bytes result) const;
 
  private:
-  // One of many that follow each other, of `fraction` of the peak; see chip.proto exposed_results.
-  Seconds Sustained(const MatmulShape& shape, Dtype dtype, Bytes result, double fraction) const;
   double AttentionFraction(const AttentionShape& shape) const;
   Seconds CalibratedAttention(const AttentionShape& shape, Dtype dtype) const;
 

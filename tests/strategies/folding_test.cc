@@ -104,7 +104,8 @@ std::string RandomPlan(int devices, bool routed, std::mt19937* random) {
   absl::StrAppend(&plan, " elementwise: '", elementwise[pick(3)], "' launches: '", launches[host],
                   "' gradient_sums: '", pick(2) ? "fused" : "separate", "' projections: '",
                   pick(2) ? "joined" : "separate", "' sharded_copies: '", copies[pick(3)],
-                  "' repeated_heads: ", pick(2));
+                  "' repeated_heads: ", pick(2), " tensor_transfers: '",
+                  pick(2) ? "megatron" : "dtensor", "'");
   if (host > 0 && pick(2) == 0) absl::StrAppend(&plan, " host_dispatch_ns: ", 1 << pick(20));
   if (host > 0 && pick(3) == 0) absl::StrAppend(&plan, " graphs: ['attention', 'mlp']");
   absl::StrAppend(&plan, " }");
