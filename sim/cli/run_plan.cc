@@ -66,9 +66,8 @@ int VirtualStages(const RunRow& row, int stages) {
   if (stages <= 1) return 1;
   const int given = row.Count("vp");
   const int layers = row.Count("layers");
-  if (given > 0 || !row.Says("overlap", "PP overlaps on") || layers % stages != 0) {
-    return std::max(given, 1);
-  }
+  const bool overlaps = row.Says("overlap", "PP overlaps on") || row.Says("overlap", "P2P overlap");
+  if (given > 0 || !overlaps || layers % stages != 0) return std::max(given, 1);
   return layers / stages;
 }
 

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "meshstep/v1/scenario.pb.h"
+#include "sim/cost/compute.h"
 #include "sim/engine/engine.h"
 #include "strategies/load_scenario.h"
 #include "strategies/lowering.h"
@@ -134,6 +135,35 @@ TEST(GradientKernels, GradientOfAnEmbeddingIsAsLargeAsItsTable) {
   const double rows = kMicroBatches * kVocab / 2 * kHidden;
   EXPECT_DOUBLE_EQ(extra("none"), 2 * rows);                 // zeros in bf16
   EXPECT_DOUBLE_EQ(extra("fused"), (2 + 2 + 4 + 4) * rows);  // and its sum with the fp32 buffer
+}
+
+// chip file exposed_results: a sum in fp32 is read and written (8 bytes, 2 in the measured
+// products), and this part of the time of the bytes beyond two adds to a matmul of the sustained
+// rate.
+TEST(GradientKernels, SumsInFp32AddTheirBytesToSustainedMatmuls) {
+  Scenario scenario = Load(Proto("", ""));
+  const Chip& chip = scenario.cluster.chip;
+  const MatmulCalibration& c = chip.calibration.matmul[static_cast<std::size_t>(Dtype::kBf16)];
+  ASSERT_GT(c.exposed_results, 0);
+  const ComputeModel compute(chip, RateSet::kDatasheet, Fidelity::kCalibrated);
+  const MatmulShape shape{.m = 16384, .n = 16384, .k = 8192};
+  const double written = compute.Matmul(shape, Dtype::kBf16, Bytes(2)).seconds();
+  const double added = compute.Matmul(shape, Dtype::kBf16, Bytes(8)).seconds();
+  const double hbm = chip.rates(RateSet::kDatasheet).hbm_rate.value() * c.hbm_fraction;
+  EXPECT_NEAR(added - written, c.exposed_results * 6 * shape.m * shape.n / hbm, 1e-9);
+}
+
+// cuDNN of 2024 is slower than that of 2026 and faster than FlashAttention-2 (arXiv 2407.08608).
+TEST(GradientKernels, AttentionOfCudnn2024) {
+  const auto seconds = [](const std::string& kernel) {
+    const Scenario scenario =
+        Load(Proto(kRotary, "", absl::StrCat("attention_kernel: '", kernel, "'")));
+    const StatusOr<StepGraph> graph = LowerStep(scenario, {});
+    EXPECT_TRUE(graph.ok());
+    return Simulate(graph->graph, graph->Names())->makespan.seconds();
+  };
+  EXPECT_LT(seconds("flash"), seconds("cudnn-2024"));
+  EXPECT_LT(seconds("cudnn-2024"), seconds("flash-2"));
 }
 
 TEST(GradientKernels, ExpandedPlansAreTheSameStep) {

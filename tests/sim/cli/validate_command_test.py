@@ -240,7 +240,8 @@ class Mapping(unittest.TestCase):
         words = {'': (False, None), 'TP userbuffers overlap, x': (True, None),
                  'TP comm overlap off; y': (False, None), 'torch.compile; async TP': (True, None),
                  # The six layers of a stage are a part each: nothing but interleaving overlaps these.
-                 'TP, DP and PP overlaps on (tp-comm-overlap)': (True, 6)}
+                 'TP, DP and PP overlaps on (tp-comm-overlap)': (True, 6),
+                 'P2P overlap': (False, 6)}
         path = table([dict(row, id='r%d' % i, family='unknown', overlap=text)
                       for i, text in enumerate(words)] +
                      [dict(row, id='nemo', family='nemo-x', overlap='')] +
