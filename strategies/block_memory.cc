@@ -117,6 +117,34 @@ void DropUnread(const Block& block, std::set<std::size_t>* again) {
   }
 }
 
+// torchtitan parallelize_llama.py _apply_ac_to_transformer_block: of the matmuls, counted as they
+// run, every second runs again; the results of the others, of flash attention and of sums over
+// tensor ranks are kept. A product that only goes into such a sum then need not run again.
+Again RunsAlternately(const Block& block, const Plan& plan) {
+  Again again;
+  int products = 0;
+  for (std::size_t i = 0; i < block.ops.size(); ++i) {
+    const Op& op = block.ops[i];
+    const bool keeps = std::find(plan.recompute_keep.begin(), plan.recompute_keep.end(), op.name) !=
+                       plan.recompute_keep.end();
+    const bool product = op.kind == Op::Kind::kMatmul || op.kind == Op::Kind::kExperts;
+    for (const ArrayId output : op.outputs) {
+      bool kept = keeps || (op.kind == Op::Kind::kAttention && !op.selective);
+      if (product) {
+        const Array& array = block.arrays[static_cast<std::size_t>(output)];
+        const bool summed =
+            array.place == Place::kResidual &&
+            !(Apply(plan.rules.residual, array.dims) == Apply(plan.rules.compute, array.dims));
+        kept = kept || ++products % 2 == 1 || summed;
+      }
+      if (kept) continue;
+      again.ops.insert(i);
+      again.arrays.insert(output);
+    }
+  }
+  return again;
+}
+
 }  // namespace
 
 std::vector<std::string> RecomputeModules() {
@@ -135,6 +163,7 @@ Again RunsAgain(const Block& block, Recompute policy, const Plan& plan) {
   };
   Again again;
   if (block.input < 0 || block.output < 0) return again;
+  if (policy == Recompute::kAlternate) return RunsAlternately(block, plan);
   const std::vector<std::string>& keep = plan.recompute_keep;
   for (std::size_t i = 0; i < block.ops.size(); ++i) {
     const Op& op = block.ops[i];

@@ -5,10 +5,13 @@
 #include "absl/strings/str_cat.h"
 #include "strategies/block_memory.h"
 #include "strategies/eager_elementwise.h"
+#include "strategies/framework_kernels.h"
 #include "strategies/host_launches.h"
 #include "strategies/ops/composite.h"
 #include "strategies/ops/ring_matmul.h"
 #include "strategies/pass_builder.h"
+#include "strategies/projections.h"
+#include "strategies/sharded_copies.h"
 #include "strategies/split_backward.h"
 #include "strategies/weight_gradient.h"
 
@@ -53,7 +56,7 @@ class BlockLowering {
   const Recompute recompute_;
 };
 
-// C[m, n] = x[m, k] · W[k, n] for each weight; one kernel with the widths summed.
+// C[m, n] = x[m, k] · W[k, n] for each weight; one kernel with the widths summed, or one for each.
 Status BlockLowering::MatmulForward(const Op& op, PassBuilder* pass) {
   const ArrayId x = op.inputs[0];
   const Sharding used = pass->Operand(op);
@@ -62,13 +65,15 @@ Status BlockLowering::MatmulForward(const Op& op, PassBuilder* pass) {
   MatmulShape shape;
   shape.n = 0;
   std::vector<Sharding> natural;
+  std::vector<double> widths;
   for (std::size_t i = 0; i < op.weights.size(); ++i) {
     const Sharding weight = pass->Factor(op, op.weights[i]);
     ASSIGN_OR_RETURN(Sharding product, LocalProduct(used, weight, pass->DimsOf(op.outputs[i])));
     natural.push_back(std::move(product));
     shape.k = Elements(used, weight, true, context_);
     shape.m = Elements(used, weight, false, context_);
-    shape.n += Elements(weight, used, false, context_);
+    widths.push_back(Elements(weight, used, false, context_));
+    shape.n += widths.back();
   }
   if (op.kind == Op::Kind::kExperts) shape = ByExpert(op, *pass, shape);
   const Dtype dtype = pass->TypeOf(op);
@@ -78,10 +83,11 @@ Status BlockLowering::MatmulForward(const Op& op, PassBuilder* pass) {
   if (context_.workload->forward_only() && as_stored) {
     shape.weight = SizeOf(context_.plan->precision.Stored(op.big_matmul));
   }
-  const MatmulKernel kernel{op.name, shape, dtype, result};
-  int step = -1;
+  const std::vector<MatmulShape> products = ProductsOf(op, shape, widths, *context_.plan);
+  const MatmulKernel kernel{op.name, products, dtype, result};
+  std::vector<int> steps;
   if (const MatmulRing ring = GatherRing(op, {x, false}, used, *pass); ring.parts > 1) {
-    step = GatherMatmul(kernel, ring, {x, false, pass->IsNarrow(op)}, used, {}, pass);
+    steps.push_back(GatherMatmul(kernel, ring, {x, false, pass->IsNarrow(op)}, used, {}, pass));
   } else {
     ASSIGN_OR_RETURN(const int ready, pass->BringOperand(op, {x, false}, used));
     const ArrayKey out{op.outputs[0], false};
@@ -90,11 +96,15 @@ Status BlockLowering::MatmulForward(const Op& op, PassBuilder* pass) {
       pass->Define(out, pass->Stored(out.array), MatmulScatter(kernel, sums, {ready}, pass));
       return absl::OkStatus();
     }
-    step = pass->Compute(op.name, MatmulTime(op, shape, dtype, result, *pass),
-                         MeanFlops(op, *pass, shape), {ready}, true, shape.bytes(dtype, result));
-    step = AddExpertBias(op, false, step, pass);
+    for (const MatmulShape& one : products) {
+      const int step =
+          pass->Compute(op.name, MatmulTime(op, one, dtype, result, *pass),
+                        MeanFlops(op, *pass, one), {ready}, true, one.bytes(dtype, result));
+      steps.push_back(AddExpertBias(op, false, step, pass));
+    }
   }
   for (std::size_t i = 0; i < op.outputs.size(); ++i) {
+    const int step = steps.size() > 1 ? steps[i] : steps[0];
     RETURN_IF_ERROR(pass->Finish({op.outputs[i], false}, natural[i], step));
   }
   return absl::OkStatus();
@@ -111,8 +121,7 @@ Status BlockLowering::ElementwiseForward(const Op& op, PassBuilder* pass) {
   }
   bool only_narrow = false;
   const double cast = pass->CastInNorm(op, &only_narrow);
-  bytes += cast;
-  bytes += ClampBytes(op, false, *pass);
+  bytes += cast + ClampBytes(op, false, *pass);
   for (const ArrayId output : op.outputs) bytes += only_narrow ? 0 : pass->StoredBytes(output);
   EagerKernels kernels = EagerElementwise(op, false, *pass);
   kernels = kernels.kernels == 0 ? EagerKernels{bytes, 1}
@@ -165,10 +174,16 @@ StatusOr<BlockPass> BlockLowering::Forward(const Again* only) {
     const Op& op = block_.ops[i];
     if (only == nullptr || only->ops.contains(i)) {
       const int first = pass.steps();
-      if (const Status status = ForwardOp(op, &pass); !status.ok()) {
+      const Op again = only == nullptr ? op : WithProducts(op, only->arrays);
+      if (const Status status = ForwardOp(again, &pass); !status.ok()) {
         return InvalidInput(absl::StrCat(op.name, ": ", std::string(status.message())));
       }
-      CountHostOps(op, false, first, &graph, &pass);
+      CountHostOps(again, false, first, &graph, &pass);
+      AddFrameworkKernels(again, false, &pass);
+      for (const ArrayId output : op.outputs) {
+        const ArrayKey kept{output, false};
+        if (!pass.IsDefined(kept)) pass.Define(kept, pass.Stored(output), PassBuilder::kReady);
+      }
       continue;
     }
     // Its weight gradient reads the narrow copy of what is made again.
@@ -193,6 +208,7 @@ Status BlockLowering::MatmulBackward(const Op& op, PassBuilder* pass) {
   std::vector<int> after;
   Sharding natural, gathered;
   MatmulRing ring;
+  std::vector<double> widths;
   std::vector<ArrayKey> gradients;
   std::vector<std::pair<ArrayKey, Sharding>> transposed = {{{x, false}, used}};
   for (const ArrayId output : op.outputs) gradients.push_back({output, true});
@@ -200,6 +216,7 @@ Status BlockLowering::MatmulBackward(const Op& op, PassBuilder* pass) {
     if (const int made = pass->StepOf(gradient); made >= 0) AddExpertBias(op, true, made, pass);
   }
   pass->CastWeights(op);
+  pass->TransposeWeights(op);
   pass->Cast(op, op.name + " gradient cast", gradients);
   for (std::size_t i = 0; i < op.weights.size(); ++i) {
     const Sharding weight = pass->Factor(op, op.weights[i]);
@@ -215,15 +232,18 @@ Status BlockLowering::MatmulBackward(const Op& op, PassBuilder* pass) {
     ASSIGN_OR_RETURN(natural, LocalProduct(WithoutSums(out), weight, pass->DimsOf(x)));
     shape.k = Elements(used, weight, true, context_);
     shape.m = Elements(used, weight, false, context_);
-    shape.n += Elements(weight, used, false, context_);
+    widths.push_back(Elements(weight, used, false, context_));
+    shape.n += widths.back();
   }
   if (op.kind == Op::Kind::kExperts) shape = ByExpert(op, *pass, shape);
   // x is gathered beside the dx kernel, dx reduced beside the dw kernel, as Megatron does (arXiv
-  // 2205.05198 §4.2.2).
+  // 2205.05198 §4.2.2); DTensor saves what forward gathered.
+  pass->KeepGathered({x, false, pass->IsNarrow(op)}, used);
   ASSIGN_OR_RETURN(const int x_there, pass->BringOperand(op, {x, false}, used));
   const Dtype dtype = pass->TypeOf(op);
   const Bytes result = SizeOf(context_.plan->precision.activations);
-  const MatmulShape dx{.batch = shape.batch, .m = shape.m, .n = shape.k, .k = shape.n};
+  const std::vector<MatmulShape> products = ProductsOf(op, shape, widths, *context_.plan);
+  const std::vector<MatmulShape> dx = InputGradients(products);
   const MatmulKernel kernel{op.name + " dx", dx, dtype, result};
   if (ring.parts > 1) {
     const ArrayKey dy{op.outputs[0], true, pass->IsNarrow(op)};
@@ -231,17 +251,25 @@ Status BlockLowering::MatmulBackward(const Op& op, PassBuilder* pass) {
     ASSIGN_OR_RETURN(const int there, pass->Bring(dy, gathered));
     after.push_back(there);
     RETURN_IF_ERROR(pass->Finish({x, true}, natural, step));
-  } else if (const MatmulRing sums = ScatterRing(op, {x, true}, natural, *pass); sums.parts > 1) {
+  } else if (const MatmulRing sums = ScatterRing(op, {x, true}, natural, *pass);
+             sums.parts > 1 && dx.size() == 1) {
+    // A collective on a sum of products is not split (torch/_inductor/fx_passes/
+    // micro_pipeline_tp.py: no producer matmul).
     pass->Define({x, true}, pass->Stored(x), MatmulScatter(kernel, sums, after, pass));
   } else {
-    const int step = pass->Compute(kernel.name, MatmulTime(op, dx, dtype, result, *pass),
-                                   MeanFlops(op, *pass, dx), after, true, dx.bytes(dtype, result));
+    const bool leaves = !(natural == pass->Stored(x));
+    int step = -1;
+    for (const MatmulShape& one : dx) {
+      const int before = step;
+      step = pass->Compute(kernel.name, MatmulTime(op, one, dtype, result, *pass),
+                           MeanFlops(op, *pass, one), after, true, one.bytes(dtype, result));
+      if (before >= 0) step = AddProduct(op, WithoutSums(natural), leaves, step, pass);
+    }
     RETURN_IF_ERROR(pass->Finish({x, true}, natural, step));
   }
   after.push_back(x_there);
   pass->TransposeGathered(op, transposed, after);
-  const MatmulShape dw{.batch = shape.batch, .m = shape.k, .n = shape.n, .k = shape.m};
-  WeightGradient(op, dw, after, pass);
+  for (const MatmulShape& one : WeightGradients(products)) WeightGradient(op, one, after, pass);
   return absl::OkStatus();
 }
 
@@ -324,6 +352,7 @@ StatusOr<BlockPass> BlockLowering::Backward() {
       return InvalidInput(absl::StrCat(op->name, " backward: ", std::string(status.message())));
     }
     CountHostOps(*op, true, first, &graph, &pass);
+    AddFrameworkKernels(*op, true, &pass);
   }
   const bool has_input = block_.input >= 0 && pass.IsDefined({block_.input, true});
   return pass.Take(has_input ? pass.StepOf({block_.input, true}) : -1);
@@ -393,6 +422,7 @@ Status BlockLowering::LowerParameters(BlockPlan* plan) {
       gathered = true;
     }
     plan->gathered_parameters += context_.LocalElements(used);
+    plan->gather_copy_bytes += GatherCopyBytes(pass, id);
     // One table serves embedding and head where one stage holds both.
     if (block_.arrays[a].shared && p.stages == 1) continue;
     CountParameter(pass, id, plan);
@@ -412,6 +442,7 @@ Status BlockLowering::LowerParameters(BlockPlan* plan) {
                 TransferBytes(s, context_, SizeOf(p.precision.reduce).value()), experts},
                at_once ? &reduces : &last_reduces);
     }
+    plan->reduce_copy_bytes += ReduceCopyBytes(pass, id);
     ASSIGN_OR_RETURN(const std::vector<ReshardStep> back, Reshard(updated, stored));
     for (const ReshardStep& s : back) {
       if (s.op == ReshardStep::Op::kSlice) continue;

@@ -80,6 +80,9 @@ struct BlockPlan {
   double cast_bytes = 0;
   // Parts of kept_bytes, parameter_bytes and of the optimizer state.
   HostCopy host_activations, host_parameters, host_optimizer;
+  // Bytes that kernels move around the transfers of sharded parameters
+  // (strategies/sharded_copies.h).
+  double gather_copy_bytes = 0, reduce_copy_bytes = 0;
   double parameter_arrays = 0;  // as a framework stores them (strategies/host_launches.h)
   // Elements on one device.
   double parameters = 0;           // as stored

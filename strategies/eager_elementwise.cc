@@ -34,7 +34,10 @@ EagerKernels Sum(const EagerKernels& a, const EagerKernels& b) {
 
 EagerKernels EagerElementwise(const Op& op, bool backward, const PassBuilder& pass) {
   const BlockContext& context = pass.context();
-  if (!context.plan->kernels.eager_elementwise || op.kind != Op::Kind::kElementwise) return {};
+  const Kernels::Elementwise work = context.plan->kernels.elementwise;
+  if (work == Kernels::Elementwise::kFused || op.kind != Op::Kind::kElementwise) return {};
+  const bool inductor = work == Kernels::Elementwise::kInductor;
+  if (inductor && op.part != Op::Part::kAttention) return {};
   const double a = SizeOf(context.plan->precision.activations).value();
   const auto elements = [&](ArrayId array) {
     return pass.StoredBytes(array) / pass.ElementBytes({array, false});
@@ -47,7 +50,8 @@ EagerKernels EagerElementwise(const Op& op, bool backward, const PassBuilder& pa
     case Op::Part::kAttention: {
       EagerKernels all;
       for (const ArrayId head : op.outputs) {
-        if (!op.weights.empty()) all = Sum(all, Over(RmsNorm(a, backward), elements(head)));
+        if (!op.weights.empty() && !inductor)
+          all = Sum(all, Over(RmsNorm(a, backward), elements(head)));
         if (op.name.find("rotary") != std::string::npos) {
           all = Sum(all, Over(Rotary(a), elements(head)));
         }
@@ -58,7 +62,7 @@ EagerKernels EagerElementwise(const Op& op, bool backward, const PassBuilder& pa
       if (op.inputs.size() != 2 || op.saved.size() != 2) return {};
       return Over(GatedActivation(a, backward), elements(op.outputs[0]));
     case Op::Part::kResidual:
-      if (backward) return Over({3 * a, 1, 0}, elements(op.outputs[0]));
+      if (backward) return {};
       // With dropout, whose mask is the second result.
       return op.outputs.size() == 2 ? Over({5 * a + kMask, 2, 0}, elements(op.outputs[0]))
                                     : EagerKernels();

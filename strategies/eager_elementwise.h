@@ -12,9 +12,10 @@
 //     float a+4, complex product 8, type_as 4+a                                       16 + 2a, 3
 //   SwiGLU (FeedForward.forward)
 //     forward silu 2a, product 3a; backward two products 3a, silu 3a               5a, 2; 9a, 3
-//   sum of the gradients of a residual's two branches (autograd engine)                     3a, 1
 //   dropout before a residual's sum (torch.nn.Dropout): 2a + 1 with the mask, sum 3a   5a + 1, 2
-// LayerNorm, GELU and residual sums are one kernel in eager PyTorch too.
+// LayerNorm, GELU and residual sums are one kernel in eager PyTorch too. TorchInductor fuses all of
+// it but the rotary embedding, whose complex product runs as ATen's kernel between two of its own
+// (torch/_inductor/lowering.py unsupported_output_tensor: complex tensors fall back).
 
 #ifndef MESHSTEP_STRATEGIES_EAGER_ELEMENTWISE_H_
 #define MESHSTEP_STRATEGIES_EAGER_ELEMENTWISE_H_

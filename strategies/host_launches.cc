@@ -54,12 +54,17 @@ double EagerExtra(const Op& op, bool backward, const PassBuilder& pass) {
 // each weight; autograd adds their gradients to x.
 Extra PyTorch(const Op& op, const PassBuilder& pass) {
   const double others = static_cast<double>(op.weights.size()) - 1;
+  const Kernels& kernels = pass.context().plan->kernels;
   switch (op.kind) {
-    case Kind::kMatmul:
-      return {others, 3 * others + static_cast<double>(op.biases.size())};
+    case Kind::kMatmul: {
+      const auto biases = static_cast<double>(op.biases.size());
+      // Products and sums that are simulated stand for themselves.
+      if (kernels.separate_projections) return {0, (kernels.separate_sums ? 0 : others) + biases};
+      return {others, 3 * others + biases};
+    }
     case Kind::kAttention: {
       // repeat_kv of k and v, the output made contiguous; flash backward runs three kernels.
-      const double repeats = RepeatsKeys(pass) ? 2 : 0;
+      const double repeats = RepeatsKeys(pass) && !kernels.repeated_heads ? 2 : 0;
       return {1 + repeats, 2 + repeats};
     }
     case Kind::kElementwise:
@@ -115,7 +120,8 @@ Extra MegatronLm(const Op& op, const PassBuilder& pass) {
       if (norm) return {0, 2 + static_cast<double>(op.weights.size())};
       // The bias's gradient; after a residual sum also that of the two branches.
       const double bias = pass.context().model->mlp_bias ? 1 : 0;
-      return {0, op.part == Part::kResidual ? bias + 1 : op.part == Part::kMlp ? bias : 0};
+      const double sum = pass.context().plan->kernels.separate_sums ? 0 : 1;
+      return {0, op.part == Part::kResidual ? bias + sum : op.part == Part::kMlp ? bias : 0};
     }
     case Kind::kEmbedding: {
       // mpu/layers.py VocabParallelEmbedding masks ids and rows where the table is split; then
@@ -158,7 +164,8 @@ Extra CoreElementwise(const Op& op, const PassBuilder& pass) {
       return {clamps, (pass.context().model->mlp_bias ? 1.0 : 0) + clamps};
     }
     case Part::kResidual:
-      return {0, 1};  // the gradients of the two branches
+      // The gradients of the two branches.
+      return {0, pass.context().plan->kernels.separate_sums ? 0.0 : 1.0};
     case Part::kEmbedding:
     case Part::kHead:
       break;

@@ -21,8 +21,10 @@ ContextMethod LoadMethod(const std::string& name, const std::string& field,
   if (name.empty() || name == "ring") return ContextMethod::kRing;
   if (name == "all-gather") return ContextMethod::kAllGather;
   if (name == "ulysses") return ContextMethod::kUlysses;
-  diagnostics->Error(field,
-                     absl::StrCat("is \"", name, "\", expected ring, all-gather or ulysses"));
+  if (name == "gathered-ring") return ContextMethod::kGatheredRing;
+  diagnostics->Error(
+      field,
+      absl::StrCat("is \"", name, "\", expected ring, all-gather, ulysses or gathered-ring"));
   return ContextMethod::kRing;
 }
 
@@ -99,7 +101,9 @@ void LoadContext(const v1::Plan& proto, const std::string& field, const Model& m
                        "shard T of queries and of keys over different axes, expected the same");
     return;
   }
-  if (plan->context_method == ContextMethod::kRing && plan->unfused_attention) {
+  const bool ring = plan->context_method == ContextMethod::kRing ||
+                    plan->context_method == ContextMethod::kGatheredRing;
+  if (ring && plan->unfused_attention) {
     diagnostics->Error(field + ".attention_kernel",
                        "is \"unfused\", but ring attention never has a whole row of scores; "
                        "expected flash, or context_method all-gather or ulysses");

@@ -31,6 +31,8 @@ std::string NameOf(ContextMethod method) {
       return "all-gather";
     case ContextMethod::kUlysses:
       return "ulysses";
+    case ContextMethod::kGatheredRing:
+      return "gathered-ring";
   }
   return "";
 }

@@ -19,7 +19,13 @@ constexpr const char* kLosses[] = {"fused", "eager", "megatron", "megatron-compi
 constexpr const char* kAccumulations[] = {"none", "fused", "separate"};
 constexpr const char* kLaunches[] = {
     "none", "kernels", "pytorch", "megatron-lm", "megatron-deepspeed", "megatron-core"};
-constexpr const char* kElementwise[] = {"fused", "eager"};
+constexpr const char* kElementwise[] = {"fused", "eager", "inductor"};
+constexpr const char* kSums[] = {"fused", "separate"};
+constexpr const char* kProjections[] = {"joined", "separate"};
+constexpr const char* kTensorTransfers[] = {"megatron", "dtensor"};
+constexpr const char* kShardedCopies[] = {"none", "flat", "each"};
+constexpr const char* kBiasGradients[] = {"fused", "separate", "but-qkv"};
+constexpr const char* kGradientPasses[] = {"zero", "check", "scale", "cast"};
 constexpr const char* kGraphs[] = {"attention", "mlp", "router"};
 
 // Index of `value` in `names`; 0 if it is empty or wrong.
@@ -46,6 +52,20 @@ void LoadGraphs(const v1::Kernels& proto, const std::string& field, Kernels* ker
   if (proto.graphs().empty() || kernels->launches != Kernels::Launches::kNone) return;
   diagnostics->Error(field + ".graphs",
                      "needs launches other than none, without which no kernel is launched");
+}
+
+void LoadGradientKernels(const v1::Kernels& proto, const std::string& field, Kernels* kernels,
+                         Diagnostics* diagnostics) {
+  bool* const passes[] = {&kernels->zeroes_gradients, &kernels->checks_gradients,
+                          &kernels->scales_gradients, &kernels->casts_gradients};
+  for (const std::string& pass : proto.gradient_passes()) {
+    const std::size_t i = IndexOf(kGradientPasses, pass, field + ".gradient_passes", diagnostics);
+    if (pass == kGradientPasses[i]) *passes[i] = true;
+  }
+  kernels->bias_gradients = static_cast<Kernels::BiasGradients>(
+      IndexOf(kBiasGradients, proto.bias_gradients(), field + ".bias_gradients", diagnostics));
+  kernels->copied_heads = proto.copied_heads();
+  kernels->dense_embedding_gradient = proto.dense_embedding_gradient();
 }
 
 void LoadLaunches(const v1::Kernels& proto, const std::string& field, Kernels* kernels,
@@ -80,10 +100,20 @@ Kernels LoadKernels(const v1::Kernels& proto, const std::string& field, Diagnost
   }
   kernels.eager_expert_bias = proto.eager_expert_bias();
   kernels.eager_expert_clamp = proto.eager_expert_clamp();
-  kernels.eager_elementwise =
-      IndexOf(kElementwise, proto.elementwise(), field + ".elementwise", diagnostics) == 1;
+  kernels.elementwise = static_cast<Kernels::Elementwise>(
+      IndexOf(kElementwise, proto.elementwise(), field + ".elementwise", diagnostics));
+  kernels.separate_sums =
+      IndexOf(kSums, proto.gradient_sums(), field + ".gradient_sums", diagnostics) == 1;
+  kernels.separate_projections =
+      IndexOf(kProjections, proto.projections(), field + ".projections", diagnostics) == 1;
+  kernels.sharded_copies = static_cast<Kernels::ShardedCopies>(
+      IndexOf(kShardedCopies, proto.sharded_copies(), field + ".sharded_copies", diagnostics));
+  kernels.repeated_heads = proto.repeated_heads();
+  kernels.dtensor = IndexOf(kTensorTransfers, proto.tensor_transfers(), field + ".tensor_transfers",
+                            diagnostics) == 1;
   LoadLaunches(proto, field, &kernels, diagnostics);
   LoadGraphs(proto, field, &kernels, diagnostics);
+  LoadGradientKernels(proto, field, &kernels, diagnostics);
   kernels.library_workspace_bytes = proto.library_workspace_bytes();
   if (!(kernels.library_workspace_bytes >= 0 && kernels.library_workspace_bytes <= kMaxWorkspace)) {
     diagnostics->Error(
@@ -125,7 +155,12 @@ void ExpandKernels(const Kernels& kernels, v1::Kernels* proto) {
   proto->set_experts(kernels.each_expert ? "each" : "grouped");
   proto->set_eager_expert_bias(kernels.eager_expert_bias);
   proto->set_eager_expert_clamp(kernels.eager_expert_clamp);
-  proto->set_elementwise(kElementwise[kernels.eager_elementwise ? 1 : 0]);
+  proto->set_elementwise(kElementwise[static_cast<std::size_t>(kernels.elementwise)]);
+  proto->set_gradient_sums(kSums[kernels.separate_sums ? 1 : 0]);
+  proto->set_projections(kProjections[kernels.separate_projections ? 1 : 0]);
+  proto->set_sharded_copies(kShardedCopies[static_cast<std::size_t>(kernels.sharded_copies)]);
+  proto->set_repeated_heads(kernels.repeated_heads);
+  proto->set_tensor_transfers(kTensorTransfers[kernels.dtensor ? 1 : 0]);
   proto->set_launches(kLaunches[static_cast<std::size_t>(kernels.launches)]);
   if (kernels.host_dispatch_ns) proto->set_host_dispatch_ns(*kernels.host_dispatch_ns);
   const bool graphed[] = {kernels.graphed_attention, kernels.graphed_mlp, kernels.graphed_router};
@@ -133,6 +168,14 @@ void ExpandKernels(const Kernels& kernels, v1::Kernels* proto) {
     if (graphed[i]) proto->add_graphs(kGraphs[i]);
   }
   proto->set_library_workspace_bytes(kernels.library_workspace_bytes);
+  const bool passes[] = {kernels.zeroes_gradients, kernels.checks_gradients,
+                         kernels.scales_gradients, kernels.casts_gradients};
+  for (std::size_t i = 0; i < std::size(passes); ++i) {
+    if (passes[i]) proto->add_gradient_passes(kGradientPasses[i]);
+  }
+  proto->set_bias_gradients(kBiasGradients[static_cast<std::size_t>(kernels.bias_gradients)]);
+  proto->set_copied_heads(kernels.copied_heads);
+  proto->set_dense_embedding_gradient(kernels.dense_embedding_gradient);
 }
 
 }  // namespace meshstep

@@ -15,8 +15,8 @@ namespace meshstep {
 namespace {
 
 // In the order of the enumeration.
-constexpr std::array<const char*, 5> kPolicies = {"none", "selective", "matmuls", "full",
-                                                  "modules"};
+constexpr std::array<const char*, 6> kPolicies = {"none", "selective", "matmuls",
+                                                  "full", "modules",   "alternate"};
 
 // Products of strategies/transformer.cc, and attention.
 constexpr std::array<const char*, 11> kOps = {
@@ -68,7 +68,7 @@ void LoadRecompute(const v1::Plan& proto, const std::string& field, Plan* plan,
     diagnostics->Error(
         field + ".recompute",
         absl::StrCat("is \"", policy,
-                     "\", expected none, selective, matmuls, full, block or modules"));
+                     "\", expected none, selective, matmuls, alternate, full, block or modules"));
   } else {
     plan->recompute = static_cast<Recompute>(at - kPolicies.begin());
   }

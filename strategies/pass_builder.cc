@@ -29,6 +29,23 @@ double TransferBytes(const ReshardStep& step, const BlockContext& context, doubl
   return context.LocalElements(whole) * element_bytes;
 }
 
+namespace {
+
+// A gather or a scatter of another dimension than the first.
+bool IsOverLaterDim(const ReshardStep& step) {
+  const bool gather = step.op == ReshardStep::Op::kAllGather;
+  if (!gather && step.op != ReshardStep::Op::kReduceScatter) return false;
+  const Sharding& parts = gather ? step.before : step.after;
+  for (std::size_t d = 1; d < parts.dims.size(); ++d) {
+    for (const AxisId axis : parts.dims[d].axes) {
+      if (std::find(step.axes.begin(), step.axes.end(), axis) != step.axes.end()) return true;
+    }
+  }
+  return false;
+}
+
+}  // namespace
+
 const std::vector<std::string>& PassBuilder::DimsOf(ArrayId array) const {
   return block_.arrays[static_cast<std::size_t>(array)].dims;
 }
@@ -177,11 +194,12 @@ void PassBuilder::Define(ArrayKey key, const Sharding& sharding, int step) {
 }
 
 // An array that several ops read has a gradient in as many parts. A kernel that makes a part adds
-// the ones before it; a part that arrives by a collective takes a kernel of its own to add.
+// the ones before it, unless the framework adds in kernels of their own (autograd's InputBuffer:
+// two operands read, one result written); a part that arrives by a collective always takes one.
 int PassBuilder::AddPart(ArrayKey key, int before, int part) {
   if (part == before || part < 0) return before;
   BlockStep& step = pass_.steps[static_cast<std::size_t>(part)];
-  if (step.transfer < 0) {
+  if (step.transfer < 0 && !context_.plan->kernels.separate_sums) {
     if (before == kInput) step.needs_input = true;
     // Compute steps follow each other on their stream anyway.
     if (before >= 0 && pass_.steps[static_cast<std::size_t>(before)].transfer >= 0) {
@@ -257,6 +275,23 @@ void PassBuilder::CastWeights(const Op& op) {
   Compute(op.name + " weight cast", CastTime(bytes), Flops(), {}, true, Bytes(bytes));
 }
 
+void PassBuilder::TransposeWeights(const Op& op) {
+  const Precision& precision = context_.plan->precision;
+  const bool narrow = SizeOf(precision.Gathered(true)) <= SizeOf(precision.compute);
+  if (!IsNarrow(op) || !narrow || !precision.one_scale() ||
+      !context_.compute->narrow_matmuls_one_layout()) {
+    return;
+  }
+  double bytes = 0;
+  for (const ArrayId weight : op.weights) {
+    if (Stored(weight) == Used(weight)) continue;
+    bytes += 2 * context_.LocalElements(Used(weight)) * precision.WeightBytes();
+  }
+  if (bytes == 0) return;
+  Compute(op.name + " weight transpose", context_.compute->Elementwise(Bytes(bytes)), Flops(), {},
+          true, Bytes(bytes));
+}
+
 Time PassBuilder::CastTime(double bytes) const {
   const int kernels = context_.plan->precision.CastKernels();
   Time time;
@@ -286,14 +321,24 @@ Status PassBuilder::Finish(ArrayKey key, const Sharding& natural, int step) {
   return absl::OkStatus();
 }
 
+// torch/distributed/_functional_collectives.py: all_gather_tensor splits what it got by ranks and
+// joins it along another dimension than the first, reduce_scatter_tensor does so before.
 StatusOr<int> PassBuilder::Emit(ArrayKey key, const Sharding& from, const Sharding& to, int step) {
   ASSIGN_OR_RETURN(const std::vector<ReshardStep> steps, Reshard(from, to));
   const Array& array = block_.arrays[static_cast<std::size_t>(key.array)];
+  const std::string name = (key.gradient ? "d" : "") + array.name;
   for (const ReshardStep& s : steps) {
     if (s.op == ReshardStep::Op::kSlice) continue;
-    step = Transfer((key.gradient ? "d" : "") + array.name, CollectiveOf(s.op), s.axes,
-                    TransferBytes(s, context_, Load(key.array) * ElementBytes(key)), {step},
-                    IsRouted(key.array));
+    const double bytes = TransferBytes(s, context_, Load(key.array) * ElementBytes(key));
+    const bool scatter = s.op == ReshardStep::Op::kReduceScatter;
+    const bool copies = context_.plan->kernels.dtensor && IsOverLaterDim(s);
+    const auto copy = [&] {
+      step = Compute(name + " copy", context_.compute->Elementwise(Bytes(2 * bytes)), Flops(),
+                     {step}, false, Bytes(2 * bytes));
+    };
+    if (copies && scatter) copy();
+    step = Transfer(name, CollectiveOf(s.op), s.axes, bytes, {step}, IsRouted(key.array));
+    if (copies && !scatter) copy();
   }
   return step;
 }

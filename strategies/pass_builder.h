@@ -81,6 +81,10 @@ class PassBuilder {
   // The same for an operand of a matmul, which may have to be its narrow copy. Gathers move that:
   // TransformerEngine casts before it gathers (gather_along_first_dim with a quantizer).
   StatusOr<int> BringOperand(const Op& op, ArrayKey key, const Sharding& sharding);
+  // Backward: `key` is there in `sharding` where the plan keeps what forward gathered.
+  void KeepGathered(ArrayKey key, const Sharding& sharding) {
+    if (context_.plan->kernels.dtensor && !Holds(key, sharding)) Define(key, sharding, kReady);
+  }
   // Makes the narrow copies that `op` reads, in one kernel, where they are not there yet.
   void Cast(const Op& op, const std::string& name, const std::vector<ArrayKey>& keys);
   // Transposes the gathered operands of a weight gradient; see TransposesGathered.
@@ -88,6 +92,9 @@ class PassBuilder {
                          const std::vector<int>& after);
   // Weights that arrived by a gather in a wider type than `op` multiplies in.
   void CastWeights(const Op& op);
+  // Weights that arrived by a gather in the type that `op` multiplies in, where the gradient of its
+  // input needs them the other way (torchao float8_ops.py preprocess_addmm).
+  void TransposeWeights(const Op& op);
   // A result in `natural` sharding (with partial sums), brought to the array's stored sharding.
   Status Finish(ArrayKey key, const Sharding& natural, int step);
 

@@ -47,7 +47,7 @@ struct Rules {
 Sharding Apply(const std::vector<Rule>& rules, const std::vector<std::string>& dims);
 
 // How the layers' activations come back in backward.
-enum class Recompute { kNone, kSelective, kMatmuls, kFull, kModules };
+enum class Recompute { kNone, kSelective, kMatmuls, kFull, kModules, kAlternate };
 
 // Fractions of bytes that are kept in the memory of the host.
 struct Offload {
@@ -56,7 +56,8 @@ struct Offload {
 };
 
 // How attention sees the whole sequence where T of the queries is sharded.
-enum class ContextMethod { kRing, kAllGather, kUlysses };
+// kGatheredRing: a ring's kernels on keys and values that are gathered.
+enum class ContextMethod { kRing, kAllGather, kUlysses, kGatheredRing };
 
 // How tokens get to the ranks of their experts and back; see plan.proto.
 enum class ExpertDispatch { kSorted, kAllToAll, kDeepEp, kHybridEp };
@@ -72,11 +73,26 @@ struct Kernels {
   bool unfused_optimizer = false;
   bool each_expert = false;
   bool eager_expert_bias = false, eager_expert_clamp = false;
-  bool eager_elementwise = false;
+  enum class Elementwise { kFused, kEager, kInductor };
+  Elementwise elementwise = Elementwise::kFused;
+  bool separate_sums = false;         // of the parts of a gradient
+  bool separate_projections = false;  // products of one input
+  // Around the transfers of FSDP.
+  enum class ShardedCopies { kNone, kFlat, kEach };
+  ShardedCopies sharded_copies = ShardedCopies::kNone;
+  bool dtensor = false;         // transfers between tensor ranks; see plan.proto
+  bool repeated_heads = false;  // keys and values for every head, before attention
   Launches launches = Launches::kNone;
   std::optional<double> host_dispatch_ns;  // calibrated: of one operation; unset: the chip's
   bool graphed_attention = false, graphed_mlp = false, graphed_router = false;
   double library_workspace_bytes = 0;
+  // Passes over all gradients of a device, once a step.
+  bool zeroes_gradients = false, checks_gradients = false, scales_gradients = false;
+  bool casts_gradients = false;
+  enum class BiasGradients { kFused, kSeparate, kButQkv };
+  BiasGradients bias_gradients = BiasGradients::kFused;
+  bool copied_heads = false;
+  bool dense_embedding_gradient = false;
 };
 
 struct CollectiveChoice {

@@ -38,10 +38,13 @@ StepEmitter::StepEmitter(const Scenario& scenario, const ModelPlan& model,
       dispatch_(dispatch),
       launch_name_(builder->Intern("launch")),
       gather_name_(builder->Intern("parameters")),
+      copy_out_name_(builder->Intern("parameters copy")),
+      copy_in_name_(builder->Intern("gradients copy")),
       reduce_name_(builder->Intern("gradients")),
       update_name_(builder->Intern("optimizer")),
       offload_name_(builder->Intern("activations")),
-      send_name_(builder->Intern("x")) {
+      send_name_(builder->Intern("x")),
+      gradients_name_(builder->Intern("gradient buffer")) {
   for (int s = 0; s < plan_.stages; ++s) {
     StageState& state = stages_[Index(s)];
     state.actions = plan_.order->Actions(s, shape_);
@@ -313,7 +316,16 @@ StatusOr<UnitTasks> StepEmitter::GatherParameters(int stage, int layer, const Ac
     if (first.empty()) first = ready;
   }
   Memory(stage, first, false, MemoryBucket::kUnsharded, block.gathered_bytes);
-  return ready;
+  return block.gathers.empty() ? ready
+                               : Copy(where, copy_out_name_, block.gather_copy_bytes, ready);
+}
+
+UnitTasks StepEmitter::Copy(const StepBuilder::Where& where, const std::string* name, double bytes,
+                            const UnitTasks& after) {
+  if (bytes == 0) return after;
+  const UnitTasks* list[] = {&after};
+  return builder_.AddCompute(where, TaskKind::kCompute, name, compute_.Elementwise(Bytes(bytes)),
+                             list, Flops(), Bytes(bytes));
 }
 
 StatusOr<StepEmitter::Run> StepEmitter::Begin(int stage, int layer, const Action& action,
@@ -460,8 +472,9 @@ Status StepEmitter::End(const Run& run, const Action& action) {
   if (forward) RETURN_IF_ERROR(StoreActivations(run));
   if (!EndsBackward(action.kind)) return absl::OkStatus();
   const Chunk& chunk = state.chunks[Index(action.chunk)];
-  return ReduceGradients(run.where, block, chunk.part, chunk.last_backward == action.micro_batch,
-                         run.last);
+  const bool last = chunk.last_backward == action.micro_batch;
+  const UnitTasks made = last ? PassOverGradients(run.where, block, run.last) : run.last;
+  return ReduceGradients(run.where, block, chunk.part, last, made);
 }
 
 }  // namespace meshstep

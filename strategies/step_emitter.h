@@ -100,6 +100,11 @@ class StepEmitter {
   Status EmitStep(Run* run, const BlockPass& pass, Pass kind, std::size_t i);
   Status End(const Run& run, const Action& action);
   StatusOr<UnitTasks> GatherParameters(int stage, int layer, const Action& action);
+  UnitTasks PassOverGradients(const StepBuilder::Where& where, const BlockPlan& block,
+                              const UnitTasks& after);
+  // A kernel beside a transfer (strategies/sharded_copies.h); `after` if it moves nothing.
+  UnitTasks Copy(const StepBuilder::Where& where, const std::string* name, double bytes,
+                 const UnitTasks& after);
   Status ReduceGradients(const StepBuilder::Where& where, const BlockPlan& block, int part,
                          bool last, const UnitTasks& after);
   Status EmitBucket(const StepBuilder::Where& where, const GradientBucket& bucket,
@@ -146,8 +151,8 @@ class StepEmitter {
   std::vector<std::vector<UnitTasks>> forward_input_, backward_input_;
   const Seconds dispatch_;
   std::map<const BlockPass*, std::vector<const std::string*>> names_;
-  const std::string *launch_name_, *gather_name_, *reduce_name_, *update_name_, *offload_name_,
-      *send_name_;
+  const std::string *launch_name_, *gather_name_, *copy_out_name_, *copy_in_name_, *reduce_name_,
+      *update_name_, *offload_name_, *send_name_, *gradients_name_;
 };
 
 }  // namespace meshstep

@@ -14,6 +14,29 @@ std::size_t Index(std::int64_t i) { return static_cast<std::size_t>(i); }
 
 }  // namespace
 
+// What a framework does to the gradients of a block before they leave, when they are all there.
+UnitTasks StepEmitter::PassOverGradients(const StepBuilder::Where& where, const BlockPlan& block,
+                                         const UnitTasks& after) {
+  const Kernels& kernels = plan_.kernels;
+  const Bytes kept = SizeOf(plan_.precision.gradients), sent = SizeOf(plan_.precision.reduce);
+  const bool leaves = !block.last_reduces.empty();
+  std::vector<Bytes> passes;
+  if (kernels.checks_gradients) passes.push_back(kept);
+  if (kernels.scales_gradients && leaves) passes.push_back(2 * kept);
+  if (kernels.casts_gradients && leaves && !(kept == sent)) passes.push_back(kept + sent);
+  Bytes bytes;
+  Time duration;
+  for (const Bytes element : passes) {
+    bytes += block.gradients * element;
+    duration += compute_.Elementwise(block.gradients * element);
+  }
+  if (bytes == Bytes(0)) return after;
+  HostGainsBy(where.stage, duration);
+  const UnitTasks* const list[] = {&after};
+  return builder_.AddCompute(where, TaskKind::kCompute, gradients_name_, duration, list, Flops(),
+                             bytes);
+}
+
 // The gradients of a block leave in its collectives, one after the other.
 Status StepEmitter::ReduceGradients(const StepBuilder::Where& where, const BlockPlan& block,
                                     int part, bool last, const UnitTasks& after) {
@@ -23,6 +46,11 @@ Status StepEmitter::ReduceGradients(const StepBuilder::Where& where, const Block
                            ? 0
                            : block.gathered_parameters * SizeOf(plan_.precision.reduce).value();
   Memory(where.stage, after, true, MemoryBucket::kCommunication, whole);
+  const bool leave = last || !plan_.accumulate_unsharded;
+  if (leave && block.reduce_copy_bytes > 0) {
+    ready = Copy(where, copy_in_name_, block.reduce_copy_bytes, ready);
+    if (last) state.updates.push_back(ready);
+  }
   const double sharded = ShardedTransferLaunches(plan_);
   for (const int transfer : block.reduces) {
     ASSIGN_OR_RETURN(ready, Transfer(where, reduce_name_, transfer, {&ready}, sharded));

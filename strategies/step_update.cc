@@ -11,6 +11,11 @@ namespace {
 
 std::size_t Index(std::int64_t i) { return static_cast<std::size_t>(i); }
 
+double ZeroedBytes(const BlockPlan& block, const Plan& plan) {
+  if (!plan.kernels.zeroes_gradients) return 0;
+  return block.gradients * SizeOf(plan.precision.gradients).value();
+}
+
 }  // namespace
 
 // A layer's kept activations leave when its forward is done.
@@ -45,7 +50,8 @@ StatusOr<UnitTasks> StepEmitter::LoadActivations(const Run& run) {
 }
 
 // Optimizer: reads gradients and state, writes state and parameters (ZeRO, arXiv 1910.02054 §3.1),
-// and makes the copies of parameters in the matmuls' type anew.
+// and makes the copies of parameters in the matmuls' type anew. cast: bytes of those and of
+// gradients that are set to zero for the next step.
 UnitTasks StepEmitter::AddUpdate(const StepBuilder::Where& where, double elements, double cast,
                                  std::span<const UnitTasks* const> after) {
   Bytes bytes(cast);
@@ -79,7 +85,7 @@ Status StepEmitter::UpdateWhole(int stage) {
   for (const Chunk& chunk : state.chunks) {
     for (const int layer : model_.layers[Index(chunk.part)]) {
       elements += model_.of(layer).optimizer;
-      cast += model_.of(layer).cast_bytes;
+      cast += model_.of(layer).cast_bytes + ZeroedBytes(model_.of(layer), plan_);
       arrays += model_.of(layer).parameter_arrays;
     }
   }
@@ -118,7 +124,8 @@ Status StepEmitter::UpdateFromHost(int stage) {
         Memory(stage, fetched, false, MemoryBucket::kOptimizer, block.host_optimizer.bytes);
         after.push_back(&fetched);
       }
-      const UnitTasks updated = AddUpdate(where, block.optimizer, block.cast_bytes, after);
+      const double cast = block.cast_bytes + ZeroedBytes(block, plan_);
+      const UnitTasks updated = AddUpdate(where, block.optimizer, cast, after);
       UnitTasks gone = updated;
       if (block.host_parameters.to >= 0) {
         Memory(stage, updated, false, MemoryBucket::kUnsharded, block.host_parameters.bytes);

@@ -19,8 +19,8 @@ namespace meshstep {
 enum class RateSet { kDatasheet, kBook };
 
 // Kernels of attention that a chip's tables and a plan may name.
-inline constexpr std::array<const char*, 5> kAttentionKernels = {"flash-1", "flash-2", "splash-1",
-                                                                 "splash-2", "splash-3"};
+inline constexpr std::array<const char*, 6> kAttentionKernels = {
+    "flash-1", "flash-2", "cudnn-2024", "splash-1", "splash-2", "splash-3"};
 
 // kIdeal: data-sheet rates and link latency. kCalibrated: measured efficiencies as well.
 enum class Fidelity { kIdeal, kCalibrated };
@@ -66,6 +66,8 @@ struct MatmulCalibration {
   BytesPerSecond relayout;  // 0: no operand is transposed
   double sustained_fraction = 1;
   double grouped_fraction = 1;  // the same for grouped matmuls
+  double exposed_results = 0;   // of the HBM time of results beyond two bytes
+  double precise_fraction = 1;
 };
 
 struct AttentionCalibration {

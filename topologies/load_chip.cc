@@ -227,6 +227,17 @@ MatmulCalibration LoadMatmulCalibration(const v1::MatmulCalibration& proto, cons
     c.grouped_fraction =
         CheckedFraction(proto.grouped_fraction(), item + ".grouped_fraction", diagnostics);
   }
+  if (proto.has_precise_fraction()) {
+    c.precise_fraction =
+        CheckedFraction(proto.precise_fraction(), item + ".precise_fraction", diagnostics);
+  }
+  const double exposed = proto.exposed_results();
+  if (exposed >= 0 && exposed <= 1) {
+    c.exposed_results = exposed;
+  } else {
+    diagnostics->Error(item + ".exposed_results",
+                       absl::StrCat("is ", exposed, ", expected 0 to 1"));
+  }
   return c;
 }
 

@@ -26,7 +26,16 @@ void WithoutTiles(Scenario* scenario) {
 void WithoutPowerLimit(Scenario* scenario) {
   for (MatmulCalibration& c : Calibration(scenario)->matmul) {
     c.sustained_fraction = c.grouped_fraction = 1;
+    c.exposed_results = 0;
   }
+}
+
+void WithoutExposedResults(Scenario* scenario) {
+  for (MatmulCalibration& c : Calibration(scenario)->matmul) c.exposed_results = 0;
+}
+
+void WithoutPreciseSums(Scenario* scenario) {
+  for (MatmulCalibration& c : Calibration(scenario)->matmul) c.precise_fraction = 1;
 }
 
 void WithoutGroupedKernels(Scenario* scenario) {
@@ -105,11 +114,49 @@ void WithoutFrameworkKernels(Scenario* scenario) {
   kernels->unfused_optimizer = false;
 }
 
+void WithoutGradientPasses(Scenario* scenario) {
+  Kernels* kernels = &scenario->plan.kernels;
+  kernels->zeroes_gradients = kernels->checks_gradients = false;
+  kernels->scales_gradients = kernels->casts_gradients = false;
+}
+
+void WithoutBiasGradients(Scenario* scenario) {
+  scenario->plan.kernels.bias_gradients = Kernels::BiasGradients::kFused;
+}
+
+void WithoutCopiedHeads(Scenario* scenario) { scenario->plan.kernels.copied_heads = false; }
+
+void WithoutDenseEmbeddingGradient(Scenario* scenario) {
+  scenario->plan.kernels.dense_embedding_gradient = false;
+}
+
 void WithoutHostDispatch(Scenario* scenario) {
   scenario->plan.kernels.launches = Kernels::Launches::kNone;
 }
 
-void WithoutEager(Scenario* scenario) { scenario->plan.kernels.eager_elementwise = false; }
+void WithoutEager(Scenario* scenario) {
+  scenario->plan.kernels.elementwise = Kernels::Elementwise::kFused;
+}
+
+void WithoutGradientSums(Scenario* scenario) { scenario->plan.kernels.separate_sums = false; }
+
+void WithoutSeparateProjections(Scenario* scenario) {
+  scenario->plan.kernels.separate_projections = false;
+}
+
+void WithoutShardedCopies(Scenario* scenario) {
+  scenario->plan.kernels.sharded_copies = Kernels::ShardedCopies::kNone;
+}
+
+void WithoutDtensor(Scenario* scenario) { scenario->plan.kernels.dtensor = false; }
+
+void WithoutRepeatedHeads(Scenario* scenario) { scenario->plan.kernels.repeated_heads = false; }
+
+void WithoutAlternateProducts(Scenario* scenario) {
+  if (scenario->plan.recompute == Recompute::kAlternate) {
+    scenario->plan.recompute = Recompute::kMatmuls;
+  }
+}
 
 void WithoutExpertKernels(Scenario* scenario) {
   scenario->plan.expert_dispatch = ExpertDispatch::kSorted;
@@ -128,7 +175,10 @@ const std::vector<Mechanism>& Mechanisms() {
       {"launch", "kernels start at once", WithoutLaunch},
       {"tiles", "matmuls fill every unit, whatever their shape", WithoutTiles},
       {"power", "matmuls run at the rate of a cold chip", WithoutPowerLimit},
+      {"exposed-results", "matmuls hide what they read and write of sums in fp32",
+       WithoutExposedResults},
       {"grouped-kernels", "grouped matmuls of experts run as other matmuls", WithoutGroupedKernels},
+      {"precise-sums", "backward's matmuls add up as fast as forward's", WithoutPreciseSums},
       {"memory-efficiency", "elementwise kernels reach the HBM rate", WithoutMemoryEfficiency},
       {"attention-efficiency", "attention runs at the peak", WithoutAttentionEfficiency},
       {"measured-collectives", "closed forms at the usable rate of the links",
@@ -145,12 +195,29 @@ const std::vector<Mechanism>& Mechanisms() {
       {"stragglers", "every chip is as fast as the mean one", WithoutStragglers},
       {"framework-kernels", "loss, gradients and optimizer in as few kernels as can be",
        WithoutFrameworkKernels},
+      {"gradient-passes", "gradients are not zeroed, checked, scaled or cast by themselves",
+       WithoutGradientPasses},
+      {"bias-gradients", "gradients of biases are summed in kernels that are there anyway",
+       WithoutBiasGradients},
+      {"copied-heads", "attention reads and writes heads as their joint product has them",
+       WithoutCopiedHeads},
+      {"dense-embedding-gradient", "gradients of an embedding are added where they belong",
+       WithoutDenseEmbeddingGradient},
       {"expert-kernels", "experts in as few kernels and passes over their tokens as can be",
        WithoutExpertKernels},
       {"expert-overlap", "no micro-batch hides another's transfers of routed tokens",
        WithoutExpertOverlap},
       {"host-dispatch", "the host is never late with a launch", WithoutHostDispatch},
       {"eager", "elementwise work in as few kernels as can be", WithoutEager},
+      {"gradient-sums", "the parts of a gradient are added by the kernels that make them",
+       WithoutGradientSums},
+      {"separate-projections", "products of one input are one matmul", WithoutSeparateProjections},
+      {"sharded-copies", "nothing is copied around the transfers of sharded parameters",
+       WithoutShardedCopies},
+      {"dtensor", "tensor ranks transfer as Megatron's do, in place", WithoutDtensor},
+      {"repeated-heads", "attention reads each key/value head once", WithoutRepeatedHeads},
+      {"alternate-products", "where every second product runs again, attention does instead",
+       WithoutAlternateProducts},
       {"attention-blocks", "attention in blocks computes no hidden scores", WithoutAttentionBlocks},
       {"head-padding", "head sizes fill the matrix units", WithoutHeadPadding},
       {"softmax", "attention's vector units keep up with its matrix units", WithoutSoftmax},

@@ -60,17 +60,15 @@ std::string LayoutOf(const RunRow& row, int parts) {
 
 // Parts of the layers that one stage runs in turn. Where the source says that pipeline messages
 // overlap, the schedule is interleaved, the only one in which Megatron-Core overlaps them
-// (arguments.py: overlap_p2p_comm): the fewest parts that the layers of a stage divide into.
+// (arguments.py: overlap_p2p_comm): a part for every layer, as NVIDIA's recipe of GPT-3 175B says
+// of its own ("set to maximum": NeMo-Framework-Launcher conf/training/gpt3/175b.yaml).
 int VirtualStages(const RunRow& row, int stages) {
   if (stages <= 1) return 1;
   const int given = row.Count("vp");
   const int layers = row.Count("layers");
-  if (given > 0 || !row.Says("overlap", "PP overlaps on") || layers % stages != 0) {
-    return std::max(given, 1);
-  }
-  int parts = 2;
-  while (parts < layers / stages && layers / stages % parts != 0) ++parts;
-  return parts;
+  const bool overlaps = row.Says("overlap", "PP overlaps on") || row.Says("overlap", "P2P overlap");
+  if (given > 0 || !overlaps || layers % stages != 0) return std::max(given, 1);
+  return layers / stages;
 }
 
 void SetPipeline(const RunRow& row, v1::Plan* plan) {
@@ -98,6 +96,15 @@ void SetExpertDegrees(const RunRow& row, v1::Plan* plan) {
   if (std::regex_search(caveats, match, kCapacity) && absl::SimpleAtod(match[1].str(), &capacity)) {
     plan->set_capacity_factor(capacity);
   }
+}
+
+// Sequences of a micro-batch. Where the source of a pipelined row does not say, its framework may
+// have a default number of micro-batches: "pipeline" is the degree of that.
+int MicroBatch(const RunRow& row, int ranks) {
+  const int pp = row.Count("pp", 1);
+  const bool assumed = row.Says("caveats", "microbatch 1 assumed");
+  if (pp == 1 || !assumed || row.Get("micro_batches") != "pipeline") return row.Count("mbs", 1);
+  return std::max(1, row.Count("gbs", 1) / (ranks * pp));
 }
 
 Status SetDegrees(const RunRow& row, int devices, v1::Plan* plan) {
@@ -129,7 +136,7 @@ Status SetDegrees(const RunRow& row, int devices, v1::Plan* plan) {
   SetPipeline(row, plan);
   SetExpertDegrees(row, plan);
   plan->set_sequence_parallel(tp > 1 && row.Get("seq_parallel").starts_with("on"));
-  plan->set_micro_batch_sequences(row.Count("mbs", 1));
+  plan->set_micro_batch_sequences(MicroBatch(row, dp));
   return absl::OkStatus();
 }
 
@@ -236,7 +243,11 @@ constexpr GraphWords kGraphs[] = {
 // A compiled row is not eager; one that is one graph launches nothing.
 void SetLaunches(const RunRow& row, v1::Kernels* kernels) {
   const bool compiled = row.Says("overlap", "torch.compile");
-  kernels->set_elementwise(compiled ? "fused" : row.Get("elementwise"));
+  // A model that is not written in fused kernels has its rotary embedding in complex numbers.
+  const std::string& elementwise = row.Get("elementwise");
+  const bool complex = compiled && elementwise == "eager";
+  kernels->set_elementwise(complex ? "inductor" : compiled ? "fused" : elementwise);
+  kernels->set_gradient_sums(compiled ? "fused" : row.Get("gradient_sums"));
   kernels->set_launches(compiled ? "kernels" : row.Get("launches"));
   if (kernels->launches().empty() || kernels->launches() == "none") return;
   if (row.Says("overlap", "cuda_graph_impl=none")) return;
@@ -247,6 +258,15 @@ void SetLaunches(const RunRow& row, v1::Kernels* kernels) {
   for (const GraphWords& graph : kGraphs) {
     if (row.Says("overlap", graph.words)) kernels->add_graphs(graph.part);
   }
+}
+
+void SetGradientKernels(const RunRow& row, v1::Kernels* kernels) {
+  for (const auto pass : absl::StrSplit(row.Get("gradient_passes"), ' ', absl::SkipEmpty())) {
+    kernels->add_gradient_passes(std::string(pass));
+  }
+  kernels->set_bias_gradients(row.Get("bias_gradients"));
+  kernels->set_copied_heads(row.Flag("copied_heads"));
+  kernels->set_dense_embedding_gradient(row.Flag("dense_embedding_gradient"));
 }
 
 }  // namespace
@@ -267,6 +287,20 @@ Status SetPlan(const RunRow& row, int devices, v1::Plan* plan) {
   kernels->set_loss(row.Get("loss"));
   kernels->set_gradient_accumulation(row.Get("gradient_accumulation"));
   kernels->set_unfused_optimizer(row.Get("optimizer_kernels") == "unfused");
+  SetGradientKernels(row, kernels);
+  kernels->set_projections(row.Get("projections"));
+  kernels->set_repeated_heads(row.Flag("repeated_heads"));
+  if (plan->sequence_parallel()) kernels->set_tensor_transfers(row.Get("tensor_transfers"));
+  if (plan->fsdp() > 1) kernels->set_sharded_copies(row.Get("sharded_copies"));
+  // Parameters stay and gradients add up until the last micro-batch.
+  const bool whole = row.Flag("pipeline_unsharded") && plan->pipeline() > 1 && plan->fsdp() > 1;
+  if (whole) {
+    plan->set_accumulate_unsharded(true);
+    plan->set_overlap_gradients(false);
+    // Autograd makes gradients in the activations' type, which FSDP2 adds to fp32 ones
+    // (_fsdp_param.py to_accumulated_grad_if_needed, accumulate_unsharded_grad_if_needed).
+    kernels->set_gradient_accumulation("separate");
+  }
   SetLaunches(row, kernels);
   if (const int waiting = row.Count("reductions_in_flight"); waiting > 0) {
     plan->set_reductions_in_flight(waiting);

@@ -22,9 +22,8 @@ constexpr Policy kPolicies[] = {
     // torchtitan wraps every second layer (selective_ac_option "2", the default of
     // config_manager.py); as much work as half of the layers at the front.
     {"per 2nd layer|selective \\(layer\\)", "full", true},
-    // torchtitan's option "op" (train_configs/llama3_8b.toml) keeps every second matmul and the
-    // attention; "matmuls" keeps every matmul and runs the attention again.
-    {"torchtitan default option|per-op|llama3_8b\\.toml default", "matmuls"},
+    // torchtitan's option "op" (train_configs/llama3_8b.toml).
+    {"torchtitan default option|per-op|llama3_8b\\.toml default", "alternate"},
     // MaxText keeps matmuls, all or all but one or two of a layer.
     {"minimal|save_dot|matmuls", "matmuls"},
     // MaxText policies that keep or offload a layer's input and some of its products (kKept); the

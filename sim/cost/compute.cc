@@ -16,6 +16,16 @@ Rates PerDevice(Rates rates, int devices_per_chip) {
   return rates;
 }
 
+// One of many that follow each other; see chip.proto exposed_results.
+Seconds Sustained(const MatmulShape& shape, const MatmulDevice& device, const MatmulCalibration& c,
+                  double fraction) {
+  constexpr Bytes kMeasured{2};  // results of the matmuls that sustained rates are of
+  const Bytes more =
+      shape.batch * shape.m * shape.n * std::max(device.result - kMeasured, Bytes(0));
+  return shape.flops() / (device.peak * fraction) +
+         c.exposed_results * (more / (device.hbm * c.hbm_fraction));
+}
+
 }  // namespace
 
 ComputeModel::ComputeModel(const Chip& chip, RateSet rates, Fidelity fidelity)
@@ -48,9 +58,10 @@ Time ComputeModel::Matmul(const MatmulShape& shape, Dtype dtype, Bytes result) c
   if (!calibrated_) return MatmulAlone(shape, dtype, result);
   const MatmulCalibration& c = chip_.calibration.matmul[static_cast<std::size_t>(dtype)];
   const double fraction = shape.grouped ? c.grouped_fraction : c.sustained_fraction;
-  const Seconds sustained = shape.flops() / (rates_.peak(dtype) * fraction);
-  return Time::RoundUp(
-      std::max(CalibratedMatmulInPlace(shape, DeviceOf(dtype, result), c), sustained));
+  MatmulDevice device = DeviceOf(dtype, result);
+  if (shape.precise) device.peak = device.peak * c.precise_fraction;
+  const Seconds sustained = Sustained(shape, device, c, fraction);
+  return Time::RoundUp(std::max(CalibratedMatmulInPlace(shape, device, c), sustained));
 }
 
 Time ComputeModel::MatmulEach(const MatmulShape& shape, Dtype dtype, Bytes result) const {
@@ -59,9 +70,10 @@ Time ComputeModel::MatmulEach(const MatmulShape& shape, Dtype dtype, Bytes resul
   c.cache = Bytes(0);
   MatmulShape one = shape;
   one.batch = 1;
-  const Seconds sustained = one.flops() / (rates_.peak(dtype) * c.sustained_fraction);
-  const Seconds time =
-      std::max(CalibratedMatmulInPlace(one, DeviceOf(dtype, result), c), sustained);
+  MatmulDevice device = DeviceOf(dtype, result);
+  if (shape.precise) device.peak = device.peak * c.precise_fraction;
+  const Seconds sustained = Sustained(one, device, c, c.sustained_fraction);
+  const Seconds time = std::max(CalibratedMatmulInPlace(one, device, c), sustained);
   return Time::RoundUp(shape.batch * time);
 }
 

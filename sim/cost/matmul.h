@@ -43,6 +43,7 @@ struct MatmulShape {
   // kernel; 0: as its type.
   Bytes weight = {};
   bool grouped = false;  // one kernel for groups of rows, each with a matrix of its own
+  bool precise = false;  // sums leave the matrix units on the way (chip.proto precise_fraction)
   Flops flops() const { return Flops(2 * batch * m * n * k); }
   // Operands and result, each once. result: one element.
   Bytes bytes(Dtype operand, Bytes result) const {

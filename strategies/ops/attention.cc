@@ -54,7 +54,8 @@ KernelCost CostWithAllKeys(const Op& op, const PassBuilder& pass, bool backward)
 }
 
 bool IsRing(const Op& op, const PassBuilder& pass) {
-  return pass.context().plan->context_method == ContextMethod::kRing &&
+  const ContextMethod method = pass.context().plan->context_method;
+  return (method == ContextMethod::kRing || method == ContextMethod::kGatheredRing) &&
          !SequenceAxes(op, pass).empty();
 }
 
@@ -97,6 +98,7 @@ AttentionShape LocalShape(const Op& op, const PassBuilder& pass, bool backward) 
   shape.batch = local(q, "B");
   shape.heads = local(q, "N");
   shape.kv_heads = local(k, k.Find("K") >= 0 ? "K" : "N");  // latent attention: a key per head
+  if (context.plan->kernels.repeated_heads) shape.kv_heads = shape.heads;
   shape.queries = local(q, "T");
   shape.keys = context.DimSize("T");
   shape.head_dim = context.DimSize("H");
@@ -121,6 +123,38 @@ double UsedBytes(ArrayId array, const PassBuilder& pass) {
   return pass.LocalBytes(array, pass.Used(array));
 }
 
+double HeadCopies(const Op& op, const PassBuilder& pass) {
+  if (!pass.context().plan->kernels.repeated_heads) return 1;
+  const double per_position = UsedBytes(op.inputs[0], pass) / UsedBytes(op.inputs[1], pass);
+  return std::max(1.0, per_position);
+}
+
+double KernelBytes(const Op& op, std::size_t input, const PassBuilder& pass) {
+  return UsedBytes(op.inputs[input], pass) * (input == 0 ? 1 : HeadCopies(op, pass));
+}
+
+int RepeatHeads(const Op& op, int after, PassBuilder* pass) {
+  const double copies = HeadCopies(op, *pass);
+  if (copies == 1) return after;
+  for (std::size_t i = 1; i < 3; ++i) {
+    const Bytes bytes(UsedBytes(op.inputs[i], *pass) * (1 + copies));
+    after = pass->Compute("repeat heads", pass->context().compute->Elementwise(bytes), Flops(),
+                          {after}, false, bytes);
+  }
+  return after;
+}
+
+int SumHeads(const Op& op, int after, PassBuilder* pass) {
+  const double copies = HeadCopies(op, *pass);
+  if (copies == 1) return after;
+  for (std::size_t i = 1; i < 3; ++i) {
+    const Bytes bytes(UsedBytes(op.inputs[i], *pass) * (1 + copies));
+    after = pass->Compute("sum heads", pass->context().compute->Elementwise(bytes), Flops(),
+                          {after}, false, bytes);
+  }
+  return after;
+}
+
 Flops AttentionModelFlops(const Op& op, const Model& model, double batch, double sequence,
                           bool unfused, bool full) {
   AttentionShape shape;
@@ -135,10 +169,16 @@ Flops AttentionModelFlops(const Op& op, const Model& model, double batch, double
 
 double AttentionBuffers(const Op& op, const PassBuilder& pass) {
   const std::vector<AxisId> axes = SequenceAxes(op, pass);
-  if (axes.empty()) return 0;
-  const double kv = UsedBytes(op.inputs[1], pass) + UsedBytes(op.inputs[2], pass);
+  const double kv = KernelBytes(op, 1, pass) + KernelBytes(op, 2, pass);
   // With their gradients.
   const double arrays = pass.context().workload->forward_only() ? 1 : 2;
+  if (axes.empty()) return HeadCopies(op, pass) > 1 ? arrays * kv : 0;
+  if (pass.context().plan->context_method == ContextMethod::kGatheredRing) {
+    // All of them, beside two buffers of gradients.
+    const double gradients =
+        (arrays - 1) * 2 * kAccumulatorBytes / pass.ElementBytes({op.inputs[1], false});
+    return (SplitOf(op, pass).ranks + gradients) * kv;
+  }
   if (IsRing(op, pass)) {
     // One buffer in use and one that fills, beside the rank's own; outputs or, in backward, the
     // gradients of queries add up in fp32.
@@ -164,7 +204,7 @@ Status AttentionForward(const Op& op, PassBuilder* pass) {
     const Sharding used = pass->Used(op.inputs[i]);
     ASSIGN_OR_RETURN(const int step,
                      pass->Bring({op.inputs[i], false}, i == 0 ? used : WholeSequence(used)));
-    after.push_back(step);
+    after.push_back(i == 2 ? RepeatHeads(op, step, pass) : step);
   }
   const KernelCost cost = CostWithAllKeys(op, *pass, false);
   const int step = pass->Compute(op.name, cost.time, cost.flops, after, false, cost.hbm_bytes);
@@ -186,8 +226,9 @@ Status AttentionBackward(const Op& op, PassBuilder* pass) {
     after.push_back(step);
   }
   const KernelCost cost = CostWithAllKeys(op, *pass, true);
-  const int step =
+  const int kernel =
       pass->Compute(op.name + " backward", cost.time, cost.flops, after, false, cost.hbm_bytes);
+  const int step = SumHeads(op, kernel, pass);
   for (std::size_t i = 0; i < 3; ++i) {
     Sharding natural = pass->Used(op.inputs[i]);
     if (i > 0) {

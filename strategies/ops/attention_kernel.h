@@ -31,6 +31,14 @@ KernelCost CostOf(const AttentionShape& shape, const BlockContext& context);
 
 // Bytes of an operand on one device, as ops use it.
 double UsedBytes(ArrayId array, const PassBuilder& pass);
+// Copies of each key/value head that the kernel reads (Kernels::repeated_heads: torchtitan
+// models/llama/model.py repeat_kv), and those of an operand of attention.
+double HeadCopies(const Op& op, const PassBuilder& pass);
+double KernelBytes(const Op& op, std::size_t input, const PassBuilder& pass);
+// Emit the kernels that make the copies before attention, and sum their gradients after it; return
+// the last step, or `after` where there are none.
+int RepeatHeads(const Op& op, int after, PassBuilder* pass);
+int SumHeads(const Op& op, int after, PassBuilder* pass);
 // Ulysses: copies of each key/value head, so that there is one for every rank.
 double KvReplicas(const Op& op, const PassBuilder& pass);
 

@@ -16,7 +16,7 @@ KernelCost RingStepCost(const Op& op, const PassBuilder& pass, const SequenceSpl
   const double positions = shape.queries;
   const double element_bytes = pass.ElementBytes({accumulated, false});
   const double rows = UsedBytes(accumulated, pass) / positions;
-  const double kv = UsedBytes(op.inputs[1], pass) + UsedBytes(op.inputs[2], pass);
+  const double kv = KernelBytes(op, 1, pass) + KernelBytes(op, 2, pass);
   KernelCost cost;
   std::vector<AttentionWork> seen;
   std::vector<double> flops;
@@ -45,6 +45,27 @@ KernelCost RingStepCost(const Op& op, const PassBuilder& pass, const SequenceSpl
     cost.flops += Flops(flops.back());
   }
   return cost;
+}
+
+bool IsGathered(const PassBuilder& pass) {
+  return pass.context().plan->context_method == ContextMethod::kGatheredRing;
+}
+
+// The steps after which the keys and values of the next step of a ring are there; `here`: of this
+// one, whose kernel follows `done`.
+std::vector<int> NextKv(const Op& op, const SequenceSplit& split, int step,
+                        const std::vector<int>& here, int done, PassBuilder* pass) {
+  const double kv = KernelBytes(op, 1, *pass) + KernelBytes(op, 2, *pass);
+  const std::vector<AxisId> axes = SequenceAxes(op, *pass);
+  std::vector<int> next = here;
+  if (IsGathered(*pass)) {
+    if (step > 0 || split.HopsNeeded() == 0) return here;
+    return {pass->Transfer("k, v", Collective::kAllGather, axes, kv * split.ranks, next)};
+  }
+  // Two buffers: what arrives takes the place of what the kernel before worked on.
+  next.push_back(done);
+  if (step == split.HopsNeeded()) return next;
+  return {pass->Transfer("k, v", Collective::kPermute, axes, kv, next)};
 }
 
 // One rank's heads with the whole sequence, all of it.
@@ -93,16 +114,11 @@ Status RingForward(const Op& op, PassBuilder* pass) {
     ready.push_back(step);
   }
   const SequenceSplit split = SplitOf(op, *pass);
-  const std::vector<AxisId> axes = SequenceAxes(op, *pass);
-  const double kv = UsedBytes(op.inputs[1], *pass) + UsedBytes(op.inputs[2], *pass);
   const int hops = split.HopsNeeded();
-  std::vector<int> here = {ready[1], ready[2]};
+  std::vector<int> here = {ready[1], RepeatHeads(op, ready[2], pass)};
   int done = PassBuilder::kReady;
   for (int step = 0; step <= hops; ++step) {
-    // Two buffers: what arrives takes the place of what the kernel before worked on.
-    std::vector<int> next = here;
-    next.push_back(done);
-    if (step < hops) next = {pass->Transfer("k, v", Collective::kPermute, axes, kv, next)};
+    std::vector<int> next = NextKv(op, split, step, here, done, pass);
     const bool first = step == 0;
     const KernelCost cost = RingStepCost(op, *pass, split, step, first, false);
     if (cost.time > Time()) {
@@ -128,16 +144,17 @@ Status RingBackward(const Op& op, PassBuilder* pass) {
   }
   const SequenceSplit split = SplitOf(op, *pass);
   const std::vector<AxisId> axes = SequenceAxes(op, *pass);
-  const double kv = UsedBytes(op.inputs[1], *pass) + UsedBytes(op.inputs[2], *pass);
   const int hops = split.HopsNeeded();
+  double gradient_bytes = KernelBytes(op, 1, *pass) + KernelBytes(op, 2, *pass);
+  if (IsGathered(*pass)) {
+    gradient_bytes *= kAccumulatorBytes / pass->ElementBytes({op.inputs[1], false});
+  }
   const auto send_gradients = [&](int done, int arrived) {
-    return pass->Transfer("dk, dv", Collective::kPermute, axes, kv, {done, arrived});
+    return pass->Transfer("dk, dv", Collective::kPermute, axes, gradient_bytes, {done, arrived});
   };
   int done = PassBuilder::kReady, gradients = PassBuilder::kReady;
   for (int step = 0; step <= hops; ++step) {
-    std::vector<int> next = here;
-    next.push_back(done);
-    if (step < hops) next = {pass->Transfer("k, v", Collective::kPermute, axes, kv, next)};
+    std::vector<int> next = NextKv(op, split, step, here, done, pass);
     const bool first = step == 0;
     const KernelCost cost = RingStepCost(op, *pass, split, step, first, true);
     if (cost.time > Time()) {
@@ -153,9 +170,9 @@ Status RingBackward(const Op& op, PassBuilder* pass) {
     gradients = send_gradients(done, gradients);
   }
   RETURN_IF_ERROR(pass->Finish({op.inputs[0], true}, pass->Used(op.inputs[0]), done));
+  const int summed = SumHeads(op, hops > 0 ? gradients : done, pass);
   for (std::size_t i = 1; i < 3; ++i) {
-    RETURN_IF_ERROR(
-        pass->Finish({op.inputs[i], true}, pass->Used(op.inputs[i]), hops > 0 ? gradients : done));
+    RETURN_IF_ERROR(pass->Finish({op.inputs[i], true}, pass->Used(op.inputs[i]), summed));
   }
   return absl::OkStatus();
 }

@@ -1,3 +1,4 @@
+#include "strategies/framework_kernels.h"
 #include "strategies/ops/composite.h"
 
 namespace meshstep {
@@ -28,9 +29,10 @@ Status EmbeddingForward(const Op& op, PassBuilder* pass) {
 Status EmbeddingBackward(const Op& op, PassBuilder* pass) {
   ASSIGN_OR_RETURN(const int incoming,
                    pass->Bring({op.outputs[0], true}, pass->Used(op.outputs[0])));
+  const Bytes bytes = Traffic(op, *pass) + Bytes(DenseGradientBytes(op, *pass));
   pass->MarkForWeights(pass->Compute(op.name + " backward",
-                                     pass->context().compute->Elementwise(Traffic(op, *pass)),
-                                     Flops(), {incoming}, false, Traffic(op, *pass)));
+                                     pass->context().compute->Elementwise(bytes), Flops(),
+                                     {incoming}, false, bytes));
   return absl::OkStatus();
 }
 

@@ -19,11 +19,16 @@ MatmulRing RingOf(ReshardStep::Op collective, const Op& op, ArrayKey key, const 
 }
 
 int Part(const MatmulKernel& kernel, int parts, const std::vector<int>& after, PassBuilder* pass) {
-  MatmulShape shape = kernel.shape;
-  shape.m /= parts;
-  return pass->Compute(kernel.name,
-                       pass->context().compute->Matmul(shape, kernel.dtype, kernel.result),
-                       shape.flops(), after, true, shape.bytes(kernel.dtype, kernel.result));
+  Time time;
+  Flops flops;
+  Bytes bytes;
+  for (MatmulShape shape : kernel.shapes) {
+    shape.m /= parts;
+    time += pass->context().compute->Matmul(shape, kernel.dtype, kernel.result);
+    flops += shape.flops();
+    bytes += shape.bytes(kernel.dtype, kernel.result);
+  }
+  return pass->Compute(kernel.name, time, flops, after, true, bytes);
 }
 
 }  // namespace

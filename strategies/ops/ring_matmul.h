@@ -32,10 +32,10 @@ MatmulRing GatherRing(const Op& op, ArrayKey key, const Sharding& used, const Pa
 MatmulRing ScatterRing(const Op& op, ArrayKey key, const Sharding& natural,
                        const PassBuilder& pass);
 
-// One kernel whole, of `shape` with `dtype` operands.
+// Kernels whole, of `shapes`, one after another, with `dtype` operands and one of them in common.
 struct MatmulKernel {
   std::string name;
-  MatmulShape shape;
+  std::vector<MatmulShape> shapes;
   Dtype dtype = Dtype::kBf16;
   Bytes result;  // one element
 };

@@ -76,26 +76,36 @@ std::string RandomPlan(int devices, bool routed, std::mt19937* random) {
       }
     }
   }
-  const char* recompute[] = {"none", "selective", "matmuls", "full"};
+  const char* recompute[] = {"none", "selective", "matmuls", "full", "alternate"};
   const char* loss[] = {"fused", "eager", "megatron"};
   const char* sum[] = {"none", "fused", "separate"};
-  const int zero = pick(3), policy = pick(4);
+  const int zero = pick(3), policy = pick(5);
   std::string plan = absl::StrCat(
       "data: ", degree[0], " fsdp: ", degree[1], " tensor: ", degree[2], " pipeline: ", degree[3],
       " context: ", degree[4], " sequence_parallel: ", pick(2), " recompute: '", recompute[policy],
       "' zero_stage: ", zero, " prefetch_layers: ", pick(3), " accumulate_unsharded: ", pick(2));
-  const char* methods[] = {"ring", "all-gather", "ulysses"};
-  absl::StrAppend(&plan, " context_method: '", methods[pick(3)],
+  const char* methods[] = {"ring", "all-gather", "ulysses", "gathered-ring"};
+  absl::StrAppend(&plan, " context_method: '", methods[pick(4)],
                   "' context_load_balanced: ", pick(2));
   absl::StrAppend(&plan, " kernels { loss: '", loss[pick(3)], "' gradient_accumulation: '",
                   sum[pick(3)], "' unfused_optimizer: ", pick(2), " experts: '",
                   pick(2) ? "each" : "grouped", "' eager_expert_bias: ", pick(2),
                   " eager_expert_clamp: ", pick(2));
+  const char* biases[] = {"fused", "separate", "but-qkv"};
+  const char* passes[] = {"", "'zero'", "'check', 'scale'", "'zero', 'check', 'scale', 'cast'"};
+  absl::StrAppend(&plan, " bias_gradients: '", biases[pick(3)], "' gradient_passes: [",
+                  passes[pick(4)], "] copied_heads: ", pick(2),
+                  " dense_embedding_gradient: ", pick(2));
   const char* launches[] = {
       "none", "kernels", "pytorch", "megatron-lm", "megatron-deepspeed", "megatron-core"};
   const int host = pick(3) == 0 ? 1 + pick(5) : 0;
-  absl::StrAppend(&plan, " elementwise: '", pick(2) == 0 ? "fused" : "eager", "' launches: '",
-                  launches[host], "'");
+  const char* elementwise[] = {"fused", "eager", "inductor"};
+  const char* copies[] = {"none", "flat", "each"};
+  absl::StrAppend(&plan, " elementwise: '", elementwise[pick(3)], "' launches: '", launches[host],
+                  "' gradient_sums: '", pick(2) ? "fused" : "separate", "' projections: '",
+                  pick(2) ? "joined" : "separate", "' sharded_copies: '", copies[pick(3)],
+                  "' repeated_heads: ", pick(2), " tensor_transfers: '",
+                  pick(2) ? "megatron" : "dtensor", "'");
   if (host > 0 && pick(2) == 0) absl::StrAppend(&plan, " host_dispatch_ns: ", 1 << pick(20));
   if (host > 0 && pick(3) == 0) absl::StrAppend(&plan, " graphs: ['attention', 'mlp']");
   absl::StrAppend(&plan, " }");

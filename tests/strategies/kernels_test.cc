@@ -197,7 +197,8 @@ TEST(Kernels, WrongNamesAreReported) {
                &diagnostics);
   const std::string message(diagnostics.status().message());
   for (const char* part :
-       {"plan.attention_kernel: is \"flash-9\", expected flash, flash-1, flash-2, splash-1, "
+       {"plan.attention_kernel: is \"flash-9\", expected flash, flash-1, flash-2, cudnn-2024, "
+        "splash-1, "
         "splash-2, "
         "splash-3 or unfused",
         "plan.kernels.loss: is \"fast\", expected fused, eager, megatron, "

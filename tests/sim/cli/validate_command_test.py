@@ -42,6 +42,8 @@ MAY_SET = {
     'plan.recompute_modules', 'plan.expert_dispatch', 'plan.overlap_experts',
     'plan.kernels.experts', 'plan.kernels.eager_expert_bias', 'plan.kernels.eager_expert_clamp',
     'plan.kernels.library_workspace_bytes', 'plan.kernels.launches', 'plan.kernels.elementwise', 'plan.kernels.graphs',
+    'plan.kernels.gradient_sums', 'plan.kernels.projections', 'plan.kernels.sharded_copies',
+    'plan.kernels.repeated_heads', 'plan.kernels.tensor_transfers', 'plan.accumulate_unsharded',
 }
 # Columns that say what was measured and by whom; the scenario must not depend on them.
 NOT_OF_THE_PLAN = ('id', 'source', 'source_ref', 'verified', 'unverified', 'iter_time_s',
@@ -114,9 +116,10 @@ class Mapping(unittest.TestCase):
         renamed = []
         for i, row in enumerate(picked.values()):
             copy = dict(row, **{column: '' for column in NOT_OF_THE_PLAN})
-            # The two parts of a plan that the table has no column for.
+            # The two parts of a plan that the table has no column for, and what it does not know.
             copy['caveats'] = ' '.join(
-                re.findall('expert TP=[0-9]+|capacity_factor [0-9.]+', row['caveats']))
+                re.findall('expert TP=[0-9]+|capacity_factor [0-9.]+|microbatch 1 assumed',
+                           row['caveats']))
             renamed.append(dict(copy, id='row-x%d' % i, iter_time_s='1'))
         path = table(renamed)
         compared = 0
@@ -184,7 +187,7 @@ class Mapping(unittest.TestCase):
                  'full/block 5 layers [recipe x_fp8]': ('full', 5, None),
                  # SMALL has 30 layers, one stage
                  'selective (per 2nd layer)': ('full', 30 // 2, None),
-                 'selective per-op (SAC)': ('matmuls', None, None),
+                 'selective per-op (SAC)': ('alternate', None, None),
                  'save_dot_except_mlpwi': ('matmuls', None, None),
                  'selective core_attn': ('selective', None, None),
                  'selective mlp': ('modules', None, ['mlp']),
@@ -219,8 +222,18 @@ class Mapping(unittest.TestCase):
         self.assertEqual(plans['ring']['layout'], 'Et*7|(t*8|)*2t*7L')
         self.assertEqual((plans['ring']['context'], plans['ring']['context_method']), (2, 'ring'))
         self.assertEqual((plans['titan']['fsdp'], plans['titan']['data']), (16, 1))
-        self.assertEqual(plans['titan']['context_method'], 'all-gather')
+        self.assertEqual(plans['titan']['context_method'], 'gathered-ring')
         self.assertEqual(plans['whole']['fsdp'], 16)
+        # Without resharding in a pipeline, with as many micro-batches as ranks of one unless it is said.
+        staged = dict(row, family='torchtitan-x', cp='1', tp='1', layers='8', dp='8', gbs='128',
+                      dp_sharding='FSDP2 dp=8', vp='2')
+        path = table([dict(staged, id='stated'),
+                      dict(staged, id='assumed', caveats='microbatch 1 assumed')])
+        stated, assumed = (self.scenario(path, i)['plan'] for i in ('stated', 'assumed'))
+        self.assertEqual(stated['micro_batch_sequences'], 1)
+        self.assertEqual(assumed['micro_batch_sequences'], 128 // 8 // 4)
+        self.assertTrue(stated['accumulate_unsharded'])
+        self.assertFalse(stated['overlap_gradients'])
         self.assertEqual(plans['given']['layout'], 'Et*2|(t*4|)*2t*2L')
 
     def test_overlaps_are_as_the_row_or_its_framework_says(self):
@@ -228,8 +241,9 @@ class Mapping(unittest.TestCase):
                    vp='', seq_parallel='on')
         words = {'': (False, None), 'TP userbuffers overlap, x': (True, None),
                  'TP comm overlap off; y': (False, None), 'torch.compile; async TP': (True, None),
-                 # The six layers of a stage in two parts: nothing but interleaving overlaps these.
-                 'TP, DP and PP overlaps on (tp-comm-overlap)': (True, 2)}
+                 # The six layers of a stage are a part each: nothing but interleaving overlaps these.
+                 'TP, DP and PP overlaps on (tp-comm-overlap)': (True, 6),
+                 'P2P overlap': (False, 6)}
         path = table([dict(row, id='r%d' % i, family='unknown', overlap=text)
                       for i, text in enumerate(words)] +
                      [dict(row, id='nemo', family='nemo-x', overlap='')] +
@@ -438,6 +452,15 @@ class Report(unittest.TestCase):
         eager = table([r for r in rows_of(RUNS) if r['id'] == 'titan-t1-8b-8g-fsdp'])
         self.assertLess(report(eager, '--without=eager')['rows'][0]['predicted_s'],
                         0.97 * report(eager)['rows'][0]['predicted_s'])
+        whole = report(eager)['rows'][0]['predicted_s']
+        for mechanism in ('gradient-sums', 'separate-projections', 'sharded-copies',
+                          'repeated-heads'):
+            self.assertLess(report(eager, '--without=' + mechanism)['rows'][0]['predicted_s'],
+                            whole, mechanism)
+        every_second = table([r for r in rows_of(RUNS) if r['id'] == 'titan-t3-8b-128g-fsdp'])
+        self.assertLess(
+            report(every_second, '--without=alternate-products')['rows'][0]['predicted_s'],
+            report(every_second)['rows'][0]['predicted_s'])
         trillium = table([r for r in rows_of(RUNS) if r['id'] == 'tpurecipes-trillium-mistral-7b-8'])
         whole = report(trillium)['rows'][0]['predicted_s']
         for mechanism in ('attention-blocks', 'head-padding', 'softmax', 'blocking-reductions',
