@@ -172,7 +172,8 @@ StatusOr<BlockPass> BlockLowering::Forward(const Again* only) {
       continue;
     }
     // Its weight gradient reads the narrow copy of what is made again.
-    if (!op.inputs.empty() && only->arrays.contains(op.inputs[0])) {
+    const bool made_again = !op.inputs.empty() && only->arrays.contains(op.inputs[0]);
+    if (made_again && !context_.plan->precision.CastsPerProduct()) {
       pass.Cast(op, op.name + " cast", {{op.inputs[0], false}});
     }
     for (const ArrayId output : op.outputs) {
@@ -201,6 +202,7 @@ Status BlockLowering::MatmulBackward(const Op& op, PassBuilder* pass) {
   }
   pass->CastWeights(op);
   pass->Cast(op, op.name + " gradient cast", gradients);
+  pass->Cast(op, op.name + " cast", {{x, false}});
   for (std::size_t i = 0; i < op.weights.size(); ++i) {
     const Sharding weight = pass->Factor(op, op.weights[i]);
     ASSIGN_OR_RETURN(const Sharding out, LocalProduct(used, weight, pass->DimsOf(op.outputs[i])));
@@ -223,7 +225,8 @@ Status BlockLowering::MatmulBackward(const Op& op, PassBuilder* pass) {
   ASSIGN_OR_RETURN(const int x_there, pass->BringOperand(op, {x, false}, used));
   const Dtype dtype = pass->TypeOf(op);
   const Bytes result = SizeOf(context_.plan->precision.activations);
-  const MatmulShape dx{.batch = shape.batch, .m = shape.m, .n = shape.k, .k = shape.n};
+  const MatmulShape dx{
+      .batch = shape.batch, .m = shape.m, .n = shape.k, .k = shape.n, .grouped = shape.grouped};
   const MatmulKernel kernel{op.name + " dx", dx, dtype, result};
   if (ring.parts > 1) {
     const ArrayKey dy{op.outputs[0], true, pass->IsNarrow(op)};
@@ -240,7 +243,12 @@ Status BlockLowering::MatmulBackward(const Op& op, PassBuilder* pass) {
   }
   after.push_back(x_there);
   pass->TransposeGathered(op, transposed, after);
-  const MatmulShape dw{.batch = shape.batch, .m = shape.k, .n = shape.n, .k = shape.m};
+  const MatmulShape dw{.batch = shape.batch,
+                       .m = shape.k,
+                       .n = shape.n,
+                       .k = shape.m,
+                       .grouped = shape.grouped,
+                       .sums_rows = true};
   WeightGradient(op, dw, after, pass);
   return absl::OkStatus();
 }
@@ -310,7 +318,7 @@ StatusOr<BlockPass> BlockLowering::Backward() {
     }
   }
   for (const Op& op : block_.ops) {
-    if (!pass.IsNarrow(op)) continue;
+    if (!pass.IsNarrow(op) || context_.plan->precision.CastsPerProduct()) continue;
     const ArrayKey saved{op.inputs[0], false, true};
     if (!pass.IsDefined(saved)) pass.Define(saved, pass.Stored(saved.array), PassBuilder::kReady);
   }

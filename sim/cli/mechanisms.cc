@@ -35,7 +35,9 @@ void WithoutGroupedKernels(Scenario* scenario) {
   }
 }
 
-void WithoutMemoryEfficiency(Scenario* scenario) { Calibration(scenario)->hbm_fraction = 1; }
+void WithoutMemoryEfficiency(Scenario* scenario) {
+  Calibration(scenario)->hbm_fraction = Calibration(scenario)->gather_fraction = 1;
+}
 
 // Changes every attention kernel that works in blocks, and the plan's.
 void ChangeBlocks(Scenario* scenario, void (*change)(AttentionBlocks*)) {
@@ -114,7 +116,15 @@ void WithoutEager(Scenario* scenario) { scenario->plan.kernels.eager_elementwise
 void WithoutExpertKernels(Scenario* scenario) {
   scenario->plan.expert_dispatch = ExpertDispatch::kSorted;
   Kernels& kernels = scenario->plan.kernels;
+  kernels.expert_tile_rows = 0;
   kernels.each_expert = kernels.eager_expert_bias = kernels.eager_expert_clamp = false;
+}
+
+void WithoutSharedTiles(Scenario* scenario) { scenario->plan.kernels.expert_tile_rows = 0; }
+
+void WithoutChannelScales(Scenario* scenario) {
+  Precision& precision = scenario->plan.precision;
+  if (precision.scaling == Scaling::kChannel) precision.scaling = Scaling::kTensor;
 }
 
 void WithoutExpertOverlap(Scenario* scenario) { scenario->plan.overlap_experts = false; }
@@ -147,6 +157,10 @@ const std::vector<Mechanism>& Mechanisms() {
        WithoutFrameworkKernels},
       {"expert-kernels", "experts in as few kernels and passes over their tokens as can be",
        WithoutExpertKernels},
+      {"shared-tiles", "tiles of grouped matmuls begin where an expert's rows do",
+       WithoutSharedTiles},
+      {"channel-scales", "scales of 8-bit operands are known before, one per tensor",
+       WithoutChannelScales},
       {"expert-overlap", "no micro-batch hides another's transfers of routed tokens",
        WithoutExpertOverlap},
       {"host-dispatch", "the host is never late with a launch", WithoutHostDispatch},

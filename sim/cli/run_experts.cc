@@ -45,6 +45,12 @@ void SetExpertKernels(const RunRow& row, const CsvTable& defaults, v1::Plan* pla
   };
   const std::string stated = StatedDispatcher(row);
   plan->set_expert_dispatch(stated.empty() ? get("expert_dispatch") : stated);
+  // MaxText drops tokens only in its dense path, whose masks are one-hot (moe.py, dense_matmul).
+  const bool dense = plan->expert_dispatch() == "gather" && plan->has_capacity_factor();
+  if (dense) plan->set_expert_dispatch("einsum");
+  if (const int rows = dense ? 0 : NumberIn(get("tile_rows"), "([0-9]+)"); rows > 0) {
+    plan->mutable_kernels()->set_expert_tile_rows(rows);
+  }
   // One graph of the whole step cannot hold a loop over experts whose tokens the host counts:
   // Megatron-Bridge runs the fused grouped MLP with it (cutedsl_fused_grouped_mlp).
   const bool graphed = row.Says("overlap", "cuda_graph_impl=full_iteration");

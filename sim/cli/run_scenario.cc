@@ -107,6 +107,7 @@ StatusOr<v1::Scenario> ScenarioOf(const RunRow& row, const RunTables& tables) {
   scenario.mutable_workload()->set_global_batch_sequences(row.Count("gbs"));
   const int per_chip = row.Says("chip", "TPU7x") ? 2 : 1;
   RETURN_IF_ERROR(SetPlan(row, row.Count("chips") * per_chip, scenario.mutable_plan()));
+  ShapeSlice(scenario.plan(), scenario.mutable_cluster());
   if (scenario.model().has_moe()) {
     SetExpertKernels(row, tables.experts, scenario.mutable_plan());
   }

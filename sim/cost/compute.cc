@@ -166,4 +166,10 @@ Time ComputeModel::Elementwise(Bytes bytes) const {
   return Time::RoundUp(c.elementwise_launch + bytes / (c.hbm_fraction * rates_.hbm_rate));
 }
 
+Time ComputeModel::Gather(Bytes bytes) const {
+  if (!calibrated_) return Elementwise(bytes);
+  const ComputeCalibration& c = chip_.calibration;
+  return Time::RoundUp(c.elementwise_launch + bytes / (c.gather_fraction * rates_.hbm_rate));
+}
+
 }  // namespace meshstep

@@ -42,7 +42,8 @@ struct MatmulShape {
   // Of one element of B in HBM where it is stored narrower than its type and widened inside the
   // kernel; 0: as its type.
   Bytes weight = {};
-  bool grouped = false;  // one kernel for groups of rows, each with a matrix of its own
+  bool grouped = false;    // one kernel for groups of rows, each with a matrix of its own
+  bool sums_rows = false;  // k are the rows of a group (the gradient of its matrix), not m
   Flops flops() const { return Flops(2 * batch * m * n * k); }
   // Operands and result, each once. result: one element.
   Bytes bytes(Dtype operand, Bytes result) const {
