@@ -190,7 +190,7 @@ int Send(const std::string& op, bool backward, ArrayId tokens, ArrayId copies, d
     routed = step = WithMasks(op, tokens, copies, backward ? 2 : 1, made, pass);
   } else if (!TakesTokens(*pass)) {
     routed = step = Spreading(op, tokens, copies, times, made, pass);
-    step = Reorder(op + " by expert", copies, step, pass);
+    step = Reorder(op + " gather", copies, step, pass);
   }
   const int ready = step;
   step = Exchange(NameOf(copies, backward, *pass), copies, backward, step, pass);
@@ -208,7 +208,7 @@ int Return(const std::string& op, bool backward, ArrayId copies, ArrayId tokens,
   step = Sorting(op + " by rank", copies, step, pass);
   step = Exchange(NameOf(copies, backward, *pass), copies, backward, step, pass);
   if (TakesTokens(*pass)) return step;
-  std::vector<int> after = {Reorder(op + " by token", copies, step, pass)};
+  std::vector<int> after = {Reorder(op + " gather", copies, step, pass)};
   after.insert(after.end(), weights.begin(), weights.end());
   if (HasMasks(*pass)) return WithMasks(op, tokens, copies, 1, after, pass);
   return Spreading(op, tokens, copies, 1, after, pass);
@@ -249,7 +249,7 @@ Status CombineBackward(const Op& op, PassBuilder* pass) {
   const bool sorts = dispatch == ExpertDispatch::kSorted || dispatch == ExpertDispatch::kGather;
   const double times = sorts ? 2 : 1;
   if (pass->context().plan->recompute == Recompute::kFull) {
-    Reorder(op.name + " by token", copies, incoming, pass);
+    Reorder(op.name + " gather", copies, incoming, pass);
   }
   const int sent = Send(op.name + " backward", true, out, copies, times, {incoming, weights}, pass);
   pass->Define({copies, true}, pass->Stored(copies), sent);
