@@ -67,15 +67,16 @@ std::vector<bool> WrapsOf(const Interconnect& net, const std::vector<int>& slice
   return wraps;
 }
 
-// Optical switches join any cubes of a pod to a slice of any shape: MLPerf ran v5p slices of 4x8x64
-// and 8x16x48 chips (mlcommons/training_results_v4.0 and v4.1, Google/systems,
-// accelerator_interconnect_topology), whose pod is 16x20x28.
+// Optical switches join any cubes of a pod to a slice of any shape (arXiv 2304.01433 section 2):
+// MLPerf ran v5p slices of 4x8x64 and 8x16x48 chips (mlcommons/training_results_v4.0 and v4.1,
+// Google/systems, accelerator_interconnect_topology), whose pod is 16x20x28.
 bool JoinsCubes(const Interconnect& net, const std::vector<int>& slice) {
-  double chips = 1;
+  double chips = 1, pod = 1;
   for (const int extent : slice) chips *= extent;
+  for (const int extent : net.pod) pod *= extent;
   return net.wraparound == Interconnect::Wraparound::kWholeCubes && slice.size() == 3 &&
          std::all_of(slice.begin(), slice.end(), [](int extent) { return extent % 4 == 0; }) &&
-         chips <= net.domain_chips;
+         chips <= pod;
 }
 
 // The slice must fit in the pod, its dimensions in some order.

@@ -1,21 +1,23 @@
 #include "sim/cli/run_experts.h"
 
+#include <array>
 #include <cstddef>
 #include <string>
-#include <utility>
 
 namespace meshstep {
 namespace {
 
-// -1: none.
+// The closest entry by family, then by model, then by chip; -1: none.
 std::ptrdiff_t EntryOf(const RunRow& row, const CsvTable& defaults) {
   std::ptrdiff_t best = -1;
-  std::pair<std::size_t, std::size_t> longest = {0, 0};
+  std::array<std::size_t, 3> longest = {};
   for (std::size_t i = 0; i < defaults.rows.size(); ++i) {
     const std::string& family = defaults.At(i, "families");
+    const std::string& model = defaults.At(i, "model");
     const std::string& chip = defaults.At(i, "chip");
     if (!row.family().starts_with(family) || !row.Get("chip").starts_with(chip)) continue;
-    const std::pair length(family.size(), chip.size());
+    if (!model.empty() && !row.Says("model", model)) continue;
+    const std::array<std::size_t, 3> length = {family.size(), model.size(), chip.size()};
     if (best >= 0 && length <= longest) continue;
     longest = length;
     best = static_cast<std::ptrdiff_t>(i);

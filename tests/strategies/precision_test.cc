@@ -300,7 +300,7 @@ TEST(Precision, SaysWhatIsWrong) {
   const std::vector<std::pair<const char*, const char*>> cases = {
       {"scaling: 'tensor'",
        "plan.precision.scaling: is \"tensor\" with compute \"bf16\", expected"},
-      {"compute: 'fp8' scaling: 'nvfp4'", "expected tensor or current or block or mx"},
+      {"compute: 'fp8' scaling: 'nvfp4'", "expected tensor or current or channel or block or mx"},
       {"activations: 'fp32'", "plan.precision.activations: is \"fp32\" with compute \"bf16\""},
       {"compute: 'fp8' activations: 'fp8'", "expected bf16, fp16, tf32 or fp32"},
       {"gather: 'fp8'", "plan.precision.gather: is \"fp8\", expected a type no narrower"},
