@@ -15,7 +15,8 @@ MatmulShape ByExpert(const Op& op, const PassBuilder& pass, const MatmulShape& s
   std::erase_if(experts.dims, [](const ShardedDim& dim) { return dim.name != "E"; });
   MatmulShape grouped = shape;
   grouped.batch = pass.context().LocalElements(experts);
-  grouped.grouped = true;
+  // Beside masks every expert has as many rows as the others, and the kernel is a batched matmul.
+  grouped.grouped = pass.context().plan->expert_dispatch != ExpertDispatch::kEinsum;
   grouped.m = shape.m * pass.Load(op.inputs[0]) / grouped.batch;
   return grouped;
 }
@@ -61,7 +62,7 @@ Time MatmulTime(const Op& op, const MatmulShape& shape, Dtype dtype, Bytes resul
                 const PassBuilder& pass) {
   const ComputeModel& compute = *pass.context().compute;
   const double tile = pass.context().plan->kernels.expert_tile_rows;
-  if (op.kind == Op::Kind::kExperts && tile > 0 && LocalExperts(pass) > 1) {
+  if (op.kind == Op::Kind::kExperts && shape.grouped && tile > 0 && LocalExperts(pass) > 1) {
     return compute.Matmul(OnSharedTiles(shape, tile), dtype, result);
   }
   const bool each = op.kind == Op::Kind::kExperts && pass.context().plan->kernels.each_expert;

@@ -108,6 +108,16 @@ TEST(TokenOrder, EinsumMultipliesWithMasks) {
   EXPECT_DOUBLE_EQ(flops(l.plan.backward, "dispatch backward"), product);
 }
 
+// Every expert has the same rows: a batched matmul without tiles that two share.
+TEST(TokenOrder, EinsumIsNotGrouped) {
+  const Layer l =
+      Lowered("expert_dispatch: 'einsum' capacity_factor: 1 kernels { expert_tile_rows: 128 }");
+  const MatmulShape in{
+      .batch = kExperts, .m = kTokens * kTopK / kExperts, .n = 2 * kWidth, .k = kHidden};
+  EXPECT_EQ(Find(l.plan.forward, "experts_in")->duration,
+            l.compute().Matmul(in, Dtype::kBf16, Bytes(2)));
+}
+
 TEST(TokenOrder, EinsumNeedsPlaces) {
   Diagnostics diagnostics;
   LoadScenario(Proto("expert_dispatch: 'einsum'"), &diagnostics);
