@@ -269,10 +269,9 @@ ComputeCalibration LoadCalibration(const v1::ComputeCalibration& proto, const st
     calibration.hbm_fraction =
         CheckedFraction(proto.hbm_fraction(), field + ".hbm_fraction", diagnostics);
   }
-  calibration.gather_fraction = calibration.hbm_fraction;
-  if (proto.has_gather_fraction()) {
-    calibration.gather_fraction =
-        CheckedFraction(proto.gather_fraction(), field + ".gather_fraction", diagnostics);
+  if (proto.has_permutation_fraction()) {
+    calibration.permutation_fraction =
+        CheckedFraction(proto.permutation_fraction(), field + ".permutation_fraction", diagnostics);
   }
   if (proto.has_elementwise_launch_ns()) {
     calibration.elementwise_launch =

@@ -35,9 +35,7 @@ void WithoutGroupedKernels(Scenario* scenario) {
   }
 }
 
-void WithoutMemoryEfficiency(Scenario* scenario) {
-  Calibration(scenario)->hbm_fraction = Calibration(scenario)->gather_fraction = 1;
-}
+void WithoutMemoryEfficiency(Scenario* scenario) { Calibration(scenario)->hbm_fraction = 1; }
 
 // Changes every attention kernel that works in blocks, and the plan's.
 void ChangeBlocks(Scenario* scenario, void (*change)(AttentionBlocks*)) {
@@ -120,6 +118,8 @@ void WithoutExpertKernels(Scenario* scenario) {
   kernels.each_expert = kernels.eager_expert_bias = kernels.eager_expert_clamp = false;
 }
 
+void WithoutPermutationRate(Scenario* scenario) { Calibration(scenario)->permutation_fraction = 1; }
+
 void WithoutSharedTiles(Scenario* scenario) { scenario->plan.kernels.expert_tile_rows = 0; }
 
 void WithoutChannelScales(Scenario* scenario) {
@@ -157,6 +157,7 @@ const std::vector<Mechanism>& Mechanisms() {
        WithoutFrameworkKernels},
       {"expert-kernels", "experts in as few kernels and passes over their tokens as can be",
        WithoutExpertKernels},
+      {"permutation", "permutations of tokens reach the rate of a copy", WithoutPermutationRate},
       {"shared-tiles", "tiles of grouped matmuls begin where an expert's rows do",
        WithoutSharedTiles},
       {"channel-scales", "scales of 8-bit operands are known before, one per tensor",

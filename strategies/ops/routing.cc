@@ -116,7 +116,7 @@ int Spreading(const std::string& name, ArrayId tokens, ArrayId copies, double ti
 int Reorder(const std::string& name, ArrayId copies, int after, PassBuilder* pass) {
   if (Dispatcher(*pass) != ExpertDispatch::kGather) return after;
   const Bytes bytes(2 * pass->StoredBytes(copies) / pass->context().plan->expert_imbalance);
-  return pass->Compute(name, pass->context().compute->Gather(bytes), Flops(), {after}, false,
+  return pass->Compute(name, pass->context().compute->Permutation(bytes), Flops(), {after}, false,
                        bytes);
 }
 

@@ -84,9 +84,9 @@ TEST(TokenOrder, GatherPassesOverTheCopiesOnceMoreEachWay) {
 TEST(TokenOrder, GatherHasARateOfItsOwn) {
   const Layer l = Lowered("expert_dispatch: 'gather'");
   const ComputeCalibration& c = l.scenario.cluster.chip.calibration;
-  ASSERT_LT(c.gather_fraction, c.hbm_fraction);
+  ASSERT_LT(c.permutation_fraction, c.hbm_fraction);
   // One of two devices of a chip of 7.38 TB/s.
-  const Seconds moved(2 * kCopies / (c.gather_fraction * 7.38e12 / 2));
+  const Seconds moved(2 * kCopies / (c.permutation_fraction * 7.38e12 / 2));
   EXPECT_EQ(Find(l.plan.forward, "dispatch gather")->duration,
             Time::RoundUp(c.elementwise_launch + moved));
 }

@@ -81,7 +81,6 @@ TEST(LoadCluster, FillsDefaults) {
   EXPECT_TRUE(std::isinf(cluster.chip.datasheet.vector.value()));
   // Estimates, as chip.proto and load_chip.cc document them.
   EXPECT_EQ(cluster.chip.calibration.hbm_fraction, 0.85);
-  EXPECT_EQ(cluster.chip.calibration.gather_fraction, 0.85);
   EXPECT_EQ(cluster.chip.calibration.elementwise_launch.value(), 4.5e-6);
   for (const MatmulCalibration& m : cluster.chip.calibration.matmul)
     EXPECT_GT(m.launch, Seconds(0));

@@ -451,7 +451,7 @@ class Report(unittest.TestCase):
         self.assertGreater(report(trillium, '--without=kept-products')['rows'][0]['predicted_s'],
                            whole)
         experts = table([r for r in rows_of(RUNS) if r['family'] == 'ironwood-moe'][2:3])
-        for mechanism in ('grouped-kernels', 'shared-tiles', 'expert-kernels'):
+        for mechanism in ('grouped-kernels', 'shared-tiles', 'permutation', 'expert-kernels'):
             self.assertLess(report(experts, '--without=' + mechanism)['rows'][0]['predicted_s'],
                             report(experts)['rows'][0]['predicted_s'], mechanism)
         int8 = table([r for r in rows_of(RUNS) if '(AQT)' in r['precision'] and r['dp']][:1])
