@@ -232,12 +232,16 @@ void CountActivations(const PassBuilder& pass, const Again& again, BlockPlan* pl
     return;
   }
   // Where the gates multiply the experts' activations, a sum of copies needs nothing for backward.
-  const bool weighted_sum = pass.context().plan->expert_dispatch == ExpertDispatch::kSorted;
+  const ExpertDispatch dispatch = pass.context().plan->expert_dispatch;
+  const bool weighted_sum = dispatch == ExpertDispatch::kSorted ||
+                            dispatch == ExpertDispatch::kGather ||
+                            dispatch == ExpertDispatch::kEinsum;
   for (std::size_t i = 0; i < pass.block().ops.size(); ++i) {
     const Op& op = pass.block().ops[i];
+    const bool narrow = pass.IsNarrow(op) && !pass.context().plan->precision.CastsPerProduct();
     for (const ArrayId array : op.saved) {
       if (op.kind == Op::Kind::kCombine && array == op.inputs[0] && !weighted_sum) continue;
-      const ArrayKey key{array, false, pass.IsNarrow(op) && array == op.inputs[0]};
+      const ArrayKey key{array, false, narrow && array == op.inputs[0]};
       needed.insert(key);
       if (again.arrays.contains(array) || (key.narrow && again.ops.contains(i))) {
         made_again.insert(key);

@@ -187,7 +187,8 @@ StatusOr<BlockPass> BlockLowering::Forward(const Again* only) {
       continue;
     }
     // Its weight gradient reads the narrow copy of what is made again.
-    if (!op.inputs.empty() && only->arrays.contains(op.inputs[0])) {
+    const bool made_again = !op.inputs.empty() && only->arrays.contains(op.inputs[0]);
+    if (made_again && !context_.plan->precision.CastsPerProduct()) {
       pass.Cast(op, op.name + " cast", {{op.inputs[0], false}});
     }
     for (const ArrayId output : op.outputs) {
@@ -218,6 +219,7 @@ Status BlockLowering::MatmulBackward(const Op& op, PassBuilder* pass) {
   pass->CastWeights(op);
   pass->TransposeWeights(op);
   pass->Cast(op, op.name + " gradient cast", gradients);
+  pass->Cast(op, op.name + " cast", {{x, false}});
   for (std::size_t i = 0; i < op.weights.size(); ++i) {
     const Sharding weight = pass->Factor(op, op.weights[i]);
     ASSIGN_OR_RETURN(const Sharding out, LocalProduct(used, weight, pass->DimsOf(op.outputs[i])));
@@ -338,7 +340,7 @@ StatusOr<BlockPass> BlockLowering::Backward() {
     }
   }
   for (const Op& op : block_.ops) {
-    if (!pass.IsNarrow(op)) continue;
+    if (!pass.IsNarrow(op) || context_.plan->precision.CastsPerProduct()) continue;
     const ArrayKey saved{op.inputs[0], false, true};
     if (!pass.IsDefined(saved)) pass.Define(saved, pass.Stored(saved.array), PassBuilder::kReady);
   }

@@ -16,7 +16,8 @@ namespace {
 
 constexpr int kMaxDegree = 1 << 20;
 // In the order of the enumeration.
-constexpr std::array<const char*, 4> kDispatchers = {"", "all-to-all", "deepep", "hybridep"};
+constexpr std::array<const char*, 6> kDispatchers = {"",         "all-to-all", "deepep",
+                                                     "hybridep", "gather",     "einsum"};
 
 std::size_t Index(AxisId axis) { return static_cast<std::size_t>(axis); }
 
@@ -206,10 +207,16 @@ void ExpertLoader::LoadDispatch() {
   const auto* const found =
       std::find(kDispatchers.begin(), kDispatchers.end(), proto_.expert_dispatch());
   if (found == kDispatchers.end()) {
-    Error("expert_dispatch", absl::StrCat("is \"", proto_.expert_dispatch(),
-                                          "\", expected all-to-all, deepep, hybridep or nothing"));
+    Error("expert_dispatch",
+          absl::StrCat("is \"", proto_.expert_dispatch(),
+                       "\", expected all-to-all, deepep, hybridep, gather, einsum or nothing"));
   } else {
     plan_.expert_dispatch = static_cast<ExpertDispatch>(found - kDispatchers.begin());
+  }
+  if (plan_.expert_dispatch == ExpertDispatch::kEinsum && !proto_.has_capacity_factor()) {
+    Error(
+        "expert_dispatch",
+        "is \"einsum\", whose masks need places to be counted; expected capacity_factor beside it");
   }
   plan_.overlap_experts = proto_.overlap_experts();
 }

@@ -12,7 +12,7 @@
 namespace meshstep {
 namespace {
 
-constexpr double kMaxDispatch = 1e6, kMaxWorkspace = 1e12;
+constexpr double kMaxDispatch = 1e6, kMaxWorkspace = 1e12, kMaxTileRows = 65536;
 
 // In the order of the enumerations.
 constexpr const char* kLosses[] = {"fused", "eager", "megatron", "megatron-compiled"};
@@ -98,6 +98,12 @@ Kernels LoadKernels(const v1::Kernels& proto, const std::string& field, Diagnost
     diagnostics->Error(field + ".experts",
                        absl::StrCat("is \"", proto.experts(), "\", expected grouped or each"));
   }
+  kernels.expert_tile_rows = proto.expert_tile_rows();
+  if (!(kernels.expert_tile_rows >= 0 && kernels.expert_tile_rows <= kMaxTileRows)) {
+    diagnostics->Error(field + ".expert_tile_rows", absl::StrCat("is ", kernels.expert_tile_rows,
+                                                                 ", expected 0 to ", kMaxTileRows));
+    kernels.expert_tile_rows = 0;
+  }
   kernels.eager_expert_bias = proto.eager_expert_bias();
   kernels.eager_expert_clamp = proto.eager_expert_clamp();
   kernels.elementwise = static_cast<Kernels::Elementwise>(
@@ -153,6 +159,7 @@ void ExpandKernels(const Kernels& kernels, v1::Kernels* proto) {
   proto->set_gradient_accumulation(kAccumulations[static_cast<std::size_t>(kernels.accumulation)]);
   proto->set_unfused_optimizer(kernels.unfused_optimizer);
   proto->set_experts(kernels.each_expert ? "each" : "grouped");
+  if (kernels.expert_tile_rows > 0) proto->set_expert_tile_rows(kernels.expert_tile_rows);
   proto->set_eager_expert_bias(kernels.eager_expert_bias);
   proto->set_eager_expert_clamp(kernels.eager_expert_clamp);
   proto->set_elementwise(kElementwise[static_cast<std::size_t>(kernels.elementwise)]);

@@ -102,9 +102,9 @@ void PrecisionLoader::LoadScaling() {
     return;
   }
   using List = std::vector<Scaling>;
-  const List legal = four_bits
-                         ? List{Scaling::kNvfp4, Scaling::kMx}
-                         : List{Scaling::kTensor, Scaling::kCurrent, Scaling::kBlock, Scaling::kMx};
+  const List legal = four_bits ? List{Scaling::kNvfp4, Scaling::kMx}
+                               : List{Scaling::kTensor, Scaling::kCurrent, Scaling::kChannel,
+                                      Scaling::kBlock, Scaling::kMx};
   std::vector<std::string> names;
   for (const Scaling scaling : legal) {
     names.emplace_back(NameOf(scaling));

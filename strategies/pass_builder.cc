@@ -254,7 +254,13 @@ void PassBuilder::Cast(const Op& op, const std::string& name, const std::vector<
     if (IsDefined(key)) continue;
     missing.push_back(key);
     after.push_back(made);
-    bytes += context_.plan->precision.CastKernels() * StoredBytes(key.array) + CastBytes(key.array);
+    const Precision& precision = context_.plan->precision;
+    const double products = precision.CastsPerProduct() && key.gradient ? 2 : 1;
+    bytes += products * (precision.CastKernels() * StoredBytes(key.array) + CastBytes(key.array));
+    if (key.gradient) {
+      bytes += products * precision.NoiseBytes() * context_.LocalElements(Stored(key.array)) *
+               Load(key.array);
+    }
   }
   if (missing.empty()) return;
   const int step = Compute(name, CastTime(bytes), Flops(), after, false, Bytes(bytes));

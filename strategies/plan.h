@@ -60,7 +60,7 @@ struct Offload {
 enum class ContextMethod { kRing, kAllGather, kUlysses, kGatheredRing };
 
 // How tokens get to the ranks of their experts and back; see plan.proto.
-enum class ExpertDispatch { kSorted, kAllToAll, kDeepEp, kHybridEp };
+enum class ExpertDispatch { kSorted, kAllToAll, kDeepEp, kHybridEp, kGather, kEinsum };
 
 // Kernels that a framework runs where it could run fewer; see plan.proto.
 struct Kernels {
@@ -72,6 +72,7 @@ struct Kernels {
   enum class Launches { kNone, kKernels, kPyTorch, kMegatronLm, kMegatronDeepSpeed, kMegatronCore };
   bool unfused_optimizer = false;
   bool each_expert = false;
+  double expert_tile_rows = 0;  // 0: tiles begin where the rows of an expert do
   bool eager_expert_bias = false, eager_expert_clamp = false;
   enum class Elementwise { kFused, kEager, kInductor };
   Elementwise elementwise = Elementwise::kFused;

@@ -19,6 +19,8 @@ std::string_view NameOf(Scaling scaling) {
       return "tensor";
     case Scaling::kCurrent:
       return "current";
+    case Scaling::kChannel:
+      return "channel";
     case Scaling::kBlock:
       return "block";
     case Scaling::kMx:
@@ -50,7 +52,10 @@ Dtype Precision::Gathered(bool matmul) const {
   return matmul ? gather : Wider(gather, activations);
 }
 
-int Precision::OperandVersions(bool one_layout) const { return !one_scale() || one_layout ? 2 : 1; }
+int Precision::OperandVersions(bool one_layout) const {
+  if (CastsPerProduct()) return 1;
+  return !one_scale() || one_layout ? 2 : 1;
+}
 
 int Precision::WeightVersions(bool one_layout) const {
   // Square blocks are the same both ways.
@@ -59,7 +64,8 @@ int Precision::WeightVersions(bool one_layout) const {
 }
 
 int Precision::CastKernels() const {
-  return scaling == Scaling::kNvfp4 ? 3 : scaling == Scaling::kCurrent ? 2 : 1;
+  const bool finds_largest = scaling == Scaling::kCurrent || scaling == Scaling::kChannel;
+  return scaling == Scaling::kNvfp4 ? 3 : finds_largest ? 2 : 1;
 }
 
 }  // namespace meshstep

@@ -24,6 +24,7 @@ namespace meshstep {
 enum class Scaling {
   kTensor,   // all of a tensor; the scale is of the steps before ("delayed")
   kCurrent,  // all of a tensor; the scale is its own, and takes a pass to find
+  kChannel,  // a row of the left or a column of the right operand, its own (AQT)
   kBlock,    // 1 x 128 of activations, 128 x 128 of weights, fp32 scales: arXiv 2412.19437 §3.3.2
   kMx,       // 32, one-byte scales: OCP Microscaling Formats 1.0, §5.2
   kNvfp4,    // 16, one-byte scales: arXiv 2509.25149 §2
@@ -60,6 +61,15 @@ struct Precision {
   // of the tensor's own takes a pass for the largest value before the cast; NVFP4 takes that, a
   // cast of the rows, and one of the columns after their Hadamard transform.
   int CastKernels() const;
+  // Scales of channels run along what a product contracts, so that every product makes operands of
+  // its own from the wide tensors, just before it: one version of each in forward, one of x and two
+  // of dy in backward (google/aqt, aqt/jax/v2/aqt_dot_general.py: calibrate and quantize in each of
+  // fwd, dlhs and drhs unless use_fwd_quant; config_v3 leaves it unset).
+  bool CastsPerProduct() const { return scaling == Scaling::kChannel; }
+  // Bytes of random numbers per element of a gradient that a cast rounds stochastically, written by
+  // a generator and read by the cast (aqt config_v3: rng_type "jax.uniform" of fp32 for dy in both
+  // products of backward; XLA fuses nothing with RngBitGenerator).
+  double NoiseBytes() const { return scaling == Scaling::kChannel ? 2 * 4 : 0; }
   // A norm writes the narrow operand itself (TransformerEngine's LayerNormLinear, with cuDNN's
   // norms for MX). Not with block scales, which take a kernel of their own (arXiv 2412.19437
   // §3.5.2), nor where the largest value must be known first.

@@ -20,7 +20,12 @@ std::vector<MatmulShape> ProductsOf(const Op& op, const MatmulShape& joined,
 std::vector<MatmulShape> InputGradients(const std::vector<MatmulShape>& products) {
   std::vector<MatmulShape> dx;
   for (const MatmulShape& one : products) {
-    dx.push_back({.batch = one.batch, .m = one.m, .n = one.k, .k = one.n, .precise = true});
+    dx.push_back({.batch = one.batch,
+                  .m = one.m,
+                  .n = one.k,
+                  .k = one.n,
+                  .grouped = one.grouped,
+                  .precise = true});
   }
   return dx;
 }
@@ -28,7 +33,13 @@ std::vector<MatmulShape> InputGradients(const std::vector<MatmulShape>& products
 std::vector<MatmulShape> WeightGradients(const std::vector<MatmulShape>& products) {
   std::vector<MatmulShape> dw;
   for (const MatmulShape& one : products) {
-    dw.push_back({.batch = one.batch, .m = one.k, .n = one.n, .k = one.m, .precise = true});
+    dw.push_back({.batch = one.batch,
+                  .m = one.k,
+                  .n = one.n,
+                  .k = one.m,
+                  .grouped = one.grouped,
+                  .sums_rows = one.grouped,
+                  .precise = true});
   }
   return dw;
 }

@@ -96,6 +96,7 @@ struct ComputeCalibration {
   std::array<MatmulCalibration, kDtypes> matmul;  // every format the chip has is filled
   std::vector<AttentionCalibration> attention;
   double hbm_fraction = 0.85;
+  double permutation_fraction = 1;  // of kernels that permute rows; at most hbm_fraction counts
   Seconds elementwise_launch{4.5e-6};
   double host_fraction = 0.87;
   double speed_spread = 0;      // standard deviation of the speed among chips, over the mean

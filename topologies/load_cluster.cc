@@ -67,6 +67,18 @@ std::vector<bool> WrapsOf(const Interconnect& net, const std::vector<int>& slice
   return wraps;
 }
 
+// Optical switches join any cubes of a pod to a slice of any shape (arXiv 2304.01433 section 2):
+// MLPerf ran v5p slices of 4x8x64 and 8x16x48 chips (mlcommons/training_results_v4.0 and v4.1,
+// Google/systems, accelerator_interconnect_topology), whose pod is 16x20x28.
+bool JoinsCubes(const Interconnect& net, const std::vector<int>& slice) {
+  double chips = 1, pod = 1;
+  for (const int extent : slice) chips *= extent;
+  for (const int extent : net.pod) pod *= extent;
+  return net.wraparound == Interconnect::Wraparound::kWholeCubes && slice.size() == 3 &&
+         std::all_of(slice.begin(), slice.end(), [](int extent) { return extent % 4 == 0; }) &&
+         chips <= pod;
+}
+
 // The slice must fit in the pod, its dimensions in some order.
 void CheckFitsPod(const Interconnect& net, std::vector<int> slice, const std::string& text,
                   const std::string& field, Diagnostics* diagnostics) {
@@ -79,7 +91,7 @@ void CheckFitsPod(const Interconnect& net, std::vector<int> slice, const std::st
   std::sort(pod.begin(), pod.end(), std::greater<>());
   std::sort(slice.begin(), slice.end(), std::greater<>());
   for (std::size_t d = 0; d < std::min(slice.size(), pod.size()); ++d) {
-    if (slice[d] <= pod[d]) continue;
+    if (slice[d] <= pod[d] || JoinsCubes(net, slice)) continue;
     diagnostics->Error(field, absl::StrCat("is \"", text, "\", which does not fit in the pod of ",
                                            absl::StrJoin(net.pod, "x"), " chips"));
     return;

@@ -161,7 +161,17 @@ void WithoutAlternateProducts(Scenario* scenario) {
 void WithoutExpertKernels(Scenario* scenario) {
   scenario->plan.expert_dispatch = ExpertDispatch::kSorted;
   Kernels& kernels = scenario->plan.kernels;
+  kernels.expert_tile_rows = 0;
   kernels.each_expert = kernels.eager_expert_bias = kernels.eager_expert_clamp = false;
+}
+
+void WithoutPermutationRate(Scenario* scenario) { Calibration(scenario)->permutation_fraction = 1; }
+
+void WithoutSharedTiles(Scenario* scenario) { scenario->plan.kernels.expert_tile_rows = 0; }
+
+void WithoutChannelScales(Scenario* scenario) {
+  Precision& precision = scenario->plan.precision;
+  if (precision.scaling == Scaling::kChannel) precision.scaling = Scaling::kTensor;
 }
 
 void WithoutExpertOverlap(Scenario* scenario) { scenario->plan.overlap_experts = false; }
@@ -205,6 +215,11 @@ const std::vector<Mechanism>& Mechanisms() {
        WithoutDenseEmbeddingGradient},
       {"expert-kernels", "experts in as few kernels and passes over their tokens as can be",
        WithoutExpertKernels},
+      {"permutation", "permutations of tokens reach the rate of a copy", WithoutPermutationRate},
+      {"shared-tiles", "tiles of grouped matmuls begin where an expert's rows do",
+       WithoutSharedTiles},
+      {"channel-scales", "scales of 8-bit operands are known before, one per tensor",
+       WithoutChannelScales},
       {"expert-overlap", "no micro-batch hides another's transfers of routed tokens",
        WithoutExpertOverlap},
       {"host-dispatch", "the host is never late with a launch", WithoutHostDispatch},

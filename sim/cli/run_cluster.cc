@@ -3,10 +3,13 @@
 #include <algorithm>
 #include <array>
 #include <regex>
+#include <tuple>
+#include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 
 namespace meshstep {
 namespace {
@@ -25,22 +28,54 @@ double Number(const CsvTable& table, std::size_t row, const std::string& column)
   return absl::SimpleAtod(table.At(row, column), &value) ? value : 0;
 }
 
-// A slice as near to a square or a cube as its chips allow, small sides first. On a torus of three
-// dimensions, of 4x4x4 cubes where the chips fill cubes.
-std::string SliceOf(int chips, int dimensions) {
-  const int unit = dimensions == 3 && chips % 64 == 0 ? 4 : 1;
-  std::array<int, 3> best = {1, 1, chips};
-  const int most = dimensions == 3 ? chips : 1;
-  for (int a = unit; a <= most || a == unit; a += unit) {
-    if (dimensions == 2) a = 1;
-    if (a * a * a > chips && a > 1) break;
-    for (int b = std::max(a, unit); a * b * b <= chips; b += unit) {
-      if (chips % (a * b) != 0 || (chips / (a * b)) % unit != 0) continue;
-      const int c = chips / (a * b);
-      if (c < best[2] || (c == best[2] && a > best[0])) best = {a, b, c};
-    }
-    if (dimensions == 2) break;
+using Extents = std::array<int, 3>;
+
+// Whether every degree of the mesh is a product of whole dimensions of the torus.
+bool TakesWholeDimensions(const Extents& slice, std::vector<int> degrees, std::size_t dim = 0) {
+  while (dim < slice.size() && slice[dim] == 1) ++dim;
+  if (dim == slice.size()) {
+    return std::all_of(degrees.begin(), degrees.end(), [](int left) { return left == 1; });
   }
+  for (int& degree : degrees) {
+    if (degree % slice[dim] != 0) continue;
+    degree /= slice[dim];
+    if (TakesWholeDimensions(slice, degrees, dim + 1)) return true;
+    degree *= slice[dim];
+  }
+  return false;
+}
+
+// Slices of `chips`, small sides first. On a torus of three dimensions, of 4x4x4 cubes where the
+// chips fill cubes.
+std::vector<Extents> SlicesWith(int chips, int dimensions) {
+  std::vector<Extents> slices;
+  const int unit = dimensions == 3 && chips % 64 == 0 ? 4 : 1;
+  const int most = dimensions == 3 ? chips : 1;
+  for (int a = unit; a <= most && a * a * a <= std::max(chips, 1); a += unit) {
+    for (int b = a; a * b * b <= chips; b += unit) {
+      if (chips % (a * b) == 0 && (chips / (a * b)) % unit == 0) {
+        slices.push_back({a, b, chips / (a * b)});
+      }
+    }
+  }
+  if (slices.empty()) slices.push_back({1, 1, chips});
+  return slices;
+}
+
+// As near to a square or a cube as its chips and the mesh allow: JAX gives each axis of a mesh
+// whole dimensions of the torus and refuses a mesh that has none for it, so users choose the slice
+// by the mesh (jax/experimental/mesh_utils.py, create_device_mesh without
+// allow_split_physical_axes). MLPerf's v5p slices of 1024, 2048 and 6144 chips are 8x8x16, 4x8x64
+// and 8x16x48 for meshes of 8 x 16 x 8, 4 x 64 x 8 and 16 x 48 x 8 (mlcommons/training_results_v4.0
+// and v4.1, Google/systems).
+std::string SliceOf(int chips, int dimensions, const std::vector<int>& degrees) {
+  const auto key = [&](const Extents& slice) {
+    return std::tuple(!TakesWholeDimensions(slice, degrees), slice[2], -slice[0]);
+  };
+  const std::vector<Extents> slices = SlicesWith(chips, dimensions);
+  const Extents best =
+      *std::min_element(slices.begin(), slices.end(),
+                        [&](const Extents& a, const Extents& b) { return key(a) < key(b); });
   return dimensions == 2 ? absl::StrCat(best[1], "x", best[2])
                          : absl::StrCat(best[0], "x", best[1], "x", best[2]);
 }
@@ -118,9 +153,25 @@ StatusOr<v1::Cluster> ClusterOf(const RunRow& row, const CsvTable& interconnects
   if (chips % slices != 0) {
     return InvalidInput(absl::StrCat(chips, " chips do not fill ", slices, " slices"));
   }
-  cluster.set_slice(SliceOf(chips / slices, dimensions));
+  cluster.set_slice(SliceOf(chips / slices, dimensions, {}));
   if (slices > 1) cluster.set_slices(slices);
   return cluster;
+}
+
+void ShapeSlice(const v1::Plan& plan, v1::Cluster* cluster) {
+  std::vector<int> extents;
+  for (const auto part : absl::StrSplit(cluster->slice(), 'x')) {
+    int extent = 0;
+    if (!absl::SimpleAtoi(part, &extent)) return;
+    extents.push_back(extent);
+  }
+  if (plan.data() % std::max(1, cluster->slices()) != 0) return;
+  int chips = 1;
+  for (const int extent : extents) chips *= extent;
+  const std::vector<int> degrees = {std::max(1, plan.tensor()), std::max(1, plan.context()),
+                                    std::max(1, plan.fsdp()),
+                                    std::max(1, plan.data() / std::max(1, cluster->slices()))};
+  cluster->set_slice(SliceOf(chips, static_cast<int>(extents.size()), degrees));
 }
 
 }  // namespace meshstep

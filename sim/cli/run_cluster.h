@@ -5,6 +5,7 @@
 #define MESHSTEP_SIM_CLI_RUN_CLUSTER_H_
 
 #include "meshstep/v1/cluster.pb.h"
+#include "meshstep/v1/plan.pb.h"
 #include "sim/base/csv.h"
 #include "sim/base/status.h"
 #include "sim/cli/run_row.h"
@@ -13,6 +14,9 @@ namespace meshstep {
 
 // Error: the chip, its network or a slice of so many chips is not described.
 StatusOr<v1::Cluster> ClusterOf(const RunRow& row, const CsvTable& interconnects);
+
+// Of all slices of as many chips, the one that suits the plan's mesh; not without a slice.
+void ShapeSlice(const v1::Plan& plan, v1::Cluster* cluster);
 
 // Equal slices that the row's chips are in; 1 for anything but TPUs.
 int SlicesOf(const RunRow& row);

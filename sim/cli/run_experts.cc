@@ -1,21 +1,23 @@
 #include "sim/cli/run_experts.h"
 
+#include <array>
 #include <cstddef>
 #include <string>
-#include <utility>
 
 namespace meshstep {
 namespace {
 
-// -1: none.
+// The closest entry by family, then by model, then by chip; -1: none.
 std::ptrdiff_t EntryOf(const RunRow& row, const CsvTable& defaults) {
   std::ptrdiff_t best = -1;
-  std::pair<std::size_t, std::size_t> longest = {0, 0};
+  std::array<std::size_t, 3> longest = {};
   for (std::size_t i = 0; i < defaults.rows.size(); ++i) {
     const std::string& family = defaults.At(i, "families");
+    const std::string& model = defaults.At(i, "model");
     const std::string& chip = defaults.At(i, "chip");
     if (!row.family().starts_with(family) || !row.Get("chip").starts_with(chip)) continue;
-    const std::pair length(family.size(), chip.size());
+    if (!model.empty() && !row.Says("model", model)) continue;
+    const std::array<std::size_t, 3> length = {family.size(), model.size(), chip.size()};
     if (best >= 0 && length <= longest) continue;
     longest = length;
     best = static_cast<std::ptrdiff_t>(i);
@@ -45,6 +47,12 @@ void SetExpertKernels(const RunRow& row, const CsvTable& defaults, v1::Plan* pla
   };
   const std::string stated = StatedDispatcher(row);
   plan->set_expert_dispatch(stated.empty() ? get("expert_dispatch") : stated);
+  // MaxText drops tokens only in its dense path, whose masks are one-hot (moe.py, dense_matmul).
+  const bool dense = plan->expert_dispatch() == "gather" && plan->has_capacity_factor();
+  if (dense) plan->set_expert_dispatch("einsum");
+  if (const int rows = dense ? 0 : NumberIn(get("tile_rows"), "([0-9]+)"); rows > 0) {
+    plan->mutable_kernels()->set_expert_tile_rows(rows);
+  }
   // One graph of the whole step cannot hold a loop over experts whose tokens the host counts:
   // Megatron-Bridge runs the fused grouped MLP with it (cutedsl_fused_grouped_mlp).
   const bool graphed = row.Says("overlap", "cuda_graph_impl=full_iteration");

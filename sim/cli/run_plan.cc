@@ -143,7 +143,9 @@ Status SetDegrees(const RunRow& row, int devices, v1::Plan* plan) {
 // Number format of the matmuls and what shares a scale, of the words of a row; the first that
 // matches. FP8 without more words is scaled as the framework does where its default says (else as
 // Transformer Engine's delayed scaling). "Tensorwise" is what Megatron-Core (--fp8-recipe) and
-// torchao call scales that each tensor takes from itself.
+// torchao call scales that each tensor takes from itself. AQT's config_v3, which MaxText takes for
+// int8, calibrates each operand of all three products by channel (google/aqt aqt/jax/v2/config.py;
+// maxtext quantizations.py, _get_int8_quant_config).
 struct Format {
   const char* words;
   const char* compute;
@@ -157,6 +159,7 @@ constexpr Format kFormats[] = {{"nvfp4", "fp4", "nvfp4"},
                                {"float8", "fp8", ""},
                                {"fp8 mixed", "fp8", "block"},
                                {"fp8", "fp8", ""},
+                               {"(aqt)", "int8", "channel"},
                                {"int8", "int8", ""},
                                {"fp16", "fp16", ""},
                                {"", "bf16", ""}};

@@ -66,8 +66,11 @@ Status SetModel(const RunRow& row, v1::Model* model) {
     const int local = NumberIn(attention, "([0-9]+):1 sliding");
     model->set_global_layer_period(local > 0 ? local + 1 : 2);
   }
-  // arXiv 2505.09388 section 2: Qwen3 norms queries and keys.
-  model->set_qk_norm(row.Says("model", "qwen3"));
+  // arXiv 2505.09388 section 2: Qwen3 norms queries and keys; arXiv 2503.19786 section 2: so does
+  // Gemma 3, which also norms what attention and MLP add.
+  const bool gemma3 = row.Says("model", "gemma3");
+  model->set_qk_norm(gemma3 || row.Says("model", "qwen3"));
+  if (gemma3) model->set_norms_per_layer(4);
   model->set_norm_bias(row.Says("norms", "layer"));
   model->set_tied_embeddings(row.Get("embeddings") == "tied");
   if (!row.Says("positions", "rotary")) model->set_position_embeddings(row.Count("seq"));
@@ -108,6 +111,7 @@ StatusOr<v1::Scenario> ScenarioOf(const RunRow& row, const RunTables& tables) {
   scenario.mutable_workload()->set_global_batch_sequences(row.Count("gbs"));
   const int per_chip = row.Says("chip", "TPU7x") ? 2 : 1;
   RETURN_IF_ERROR(SetPlan(row, row.Count("chips") * per_chip, scenario.mutable_plan()));
+  ShapeSlice(scenario.plan(), scenario.mutable_cluster());
   if (scenario.model().has_moe()) {
     SetExpertKernels(row, tables.experts, scenario.mutable_plan());
   }

@@ -42,8 +42,9 @@ struct MatmulShape {
   // Of one element of B in HBM where it is stored narrower than its type and widened inside the
   // kernel; 0: as its type.
   Bytes weight = {};
-  bool grouped = false;  // one kernel for groups of rows, each with a matrix of its own
-  bool precise = false;  // sums leave the matrix units on the way (chip.proto precise_fraction)
+  bool grouped = false;    // one kernel for groups of rows, each with a matrix of its own
+  bool sums_rows = false;  // k are the rows of a group (the gradient of its matrix), not m
+  bool precise = false;    // sums leave the matrix units on the way (chip.proto precise_fraction)
   Flops flops() const { return Flops(2 * batch * m * n * k); }
   // Operands and result, each once. result: one element.
   Bytes bytes(Dtype operand, Bytes result) const {

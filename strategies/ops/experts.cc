@@ -15,7 +15,8 @@ MatmulShape ByExpert(const Op& op, const PassBuilder& pass, const MatmulShape& s
   std::erase_if(experts.dims, [](const ShardedDim& dim) { return dim.name != "E"; });
   MatmulShape grouped = shape;
   grouped.batch = pass.context().LocalElements(experts);
-  grouped.grouped = true;
+  // Beside masks every expert has as many rows as the others, and the kernel is a batched matmul.
+  grouped.grouped = pass.context().plan->expert_dispatch != ExpertDispatch::kEinsum;
   grouped.m = shape.m * pass.Load(op.inputs[0]) / grouped.batch;
   return grouped;
 }
@@ -36,6 +37,16 @@ double LocalExperts(const PassBuilder& pass) {
   return pass.context().LocalElements(Apply(pass.context().plan->rules.experts, {"E"}));
 }
 
+// What is computed where the r rows of an expert begin anywhere on a grid of tiles of t rows: they
+// touch r/t + 1 - 1/t tiles on average, and each is computed whole for every expert it has rows of.
+// Source: jax.experimental.pallas.ops.tpu.megablox.gmm, make_group_metadata: a tile is visited once
+// for each group in it, for dW (tgmm) too, where rows are what is summed over.
+MatmulShape OnSharedTiles(const MatmulShape& shape, double tile) {
+  MatmulShape computed = shape;
+  (shape.sums_rows ? computed.k : computed.m) += tile - 1;
+  return computed;
+}
+
 }  // namespace
 
 double ExpertBiasKernels(const Op& op, bool backward, const PassBuilder& pass) {
@@ -50,6 +61,10 @@ double ExpertBiasKernels(const Op& op, bool backward, const PassBuilder& pass) {
 Time MatmulTime(const Op& op, const MatmulShape& shape, Dtype dtype, Bytes result,
                 const PassBuilder& pass) {
   const ComputeModel& compute = *pass.context().compute;
+  const double tile = pass.context().plan->kernels.expert_tile_rows;
+  if (op.kind == Op::Kind::kExperts && shape.grouped && tile > 0 && LocalExperts(pass) > 1) {
+    return compute.Matmul(OnSharedTiles(shape, tile), dtype, result);
+  }
   const bool each = op.kind == Op::Kind::kExperts && pass.context().plan->kernels.each_expert;
   return each ? compute.MatmulEach(shape, dtype, result) : compute.Matmul(shape, dtype, result);
 }

@@ -18,12 +18,23 @@
 //               deepseek-ai/DeepEP).
 //   hybridep    the same, and that kernel pads each expert's tokens (DeepEP
 //               docs/Hybrid-EP_Implementation.md, dispatch_with_permute).
+//   gather      as sorted, but the copies are first repeated in the order of the tokens, then
+//               gathered in the order of the experts: one more pass each way that reads and writes
+//               every copy by index. Where the layer runs again, combine's copies are gathered
+//               again for the gates' gradients (AI-Hypercomputer/maxtext src/MaxText/layers/moe.py,
+//               permute, unpermute and _sort_activations with its backward).
+//   einsum      matmuls with a mask [B, T, places] of ones and zeros, places being those of all
+//               experts for the tokens of one sequence: copies[p, D] = mask[T, p] x[T, D] and
+//               out[T, D] = mask[T, p] copies[p, D] (GShard, arXiv 2006.16668, algorithm 1; maxtext
+//               moe.py, dense_matmul). Backward: one product for x, and two for the copies and for
+//               the gates, whose mask they weigh.
 //
 // With 8- or 4-bit matmuls the tokens of an expert are padded to a multiple of 16 or 32, by kernels
 // that copy all of them (Transformer Engine Fp8Padding and Fp8Unpadding in TEGroupedMLP), unless
 // the dispatcher does so.
 
 #include <string>
+#include <vector>
 
 #include "strategies/host_launches.h"
 #include "strategies/ops/composite.h"
@@ -46,6 +57,14 @@ ExpertDispatch Dispatcher(const PassBuilder& pass) { return pass.context().plan-
 bool TakesTokens(const PassBuilder& pass) {
   return Dispatcher(pass) == ExpertDispatch::kDeepEp ||
          Dispatcher(pass) == ExpertDispatch::kHybridEp;
+}
+
+bool HasMasks(const PassBuilder& pass) { return Dispatcher(pass) == ExpertDispatch::kEinsum; }
+
+// Megatron-Core's; a compiler orders the rest by what they need.
+bool LaunchesInOrder(ExpertDispatch dispatch) {
+  return dispatch == ExpertDispatch::kAllToAll || dispatch == ExpertDispatch::kDeepEp ||
+         dispatch == ExpertDispatch::kHybridEp;
 }
 
 std::vector<AxisId> ExpertRanks(const PassBuilder& pass) {
@@ -72,7 +91,7 @@ int Exchange(const std::string& name, ArrayId copies, bool backward, int step, P
   std::vector<int> after = {step};
   const Plan& plan = *pass->context().plan;
   const bool in_order = !backward || !plan.overlap_experts;
-  if (plan.expert_dispatch != ExpertDispatch::kSorted && in_order && pass->LastKernel() != step) {
+  if (LaunchesInOrder(plan.expert_dispatch) && in_order && pass->LastKernel() != step) {
     after.push_back(pass->LastKernel());
   }
   return pass->Transfer(name, Collective::kAllToAll, axes, pass->StoredBytes(copies), after, true,
@@ -93,6 +112,35 @@ int Spreading(const std::string& name, ArrayId tokens, ArrayId copies, double ti
   return Kernel(name, bytes, after, pass);
 }
 
+// The copies of a rank change between the order of its tokens and that of the experts.
+int Reorder(const std::string& name, ArrayId copies, int after, PassBuilder* pass) {
+  if (Dispatcher(*pass) != ExpertDispatch::kGather) return after;
+  const Bytes bytes(2 * pass->StoredBytes(copies) / pass->context().plan->expert_imbalance);
+  return pass->Compute(name, pass->context().compute->Permutation(bytes), Flops(), {after}, false,
+                       bytes);
+}
+
+// `products` matmuls with the masks of a rank's sequences. All are of one shape, up to which of its
+// three sizes is summed over; taken as the dispatching one.
+int WithMasks(const std::string& name, ArrayId tokens, ArrayId copies, int products,
+              const std::vector<int>& after, PassBuilder* pass) {
+  const Sharding own = OwnTokens(tokens, *pass);
+  const BlockContext& context = pass->context();
+  const auto local = [&](const char* dim) {
+    Sharding one = own;
+    std::erase_if(one.dims, [dim](const ShardedDim& d) { return d.name != dim; });
+    return context.LocalElements(one);
+  };
+  const double type = pass->ElementBytes({tokens, false});
+  const double sequences = local("B"), width = local("D");
+  const double places = pass->StoredBytes(copies) / (type * sequences * width);
+  const MatmulShape shape{.batch = sequences, .m = places, .n = width, .k = local("T")};
+  const Dtype dtype = context.plan->precision.activations;
+  const Time one = context.compute->Matmul(shape, dtype, SizeOf(dtype));
+  return pass->Compute(name, one * products, products * shape.flops(), after, false,
+                       products * shape.bytes(dtype, SizeOf(dtype)));
+}
+
 double Experts(const PassBuilder& pass) {
   const BlockContext& context = pass.context();
   return context.LocalElements(Apply(context.plan->rules.experts, {"E"}));
@@ -111,8 +159,8 @@ int Sorting(const std::string& name, ArrayId copies, int after, PassBuilder* pas
     double ranks = 1;
     for (const AxisId axis : ExpertRanks(*pass)) ranks *= pass->context().plan->axis_size(axis);
     moved = sorted * (1 + JoinedShare(Routing(*pass), ranks));
-  } else if (Dispatcher(*pass) == ExpertDispatch::kSorted || ExpertRanks(*pass).empty() ||
-             Experts(*pass) <= 1) {
+  } else if (Dispatcher(*pass) == ExpertDispatch::kSorted || HasMasks(*pass) ||
+             ExpertRanks(*pass).empty() || Experts(*pass) <= 1) {
     return after;
   }
   return Kernel(name, Bytes(moved), {after}, pass);
@@ -138,7 +186,12 @@ int Send(const std::string& op, bool backward, ArrayId tokens, ArrayId copies, d
   // for their counts inside it (deepseek-ai/DeepEP, intranode dispatch and stream synchronisation
   // unless non_blocking).
   int routed = pass->LastKernel() + 1;
-  if (!TakesTokens(*pass)) routed = step = Spreading(op, tokens, copies, times, made, pass);
+  if (HasMasks(*pass)) {
+    routed = step = WithMasks(op, tokens, copies, backward ? 2 : 1, made, pass);
+  } else if (!TakesTokens(*pass)) {
+    routed = step = Spreading(op, tokens, copies, times, made, pass);
+    step = Reorder(op + " gather", copies, step, pass);
+  }
   const int ready = step;
   step = Exchange(NameOf(copies, backward, *pass), copies, backward, step, pass);
   if (!backward && step != ready && ReadsTokensPerExpert(*pass->context().plan)) {
@@ -155,8 +208,9 @@ int Return(const std::string& op, bool backward, ArrayId copies, ArrayId tokens,
   step = Sorting(op + " by rank", copies, step, pass);
   step = Exchange(NameOf(copies, backward, *pass), copies, backward, step, pass);
   if (TakesTokens(*pass)) return step;
-  std::vector<int> after = {step};
+  std::vector<int> after = {Reorder(op + " gather", copies, step, pass)};
   after.insert(after.end(), weights.begin(), weights.end());
+  if (HasMasks(*pass)) return WithMasks(op, tokens, copies, 1, after, pass);
   return Spreading(op, tokens, copies, 1, after, pass);
 }
 
@@ -191,7 +245,12 @@ Status CombineBackward(const Op& op, PassBuilder* pass) {
   const ArrayId copies = op.inputs[0], gates = op.inputs[1], out = op.outputs[0];
   ASSIGN_OR_RETURN(const int incoming, pass->Bring({out, true}, OwnTokens(out, *pass)));
   ASSIGN_OR_RETURN(const int weights, pass->Bring({gates, false}, OwnTokens(gates, *pass)));
-  const double times = Dispatcher(*pass) == ExpertDispatch::kSorted ? 2 : 1;
+  const ExpertDispatch dispatch = Dispatcher(*pass);
+  const bool sorts = dispatch == ExpertDispatch::kSorted || dispatch == ExpertDispatch::kGather;
+  const double times = sorts ? 2 : 1;
+  if (pass->context().plan->recompute == Recompute::kFull) {
+    Reorder(op.name + " gather", copies, incoming, pass);
+  }
   const int sent = Send(op.name + " backward", true, out, copies, times, {incoming, weights}, pass);
   pass->Define({copies, true}, pass->Stored(copies), sent);
   return pass->Finish({gates, true}, OwnTokens(gates, *pass), pass->LastKernel());

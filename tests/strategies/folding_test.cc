@@ -50,10 +50,11 @@ std::string RandomExperts(int ranks, std::mt19937* random) {
     return d;
   };
   const int expert = divisor(8, ranks), tensor = divisor(96, ranks / expert);
-  const char* dispatch[] = {"", "all-to-all", "deepep", "hybridep"};
+  const char* dispatch[] = {"", "all-to-all", "deepep", "hybridep", "gather", "einsum"};
+  const bool capacity = (*random)() % 2 == 0;
   return absl::StrCat(" expert: ", expert, " expert_tensor: ", tensor,
-                      (*random)() % 2 == 0 ? " capacity_factor: 1.5" : "", " expert_dispatch: '",
-                      dispatch[(*random)() % 4], "'",
+                      capacity ? " capacity_factor: 1.5" : "", " expert_dispatch: '",
+                      dispatch[(*random)() % (capacity ? 6 : 5)], "'",
                       (*random)() % 4 == 0 ? " overlap_experts: true" : "");
 }
 

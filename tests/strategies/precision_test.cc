@@ -172,6 +172,25 @@ TEST(Precision, ScalesOfTheTensorItselfTakeMorePasses) {
   EXPECT_DOUBLE_EQ(current.layer.kept_bytes, delayed.layer.kept_bytes);
 }
 
+// AQT: scales along what a product sums over, so that y = x W, dx = dy W' and dW = x' dy each cast
+// their operands, by a pass for the largest values and one that writes 1 byte; dy is rounded with
+// random numbers of 4 bytes, written and read. Norms write the wide tensor, which is what is kept.
+TEST(Precision, ScalesOfChannelsAreOfOneProduct) {
+  const Lowered channel = Lower(kBlackwell, 1, "compute: 'fp8' scaling: 'channel'");
+  const double cast = 2 * 2 + 1, noise = 2 * 4;
+  EXPECT_DOUBLE_EQ(CastBytes(channel.layer.forward), 7 * kStream * cast);
+  EXPECT_DOUBLE_EQ(CastBytes(channel.layer.backward),
+                   kStream * (7 * cast + 9 * 2 * (cast + noise)));
+  EXPECT_DOUBLE_EQ(channel.layer.kept_bytes, Lower(kBlackwell, 1, "").layer.kept_bytes);
+  const auto again = [](const char* policy) {
+    return CastBytes(Lower(kBlackwell, 1, "compute: 'fp8' scaling: 'channel'",
+                           absl::StrCat("recompute: '", policy, "'"))
+                         .layer.recompute);
+  };
+  EXPECT_DOUBLE_EQ(again("full"), 7 * kStream * cast);
+  EXPECT_EQ(again("matmuls"), 0);
+}
+
 // Hopper's matmuls read rows: what was gathered is transposed for the weight gradient, x of qkv and
 // of the MLP and the gradients of the two projections back (4 s b h, whole), read and written in
 // one byte; before the gather one version is written, not two.
@@ -281,7 +300,7 @@ TEST(Precision, SaysWhatIsWrong) {
   const std::vector<std::pair<const char*, const char*>> cases = {
       {"scaling: 'tensor'",
        "plan.precision.scaling: is \"tensor\" with compute \"bf16\", expected"},
-      {"compute: 'fp8' scaling: 'nvfp4'", "expected tensor or current or block or mx"},
+      {"compute: 'fp8' scaling: 'nvfp4'", "expected tensor or current or channel or block or mx"},
       {"activations: 'fp32'", "plan.precision.activations: is \"fp32\" with compute \"bf16\""},
       {"compute: 'fp8' activations: 'fp8'", "expected bf16, fp16, tf32 or fp32"},
       {"gather: 'fp8'", "plan.precision.gather: is \"fp8\", expected a type no narrower"},

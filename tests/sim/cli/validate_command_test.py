@@ -22,7 +22,7 @@ MAY_SET = {
     'model.head_dim', 'model.ffn', 'model.vocab', 'model.gated_mlp', 'model.tied_embeddings',
     'model.norm_bias', 'model.qkv_bias', 'model.attention_output_bias', 'model.mlp_bias',
     'model.position_embeddings', 'model.sliding_window', 'model.global_layer_period',
-    'model.moe', 'model.mla', 'model.qk_norm',
+    'model.moe', 'model.mla', 'model.qk_norm', 'model.norms_per_layer',
     'cluster.preset', 'cluster.chip.preset', 'cluster.chips', 'cluster.slice', 'cluster.slices',
     'cluster.nodes.chips_per_node', 'cluster.nodes.nics_per_node',
     'cluster.nodes.nic_gbytes_per_s', 'cluster.nodes.nic_latency_ns',
@@ -40,7 +40,7 @@ MAY_SET = {
     'plan.precision.gradients', 'plan.precision.optimizer', 'plan.precision.reduce',
     'plan.kernels.loss', 'plan.kernels.gradient_accumulation', 'plan.kernels.unfused_optimizer',
     'plan.recompute_modules', 'plan.expert_dispatch', 'plan.overlap_experts',
-    'plan.kernels.experts', 'plan.kernels.eager_expert_bias', 'plan.kernels.eager_expert_clamp',
+    'plan.kernels.experts', 'plan.kernels.expert_tile_rows', 'plan.kernels.eager_expert_bias', 'plan.kernels.eager_expert_clamp',
     'plan.kernels.library_workspace_bytes', 'plan.kernels.launches', 'plan.kernels.elementwise', 'plan.kernels.graphs',
     'plan.kernels.gradient_sums', 'plan.kernels.projections', 'plan.kernels.sharded_copies',
     'plan.kernels.repeated_heads', 'plan.kernels.tensor_transfers', 'plan.accumulate_unsharded',
@@ -236,6 +236,18 @@ class Mapping(unittest.TestCase):
         self.assertFalse(stated['overlap_gradients'])
         self.assertEqual(plans['given']['layout'], 'Et*2|(t*4|)*2t*2L')
 
+    def test_slices_have_whole_dimensions_for_the_mesh(self):
+        v5p = dict(SMALL[0], family='mlperf-gpt3-175b-tpu', chip='TPU v5p', gbs='12288', tp='8',
+                   pp='1', vp='', mbs='8', heads='96', kv_heads='96', hidden='12288')
+        # mlcommons/training_results_v4.0 and v4.1, Google/systems: accelerator_interconnect_topology
+        meshes = {(1024, 8, 16): '8x8x16', (2048, 4, 64): '4x8x64', (6144, 16, 48): '8x16x48',
+                  # No three dimensions of 4 and more: as near to a cube as can be.
+                  (64, 4, 2): '4x4x4'}
+        for (chips, data, fsdp), slice_of in meshes.items():
+            row = dict(v5p, id='v5p', chips=str(chips), dp=str(data * fsdp),
+                       dp_sharding='dp%d x fsdp%d x tp8' % (data, fsdp))
+            self.assertEqual(self.scenario(table([row]), 'v5p')['cluster']['slice'], slice_of)
+
     def test_overlaps_are_as_the_row_or_its_framework_says(self):
         row = dict(SMALL[0], chips='32', gbs='64', mbs='1', dp='', tp='4', pp='4', layers='24',
                    vp='', seq_parallel='on')
@@ -275,6 +287,9 @@ class Mapping(unittest.TestCase):
                               overlap='overlap_moe_expert_parallel_comm=True'),
             'dualpipe': dict(moe, family='deepseek-v3-paper', vp='1', overlap='DualPipe'),
             'unknown': dict(moe, family='tpu-x', overlap=''),
+            'maxtext': dict(moe, family='tpu-recipes-x', overlap=''),
+            'dropped': dict(moe, family='tpu-recipes-x', overlap='',
+                            caveats='dropped MoE capacity_factor 1.25'),
             'no column': dict(moe, family='automodel-x', pp='1', vp='1', ep='1',
                               dp_sharding='FSDP2 shard=32'),
             'zero': dict(moe, family='bridge-x', dp_sharding='distributed optimizer (ZeRO-1); '
@@ -295,6 +310,11 @@ class Mapping(unittest.TestCase):
         self.assertEqual(got['dualpipe'], ('deepep', 'grouped', True))
         self.assertEqual(plans['dualpipe']['schedule'], 'dualpipe')
         self.assertEqual(got['unknown'], ('', '', False))
+        # MaxText drops tokens only where it dispatches by einsums.
+        self.assertEqual(got['maxtext'], ('gather', 'grouped', False))
+        self.assertEqual(plans['maxtext']['kernels']['expert_tile_rows'], 512)
+        self.assertEqual(got['dropped'], ('einsum', 'grouped', False))
+        self.assertIsNone(plans['dropped']['kernels'].get('expert_tile_rows'))
         self.assertTrue(plans['biases']['kernels']['eager_expert_bias'])
         self.assertTrue(plans['biases']['kernels']['eager_expert_clamp'])
         self.assertFalse(plans['recipe']['kernels'].get('eager_expert_bias', False))
@@ -470,8 +490,12 @@ class Report(unittest.TestCase):
         self.assertGreater(report(trillium, '--without=kept-products')['rows'][0]['predicted_s'],
                            whole)
         experts = table([r for r in rows_of(RUNS) if r['family'] == 'ironwood-moe'][2:3])
-        self.assertLess(report(experts, '--without=grouped-kernels')['rows'][0]['predicted_s'],
-                        report(experts)['rows'][0]['predicted_s'])
+        for mechanism in ('grouped-kernels', 'shared-tiles', 'permutation', 'expert-kernels'):
+            self.assertLess(report(experts, '--without=' + mechanism)['rows'][0]['predicted_s'],
+                            report(experts)['rows'][0]['predicted_s'], mechanism)
+        int8 = table([r for r in rows_of(RUNS) if '(AQT)' in r['precision'] and r['dp']][:1])
+        self.assertLess(report(int8, '--without=channel-scales')['rows'][0]['predicted_s'],
+                        report(int8)['rows'][0]['predicted_s'])
         everything = report(path, '--without=recompute', '--without=launch')['rows'][0]
         self.assertLess(everything['predicted_s'],
                         report(path, '--without=recompute')['rows'][0]['predicted_s'])
