@@ -20,6 +20,7 @@ constexpr const char* kLosses[] = {"fused", "eager", "megatron"};
 constexpr const char* kAccumulations[] = {"none", "fused", "separate"};
 constexpr const char* kLaunches[] = {
     "none", "kernels", "pytorch", "megatron-lm", "megatron-deepspeed", "megatron-core"};
+constexpr const char* kExperts[] = {"grouped", "each", "fused"};
 constexpr const char* kElementwise[] = {"fused", "eager"};
 constexpr const char* kGraphs[] = {"attention", "mlp", "router"};
 constexpr std::array<const char*, 5> kNamedKernels = {"flash-1", "flash-2", "splash-1", "splash-2",
@@ -76,13 +77,13 @@ Kernels LoadKernels(const v1::Kernels& proto, const std::string& field, Diagnost
       static_cast<Kernels::Accumulation>(IndexOf(kAccumulations, proto.gradient_accumulation(),
                                                  field + ".gradient_accumulation", diagnostics));
   kernels.unfused_optimizer = proto.unfused_optimizer();
-  kernels.each_expert = proto.experts() == "each";
-  if (!proto.experts().empty() && proto.experts() != "grouped" && !kernels.each_expert) {
-    diagnostics->Error(field + ".experts",
-                       absl::StrCat("is \"", proto.experts(), "\", expected grouped or each"));
-  }
+  const std::size_t experts =
+      IndexOf(kExperts, proto.experts(), field + ".experts", diagnostics);
+  kernels.each_expert = experts == 1;
+  kernels.fused_experts = experts == 2;
   kernels.eager_expert_bias = proto.eager_expert_bias();
   kernels.eager_expert_clamp = proto.eager_expert_clamp();
+  kernels.eager_rotary = proto.eager_rotary();
   kernels.eager_elementwise =
       IndexOf(kElementwise, proto.elementwise(), field + ".elementwise", diagnostics) == 1;
   LoadLaunches(proto, field, &kernels, diagnostics);
@@ -124,9 +125,10 @@ void ExpandKernels(const Kernels& kernels, v1::Kernels* proto) {
   proto->set_loss(kLosses[static_cast<std::size_t>(kernels.loss)]);
   proto->set_gradient_accumulation(kAccumulations[static_cast<std::size_t>(kernels.accumulation)]);
   proto->set_unfused_optimizer(kernels.unfused_optimizer);
-  proto->set_experts(kernels.each_expert ? "each" : "grouped");
+  proto->set_experts(kExperts[kernels.each_expert ? 1 : kernels.fused_experts ? 2 : 0]);
   proto->set_eager_expert_bias(kernels.eager_expert_bias);
   proto->set_eager_expert_clamp(kernels.eager_expert_clamp);
+  if (kernels.eager_rotary) proto->set_eager_rotary(true);
   proto->set_elementwise(kElementwise[kernels.eager_elementwise ? 1 : 0]);
   proto->set_launches(kLaunches[static_cast<std::size_t>(kernels.launches)]);
   if (kernels.host_dispatch_ns) proto->set_host_dispatch_ns(*kernels.host_dispatch_ns);

@@ -70,8 +70,8 @@ struct Kernels {
   // Whose operations the host issues (strategies/host_launches.h).
   enum class Launches { kNone, kKernels, kPyTorch, kMegatronLm, kMegatronDeepSpeed, kMegatronCore };
   bool unfused_optimizer = false;
-  bool each_expert = false;
-  bool eager_expert_bias = false, eager_expert_clamp = false;
+  bool each_expert = false, fused_experts = false;
+  bool eager_expert_bias = false, eager_expert_clamp = false, eager_rotary = false;
   bool eager_elementwise = false;
   Launches launches = Launches::kNone;
   std::optional<double> host_dispatch_ns;  // calibrated: of one operation; unset: the chip's

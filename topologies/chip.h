@@ -90,6 +90,7 @@ struct ComputeCalibration {
   std::array<MatmulCalibration, kDtypes> matmul;  // every format the chip has is filled
   std::vector<AttentionCalibration> attention;
   double hbm_fraction = 0.85;
+  double permutation_fraction = 1;  // of kernels that permute rows; at most hbm_fraction counts
   Seconds elementwise_launch{4.5e-6};
   double host_fraction = 0.87;
   double speed_spread = 0;      // standard deviation of the speed among chips, over the mean
@@ -106,6 +107,7 @@ struct CollectiveCalibration {
     std::vector<BytesPerSecond> rates;  // one per size
   };
   std::string collective, algorithm;
+  std::string dispatcher;  // of routed tokens; "": the library of collectives
   Ranks ranks = Ranks::kAny;
   int min_ranks = 2, max_ranks = 1 << 30;
   std::vector<Bytes> sizes;   // ascending; at least one
@@ -119,7 +121,7 @@ struct CollectiveCalibration {
 
 // Time of one collective by one algorithm and protocol across nodes; see chip.proto.
 struct NetworkCalibration {
-  std::string collective, algorithm;
+  std::string collective, algorithm, dispatcher;
   Seconds base, rank, node, doubling;
   double node_fraction = 1, network_fraction = 1;
 

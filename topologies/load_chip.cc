@@ -269,6 +269,10 @@ ComputeCalibration LoadCalibration(const v1::ComputeCalibration& proto, const st
     calibration.hbm_fraction =
         CheckedFraction(proto.hbm_fraction(), field + ".hbm_fraction", diagnostics);
   }
+  if (proto.has_permutation_fraction()) {
+    calibration.permutation_fraction = CheckedFraction(
+        proto.permutation_fraction(), field + ".permutation_fraction", diagnostics);
+  }
   if (proto.has_elementwise_launch_ns()) {
     calibration.elementwise_launch =
         Seconds(CheckedNanoseconds(proto.elementwise_launch_ns(), field + ".elementwise_launch_ns",

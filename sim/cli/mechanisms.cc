@@ -1,5 +1,7 @@
 #include "sim/cli/mechanisms.h"
 
+#include <vector>
+
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 
@@ -109,12 +111,25 @@ void WithoutHostDispatch(Scenario* scenario) {
   scenario->plan.kernels.launches = Kernels::Launches::kNone;
 }
 
-void WithoutEager(Scenario* scenario) { scenario->plan.kernels.eager_elementwise = false; }
+void WithoutEager(Scenario* scenario) {
+  scenario->plan.kernels.eager_elementwise = scenario->plan.kernels.eager_rotary = false;
+}
 
 void WithoutExpertKernels(Scenario* scenario) {
   scenario->plan.expert_dispatch = ExpertDispatch::kSorted;
   Kernels& kernels = scenario->plan.kernels;
-  kernels.each_expert = kernels.eager_expert_bias = kernels.eager_expert_clamp = false;
+  kernels.each_expert = kernels.fused_experts = kernels.eager_expert_bias = kernels.eager_expert_clamp = false;
+}
+
+void WithoutPermutationRate(Scenario* scenario) {
+  Calibration(scenario)->permutation_fraction = 1;
+}
+
+void WithoutDispatcherRates(Scenario* scenario) {
+  Chip& chip = scenario->cluster.chip;
+  const auto moved = [](const auto& entry) { return !entry.dispatcher.empty(); };
+  std::erase_if(chip.collectives, moved);
+  std::erase_if(chip.across_nodes, moved);
 }
 
 void WithoutExpertOverlap(Scenario* scenario) { scenario->plan.overlap_experts = false; }
@@ -147,6 +162,9 @@ const std::vector<Mechanism>& Mechanisms() {
        WithoutFrameworkKernels},
       {"expert-kernels", "experts in as few kernels and passes over their tokens as can be",
        WithoutExpertKernels},
+      {"permutation", "permutations of tokens reach the rate of a copy", WithoutPermutationRate},
+      {"dispatcher-rates", "the library of collectives moves routed tokens",
+       WithoutDispatcherRates},
       {"expert-overlap", "no micro-batch hides another's transfers of routed tokens",
        WithoutExpertOverlap},
       {"host-dispatch", "the host is never late with a launch", WithoutHostDispatch},

@@ -160,6 +160,12 @@ Time ComputeModel::Fused(Flops flops, Bytes bytes, Dtype dtype) const {
                                                 bytes / (c.hbm_fraction * rates_.hbm_rate)));
 }
 
+Time ComputeModel::Permutation(Bytes bytes) const {
+  const ComputeCalibration& c = chip_.calibration;
+  if (!calibrated_ || c.permutation_fraction >= c.hbm_fraction) return Elementwise(bytes);
+  return Time::RoundUp(c.elementwise_launch + bytes / (c.permutation_fraction * rates_.hbm_rate));
+}
+
 Time ComputeModel::Elementwise(Bytes bytes) const {
   if (!calibrated_) return Time::RoundUp(bytes / rates_.hbm_rate);
   const ComputeCalibration& c = chip_.calibration;

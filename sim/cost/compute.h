@@ -53,6 +53,8 @@ class ComputeModel {
   Time Fused(Flops flops, Bytes bytes, Dtype dtype) const;
   // Streams `bytes` through HBM (reads and writes together) in one kernel.
   Time Elementwise(Bytes bytes) const;
+  // The same of a kernel that moves rows of them to other places: tokens to their experts.
+  Time Permutation(Bytes bytes) const;
 
   // Transposed operands of 8- and 4-bit matmuls are copies.
   bool narrow_matmuls_one_layout() const { return chip_.narrow_matmuls_one_layout; }
