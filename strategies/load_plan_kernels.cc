@@ -77,8 +77,7 @@ Kernels LoadKernels(const v1::Kernels& proto, const std::string& field, Diagnost
       static_cast<Kernels::Accumulation>(IndexOf(kAccumulations, proto.gradient_accumulation(),
                                                  field + ".gradient_accumulation", diagnostics));
   kernels.unfused_optimizer = proto.unfused_optimizer();
-  const std::size_t experts =
-      IndexOf(kExperts, proto.experts(), field + ".experts", diagnostics);
+  const std::size_t experts = IndexOf(kExperts, proto.experts(), field + ".experts", diagnostics);
   kernels.each_expert = experts == 1;
   kernels.fused_experts = experts == 2;
   kernels.eager_expert_bias = proto.eager_expert_bias();

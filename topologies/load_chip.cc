@@ -270,8 +270,8 @@ ComputeCalibration LoadCalibration(const v1::ComputeCalibration& proto, const st
         CheckedFraction(proto.hbm_fraction(), field + ".hbm_fraction", diagnostics);
   }
   if (proto.has_permutation_fraction()) {
-    calibration.permutation_fraction = CheckedFraction(
-        proto.permutation_fraction(), field + ".permutation_fraction", diagnostics);
+    calibration.permutation_fraction =
+        CheckedFraction(proto.permutation_fraction(), field + ".permutation_fraction", diagnostics);
   }
   if (proto.has_elementwise_launch_ns()) {
     calibration.elementwise_launch =

@@ -21,8 +21,9 @@ std::string LoadDispatcher(const std::string& dispatcher, const std::string& col
                            const std::string& item, Diagnostics* diagnostics) {
   if (dispatcher.empty()) return "";
   if (dispatcher != "deepep" && dispatcher != "hybridep") {
-    diagnostics->Error(item + ".dispatcher",
-                       absl::StrCat("is \"", dispatcher, "\", expected deepep, hybridep or nothing"));
+    diagnostics->Error(
+        item + ".dispatcher",
+        absl::StrCat("is \"", dispatcher, "\", expected deepep, hybridep or nothing"));
   } else if (collective != "all-to-all") {
     diagnostics->Error(item + ".dispatcher", absl::StrCat("is \"", dispatcher, "\" of ", collective,
                                                           ", expected it of all-to-all only"));

@@ -118,12 +118,11 @@ void WithoutEager(Scenario* scenario) {
 void WithoutExpertKernels(Scenario* scenario) {
   scenario->plan.expert_dispatch = ExpertDispatch::kSorted;
   Kernels& kernels = scenario->plan.kernels;
-  kernels.each_expert = kernels.fused_experts = kernels.eager_expert_bias = kernels.eager_expert_clamp = false;
+  kernels.each_expert = kernels.fused_experts = kernels.eager_expert_bias =
+      kernels.eager_expert_clamp = false;
 }
 
-void WithoutPermutationRate(Scenario* scenario) {
-  Calibration(scenario)->permutation_fraction = 1;
-}
+void WithoutPermutationRate(Scenario* scenario) { Calibration(scenario)->permutation_fraction = 1; }
 
 void WithoutDispatcherRates(Scenario* scenario) {
   Chip& chip = scenario->cluster.chip;

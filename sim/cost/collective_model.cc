@@ -184,8 +184,8 @@ struct CollectiveModel::Impl {
     return MeasuredOn(group, what) != nullptr || !AcrossNodes(group, what).empty();
   }
 
-  // What was measured of the collective inside one unit of the group's level; nullptr if nothing. Of
-  // a dispatcher that was not measured: what was of the library.
+  // What was measured of the collective inside one unit of the group's level; nullptr if nothing.
+  // Of a dispatcher that was not measured: what was of the library.
   const CollectiveCalibration* MeasuredOn(const Group& group, const Measured& what) const {
     if (group.dims.size() != 1) return nullptr;
     const int level = group.dims.front().level;

@@ -43,7 +43,8 @@ bool IsExpertActivation(const Op& op, const PassBuilder& pass) {
 
 // Of one of the router's weights on its way to the experts: DeepEP and HybridEP want fp32
 // (token_dispatcher.py, token_probs), else it has the type of the router's input, which is that of
-// its logits (router.py, topk_routing_with_score_function: type_as(logits); moe_router_dtype unset).
+// its logits (router.py, topk_routing_with_score_function: type_as(logits); moe_router_dtype
+// unset).
 double WeightBytes(double activation, const PassBuilder& pass) {
   constexpr double kFp32 = 4;
   const ExpertDispatch dispatch = pass.context().plan->expert_dispatch;
@@ -102,9 +103,9 @@ bool IsFusedActivation(const Op& op, const PassBuilder& pass) {
 // Of the two halves that gate each other, in elements of one of them with a bytes: forward each is
 // read and written, then both are to lie together again. Backward, as PyTorch's clamp_backward does
 // it operation by operation: the half with one bound is compared (a + 1 with the mask) and selected
-// (1 + 2 a); the half with two is compared twice, the masks are combined (3) and it is selected; the
-// halves' gradients are joined (4 a).
-// Source: fused_bias_geglu.py, weighted_bias_quick_geglu_impl; pytorch FunctionsManual.cpp.
+// (1 + 2 a); the half with two is compared twice, the masks are combined (3) and it is selected;
+// the halves' gradients are joined (4 a). Source: fused_bias_geglu.py,
+// weighted_bias_quick_geglu_impl; pytorch FunctionsManual.cpp.
 double ClampBytes(const Op& op, bool backward, const PassBuilder& pass) {
   if (!IsExpertActivation(op, pass) || !pass.context().plan->kernels.eager_expert_clamp) return 0;
   const double half = pass.StoredBytes(op.inputs[0]);

@@ -79,6 +79,7 @@ std::string RandomPlan(int devices, bool routed, std::mt19937* random) {
   const char* recompute[] = {"none", "selective", "matmuls", "full"};
   const char* loss[] = {"fused", "eager", "megatron"};
   const char* sum[] = {"none", "fused", "separate"};
+  const char* experts[] = {"grouped", "each", "fused"};
   const int zero = pick(3), policy = pick(4);
   std::string plan = absl::StrCat(
       "data: ", degree[0], " fsdp: ", degree[1], " tensor: ", degree[2], " pipeline: ", degree[3],
@@ -88,9 +89,9 @@ std::string RandomPlan(int devices, bool routed, std::mt19937* random) {
   absl::StrAppend(&plan, " context_method: '", methods[pick(3)],
                   "' context_load_balanced: ", pick(2));
   absl::StrAppend(&plan, " kernels { loss: '", loss[pick(3)], "' gradient_accumulation: '",
-                  sum[pick(3)], "' unfused_optimizer: ", pick(2), " experts: '",
-                  pick(2) ? "each" : "grouped", "' eager_expert_bias: ", pick(2),
-                  " eager_expert_clamp: ", pick(2));
+                  sum[pick(3)], "' unfused_optimizer: ", pick(2), " experts: '", experts[pick(3)],
+                  "' eager_expert_bias: ", pick(2), " eager_expert_clamp: ", pick(2),
+                  " eager_rotary: ", pick(2));
   const char* launches[] = {
       "none", "kernels", "pytorch", "megatron-lm", "megatron-deepspeed", "megatron-core"};
   const int host = pick(3) == 0 ? 1 + pick(5) : 0;

@@ -259,6 +259,12 @@ class Mapping(unittest.TestCase):
                               overlap='overlap_moe_expert_parallel_comm=True'),
             'dualpipe': dict(moe, family='deepseek-v3-paper', vp='1', overlap='DualPipe'),
             'unknown': dict(moe, family='tpu-x', overlap=''),
+            'before': dict(moe, family='bridge-qwen3-235b-x', chip='GB300', precision='MXFP8',
+                           source_ref="x.md '26.04.01 NeMo Container'", overlap=''),
+            'since': dict(moe, family='bridge-qwen3-235b-x', chip='GB300', precision='MXFP8',
+                          source_ref="x.md '26.06.01 NeMo Container'", overlap=''),
+            'other format': dict(moe, family='bridge-qwen3-235b-x', chip='GB300', precision='bf16',
+                                 source_ref="x.md '26.06 NeMo Container'", overlap=''),
             'no column': dict(moe, family='automodel-x', pp='1', vp='1', ep='1',
                               dp_sharding='FSDP2 shard=32'),
             'zero': dict(moe, family='bridge-x', dp_sharding='distributed optimizer (ZeRO-1); '
@@ -279,8 +285,13 @@ class Mapping(unittest.TestCase):
         self.assertEqual(got['dualpipe'], ('deepep', 'grouped', True))
         self.assertEqual(plans['dualpipe']['schedule'], 'dualpipe')
         self.assertEqual(got['unknown'], ('', '', False))
+        self.assertEqual(got['before'], ('hybridep', 'each', False))
+        self.assertEqual(got['since'], ('hybridep', 'fused', True))
+        self.assertEqual(plans['since']['kernels']['launches'], 'none')
+        self.assertEqual(got['other format'], ('hybridep', 'each', False))
         self.assertTrue(plans['biases']['kernels']['eager_expert_bias'])
         self.assertTrue(plans['biases']['kernels']['eager_expert_clamp'])
+        self.assertTrue(plans['biases']['kernels']['eager_rotary'])
         self.assertFalse(plans['recipe']['kernels'].get('eager_expert_bias', False))
         self.assertEqual(plans['no column']['expert'], 32)
         self.assertEqual((plans['zero']['fsdp'], plans['zero']['zero_stage']), (1, 1))
