@@ -134,6 +134,7 @@ Status BlockLowering::ElementwiseForward(const Op& op, PassBuilder* pass) {
                                  : EagerKernels{kernels.bytes + cast, kernels.kernels};
   const int step = pass->Compute(op.name, TimeOf(kernels, *context_.compute), Flops(), after,
                                  !op.weights.empty(), Bytes(kernels.bytes));
+  if (CopiesNumberBefore(op, *pass)) pass->HostReadsBefore(step, step);
   for (const ArrayId output : op.outputs) {
     pass->Define({output, false}, pass->Stored(output), step);
     if (cast > 0) pass->Define({output, false, true}, pass->Stored(output), step);

@@ -176,6 +176,24 @@ TEST(ExpertDispatcher, TheHostWaitsForTheRouter) {
   }
 }
 
+// fused_bias_geglu.py: the number between the matmul and the activation.
+TEST(ExpertKernels, TheHostWaitsBeforeAClampedActivation) {
+  const std::string plan = "data: 8 expert: 4 expert_dispatch: 'all-to-all' kernels { launches: ";
+  const auto waits_for = [](const BlockPass& pass) {
+    const BlockStep& step = *Find(pass, "experts_act");
+    return step.host_after < 0 ? std::string()
+                               : pass.steps[static_cast<std::size_t>(step.host_after)].name;
+  };
+  const BlockPlan clamped =
+      Lowered(plan +
+              "'megatron-core' eager_expert_clamp: true } recompute: 'modules' "
+              "recompute_modules: 'moe_act'")
+          .plan;
+  EXPECT_EQ(waits_for(clamped.forward), "experts_in");
+  EXPECT_EQ(waits_for(Lowered(plan + "'megatron-core' }").plan.forward), "");
+  EXPECT_EQ(waits_for(Lowered(plan + "'pytorch' eager_expert_clamp: true }").plan.forward), "");
+}
+
 double HostOps(const std::string& kernels) {
   double ops = 0;
   const std::string plan = "data: 8 expert: 4 kernels { launches: 'megatron-core' " + kernels + "}";
@@ -188,6 +206,23 @@ TEST(ExpertKernels, TheHostIssuesEagerOnes) {
   // Two experts: a product and a sum each, and a join.
   EXPECT_NEAR(HostOps("eager_expert_bias: true ") - plain, 2 * 2 + 1, 1e-9);
   EXPECT_NEAR(HostOps("eager_expert_clamp: true ") - plain, 3, 1e-9);
+}
+
+// Transformer Engine's multi_tensor_quantize_impl has one kernel for all with delayed scaling only.
+TEST(ExpertKernels, CastsAreEachExpertsToo) {
+  const auto launches = [](const std::string& scaling, const char* experts) {
+    const Layer layer = Lowered(
+        absl::StrCat("data: 8 expert: 2 expert_dispatch: 'hybridep' precision { compute: 'fp8' ",
+                     "scaling: '", scaling, "' } kernels { experts: '", experts, "' }"),
+        Fidelity::kCalibrated);
+    const ComputeCalibration c = Load(Proto("data: 8")).cluster.chip.calibration;
+    return Find(layer.plan.forward, "experts_in cast")->duration.seconds() /
+           c.elementwise_launch.value();
+  };
+  // Four experts of a rank; a scale of its own takes two kernels.
+  EXPECT_NEAR(launches("current", "each") - launches("current", "grouped"), 2 * 3, 1e-3);
+  EXPECT_NEAR(launches("block", "each") - launches("block", "grouped"), 3, 1e-3);
+  EXPECT_NEAR(launches("tensor", "each") - launches("tensor", "grouped"), 0, 1e-3);
 }
 
 TEST(ExpertKernels, OneForEachExpertTakesAsLongAsAllTogetherOrLonger) {
