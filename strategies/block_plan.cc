@@ -42,6 +42,7 @@ class BlockLowering {
   StatusOr<BlockPass> Forward(const Again* only);
   Status ForwardOp(const Op& op, PassBuilder* pass);
   Status MatmulForward(const Op& op, PassBuilder* pass);
+  void DefineFused(const std::vector<ArrayId>& arrays, bool gradient, int step, PassBuilder* pass);
   Status ElementwiseForward(const Op& op, PassBuilder* pass);
   StatusOr<BlockPass> Backward();
   Status BackwardOp(const Op& op, PassBuilder* pass);
@@ -110,6 +111,16 @@ Status BlockLowering::MatmulForward(const Op& op, PassBuilder* pass) {
   return absl::OkStatus();
 }
 
+// Results of an elementwise op that the kernel of `step` makes beside its own, quantised already.
+void BlockLowering::DefineFused(const std::vector<ArrayId>& arrays, bool gradient, int step,
+                                PassBuilder* pass) {
+  for (const ArrayId array : arrays) {
+    pass->Define({array, gradient}, pass->Stored(array), step);
+    if (!context_.plan->precision.quantised()) continue;
+    pass->Define({array, gradient, true}, pass->Stored(array), step);
+  }
+}
+
 Status BlockLowering::ElementwiseForward(const Op& op, PassBuilder* pass) {
   std::vector<int> after;
   double bytes = 0;
@@ -118,6 +129,10 @@ Status BlockLowering::ElementwiseForward(const Op& op, PassBuilder* pass) {
     ASSIGN_OR_RETURN(const int step, pass->Bring({input, false}, wanted));
     after.push_back(step);
     bytes += pass->LocalBytes(input, wanted);
+  }
+  if (IsFusedActivation(op, *pass)) {
+    DefineFused(op.outputs, false, after.back(), pass);
+    return absl::OkStatus();
   }
   bool only_narrow = false;
   const double cast = pass->CastInNorm(op, &only_narrow);
@@ -128,6 +143,7 @@ Status BlockLowering::ElementwiseForward(const Op& op, PassBuilder* pass) {
                                  : EagerKernels{kernels.bytes + cast, kernels.kernels};
   const int step = pass->Compute(op.name, TimeOf(kernels, *context_.compute), Flops(), after,
                                  !op.weights.empty(), Bytes(kernels.bytes));
+  if (CopiesNumberBefore(op, *pass)) pass->HostReadsBefore(step, step);
   for (const ArrayId output : op.outputs) {
     pass->Define({output, false}, pass->Stored(output), step);
     if (cast > 0) pass->Define({output, false, true}, pass->Stored(output), step);
@@ -283,6 +299,10 @@ Status BlockLowering::ElementwiseBackward(const Op& op, PassBuilder* pass) {
     if (!pass->IsDefined({output, true})) continue;
     after.push_back(pass->StepOf({output, true}));
     bytes += pass->StoredBytes(output);
+  }
+  if (IsFusedActivation(op, *pass)) {
+    DefineFused(op.inputs, true, after.front(), pass);
+    return absl::OkStatus();
   }
   // A sum hands its gradient on to every term.
   const bool only_adds =

@@ -18,6 +18,10 @@ PerElement RmsNorm(double a, bool backward) {
 
 PerElement Rotary(double a) { return {4 * kFp32 + 2 * a, 3, 0}; }
 
+PerElement MegatronRotary(double a, bool backward) {
+  return backward ? PerElement{14 * a, 7, 0} : PerElement{12 * a, 6, 6};
+}
+
 PerElement GatedActivation(double a, bool backward) {
   return backward ? PerElement{9 * a, 3, 0} : PerElement{5 * a, 2, 0};
 }
@@ -35,13 +39,21 @@ EagerKernels Sum(const EagerKernels& a, const EagerKernels& b) {
 EagerKernels EagerElementwise(const Op& op, bool backward, const PassBuilder& pass) {
   const BlockContext& context = pass.context();
   const Kernels::Elementwise work = context.plan->kernels.elementwise;
-  if (work == Kernels::Elementwise::kFused || op.kind != Op::Kind::kElementwise) return {};
+  if (op.kind != Op::Kind::kElementwise) return {};
   const bool inductor = work == Kernels::Elementwise::kInductor;
   if (inductor && op.part != Op::Part::kAttention) return {};
   const double a = SizeOf(context.plan->precision.activations).value();
   const auto elements = [&](ArrayId array) {
     return pass.StoredBytes(array) / pass.ElementBytes({array, false});
   };
+  if (context.plan->kernels.eager_rotary && op.name == "rotary" && !context.model->mla) {
+    EagerKernels all;
+    for (const ArrayId head : op.outputs) {
+      all = Sum(all, Over(MegatronRotary(a, backward), elements(head)));
+    }
+    return all;
+  }
+  if (!context.plan->kernels.eager_elementwise) return {};
   const bool layer_norm = op.weights.size() == 2;
   switch (op.part) {
     case Op::Part::kNorm:

@@ -16,6 +16,14 @@
 // LayerNorm, GELU and residual sums are one kernel in eager PyTorch too. TorchInductor fuses all of
 // it but the rotary embedding, whose complex product runs as ATen's kernel between two of its own
 // (torch/_inductor/lowering.py unsupported_output_tensor: complex tensors fall back).
+//
+// Rotary embedding of Megatron-Core where its fused kernel does not do, all in the type of
+// activations (megatron/core/models/common/embeddings/rope_utils.py _apply_rotary_pos_emb_bshd), of
+// q and of k:
+//     forward   times cosine 2a; half is negated a, the halves joined 2a, times sine 2a; sum 3a;
+//               joined with what is not rotated 2a; six on the angles                      12a, 6
+//     backward  times cosine 2a, times sine 2a; half is negated a, joined 2a, summed 3a; the empty
+//               rest is a fill a and a sum 3a                                              14a, 7
 
 #ifndef MESHSTEP_STRATEGIES_EAGER_ELEMENTWISE_H_
 #define MESHSTEP_STRATEGIES_EAGER_ELEMENTWISE_H_

@@ -187,8 +187,10 @@ Extra MegatronCore(const Op& op, const PassBuilder& pass) {
     case Kind::kElementwise:
       return CoreElementwise(op, pass);
     case Kind::kExperts: {
-      // module/grouped_linear.py: a matmul for each expert of the rank.
-      const double launches = kModule + kBareLaunch * LocalExperts(op, pass);
+      // module/grouped_linear.py: a matmul for each expert of the rank, and its casts.
+      const bool casts = pass.context().plan->precision.quantised();
+      const double launches =
+          kModule + kBareLaunch * (LocalExperts(op, pass) + (casts ? pass.CastsOf(op) - 1 : 0));
       // One kernel of what adds biases is simulated.
       return {launches - 1 + std::max(0.0, ExpertBiasKernels(op, false, pass) - 1),
               launches + kBareLaunch * LocalExperts(op, pass) - 2 +
@@ -290,6 +292,11 @@ bool WaitsBetweenActions(const Plan& plan) {
       break;
   }
   return false;
+}
+
+bool CopiesNumberBefore(const Op& op, const PassBuilder& pass) {
+  return pass.context().plan->kernels.launches == Launches::kMegatronCore &&
+         ClampBytes(op, false, pass) > 0;
 }
 
 bool ReadsTokensPerExpert(const Plan& plan) {

@@ -46,6 +46,11 @@ bool WaitsBetweenActions(const Plan& plan);
 // "before_ep_alltoall". With a capacity factor the sizes are known.
 bool ReadsTokensPerExpert(const Plan& plan);
 
+// Before a clamped activation of experts Megatron-Core copies a number of Python to the device
+// (fused_bias_geglu.py, weighted_bias_quick_geglu_impl: torch.tensor(linear_offset, device=...)),
+// and the host waits for the stream: a copy from memory that is not pinned.
+bool CopiesNumberBefore(const Op& op, const PassBuilder& pass);
+
 }  // namespace meshstep
 
 #endif  // MESHSTEP_STRATEGIES_HOST_LAUNCHES_H_

@@ -26,6 +26,7 @@ constexpr const char* kTensorTransfers[] = {"megatron", "dtensor"};
 constexpr const char* kShardedCopies[] = {"none", "flat", "each"};
 constexpr const char* kBiasGradients[] = {"fused", "separate", "but-qkv"};
 constexpr const char* kGradientPasses[] = {"zero", "check", "scale", "cast"};
+constexpr const char* kExperts[] = {"grouped", "each", "fused"};
 constexpr const char* kGraphs[] = {"attention", "mlp", "router"};
 
 // Index of `value` in `names`; 0 if it is empty or wrong.
@@ -93,11 +94,9 @@ Kernels LoadKernels(const v1::Kernels& proto, const std::string& field, Diagnost
       static_cast<Kernels::Accumulation>(IndexOf(kAccumulations, proto.gradient_accumulation(),
                                                  field + ".gradient_accumulation", diagnostics));
   kernels.unfused_optimizer = proto.unfused_optimizer();
-  kernels.each_expert = proto.experts() == "each";
-  if (!proto.experts().empty() && proto.experts() != "grouped" && !kernels.each_expert) {
-    diagnostics->Error(field + ".experts",
-                       absl::StrCat("is \"", proto.experts(), "\", expected grouped or each"));
-  }
+  const std::size_t experts = IndexOf(kExperts, proto.experts(), field + ".experts", diagnostics);
+  kernels.each_expert = experts == 1;
+  kernels.fused_experts = experts == 2;
   kernels.expert_tile_rows = proto.expert_tile_rows();
   if (!(kernels.expert_tile_rows >= 0 && kernels.expert_tile_rows <= kMaxTileRows)) {
     diagnostics->Error(field + ".expert_tile_rows", absl::StrCat("is ", kernels.expert_tile_rows,
@@ -106,6 +105,7 @@ Kernels LoadKernels(const v1::Kernels& proto, const std::string& field, Diagnost
   }
   kernels.eager_expert_bias = proto.eager_expert_bias();
   kernels.eager_expert_clamp = proto.eager_expert_clamp();
+  kernels.eager_rotary = proto.eager_rotary();
   kernels.elementwise = static_cast<Kernels::Elementwise>(
       IndexOf(kElementwise, proto.elementwise(), field + ".elementwise", diagnostics));
   kernels.separate_sums =
@@ -158,10 +158,11 @@ void ExpandKernels(const Kernels& kernels, v1::Kernels* proto) {
   proto->set_loss(kLosses[static_cast<std::size_t>(kernels.loss)]);
   proto->set_gradient_accumulation(kAccumulations[static_cast<std::size_t>(kernels.accumulation)]);
   proto->set_unfused_optimizer(kernels.unfused_optimizer);
-  proto->set_experts(kernels.each_expert ? "each" : "grouped");
+  proto->set_experts(kExperts[kernels.each_expert ? 1 : kernels.fused_experts ? 2 : 0]);
   if (kernels.expert_tile_rows > 0) proto->set_expert_tile_rows(kernels.expert_tile_rows);
   proto->set_eager_expert_bias(kernels.eager_expert_bias);
   proto->set_eager_expert_clamp(kernels.eager_expert_clamp);
+  if (kernels.eager_rotary) proto->set_eager_rotary(true);
   proto->set_elementwise(kElementwise[static_cast<std::size_t>(kernels.elementwise)]);
   proto->set_gradient_sums(kSums[kernels.separate_sums ? 1 : 0]);
   proto->set_projections(kProjections[kernels.separate_projections ? 1 : 0]);

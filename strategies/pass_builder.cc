@@ -263,7 +263,9 @@ void PassBuilder::Cast(const Op& op, const std::string& name, const std::vector<
     }
   }
   if (missing.empty()) return;
-  const int step = Compute(name, CastTime(bytes), Flops(), after, false, Bytes(bytes));
+  const auto more = static_cast<std::int64_t>(CastsOf(op) - context_.plan->precision.CastKernels());
+  const Time time = CastTime(bytes) + context_.compute->Elementwise(Bytes(0)) * more;
+  const int step = Compute(name, time, Flops(), after, false, Bytes(bytes));
   for (const ArrayKey& key : missing) Define(key, Stored(key.array), step);
 }
 
@@ -296,6 +298,14 @@ void PassBuilder::TransposeWeights(const Op& op) {
   if (bytes == 0) return;
   Compute(op.name + " weight transpose", context_.compute->Elementwise(Bytes(bytes)), Flops(), {},
           true, Bytes(bytes));
+}
+
+double PassBuilder::CastsOf(const Op& op) const {
+  const Plan& plan = *context_.plan;
+  const bool each = op.kind == Op::Kind::kExperts && plan.kernels.each_expert &&
+                    plan.precision.scaling != Scaling::kTensor;
+  const double parts = each ? context_.LocalElements(Apply(plan.rules.experts, {"E"})) : 1;
+  return plan.precision.CastKernels() * parts;
 }
 
 Time PassBuilder::CastTime(double bytes) const {

@@ -85,7 +85,11 @@ class PassBuilder {
   void KeepGathered(ArrayKey key, const Sharding& sharding) {
     if (context_.plan->kernels.dtensor && !Holds(key, sharding)) Define(key, sharding, kReady);
   }
-  // Makes the narrow copies that `op` reads, in one kernel, where they are not there yet.
+  // Kernels of one such cast. With one matmul for each expert Transformer Engine also quantises the
+  // tokens of each by themselves, but with delayed scaling (csrc/extensions/cast.cpp,
+  // multi_tensor_quantize_impl).
+  double CastsOf(const Op& op) const;
+  // Makes the narrow copies that `op` reads, as one step, where they are not there yet.
   void Cast(const Op& op, const std::string& name, const std::vector<ArrayKey>& keys);
   // Transposes the gathered operands of a weight gradient; see TransposesGathered.
   void TransposeGathered(const Op& op, const std::vector<std::pair<ArrayKey, Sharding>>& operands,

@@ -71,9 +71,9 @@ struct Kernels {
   // Whose operations the host issues (strategies/host_launches.h).
   enum class Launches { kNone, kKernels, kPyTorch, kMegatronLm, kMegatronDeepSpeed, kMegatronCore };
   bool unfused_optimizer = false;
-  bool each_expert = false;
+  bool each_expert = false, fused_experts = false;
   double expert_tile_rows = 0;  // 0: tiles begin where the rows of an expert do
-  bool eager_expert_bias = false, eager_expert_clamp = false;
+  bool eager_expert_bias = false, eager_expert_clamp = false, eager_rotary = false;
   enum class Elementwise { kFused, kEager, kInductor };
   Elementwise elementwise = Elementwise::kFused;
   bool separate_sums = false;         // of the parts of a gradient

@@ -113,6 +113,7 @@ struct CollectiveCalibration {
     std::vector<BytesPerSecond> rates;  // one per size
   };
   std::string collective, algorithm;
+  std::string dispatcher;  // of routed tokens; "": the library of collectives
   Ranks ranks = Ranks::kAny;
   int min_ranks = 2, max_ranks = 1 << 30;
   std::vector<Bytes> sizes;   // ascending; at least one
@@ -126,7 +127,7 @@ struct CollectiveCalibration {
 
 // Time of one collective by one algorithm and protocol across nodes; see chip.proto.
 struct NetworkCalibration {
-  std::string collective, algorithm;
+  std::string collective, algorithm, dispatcher;
   Seconds base, rank, node, doubling;
   double node_fraction = 1, network_fraction = 1;
 

@@ -16,6 +16,21 @@ Seconds Nanoseconds(double value, const std::string& field, Diagnostics* diagnos
   return Seconds(CheckedNanoseconds(value, field, diagnostics) * 1e-9);
 }
 
+// Only an all-to-all of routed tokens has one.
+std::string LoadDispatcher(const std::string& dispatcher, const std::string& collective,
+                           const std::string& item, Diagnostics* diagnostics) {
+  if (dispatcher.empty()) return "";
+  if (dispatcher != "deepep" && dispatcher != "hybridep") {
+    diagnostics->Error(
+        item + ".dispatcher",
+        absl::StrCat("is \"", dispatcher, "\", expected deepep, hybridep or nothing"));
+  } else if (collective != "all-to-all") {
+    diagnostics->Error(item + ".dispatcher", absl::StrCat("is \"", dispatcher, "\" of ", collective,
+                                                          ", expected it of all-to-all only"));
+  }
+  return dispatcher;
+}
+
 CollectiveCalibration::Ranks LoadRanks(v1::CollectiveCalibration::Ranks ranks) {
   switch (ranks) {
     case v1::CollectiveCalibration::POWERS_OF_TWO:
@@ -100,6 +115,7 @@ std::vector<CollectiveCalibration> LoadCollectives(const v1::Chip& proto, const 
     CollectiveCalibration entry;
     entry.collective = from.collective();
     entry.algorithm = from.algorithm();
+    entry.dispatcher = LoadDispatcher(from.dispatcher(), from.collective(), item, diagnostics);
     entry.ranks = LoadRanks(from.ranks());
     if (from.has_min_ranks()) {
       entry.min_ranks = CheckedInt(from.min_ranks(), 2, 1 << 20, item + ".min_ranks", diagnostics);
@@ -124,6 +140,7 @@ std::vector<NetworkCalibration> LoadAcrossNodes(const v1::Chip& proto, const std
     NetworkCalibration entry;
     entry.collective = from.collective();
     entry.algorithm = from.algorithm();
+    entry.dispatcher = LoadDispatcher(from.dispatcher(), from.collective(), item, diagnostics);
     entry.base = Nanoseconds(from.base_ns(), item + ".base_ns", diagnostics);
     entry.rank = Nanoseconds(from.rank_ns(), item + ".rank_ns", diagnostics);
     entry.node = Nanoseconds(from.node_ns(), item + ".node_ns", diagnostics);

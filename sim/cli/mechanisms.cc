@@ -1,5 +1,7 @@
 #include "sim/cli/mechanisms.h"
 
+#include <vector>
+
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 
@@ -136,6 +138,7 @@ void WithoutHostDispatch(Scenario* scenario) {
 
 void WithoutEager(Scenario* scenario) {
   scenario->plan.kernels.elementwise = Kernels::Elementwise::kFused;
+  scenario->plan.kernels.eager_rotary = false;
 }
 
 void WithoutGradientSums(Scenario* scenario) { scenario->plan.kernels.separate_sums = false; }
@@ -162,7 +165,15 @@ void WithoutExpertKernels(Scenario* scenario) {
   scenario->plan.expert_dispatch = ExpertDispatch::kSorted;
   Kernels& kernels = scenario->plan.kernels;
   kernels.expert_tile_rows = 0;
-  kernels.each_expert = kernels.eager_expert_bias = kernels.eager_expert_clamp = false;
+  kernels.each_expert = kernels.fused_experts = kernels.eager_expert_bias =
+      kernels.eager_expert_clamp = false;
+}
+
+void WithoutDispatcherRates(Scenario* scenario) {
+  Chip& chip = scenario->cluster.chip;
+  const auto moved = [](const auto& entry) { return !entry.dispatcher.empty(); };
+  std::erase_if(chip.collectives, moved);
+  std::erase_if(chip.across_nodes, moved);
 }
 
 void WithoutPermutationRate(Scenario* scenario) { Calibration(scenario)->permutation_fraction = 1; }
@@ -220,6 +231,8 @@ const std::vector<Mechanism>& Mechanisms() {
        WithoutSharedTiles},
       {"channel-scales", "scales of 8-bit operands are known before, one per tensor",
        WithoutChannelScales},
+      {"dispatcher-rates", "the library of collectives moves routed tokens",
+       WithoutDispatcherRates},
       {"expert-overlap", "no micro-batch hides another's transfers of routed tokens",
        WithoutExpertOverlap},
       {"host-dispatch", "the host is never late with a launch", WithoutHostDispatch},

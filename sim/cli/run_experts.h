@@ -12,7 +12,9 @@ namespace meshstep {
 
 // Of a model with experts; `plan` has its pipeline. What the row's `overlap` column does not state
 // is that of the entry of `defaults` (tests/validation/expert_defaults.csv) with the longest prefix
-// of the row's family and, among equals, the longest prefix of its chip.
+// of the row's family and, among equals, the longest prefix of its chip, then the latest release
+// since which the entry holds. An entry may hold only for rows of a number format, and only since a
+// release of the framework's container, which the row's `source_ref` names.
 void SetExpertKernels(const RunRow& row, const CsvTable& defaults, v1::Plan* plan);
 
 }  // namespace meshstep

@@ -86,7 +86,8 @@ struct CollectiveModel::Impl {
   CollectiveCost Price(const CollectiveAlgorithm& algorithm, const Request& request,
                        std::span<const AxisId> axes, DeviceId device, const Group& group) const {
     const auto& [collective, bytes, copies] = request;
-    if (const auto across = AcrossNodes(group, collective, algorithm.name()); !across.empty()) {
+    const Measured what{collective, algorithm.name(), copies.mover};
+    if (const auto across = AcrossNodes(group, what); !across.empty()) {
       return PriceAcross(across, algorithm, request, axes, device, group);
     }
     CollectiveCost cost;
@@ -98,7 +99,7 @@ struct CollectiveModel::Impl {
       AddPhase(axes, device, phase, &cost);
     }
     cost.sent_per_device = Bytes(*std::max_element(sent.begin(), sent.end()));
-    if (const CollectiveCalibration* measured = MeasuredOn(group, collective, algorithm.name())) {
+    if (const CollectiveCalibration* measured = MeasuredOn(group, what)) {
       Calibrate(*measured, bytes, group, &cost);
     }
     return cost;
@@ -112,8 +113,9 @@ struct CollectiveModel::Impl {
                              const Group& group) const {
     CollectiveCost best;
     const std::vector<TrafficPhase> traffic = TrafficOf(algorithm, request, group);
+    const Measured what{request.collective, algorithm.name(), request.copies.mover};
     for (const NetworkCalibration& entry : entries) {
-      if (!HoldsFor(entry, request.collective, algorithm.name())) continue;
+      if (!HoldsFor(entry, what)) continue;
       CollectiveCost cost = PriceByProtocol(entry, traffic, axes, device, group);
       cost.algorithm = &algorithm;
       if (best.algorithm == nullptr || cost.idle_time < best.idle_time) best = std::move(cost);
@@ -154,43 +156,51 @@ struct CollectiveModel::Impl {
     return ranks;
   }
 
-  static bool HoldsFor(const NetworkCalibration& entry, Collective collective,
-                       std::string_view algorithm) {
-    return entry.collective == NameOf(collective) &&
-           entry.algorithm == (algorithm == "rail-ring" ? "ring" : algorithm);
+  // What measurements are looked up for.
+  struct Measured {
+    Collective collective;
+    std::string_view algorithm;
+    Mover mover;
+  };
+
+  static bool HoldsFor(const NetworkCalibration& entry, const Measured& what) {
+    return entry.collective == NameOf(what.collective) && entry.dispatcher == NameOf(what.mover) &&
+           entry.algorithm == (what.algorithm == "rail-ring" ? "ring" : what.algorithm);
   }
 
   // Measurements across nodes that hold for the collective and algorithm; none if there are none.
-  std::span<const NetworkCalibration> AcrossNodes(const Group& group, Collective collective,
-                                                  std::string_view algorithm) const {
+  std::span<const NetworkCalibration> AcrossNodes(const Group& group, const Measured& what) const {
     if (group.dims.back().kind != Level::Kind::kNetwork) return {};
     const std::vector<NetworkCalibration>& entries =
         mesh->fabric().levels()[static_cast<std::size_t>(group.dims.back().level)].across;
-    const bool any = std::any_of(
-        entries.begin(), entries.end(),
-        [&](const NetworkCalibration& entry) { return HoldsFor(entry, collective, algorithm); });
+    const bool any =
+        std::any_of(entries.begin(), entries.end(),
+                    [&](const NetworkCalibration& entry) { return HoldsFor(entry, what); });
     return any ? std::span<const NetworkCalibration>(entries)
                : std::span<const NetworkCalibration>();
   }
 
-  bool IsMeasured(const Group& group, Collective collective, std::string_view algorithm) const {
-    return MeasuredOn(group, collective, algorithm) != nullptr ||
-           !AcrossNodes(group, collective, algorithm).empty();
+  bool IsMeasured(const Group& group, const Measured& what) const {
+    return MeasuredOn(group, what) != nullptr || !AcrossNodes(group, what).empty();
   }
 
   // What was measured of the collective inside one unit of the group's level; nullptr if nothing.
-  const CollectiveCalibration* MeasuredOn(const Group& group, Collective collective,
-                                          std::string_view algorithm) const {
+  // Of a dispatcher that was not measured: what was of the library.
+  const CollectiveCalibration* MeasuredOn(const Group& group, const Measured& what) const {
     if (group.dims.size() != 1) return nullptr;
     const int level = group.dims.front().level;
+    const CollectiveCalibration* found = nullptr;
     for (const CollectiveCalibration& entry :
          mesh->fabric().levels()[static_cast<std::size_t>(level)].measured) {
-      if (entry.collective == NameOf(collective) && entry.algorithm == algorithm &&
-          entry.Holds(group.size())) {
-        return &entry;
+      const bool own = entry.dispatcher == NameOf(what.mover);
+      if ((!own && !entry.dispatcher.empty()) || entry.collective != NameOf(what.collective) ||
+          entry.algorithm != what.algorithm || !entry.Holds(group.size())) {
+        continue;
       }
+      if (found == nullptr || (own && found->dispatcher.empty())) found = &entry;
+      if (found->dispatcher == NameOf(what.mover)) break;
     }
-    return nullptr;
+    return found;
   }
 
   // Spreads the measured latency over the phases, and lets every byte hold the links for as long as
@@ -237,7 +247,8 @@ struct CollectiveModel::Impl {
       return Price(*algorithm, request, axes, device, group);
     }
     CollectiveCost best;
-    for (const CollectiveAlgorithm* algorithm : Candidates(collective, group)) {
+    for (const CollectiveAlgorithm* algorithm :
+         Candidates(collective, group, request.copies.mover)) {
       CollectiveCost cost = Price(*algorithm, request, axes, device, group);
       if (best.algorithm == nullptr || cost.idle_time < best.idle_time) best = std::move(cost);
     }
@@ -247,8 +258,8 @@ struct CollectiveModel::Impl {
 
   // Where the library was measured, it runs one of the algorithms measured; elsewhere, on nodes of
   // chips and for real predictions, one of those that NCCL has.
-  std::vector<const CollectiveAlgorithm*> Candidates(Collective collective,
-                                                     const Group& group) const {
+  std::vector<const CollectiveAlgorithm*> Candidates(Collective collective, const Group& group,
+                                                     Mover mover) const {
     std::vector<const CollectiveAlgorithm*> all, measured, in_library;
     const bool nodes =
         std::none_of(group.dims.begin(), group.dims.end(),
@@ -256,7 +267,7 @@ struct CollectiveModel::Impl {
     for (const CollectiveAlgorithm* algorithm : CollectiveAlgorithms()) {
       if (algorithm->ByNameOnly() || !algorithm->Supports(collective, group)) continue;
       all.push_back(algorithm);
-      if (IsMeasured(group, collective, algorithm->name())) measured.push_back(algorithm);
+      if (IsMeasured(group, {collective, algorithm->name(), mover})) measured.push_back(algorithm);
       if (nodes && IsInNccl(algorithm->name(), collective, group)) in_library.push_back(algorithm);
     }
     if (!measured.empty()) return measured;

@@ -12,4 +12,16 @@ double JoinedShare(const Copies& copies, double places) {
   return std::min(1.0, distinct / copies.copies);
 }
 
+std::string_view NameOf(Mover mover) {
+  switch (mover) {
+    case Mover::kLibrary:
+      return "";
+    case Mover::kDeepEp:
+      return "deepep";
+    case Mover::kHybridEp:
+      return "hybridep";
+  }
+  return "";
+}
+
 }  // namespace meshstep

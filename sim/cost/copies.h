@@ -12,7 +12,12 @@
 #ifndef MESHSTEP_SIM_COST_COPIES_H_
 #define MESHSTEP_SIM_COST_COPIES_H_
 
+#include <string_view>
+
 namespace meshstep {
+
+// What moves them: the library of all collectives, or a dispatcher of routed tokens.
+enum class Mover { kLibrary, kDeepEp, kHybridEp };
 
 struct Copies {
   double copies = 1;  // c, of one item
@@ -21,12 +26,16 @@ struct Copies {
   double groups = 1, groups_of_item = 1;
   // Every algorithm sends an item once to a rank that gets several copies, which makes them itself.
   bool by_rank = false;
+  Mover mover = Mover::kLibrary;
   bool operator==(const Copies&) const = default;
   auto operator<=>(const Copies&) const = default;
 };
 
 // Bytes that reach `places` nodes or ranks over those of all copies.
 double JoinedShare(const Copies& copies, double places);
+
+// As chip files name it: "", "deepep", "hybridep".
+std::string_view NameOf(Mover mover);
 
 }  // namespace meshstep
 

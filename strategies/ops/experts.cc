@@ -47,6 +47,22 @@ MatmulShape OnSharedTiles(const MatmulShape& shape, double tile) {
   return computed;
 }
 
+bool IsExpertActivation(const Op& op, const PassBuilder& pass) {
+  return op.kind == Op::Kind::kElementwise && op.inputs.size() == 2 &&
+         pass.IsRouted(op.inputs[0]) && pass.IsRouted(op.outputs[0]) && op.part == Op::Part::kMlp;
+}
+
+// Of one of the router's weights on its way to the experts: DeepEP and HybridEP want fp32
+// (token_dispatcher.py, token_probs), else it has the type of the router's input, which is that of
+// its logits (router.py, topk_routing_with_score_function: type_as(logits); moe_router_dtype
+// unset).
+double WeightBytes(double activation, const PassBuilder& pass) {
+  constexpr double kFp32 = 4;
+  const ExpertDispatch dispatch = pass.context().plan->expert_dispatch;
+  const bool wide = dispatch == ExpertDispatch::kDeepEp || dispatch == ExpertDispatch::kHybridEp;
+  return wide ? kFp32 : activation;
+}
+
 }  // namespace
 
 double ExpertBiasKernels(const Op& op, bool backward, const PassBuilder& pass) {
@@ -55,7 +71,10 @@ double ExpertBiasKernels(const Op& op, bool backward, const PassBuilder& pass) {
   const bool last = std::find(dims.begin(), dims.end(), "D") != dims.end();
   if (!last || !pass.context().plan->kernels.eager_expert_bias) return 0;
   const double parts = LocalExperts(pass), joined = parts > 1 ? 1 : 0;
-  return backward ? 2 + joined + 5 * parts : 1 + joined + 2 * parts;
+  const double a = pass.ElementBytes({op.outputs[0], false});
+  const bool casts = WeightBytes(a, pass) != a;
+  if (backward) return joined + 4 * parts + (casts ? 2 + parts : 0);
+  return (casts ? 1 : 0) + joined + 2 * parts;
 }
 
 Time MatmulTime(const Op& op, const MatmulShape& shape, Dtype dtype, Bytes result,
@@ -69,21 +88,21 @@ Time MatmulTime(const Op& op, const MatmulShape& shape, Dtype dtype, Bytes resul
   return each ? compute.MatmulEach(shape, dtype, result) : compute.Matmul(shape, dtype, result);
 }
 
-// Forward, in the types of PyTorch's promotion (bias and tokens a bytes, the weight fp32): bias
-// times weight writes 4; the sum reads a + 4, writes 4; parts are joined (4 + 4) if there are
-// several; cast back 4 + a.
-// Backward: cast a + 4 and 4 + a; the parts' gradients are joined (2 a) if there are several; for
-// the bias and for the weight each a product (4 + 4) and its sum (4).
+// Forward, with p bytes of PyTorch's promotion of tokens (a) and the router's weight: bias times
+// weight writes p; the sum reads a + p, writes p; parts are joined (p + p) if there are several;
+// where p is not a, cast back p + a.
+// Backward: where p is not a, cast a + p and p + a; the parts' gradients are joined (2 a) if there
+// are several; for the bias and for the weight each a product (p + p) and its sum (p).
 // Source: NVIDIA/Megatron-LM megatron/core/transformer/moe/experts.py, TEGroupedMLP._apply_bias.
 int AddExpertBias(const Op& op, bool backward, int after, PassBuilder* pass) {
   const BlockContext& context = pass->context();
   const double kernels = ExpertBiasKernels(op, backward, *pass);
   if (kernels == 0) return after;
-  constexpr double kFp32 = 4;
   const double a = pass->ElementBytes({op.outputs[0], false});
-  const double joined = LocalExperts(*pass) > 1 ? 1 : 0;
-  const double forward_bytes = 3 * kFp32 + a + joined * 2 * kFp32 + kFp32 + a;
-  const double backward_bytes = 2 * (a + kFp32) + joined * 2 * a + 2 * 3 * kFp32;
+  const double p = std::max(a, WeightBytes(a, *pass));
+  const double joined = LocalExperts(*pass) > 1 ? 1 : 0, cast = p != a ? a + p : 0;
+  const double forward_bytes = 3 * p + a + joined * 2 * p + cast;
+  const double backward_bytes = 2 * cast + joined * 2 * a + 2 * 3 * p;
   const Bytes bytes((backward ? backward_bytes : forward_bytes) * Elements(op.outputs[0], *pass));
   return pass->Compute(
       op.name + (backward ? " bias backward" : " bias"),
@@ -92,14 +111,22 @@ int AddExpertBias(const Op& op, bool backward, int after, PassBuilder* pass) {
       Flops(), {after}, false, bytes);
 }
 
-// Forward each half is read and written, then both are to lie together again; backward each reads
-// its gradient and itself and writes, and the halves' gradients are joined.
+bool IsFusedActivation(const Op& op, const PassBuilder& pass) {
+  return pass.context().plan->kernels.fused_experts && IsExpertActivation(op, pass);
+}
+
+// Of the two halves that gate each other, in elements of one of them with a bytes: forward each is
+// read and written, then both are to lie together again. Backward, as PyTorch's clamp_backward does
+// it operation by operation: the half with one bound is compared (a + 1 with the mask) and selected
+// (1 + 2 a); the half with two is compared twice, the masks are combined (3) and it is selected;
+// the halves' gradients are joined (4 a). Source: fused_bias_geglu.py,
+// weighted_bias_quick_geglu_impl; pytorch FunctionsManual.cpp.
 double ClampBytes(const Op& op, bool backward, const PassBuilder& pass) {
-  const bool routed = op.inputs.size() == 2 && pass.IsRouted(op.inputs[0]) &&
-                      pass.IsRouted(op.outputs[0]) && op.part == Op::Part::kMlp;
-  if (!routed || !pass.context().plan->kernels.eager_expert_clamp) return 0;
+  if (!IsExpertActivation(op, pass) || !pass.context().plan->kernels.eager_expert_clamp) return 0;
   const double half = pass.StoredBytes(op.inputs[0]);
-  return (backward ? 2 * 3 + 4 : 2 * 2 + 4) * half;
+  const double a = pass.ElementBytes({op.inputs[0], false});
+  const double backward_bytes = (a + 1) + (1 + 2 * a) + 2 * (a + 1) + 3 + (1 + 2 * a) + 4 * a;
+  return backward ? backward_bytes * half / a : (2 * 2 + 4) * half;
 }
 
 }  // namespace meshstep

@@ -79,7 +79,10 @@ Copies Routing(const PassBuilder& pass) {
   return {.copies = static_cast<double>(moe.experts_per_token),
           .groups = limited ? static_cast<double>(moe.groups) : 1,
           .groups_of_item = limited ? static_cast<double>(moe.groups_per_token) : 1,
-          .by_rank = TakesTokens(pass)};
+          .by_rank = TakesTokens(pass),
+          .mover = Dispatcher(pass) == ExpertDispatch::kDeepEp     ? Mover::kDeepEp
+                   : Dispatcher(pass) == ExpertDispatch::kHybridEp ? Mover::kHybridEp
+                                                                   : Mover::kLibrary};
 }
 
 // To or from the experts; `step` makes the copies. Without ranks to share experts nothing moves.
@@ -103,13 +106,25 @@ int Kernel(const std::string& name, Bytes bytes, const std::vector<int>& after, 
                        bytes);
 }
 
+// With all-to-all and deepep by Transformer Engine's kernels (moe_permute, moe_unpermute,
+// moe_sort_chunks_by_index), whose rate the chip file has.
+int Permutation(const std::string& name, Bytes bytes, const std::vector<int>& after,
+                PassBuilder* pass) {
+  const ExpertDispatch dispatch = Dispatcher(*pass);
+  if (dispatch == ExpertDispatch::kSorted || dispatch == ExpertDispatch::kHybridEp) {
+    return Kernel(name, bytes, after, pass);
+  }
+  return pass->Compute(name, pass->context().compute->Permutation(bytes), Flops(), after, false,
+                       bytes);
+}
+
 // The sender's kernel, between the tokens of a rank and its copies of them, where the latter pass
 // through HBM `times`. What a rank sends is not more than its share: imbalance is at the experts.
 int Spreading(const std::string& name, ArrayId tokens, ArrayId copies, double times,
               const std::vector<int>& after, PassBuilder* pass) {
   const double sent = pass->StoredBytes(copies) / pass->context().plan->expert_imbalance;
   const Bytes bytes(pass->LocalBytes(tokens, OwnTokens(tokens, *pass)) + times * sent);
-  return Kernel(name, bytes, after, pass);
+  return Permutation(name, bytes, after, pass);
 }
 
 // The copies of a rank change between the order of its tokens and that of the experts.
@@ -163,7 +178,7 @@ int Sorting(const std::string& name, ArrayId copies, int after, PassBuilder* pas
              ExpertRanks(*pass).empty() || Experts(*pass) <= 1) {
     return after;
   }
-  return Kernel(name, Bytes(moved), {after}, pass);
+  return Permutation(name, Bytes(moved), {after}, pass);
 }
 
 // Copies the tokens of every expert to where the next begins at a multiple, or back.

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -193,6 +194,24 @@ TEST(ExpertDispatcher, TheHostWaitsForTheRouter) {
   }
 }
 
+// fused_bias_geglu.py: the number between the matmul and the activation.
+TEST(ExpertKernels, TheHostWaitsBeforeAClampedActivation) {
+  const std::string plan = "data: 8 expert: 4 expert_dispatch: 'all-to-all' kernels { launches: ";
+  const auto waits_for = [](const BlockPass& pass) {
+    const BlockStep& step = *Find(pass, "experts_act");
+    return step.host_after < 0 ? std::string()
+                               : pass.steps[static_cast<std::size_t>(step.host_after)].name;
+  };
+  const BlockPlan clamped =
+      Lowered(plan +
+              "'megatron-core' eager_expert_clamp: true } recompute: 'modules' "
+              "recompute_modules: 'moe_act'")
+          .plan;
+  EXPECT_EQ(waits_for(clamped.forward), "experts_in");
+  EXPECT_EQ(waits_for(Lowered(plan + "'megatron-core' }").plan.forward), "");
+  EXPECT_EQ(waits_for(Lowered(plan + "'pytorch' eager_expert_clamp: true }").plan.forward), "");
+}
+
 double HostOps(const std::string& kernels) {
   double ops = 0;
   const std::string plan = "data: 8 expert: 4 kernels { launches: 'megatron-core' " + kernels + "}";
@@ -202,9 +221,26 @@ double HostOps(const std::string& kernels) {
 
 TEST(ExpertKernels, TheHostIssuesEagerOnes) {
   const double plain = HostOps("");
-  // Two experts: a product and a sum each, a join and a cast.
-  EXPECT_NEAR(HostOps("eager_expert_bias: true ") - plain, 2 * 2 + 1 + 1, 1e-9);
+  // Two experts: a product and a sum each, and a join.
+  EXPECT_NEAR(HostOps("eager_expert_bias: true ") - plain, 2 * 2 + 1, 1e-9);
   EXPECT_NEAR(HostOps("eager_expert_clamp: true ") - plain, 3, 1e-9);
+}
+
+// Transformer Engine's multi_tensor_quantize_impl has one kernel for all with delayed scaling only.
+TEST(ExpertKernels, CastsAreEachExpertsToo) {
+  const auto launches = [](const std::string& scaling, const char* experts) {
+    const Layer layer = Lowered(
+        absl::StrCat("data: 8 expert: 2 expert_dispatch: 'hybridep' precision { compute: 'fp8' ",
+                     "scaling: '", scaling, "' } kernels { experts: '", experts, "' }"),
+        Fidelity::kCalibrated);
+    const ComputeCalibration c = Load(Proto("data: 8")).cluster.chip.calibration;
+    return Find(layer.plan.forward, "experts_in cast")->duration.seconds() /
+           c.elementwise_launch.value();
+  };
+  // Four experts of a rank; a scale of its own takes two kernels.
+  EXPECT_NEAR(launches("current", "each") - launches("current", "grouped"), 2 * 3, 1e-3);
+  EXPECT_NEAR(launches("block", "each") - launches("block", "grouped"), 3, 1e-3);
+  EXPECT_NEAR(launches("tensor", "each") - launches("tensor", "grouped"), 0, 1e-3);
 }
 
 TEST(ExpertKernels, OneForEachExpertTakesAsLongAsAllTogetherOrLonger) {
@@ -227,18 +263,77 @@ TEST(ExpertKernels, OneForEachExpertTakesAsLongAsAllTogetherOrLonger) {
 
 // Megatron-Core TEGroupedMLP._apply_bias, by the kernels that PyTorch runs for it (a = 2 bytes).
 TEST(ExpertKernels, EagerBiases) {
-  const std::string plan = "data: 8 expert: 4 kernels { eager_expert_bias: true }";
-  const BlockPlan layer = Lowered(plan).plan;
+  const std::string plan = "data: 8 expert: 4 kernels { eager_expert_bias: true } ";
   const double elements = kCopies / 2;
-  const double forward = 4 + (2 + 4 + 4) + (4 + 4) + (4 + 2);
-  const double backward = (2 + 4) + (4 + 2) + (2 + 2) + 2 * (4 + 4 + 4);
+  // The router's weights are fp32 where these move them.
+  const double wide_forward = 4 + (2 + 4 + 4) + (4 + 4) + (4 + 2);
+  const double wide_backward = (2 + 4) + (4 + 2) + (2 + 2) + 2 * (4 + 4 + 4);
+  for (const char* name : {"deepep", "hybridep"}) {
+    const BlockPlan wide = Lowered(absl::StrCat(plan, "expert_dispatch: '", name, "'")).plan;
+    EXPECT_EQ(BytesOf(wide.forward, "experts_out bias"), wide_forward * elements) << name;
+    EXPECT_EQ(BytesOf(wide.backward, "experts_out bias backward"), wide_backward * elements);
+  }
+  const double forward = 2 + (2 + 2 + 2) + (2 + 2);
+  const double backward = (2 + 2) + 2 * (2 + 2 + 2);
+  const BlockPlan layer = Lowered(plan + "expert_dispatch: 'all-to-all'").plan;
   EXPECT_EQ(BytesOf(layer.forward, "experts_out bias"), forward * elements);
   EXPECT_EQ(BytesOf(layer.backward, "experts_out bias backward"), backward * elements);
   EXPECT_EQ(BytesOf(layer.forward, "experts_in bias"), -1);
   EXPECT_EQ(BytesOf(Lowered("data: 8 expert: 4").plan.forward, "experts_out bias"), -1);
   // One expert: nothing to join.
   const BlockPlan one = Lowered("data: 8 expert: 8 kernels { eager_expert_bias: true }").plan;
-  EXPECT_EQ(BytesOf(one.forward, "experts_out bias"), (forward - 8) * elements);
+  EXPECT_EQ(BytesOf(one.forward, "experts_out bias"), (forward - 4) * elements);
+}
+
+// Megatron-Core rope_utils.py _apply_rotary_pos_emb_bshd, of q and k in bf16: 16 heads of 64 each.
+TEST(EagerKernels, RotaryOperationByOperation) {
+  const BlockPlan fused = Lowered("data: 8 expert: 8").plan;
+  const BlockPlan eager = Lowered("data: 8 expert: 8 kernels { eager_rotary: true }").plan;
+  const double heads = 2 * kTokens * 16 * 64;
+  EXPECT_EQ(BytesOf(fused.forward, "rotary"), (2 + 2) * heads);
+  // Products 4, negated half 2, joined 4, product 4, sum 6, joined 4.
+  EXPECT_EQ(BytesOf(eager.forward, "rotary"), (4 + 2 + 4 + 4 + 6 + 4) * heads);
+  // Products 4 and 4, negated half 2, joined 4, sum 6, fill 2, sum 6.
+  EXPECT_EQ(BytesOf(eager.backward, "rotary backward"), (4 + 4 + 2 + 4 + 6 + 2 + 6) * heads);
+}
+
+TEST(ExpertKernels, FusedOnesActivateAndQuantise) {
+  const std::string plan = "data: 8 expert: 4 expert_dispatch: 'hybridep' ";
+  const std::string fp8 = "precision { compute: 'fp8' scaling: 'mx' } ";
+  const BlockPlan grouped = Lowered(plan + fp8).plan;
+  const BlockPlan fused = Lowered(plan + fp8 + "kernels { experts: 'fused' }").plan;
+  for (const char* gone : {"experts_act", "experts_out cast"}) {
+    EXPECT_NE(Find(grouped.forward, gone), nullptr) << gone;
+    EXPECT_EQ(Find(fused.forward, gone), nullptr) << gone;
+  }
+  for (const char* gone : {"experts_act backward", "experts_in gradient cast"}) {
+    EXPECT_NE(Find(grouped.backward, gone), nullptr) << gone;
+    EXPECT_EQ(Find(fused.backward, gone), nullptr) << gone;
+  }
+  for (const char* stays : {"experts_in cast", "experts_in", "experts_out", "shared_act"}) {
+    EXPECT_NE(Find(fused.forward, stays), nullptr) << stays;
+  }
+  EXPECT_EQ(fused.kept_bytes, grouped.kept_bytes);
+}
+
+// HybridEP's transfers bring kernels of their own; with all-to-all they are Transformer Engine's.
+TEST(ExpertDispatcher, PermutationsGoAtTheirOwnRate) {
+  const auto seconds = [](const char* name, const char* kernel) {
+    const Layer l = Lowered(absl::StrCat("data: 8 expert: 4 expert_dispatch: '", name, "'"),
+                            Fidelity::kCalibrated);
+    const BlockStep& step = *Find(l.plan.forward, kernel);
+    return std::pair(step.hbm_bytes.value(), step.duration.seconds());
+  };
+  const Chip chip = Load(Proto("data: 8")).cluster.chip;
+  const ComputeCalibration& c = chip.calibration;
+  ASSERT_LT(c.permutation_fraction, c.hbm_fraction);
+  const double rate = chip.datasheet.hbm_rate.value(), launch = c.elementwise_launch.value();
+  for (const char* name : {"all-to-all", "deepep"}) {
+    const auto [bytes, time] = seconds(name, "dispatch by expert");
+    EXPECT_NEAR(time, launch + bytes / (c.permutation_fraction * rate), 1e-11) << name;
+  }
+  const auto [bytes, time] = seconds("hybridep", "dispatch by expert");
+  EXPECT_NEAR(time, launch + bytes / (c.hbm_fraction * rate), 1e-11);
 }
 
 TEST(ExpertKernels, EagerClamps) {
@@ -246,8 +341,9 @@ TEST(ExpertKernels, EagerClamps) {
   const BlockPlan clamped = Lowered("data: 8 expert: 4 kernels { eager_expert_clamp: true }").plan;
   EXPECT_EQ(BytesOf(plain.forward, "experts_act"), 3 * kInner);
   EXPECT_EQ(BytesOf(clamped.forward, "experts_act"), (3 + 4 + 4) * kInner);
-  EXPECT_EQ(BytesOf(clamped.backward, "experts_act backward"),
-            BytesOf(plain.backward, "experts_act backward") + (6 + 4) * kInner);
+  EXPECT_EQ(
+      BytesOf(clamped.backward, "experts_act backward"),
+      BytesOf(plain.backward, "experts_act backward") + (3 + 5 + 3 + 3 + 3 + 5 + 8) / 2.0 * kInner);
   EXPECT_EQ(BytesOf(clamped.forward, "shared_act"), BytesOf(plain.forward, "shared_act"));
 }
 
@@ -299,6 +395,8 @@ TEST(ExpertPlans, ExpandToTheSameStep) {
   for (const char* plan :
        {"data: 8 expert: 4 expert_dispatch: 'deepep' overlap_experts: true kernels { experts: "
         "'each' eager_expert_bias: true eager_expert_clamp: true }",
+        "data: 8 expert: 4 expert_dispatch: 'hybridep' kernels { experts: 'fused' eager_rotary: "
+        "true }",
         "data: 4 pipeline: 2 virtual_stages: 2 expert: 4 expert_dispatch: 'all-to-all' "
         "overlap_experts: true recompute: 'modules' recompute_modules: ['moe', 'layernorm']"}) {
     const v1::Scenario proto = Proto(plan);
@@ -312,7 +410,7 @@ TEST(ExpertPlans, SayWhatDoesNotGo) {
       Problem(plan + "expert_dispatch: 'nccl'"),
       HasSubstr("plan.expert_dispatch: is \"nccl\", expected all-to-all, deepep, hybridep"));
   EXPECT_THAT(Problem(plan + "kernels { experts: 'all' }"),
-              HasSubstr("plan.kernels.experts: is \"all\", expected grouped or each"));
+              HasSubstr("plan.kernels.experts: is \"all\", expected grouped, each, fused"));
   EXPECT_THAT(Problem("data: 4 pipeline: 2 expert: 4 overlap_experts: true"),
               HasSubstr("plan.overlap_experts: is true with schedule \"1f1b\" in 2 stages"));
   EXPECT_THAT(Problem("data: 4 pipeline: 2 schedule: 'gpipe' expert: 4 overlap_experts: true"),

@@ -80,6 +80,7 @@ std::string RandomPlan(int devices, bool routed, std::mt19937* random) {
   const char* recompute[] = {"none", "selective", "matmuls", "full", "alternate"};
   const char* loss[] = {"fused", "eager", "megatron"};
   const char* sum[] = {"none", "fused", "separate"};
+  const char* experts[] = {"grouped", "each", "fused"};
   const int zero = pick(3), policy = pick(5);
   std::string plan = absl::StrCat(
       "data: ", degree[0], " fsdp: ", degree[1], " tensor: ", degree[2], " pipeline: ", degree[3],
@@ -89,9 +90,9 @@ std::string RandomPlan(int devices, bool routed, std::mt19937* random) {
   absl::StrAppend(&plan, " context_method: '", methods[pick(4)],
                   "' context_load_balanced: ", pick(2));
   absl::StrAppend(&plan, " kernels { loss: '", loss[pick(3)], "' gradient_accumulation: '",
-                  sum[pick(3)], "' unfused_optimizer: ", pick(2), " experts: '",
-                  pick(2) ? "each" : "grouped", "' eager_expert_bias: ", pick(2),
-                  " eager_expert_clamp: ", pick(2));
+                  sum[pick(3)], "' unfused_optimizer: ", pick(2), " experts: '", experts[pick(3)],
+                  "' eager_expert_bias: ", pick(2), " eager_expert_clamp: ", pick(2),
+                  " eager_rotary: ", pick(2));
   const char* biases[] = {"fused", "separate", "but-qkv"};
   const char* passes[] = {"", "'zero'", "'check', 'scale'", "'zero', 'check', 'scale', 'cast'"};
   absl::StrAppend(&plan, " bias_gradients: '", biases[pick(3)], "' gradient_passes: [",

@@ -290,6 +290,12 @@ class Mapping(unittest.TestCase):
             'maxtext': dict(moe, family='tpu-recipes-x', overlap=''),
             'dropped': dict(moe, family='tpu-recipes-x', overlap='',
                             caveats='dropped MoE capacity_factor 1.25'),
+            'before': dict(moe, family='bridge-qwen3-235b-x', chip='GB300', precision='MXFP8',
+                           source_ref="x.md '26.04.01 NeMo Container'", overlap=''),
+            'since': dict(moe, family='bridge-qwen3-235b-x', chip='GB300', precision='MXFP8',
+                          source_ref="x.md '26.06.01 NeMo Container'", overlap=''),
+            'other format': dict(moe, family='bridge-qwen3-235b-x', chip='GB300', precision='bf16',
+                                 source_ref="x.md '26.06 NeMo Container'", overlap=''),
             'no column': dict(moe, family='automodel-x', pp='1', vp='1', ep='1',
                               dp_sharding='FSDP2 shard=32'),
             'zero': dict(moe, family='bridge-x', dp_sharding='distributed optimizer (ZeRO-1); '
@@ -315,8 +321,13 @@ class Mapping(unittest.TestCase):
         self.assertEqual(plans['maxtext']['kernels']['expert_tile_rows'], 512)
         self.assertEqual(got['dropped'], ('einsum', 'grouped', False))
         self.assertIsNone(plans['dropped']['kernels'].get('expert_tile_rows'))
+        self.assertEqual(got['before'], ('hybridep', 'each', False))
+        self.assertEqual(got['since'], ('hybridep', 'fused', True))
+        self.assertEqual(plans['since']['kernels']['launches'], 'none')
+        self.assertEqual(got['other format'], ('hybridep', 'each', False))
         self.assertTrue(plans['biases']['kernels']['eager_expert_bias'])
         self.assertTrue(plans['biases']['kernels']['eager_expert_clamp'])
+        self.assertTrue(plans['biases']['kernels']['eager_rotary'])
         self.assertFalse(plans['recipe']['kernels'].get('eager_expert_bias', False))
         self.assertEqual(plans['no column']['expert'], 32)
         self.assertEqual((plans['zero']['fsdp'], plans['zero']['zero_stage']), (1, 1))

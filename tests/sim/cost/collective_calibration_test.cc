@@ -137,6 +137,56 @@ TEST(CollectiveCalibration, ReplacesLatencyAndRateWhenCalibratedOnly) {
   EXPECT_EQ(algorithm, "direct");
 }
 
+// A dispatcher's own measurement, else that of the library.
+TEST(CollectiveCalibration, HoldsForItsDispatcher) {
+  Cluster cluster = Switched(1, 8, 8, {});
+  CollectiveCalibration library = Entry("all-to-all", "direct");
+  CollectiveCalibration hybrid = library;
+  hybrid.dispatcher = "hybridep";
+  hybrid.groups = {{8, Seconds(5e-6), {BytesPerSecond(10e9), BytesPerSecond(20e9)}}};
+  const auto seconds = [&](Mover mover) {
+    const auto fabric = BuildFabric(cluster, RateSet::kDatasheet, Fidelity::kCalibrated);
+    const AxisRequest request{"all", cluster.devices(), ""};
+    const auto mesh = Mesh::Place(*fabric, {&request, 1});
+    EXPECT_TRUE(mesh.ok());
+    const LinkClasses classes(*mesh, {});
+    const CollectiveModel model(*mesh, &classes, Fidelity::kCalibrated);
+    const AxisId all = 0;
+    const Copies copies{.mover = mover};
+    const auto cost = model.Cost(Collective::kAllToAll, Bytes(100e6), {&all, 1}, 0, "auto", copies);
+    EXPECT_TRUE(cost.ok());
+    return cost->idle_time.value();
+  };
+  const double moved = 7.0 / 8 * 100e6;
+  for (const bool first : {false, true}) {
+    cluster.chip.collectives = {library};
+    EXPECT_NEAR(seconds(Mover::kHybridEp), 16e-6 + moved / 160e9, 2e-12);
+    cluster.chip.collectives.insert(
+        first ? cluster.chip.collectives.begin() : cluster.chip.collectives.end(), hybrid);
+    EXPECT_NEAR(seconds(Mover::kHybridEp), 5e-6 + moved / 20e9, 2e-12);
+    EXPECT_NEAR(seconds(Mover::kLibrary), 16e-6 + moved / 160e9, 2e-12);
+    EXPECT_NEAR(seconds(Mover::kDeepEp), 16e-6 + moved / 160e9, 2e-12);
+  }
+}
+
+TEST(CollectiveCalibration, DispatchersMoveRoutedTokensOnly) {
+  v1::CollectiveCalibration entry;
+  entry.add_bytes(1e6);
+  v1::CollectiveGroup* group = entry.add_groups();
+  group->set_ranks(8);
+  group->add_gbytes_per_s(10);
+  entry.set_collective("all-gather");
+  entry.set_dispatcher("nccl");
+  const auto says = [&](const std::string& words) {
+    return ProblemsOf(entry).find(words) != std::string::npos;
+  };
+  EXPECT_TRUE(says("dispatcher: is \"nccl\", expected deepep, hybridep")) << ProblemsOf(entry);
+  entry.set_dispatcher("deepep");
+  EXPECT_TRUE(says("expected it of all-to-all only")) << ProblemsOf(entry);
+  entry.set_collective("all-to-all");
+  EXPECT_EQ(ProblemsOf(entry), "");
+}
+
 TEST(NetworkCalibration, LatencyGrowsWithNodesForRingsAndWithDoublingsForTrees) {
   NetworkCalibration entry;
   entry.collective = "all-reduce";
