@@ -53,7 +53,7 @@ EagerKernels EagerElementwise(const Op& op, bool backward, const PassBuilder& pa
     }
     return all;
   }
-  if (!context.plan->kernels.eager_elementwise) return {};
+  if (work == Kernels::Elementwise::kFused) return {};
   const bool layer_norm = op.weights.size() == 2;
   switch (op.part) {
     case Op::Part::kNorm:
