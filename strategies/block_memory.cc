@@ -9,9 +9,17 @@ namespace meshstep {
 namespace {
 
 // As wide as the vocabulary.
-bool IsLogits(ArrayId array, const PassBuilder& pass) {
+bool Has(ArrayId array, const std::string& dim, const PassBuilder& pass) {
   const std::vector<std::string>& dims = pass.DimsOf(array);
-  return std::find(dims.begin(), dims.end(), "V") != dims.end();
+  return std::find(dims.begin(), dims.end(), dim) != dims.end();
+}
+
+bool IsLogits(ArrayId array, const PassBuilder& pass) { return Has(array, "V", pass); }
+
+// An activation of experts that is not gated.
+bool IsPlainExpertActivation(const Op& op, const PassBuilder& pass) {
+  return op.kind == Op::Kind::kElementwise && op.inputs.size() == 1 &&
+         Has(op.outputs[0], "F_e", pass);
 }
 
 // The op with the most operands and results that are not kept.
@@ -32,6 +40,10 @@ void CountWorkspace(const PassBuilder& pass, const std::set<ArrayKey>& needed, B
     pass.CastInNorm(op, &only_narrow);
     for (const ArrayId a : op.outputs) add({a, false, only_narrow});
     if (op.kind == Op::Kind::kAttention) bytes += AttentionBuffers(op, pass);
+    if (op.kind == Op::Kind::kLoss) {
+      bytes += LossBuffers(op, pass);
+      logits += LossBuffers(op, pass);
+    }
     if (bytes <= plan->workspace_bytes) continue;
     plan->workspace_bytes = bytes;
     plan->workspace_logits_bytes = logits;
@@ -233,6 +245,13 @@ void CountActivations(const PassBuilder& pass, const Again& again, BlockPlan* pl
       if (again.arrays.contains(array) || (key.narrow && again.ops.contains(i))) {
         made_again.insert(key);
       }
+    }
+    // No kernel of Megatron-Core weighs an activation that is not gated: the product is one more
+    // array (megatron/core/transformer/moe/experts.py, mlp.py).
+    if (!weighted_sum && IsPlainExpertActivation(op, pass)) {
+      const ArrayId out = op.outputs[0];
+      (again.ops.contains(i) ? plan->recomputed_bytes : plan->kept_bytes) +=
+          pass.StoredBytes(out) * pass.Load(out);
     }
     // What an op that runs again reads must be there.
     if (!again.ops.contains(i)) continue;

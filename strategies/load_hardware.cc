@@ -38,10 +38,10 @@ std::string ChipPreset(const std::string& chip) {
 }
 
 StatusOr<einsum::Hardware> LoadHardware(const std::string& chip, RateSet rates) {
-  const StatusOr<std::string> path = PresetPath(kFolder, ChipPreset(chip));
-  if (!path.ok()) return InvalidInput("chip " + std::string(path.status().message()));
   v1::Chip proto;
-  RETURN_IF_ERROR(ReadDataFile(*path, &proto));
+  if (const Status status = ReadPreset(kFolder, ChipPreset(chip), &proto); !status.ok()) {
+    return InvalidInput("chip " + std::string(status.message()));
+  }
   Diagnostics diagnostics;
   const Chip loaded = LoadChip(proto, "chip", &diagnostics);
   RETURN_IF_ERROR(diagnostics.status());

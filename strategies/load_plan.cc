@@ -379,6 +379,7 @@ Plan PlanLoader::Load() {
   plan_.kernels = LoadKernels(proto_.kernels(), field_ + ".kernels", diagnostics_);
   LoadCollectives();
   LoadInference(proto_, field_, model_, workload_, &plan_, diagnostics_);
+  NoteUnread(proto_, field_, model_, plan_, diagnostics_);
   return std::move(plan_);
 }
 

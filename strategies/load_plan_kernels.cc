@@ -1,7 +1,6 @@
 #include "strategies/load_plan_kernels.h"
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
 #include <iterator>
 #include <span>
@@ -16,7 +15,7 @@ namespace {
 constexpr double kMaxDispatch = 1e6, kMaxWorkspace = 1e12;
 
 // In the order of the enumerations.
-constexpr const char* kLosses[] = {"fused", "eager", "megatron"};
+constexpr const char* kLosses[] = {"fused", "eager", "megatron", "megatron-compiled"};
 constexpr const char* kAccumulations[] = {"none", "fused", "separate"};
 constexpr const char* kLaunches[] = {
     "none", "kernels", "pytorch", "megatron-lm", "megatron-deepspeed", "megatron-core"};
@@ -26,8 +25,6 @@ constexpr const char* kProjections[] = {"joined", "separate"};
 constexpr const char* kTensorTransfers[] = {"megatron", "dtensor"};
 constexpr const char* kShardedCopies[] = {"none", "flat", "each"};
 constexpr const char* kGraphs[] = {"attention", "mlp", "router"};
-constexpr std::array<const char*, 5> kNamedKernels = {"flash-1", "flash-2", "splash-1", "splash-2",
-                                                      "splash-3"};
 
 // Index of `value` in `names`; 0 if it is empty or wrong.
 std::size_t IndexOf(std::span<const char* const> names, const std::string& value,
@@ -114,10 +111,11 @@ void LoadAttentionKernel(const std::string& kernel, const std::string& field, co
                          Plan* plan, Diagnostics* diagnostics) {
   plan->unfused_attention = kernel == "unfused";
   if (kernel.empty() || kernel == "flash" || kernel == "unfused") return;
-  if (std::find(kNamedKernels.begin(), kNamedKernels.end(), kernel) == kNamedKernels.end()) {
+  if (std::find(kAttentionKernels.begin(), kAttentionKernels.end(), kernel) ==
+      kAttentionKernels.end()) {
     diagnostics->Error(field + ".attention_kernel",
                        absl::StrCat("is \"", kernel, "\", expected flash, ",
-                                    absl::StrJoin(kNamedKernels, ", "), " or unfused"));
+                                    absl::StrJoin(kAttentionKernels, ", "), " or unfused"));
     return;
   }
   plan->flash_kernel = kernel;

@@ -31,6 +31,10 @@ void LoadContext(const v1::Plan& proto, const std::string& field, const Model& m
 void LoadInference(const v1::Plan& proto, const std::string& field, const Model& model,
                    const Workload& workload, Plan* plan, Diagnostics* diagnostics);
 
+// Notes fields that are set and change nothing in this plan. Requires the whole plan.
+void NoteUnread(const v1::Plan& proto, const std::string& field, const Model& model,
+                const Plan& plan, Diagnostics* diagnostics);
+
 }  // namespace meshstep
 
 #endif  // MESHSTEP_STRATEGIES_LOAD_PLAN_PARTS_H_

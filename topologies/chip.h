@@ -18,6 +18,10 @@ namespace meshstep {
 // Which of the two rate sets of a chip file is meant.
 enum class RateSet { kDatasheet, kBook };
 
+// Kernels of attention that a chip's tables and a plan may name.
+inline constexpr std::array<const char*, 5> kAttentionKernels = {"flash-1", "flash-2", "splash-1",
+                                                                 "splash-2", "splash-3"};
+
 // kIdeal: data-sheet rates and link latency. kCalibrated: measured efficiencies as well.
 enum class Fidelity { kIdeal, kCalibrated };
 

@@ -1,8 +1,10 @@
 #include "topologies/load_attention.h"
 
+#include <algorithm>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "meshstep/v1/chip.pb.h"
 #include "topologies/field_checks.h"
 
@@ -42,6 +44,18 @@ AttentionBlocks LoadBlocks(const v1::AttentionBlocks& proto, const std::string& 
       .fused_backward = products == kFusedProducts};
 }
 
+// `kernel`, or "" if it is none that a plan can name.
+std::string CheckedKernel(const std::string& kernel, const std::string& item,
+                          Diagnostics* diagnostics) {
+  const bool known = std::find(kAttentionKernels.begin(), kAttentionKernels.end(), kernel) !=
+                     kAttentionKernels.end();
+  if (kernel.empty() || known) return kernel;
+  diagnostics->Error(item + ".kernel",
+                     absl::StrCat("is \"", kernel, "\", expected ",
+                                  absl::StrJoin(kAttentionKernels, ", "), " or none"));
+  return "";
+}
+
 }  // namespace
 
 void LoadAttention(const v1::ComputeCalibration& proto, const std::string& field,
@@ -49,8 +63,9 @@ void LoadAttention(const v1::ComputeCalibration& proto, const std::string& field
   for (int i = 0; i < proto.attention_size(); ++i) {
     const v1::AttentionCalibration& a = proto.attention(i);
     const std::string item = Item(field, "attention", i);
+    const std::string kernel = CheckedKernel(a.kernel(), item, diagnostics);
     std::vector<AttentionCalibration>& points =
-        a.kernel().empty() ? calibration->attention : calibration->attention_by_kernel[a.kernel()];
+        kernel.empty() ? calibration->attention : calibration->attention_by_kernel[kernel];
     points.push_back(
         {CheckedInt(a.head_dim(), 1, 1 << 16, item + ".head_dim", diagnostics), a.causal(),
          a.backward(),
@@ -61,10 +76,11 @@ void LoadAttention(const v1::ComputeCalibration& proto, const std::string& field
     const v1::AttentionBlocks& blocks = proto.attention_blocks(i);
     const std::string item = Item(field, "attention_blocks", i);
     const AttentionBlocks loaded = LoadBlocks(blocks, item, diagnostics);
-    if (!calibration->blocks_by_kernel.emplace(blocks.kernel(), loaded).second) {
-      diagnostics->Error(item + ".kernel", "is \"" + blocks.kernel() + "\" a second time");
+    const std::string kernel = CheckedKernel(blocks.kernel(), item, diagnostics);
+    if (!calibration->blocks_by_kernel.emplace(kernel, loaded).second) {
+      diagnostics->Error(item + ".kernel", "is \"" + kernel + "\" a second time");
     }
-    if (blocks.kernel().empty()) calibration->attention_blocks = loaded;
+    if (kernel.empty()) calibration->attention_blocks = loaded;
   }
 }
 

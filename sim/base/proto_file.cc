@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -248,19 +249,41 @@ Status ReadDataFile(const std::string& path, pb::Message* message) {
   return ParseMessage(path, content, InputFormat::kTextproto, message);
 }
 
+Status ReadPreset(const std::string& folder, const std::string& name, pb::Message* message) {
+  const pb::FieldDescriptor* preset = message->GetDescriptor()->FindFieldByName("preset");
+  CHECK(preset != nullptr) << message->GetTypeName();
+  ASSIGN_OR_RETURN(std::string path, PresetPath(folder, name));
+  RETURN_IF_ERROR(ReadDataFile(path, message));
+  std::set<std::string> seen = {name};
+  std::string base = message->GetReflection()->GetString(*message, preset);
+  while (!base.empty()) {
+    if (!seen.insert(base).second) {
+      return InvalidInput(
+          absl::StrCat(path, ": preset: is \"", base, "\", which builds on itself"));
+    }
+    const StatusOr<std::string> next = PresetPath(folder, base);
+    if (!next.ok()) {
+      return InvalidInput(absl::StrCat(path, ": preset: ", std::string(next.status().message())));
+    }
+    path = *next;
+    std::unique_ptr<pb::Message> below(message->New());
+    RETURN_IF_ERROR(ReadDataFile(path, below.get()));
+    base = below->GetReflection()->GetString(*below, preset);
+    Overlay(*message, below.get());
+    message->GetReflection()->Swap(message, below.get());
+  }
+  message->GetReflection()->ClearField(message, preset);
+  return absl::OkStatus();
+}
+
 void ResolvePreset(const std::string& folder, const std::string& field, pb::Message* message,
                    Diagnostics* diagnostics) {
   const pb::FieldDescriptor* preset = message->GetDescriptor()->FindFieldByName("preset");
   CHECK(preset != nullptr) << message->GetTypeName();
   const std::string name = message->GetReflection()->GetString(*message, preset);
   if (name.empty()) return;
-  const StatusOr<std::string> path = PresetPath(folder, name);
-  if (!path.ok()) {
-    diagnostics->Error(field + ".preset", std::string(path.status().message()));
-    return;
-  }
   std::unique_ptr<pb::Message> merged(message->New());
-  if (const Status status = ReadDataFile(*path, merged.get()); !status.ok()) {
+  if (const Status status = ReadPreset(folder, name, merged.get()); !status.ok()) {
     diagnostics->Error(field + ".preset", std::string(status.message()));
     return;
   }

@@ -17,23 +17,22 @@
 namespace meshstep {
 namespace {
 
-// Calls describe(name, path) for every file of a data folder.
+// Describes every file of a data folder.
 template <class Describe>
 StatusOr<v1::ListReport> Files(const std::string& folder, Describe describe) {
   v1::ListReport report;
   for (const std::string& name : ListPresets(folder)) {
-    ASSIGN_OR_RETURN(const std::string path, PresetPath(folder, name));
     v1::ListEntry* entry = report.add_entries();
     entry->set_name(name);
-    ASSIGN_OR_RETURN(const std::string text, describe(path));
+    ASSIGN_OR_RETURN(const std::string text, describe(folder, name));
     entry->set_description(text);
   }
   return report;
 }
 
-StatusOr<std::string> DescribeChip(const std::string& path) {
+StatusOr<std::string> DescribeChip(const std::string& folder, const std::string& name) {
   v1::Chip chip;
-  RETURN_IF_ERROR(ReadDataFile(path, &chip));
+  RETURN_IF_ERROR(ReadPreset(folder, name, &chip));
   std::string text = absl::StrCat(chip.vendor(), " ", chip.year(), ": ");
   for (const v1::MatmulPeak& peak : chip.datasheet().matmul()) {
     if (peak.dtype() != "bf16") continue;
@@ -48,15 +47,15 @@ StatusOr<std::string> DescribeChip(const std::string& path) {
   return text;
 }
 
-StatusOr<std::string> DescribeCluster(const std::string& path) {
+StatusOr<std::string> DescribeCluster(const std::string& folder, const std::string& name) {
   v1::Cluster cluster;
-  RETURN_IF_ERROR(ReadDataFile(path, &cluster));
+  RETURN_IF_ERROR(ReadPreset(folder, name, &cluster));
   return cluster.description();
 }
 
-StatusOr<std::string> DescribeModel(const std::string& path) {
+StatusOr<std::string> DescribeModel(const std::string& folder, const std::string& name) {
   v1::Model model;
-  RETURN_IF_ERROR(ReadDataFile(path, &model));
+  RETURN_IF_ERROR(ReadPreset(folder, name, &model));
   std::string text = absl::StrCat(
       model.layers(), " layers of ", FormatCount(model.hidden()), ", ", model.heads(), " heads",
       model.has_kv_heads() ? absl::StrCat(" (", model.kv_heads(), " of K and V)") : "",
@@ -69,7 +68,8 @@ StatusOr<std::string> DescribeModel(const std::string& path) {
 }
 
 // The comment at the head of the file, without the lines that name the proto.
-StatusOr<std::string> DescribeExample(const std::string& path) {
+StatusOr<std::string> DescribeExample(const std::string& folder, const std::string& name) {
+  ASSIGN_OR_RETURN(const std::string path, PresetPath(folder, name));
   ASSIGN_OR_RETURN(const std::string content, ReadFile(path));
   std::vector<std::string> words;
   for (const std::string& line : std::vector<std::string>(absl::StrSplit(content, '\n'))) {

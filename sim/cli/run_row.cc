@@ -5,11 +5,14 @@
 #include <regex>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "sim/base/data_path.h"
 
@@ -29,6 +32,13 @@ constexpr const char* kNotStated[] = {"not stated",
                                       "split not stated",
                                       "fsdp+dp (split not stated)"};
 const std::string kNothing;
+constexpr const char* kCounts[] = {
+    "chips",        "layers",     "hidden",  "ffn",  "heads",   "kv_heads",
+    "head_dim",     "vocab",      "experts", "topk", "moe_ffn", "shared_experts",
+    "dense_layers", "mtp_layers", "seq",     "gbs",  "mbs",     "tp",
+    "pp",           "vp",         "cp",      "ep",   "dp"};
+constexpr const char* kMeasured[] = {"iter_time_s", "tflops_per_chip", "mfu_pct",
+                                     "tokens_per_s_per_chip"};
 
 // Columns of training_runs_one_node.csv under the names of training_runs.csv.
 std::string_view OtherName(std::string_view column) { return column == "chips" ? "gpus" : column; }
@@ -109,6 +119,22 @@ int RunRow::Count(const std::string& column, int unset) const {
   const double value = Number(column);
   return value >= 1 && value <= kMaxCount && value == std::floor(value) ? static_cast<int>(value)
                                                                         : unset;
+}
+
+Status RunRow::CheckNumbers() const {
+  std::vector<std::string> problems;
+  const auto check = [&](const char* column, bool whole) {
+    const std::string& text = Stated(column);
+    if (text.empty()) return;
+    double value = 0;
+    const bool number = absl::SimpleAtod(text, &value) && value >= 0 && std::isfinite(value);
+    if (number && (!whole || (value <= kMaxCount && value == std::floor(value)))) return;
+    problems.push_back(absl::StrCat(column, " is \"", absl::CHexEscape(text.substr(0, 32)),
+                                    "\", expected a ", whole ? "whole " : "", "number"));
+  };
+  for (const char* column : kCounts) check(column, true);
+  for (const char* column : kMeasured) check(column, false);
+  return problems.empty() ? Status() : InvalidInput(absl::StrJoin(problems, "; "));
 }
 
 bool RunRow::Says(const std::string& column, const std::string& words) const {

@@ -38,6 +38,10 @@ class RunRow {
   double Number(const std::string& column, double unset = 0) const;
   // The same for whole numbers up to 2^30.
   int Count(const std::string& column, int unset = 0) const;
+  // InvalidArgument names every column of numbers that holds something else: whole numbers of 0 or
+  // more for sizes and degrees, finite ones for what was measured. Empty, or said to be not stated,
+  // is fine.
+  Status CheckNumbers() const;
   bool Flag(const std::string& column) const { return Get(column) == "1"; }
   // Get(column) holds `words`, whatever the case.
   bool Says(const std::string& column, const std::string& words) const;

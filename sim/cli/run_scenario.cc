@@ -99,6 +99,7 @@ StatusOr<v1::Scenario> ScenarioOf(const RunRow& row, const RunTables& tables) {
   if (absl::StrContains(row.family(), "lora")) {
     return InvalidInput("low-rank adapters are not simulated");
   }
+  RETURN_IF_ERROR(row.CheckNumbers());
   v1::Scenario scenario;
   ASSIGN_OR_RETURN(*scenario.mutable_cluster(), ClusterOf(row, tables.interconnects));
   RETURN_IF_ERROR(SetModel(row, scenario.mutable_model()));

@@ -32,7 +32,7 @@ StatusOr<std::string> ShowFile(const std::string& folder, const Options& options
   }
   if (options.format == OutputFormat::kText) return ReadFile(*path);
   Message message;
-  RETURN_IF_ERROR(ReadDataFile(*path, &message));
+  RETURN_IF_ERROR(ReadPreset(folder, options.name, &message));
   return Serialize(message, options.format);
 }
 

@@ -69,6 +69,9 @@ void RunValidate(const Options& options) {
     ShowScenario(options);
     return;
   }
+  if (!(options.min_bytes >= 0)) {
+    Fail(InvalidInput(absl::StrCat("--min-bytes: is ", options.min_bytes, ", expected 0 or more")));
+  }
   RunOptions run;
   run.threads = options.threads;
   for (const std::string& name : options.without) {

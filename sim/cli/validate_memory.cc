@@ -100,6 +100,13 @@ std::string Ffn(const Row& row) {
   return absl::StrCat(4 * row.Int("hidden_size", 1) * 2 / 3 / 64 * 64);
 }
 
+// Tokens of what the tests' tokenizers read: Llama 2's, and nemotron_2_256k (--tokenizer-model of
+// their model_config.yaml); 0: the table or its defaults say.
+int VocabOf(const std::string& tokenizer) {
+  if (tokenizer == "Llama2Tokenizer") return 32000;
+  return tokenizer == "GPTSentencePieceTokenizer" ? 256000 : 0;
+}
+
 // A row in the columns of training_runs.csv.
 std::map<std::string, std::string> AsRun(const Row& row) {
   std::map<std::string, std::string> run;
@@ -130,13 +137,19 @@ std::map<std::string, std::string> AsRun(const Row& row) {
   run["precision"] = row.True("fp16") ? "fp16" : "bf16";
   if (!row["fp8_format"].empty()) run["precision"] = "FP8 " + row["fp8_format"];
   if (row.True("untie_embeddings_and_output_weights")) run["embeddings"] = "untied";
+  if (absl::StrContains(row["test"], "cross_entropy_loss_fusion"))
+    run["loss"] = "megatron-compiled";
   if (row["attention_backend"] == "unfused" || row["transformer_impl"] == "local") {
     run["attention_kernel"] = "unfused";
   }
   const std::string ffn = Ffn(row);
   if (!ffn.empty()) run["ffn"] = ffn;
+  if (const int vocab = VocabOf(row["tokenizer_type"]); vocab > 0)
+    run["vocab"] = absl::StrCat(vocab);
   if (row.Int("num_experts", 1) > 1) {
     run["moe_ffn"] = ffn.empty() ? absl::StrCat(4 * row.Int("hidden_size", 1)) : ffn;
+    // --moe-ffn-hidden-size in their model_config.yaml (NVIDIA/Megatron-LM@d98e8a6).
+    if (absl::StrContains(row["test"], "gpt3_moe_mcore_te")) run["moe_ffn"] = "1024";
     run["caveats"] = absl::StrCat("expert TP=", expert_tensor);
   }
   if (row.True("multi_latent_attention")) run["attn"] = "MLA of sizes that the table does not give";

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <atomic>
+#include <map>
+#include <string>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -84,29 +86,62 @@ StatusOr<double> EvaluationSeconds(v1::Scenario scenario, const RunOptions& opti
   return report.step_time_s();
 }
 
-void Predict(const Tables& tables, std::size_t i, const RunOptions& options, const FillRow& fill,
-             v1::ValidateRow* out) {
-  const RunRow row(tables.runs, i, tables.defaults);
-  out->set_id(tables.runs.At(i, "id"));
-  out->set_family(row.family());
-  out->set_chips(row.Count("chips"));
-  if (!row.Get("trust").empty()) out->set_trust(row.Get("trust"));
-  double evaluation = 0;
-  const auto simulate = [&]() -> StatusOr<v1::SimulateReport> {
-    ASSIGN_OR_RETURN(const v1::Scenario scenario, ScenarioOf(row, tables.words));
-    // Sequences that only go forward inside the measured time, for each one trained.
-    if (const double ratio = row.Number("evaluation"); ratio > 0) {
-      ASSIGN_OR_RETURN(evaluation, EvaluationSeconds(scenario, options));
-      evaluation *= ratio;
+// Rows that became one scenario, which is simulated once.
+struct Shared {
+  StatusOr<v1::Scenario> scenario;
+  bool evaluates;
+  std::vector<std::size_t> rows;
+};
+
+// Rows whose scenario fails stand alone: each has its own reason.
+std::vector<Shared> Scenarios(const Tables& tables) {
+  std::vector<Shared> all;
+  std::map<std::string, std::size_t> known;
+  for (std::size_t i = 0; i < tables.runs.rows.size(); ++i) {
+    const RunRow row(tables.runs, i, tables.defaults);
+    StatusOr<v1::Scenario> scenario = ScenarioOf(row, tables.words);
+    const bool evaluates = row.Number("evaluation") > 0;
+    if (scenario.ok()) {
+      const std::string key = absl::StrCat(evaluates, " ", scenario->SerializeAsString());
+      const auto [at, is_new] = known.emplace(key, all.size());
+      if (!is_new) {
+        all[at->second].rows.push_back(i);
+        continue;
+      }
     }
-    return SimulateRow(scenario, options);
-  };
-  const StatusOr<v1::SimulateReport> report = simulate();
-  if (!report.ok()) out->set_reason(OneLine(report.status()));
-  fill(row, report, out);
-  if (evaluation <= 0 || out->predicted_s() <= 0) return;
-  out->set_predicted_s(out->predicted_s() + evaluation);
-  if (out->measured_s() > 0) out->set_error(out->predicted_s() / out->measured_s() - 1);
+    all.push_back({std::move(scenario), evaluates, {i}});
+  }
+  return all;
+}
+
+void Predict(const Tables& tables, const Shared& shared, const RunOptions& options,
+             const FillRow& fill, std::vector<v1::ValidateRow>* rows) {
+  StatusOr<v1::SimulateReport> report =
+      shared.scenario.ok() ? SimulateRow(*shared.scenario, options)
+                           : StatusOr<v1::SimulateReport>(shared.scenario.status());
+  double evaluation = 0;
+  if (report.ok() && shared.evaluates) {
+    const StatusOr<double> seconds = EvaluationSeconds(*shared.scenario, options);
+    if (seconds.ok()) {
+      evaluation = *seconds;
+    } else {
+      report = seconds.status();
+    }
+  }
+  for (const std::size_t i : shared.rows) {
+    const RunRow row(tables.runs, i, tables.defaults);
+    v1::ValidateRow& out = (*rows)[i];
+    out.set_id(tables.runs.At(i, "id"));
+    out.set_family(row.family());
+    out.set_chips(row.Count("chips"));
+    if (!row.Get("trust").empty()) out.set_trust(row.Get("trust"));
+    if (!report.ok()) out.set_reason(OneLine(report.status()));
+    fill(row, report, &out);
+    if (evaluation <= 0 || out.predicted_s() <= 0) continue;
+    // Sequences that only go forward inside the measured time, for each one trained.
+    out.set_predicted_s(out.predicted_s() + row.Number("evaluation") * evaluation);
+    if (out.measured_s() > 0) out.set_error(out.predicted_s() / out.measured_s() - 1);
+  }
 }
 
 void FillTimes(const RunRow& row, const StatusOr<v1::SimulateReport>& report,
@@ -126,29 +161,25 @@ double LayerRuns(const RunRow& row) {
   return row.Count("layers", 1) * row.Number("gbs", 1) / (replicas * row.Count("mbs", 1));
 }
 
-// Rows with most to simulate first, so that no thread is left with them at the end.
-std::vector<std::size_t> LongestFirst(const Tables& tables) {
-  std::vector<std::pair<double, std::size_t>> work;
-  for (std::size_t i = 0; i < tables.runs.rows.size(); ++i) {
-    work.emplace_back(-LayerRuns(RunRow(tables.runs, i, tables.defaults)), i);
-  }
-  std::sort(work.begin(), work.end());
-  std::vector<std::size_t> order;
-  order.reserve(work.size());
-  for (const auto& [negative, i] : work) order.push_back(i);
-  return order;
+// Scenarios with most to simulate first, so that no thread is left with them at the end.
+void LongestFirst(const Tables& tables, std::vector<Shared>* all) {
+  const auto work = [&](const Shared& shared) {
+    return LayerRuns(RunRow(tables.runs, shared.rows[0], tables.defaults));
+  };
+  std::stable_sort(all->begin(), all->end(),
+                   [&](const Shared& a, const Shared& b) { return work(a) > work(b); });
 }
 
 v1::ValidateReport SimulateTable(const Tables& tables, const RunOptions& options,
                                  const FillRow& fill) {
-  const std::size_t count = tables.runs.rows.size();
-  // Each row is simulated by itself, so that the threads' order shows nowhere.
-  std::vector<v1::ValidateRow> rows(count);
-  const std::vector<std::size_t> order = LongestFirst(tables);
+  // Each scenario is simulated by itself, so that the threads' order shows nowhere.
+  std::vector<v1::ValidateRow> rows(tables.runs.rows.size());
+  std::vector<Shared> all = Scenarios(tables);
+  LongestFirst(tables, &all);
   std::atomic<std::size_t> next = 0;
   const auto work = [&] {
-    for (std::size_t n = next++; n < count; n = next++) {
-      Predict(tables, order[n], options, fill, &rows[order[n]]);
+    for (std::size_t n = next++; n < all.size(); n = next++) {
+      Predict(tables, all[n], options, fill, &rows);
     }
   };
   {

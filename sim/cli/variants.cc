@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <optional>
 #include <string_view>
 
 #include "absl/strings/str_cat.h"
@@ -16,53 +17,70 @@
 namespace meshstep {
 namespace {
 
-// A rate of a cluster and how to make it `factor` times as good.
+// A rate of a scenario and how to make it `factor` times as good.
 struct HardwareRate {
   const char* name;
-  void (*improve)(double factor, Cluster* cluster);
+  void (*improve)(double factor, Scenario* scenario);
 };
 
 const HardwareRate kRates[] = {
     {"matrix rate",
-     [](double factor, Cluster* cluster) {
-       for (FlopsPerSecond& rate : cluster->chip.datasheet.matmul) rate = rate * factor;
+     [](double factor, Scenario* scenario) {
+       for (FlopsPerSecond& rate : scenario->cluster.chip.datasheet.matmul) rate = rate * factor;
      }},
     {"HBM rate",
-     [](double factor, Cluster* cluster) {
-       cluster->chip.datasheet.hbm_rate = cluster->chip.datasheet.hbm_rate * factor;
+     [](double factor, Scenario* scenario) {
+       scenario->cluster.chip.datasheet.hbm_rate =
+           scenario->cluster.chip.datasheet.hbm_rate * factor;
      }},
     {"link bandwidth",
-     [](double factor, Cluster* cluster) {
-       cluster->chip.datasheet.link = cluster->chip.datasheet.link * factor;
-       cluster->chip.interconnect.die_to_die = cluster->chip.interconnect.die_to_die * factor;
-       for (CollectiveCalibration& c : cluster->chip.collectives) {
+     [](double factor, Scenario* scenario) {
+       scenario->cluster.chip.datasheet.link = scenario->cluster.chip.datasheet.link * factor;
+       scenario->cluster.chip.interconnect.die_to_die =
+           scenario->cluster.chip.interconnect.die_to_die * factor;
+       for (CollectiveCalibration& c : scenario->cluster.chip.collectives) {
          for (CollectiveCalibration::Group& group : c.groups) {
            for (BytesPerSecond& rate : group.rates) rate = rate * factor;
          }
        }
      }},
     {"NIC bandwidth",
-     [](double factor, Cluster* cluster) {
-       cluster->chip.datasheet.scale_out = cluster->chip.datasheet.scale_out * factor;
-       cluster->nodes.nic = cluster->nodes.nic * factor;
+     [](double factor, Scenario* scenario) {
+       scenario->cluster.chip.datasheet.scale_out =
+           scenario->cluster.chip.datasheet.scale_out * factor;
+       scenario->cluster.nodes.nic = scenario->cluster.nodes.nic * factor;
      }},
     {"latency",
-     [](double factor, Cluster* cluster) {
-       cluster->chip.interconnect.latency = cluster->chip.interconnect.latency / factor;
-       cluster->nodes.nic_latency = cluster->nodes.nic_latency / factor;
-       for (Tier& tier : cluster->nodes.tiers) tier.latency = tier.latency / factor;
-       for (CollectiveCalibration& c : cluster->chip.collectives) {
+     [](double factor, Scenario* scenario) {
+       scenario->cluster.chip.interconnect.latency =
+           scenario->cluster.chip.interconnect.latency / factor;
+       scenario->cluster.nodes.nic_latency = scenario->cluster.nodes.nic_latency / factor;
+       for (Tier& tier : scenario->cluster.nodes.tiers) tier.latency = tier.latency / factor;
+       for (CollectiveCalibration& c : scenario->cluster.chip.collectives) {
          for (CollectiveCalibration::Group& group : c.groups)
            group.latency = group.latency / factor;
        }
      }},
     {"kernel launch",
-     [](double factor, Cluster* cluster) {
-       ComputeCalibration& c = cluster->chip.calibration;
+     [](double factor, Scenario* scenario) {
+       ComputeCalibration& c = scenario->cluster.chip.calibration;
        for (MatmulCalibration& m : c.matmul) m.launch = m.launch / factor;
        c.elementwise_launch = c.elementwise_launch / factor;
      }},
+    {"host dispatch",
+     [](double factor, Scenario* scenario) {
+       std::optional<double>& given = scenario->plan.kernels.host_dispatch_ns;
+       if (given) *given /= factor;
+       Seconds& dispatch = scenario->cluster.chip.calibration.host_dispatch;
+       dispatch = dispatch / factor;
+     }},
 };
+
+// Without launches no time of the host's is in the step.
+bool Acts(const HardwareRate& rate, const Scenario& scenario) {
+  return std::string_view(rate.name) != "host dispatch" ||
+         scenario.plan.kernels.launches != Kernels::Launches::kNone;
+}
 
 std::string Set(const char* field, std::int64_t value) {
   return absl::StrCat("plan.", field, "=", value);
@@ -239,11 +257,12 @@ StatusOr<std::vector<v1::HardwareResponse>> SimulateRates(const ScenarioInput& i
                                                           const SimulateOptions& options) {
   std::vector<v1::HardwareResponse> responses;
   for (const HardwareRate& rate : kRates) {
+    if (!Acts(rate, input.scenario)) continue;
     v1::HardwareResponse response;
     response.set_rate(rate.name);
     for (const double factor : {2.0, 0.5}) {
       Scenario changed = input.scenario;
-      rate.improve(factor, &changed.cluster);
+      rate.improve(factor, &changed);
       ASSIGN_OR_RETURN(const double seconds, StepSeconds(changed, options));
       if (factor > 1) {
         response.set_better_step_time_s(seconds);

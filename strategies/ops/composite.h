@@ -15,6 +15,8 @@ Status AttentionBackward(const Op& op, PassBuilder* pass);
 // Bytes that it needs besides its operands where the sequence is sharded: keys and values that are
 // gathered or go round and their gradients, what all-to-alls send.
 double AttentionBuffers(const Op& op, const PassBuilder& pass);
+// Bytes of logits that the cross-entropy holds besides its operands.
+double LossBuffers(const Op& op, const PassBuilder& pass);
 
 // Prefill: keys and values go into the cache. Decode: one query per sequence reads the cache, whose
 // sequence the plan's cache axes shard; partial outputs are joined by the log-sum-exp of each.

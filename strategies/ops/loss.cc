@@ -27,6 +27,9 @@ LossKernels ExtraOf(const Plan& plan) {
       // Maximum, difference, exponential, sum, quotient. Backward: product with the loss gradient.
       return {cast + read + 2 * (read + write) + read + read + write - fused,
               read + write + cast - fused, 5, 1};
+    case Kernels::Loss::kMegatronCompiled:
+      // Cast and maximum; difference, exponential and sum; quotient. Backward: one function.
+      return {cast + read + 2 * write + read + write - fused, 0, 2, 0};
   }
   return {0, 0, 0, 0};
 }
@@ -45,6 +48,12 @@ int AddKernels(const std::string& name, double bytes, int kernels, const Shardin
 }
 
 }  // namespace
+
+double LossBuffers(const Op& op, const PassBuilder& pass) {
+  const bool copies = pass.context().plan->kernels.loss == Kernels::Loss::kMegatronCompiled;
+  const ArrayId logits = op.inputs[0];
+  return copies ? pass.context().LocalElements(pass.Used(logits)) * kFp32Bytes : 0;
+}
 
 Status LossForward(const Op& op, PassBuilder* pass) {
   if (pass->context().workload->forward_only()) return SampleForward(op, pass);

@@ -7,13 +7,12 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
 #include "meshstep/v1/report.pb.h"
 #include "meshstep/v1/scenario.pb.h"
 #include "sim/report/report.h"
-#include "strategies/load_scenario.h"
 #include "strategies/lowering.h"
+#include "tests/strategies/scenario_fixtures.h"
 
 namespace meshstep {
 namespace {
@@ -35,11 +34,7 @@ Simulated Simulate(int chips, int batch, const std::string& plan) {
       "position_embeddings: 512 tied_embeddings: false } cluster { preset: 'dgx-a100' chips: ",
       chips, " } workload { global_batch_sequences: ", batch, " sequence_length: 512 } plan { ",
       plan, " }");
-  v1::Scenario proto;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &proto)) << text;
-  Diagnostics diagnostics;
-  const Scenario scenario = LoadScenario(proto, &diagnostics);
-  EXPECT_TRUE(diagnostics.ok()) << diagnostics.status();
+  const Scenario scenario = Load(ParseScenario(text));
   Simulated out;
   const StatusOr<StepGraph> step = LowerStep(scenario, {.fidelity = Fidelity::kIdeal});
   EXPECT_TRUE(step.ok()) << step.status();

@@ -5,34 +5,25 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
-#include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
 #include "meshstep/v1/scenario.pb.h"
-#include "strategies/load_scenario.h"
 #include "strategies/lowering.h"
+#include "tests/strategies/scenario_fixtures.h"
 
 namespace meshstep {
 namespace {
 
-// A chip of round numbers: 1e14 FLOP/s, 1e12 B/s of HBM, 1e11 B/s into the switch, 1 us a message.
+// Rates of RoundCluster.
 constexpr double kPeak = 1e14, kHbm = 1e12, kLink = 1e11, kAlpha = 1e-6;
 constexpr double kLayers = 3, kD = 2048, kN = 16, kK = 8, kH = 128, kF = 8192, kV = 8192, kT = 1024;
 
 double StepSeconds(int chips, int batch, const std::string& plan) {
   const std::string text = absl::StrCat(
       "model { name: 'toy' layers: 3 hidden: 2048 heads: 16 kv_heads: 8 ffn: 8192 vocab: 8192 "
-      "gated_mlp: true } cluster { chips: ",
-      chips,
-      " nodes { chips_per_node: 8 nic_gbytes_per_s: 10 nic_latency_ns: 5000 } chip { name: 'round' "
-      "datasheet { matmul { dtype: 'bf16' flops_per_s: 1e14 } hbm_bytes: 80000000000 "
-      "hbm_bytes_per_s: 1e12 link_gbytes_per_s: 100 } interconnect { kind: SWITCH latency_ns: 1000 "
-      "domain_chips: 8 } } } workload { global_batch_sequences: ",
-      batch, " sequence_length: 1024 } plan { ", plan, " }");
-  v1::Scenario proto;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &proto)) << text;
-  Diagnostics diagnostics;
-  const Scenario scenario = LoadScenario(proto, &diagnostics);
-  EXPECT_TRUE(diagnostics.ok()) << diagnostics.status();
+      "gated_mlp: true } ",
+      RoundCluster(chips), " workload { global_batch_sequences: ", batch,
+      " sequence_length: 1024 } plan { ", plan, " }");
+  const Scenario scenario = Load(ParseScenario(text));
   const StatusOr<StepGraph> step = LowerStep(scenario, {.fidelity = Fidelity::kIdeal});
   EXPECT_TRUE(step.ok()) << step.status();
   const StatusOr<meshstep::Run> run = Simulate(step->graph, step->Names());

@@ -9,6 +9,7 @@ import tempfile
 PROGRAM, SOURCE = sys.argv[1], sys.argv[2]
 
 FITS = "llama3-70b-v5p-1024"
+GPU = "llama3-70b-h100-512"
 
 
 def run(*arguments, **options):
@@ -102,6 +103,22 @@ def check_other_recomputation():
     assert "plan.recompute=none" in policies("plan.recompute=full", "plan.recompute_keep=qkv")
 
 
+def check_host_rate():
+    """The host's time is a rate where a plan says who launches, and only there."""
+    def hosts(*sets):
+        sets = [x for s in sets for x in ("--set", s)]
+        report = json.loads(run("sensitivity", GPU, *sets, "--format=json").stdout)
+        return [r for r in report["hardware"] if r["rate"] == "host dispatch"]
+
+    assert not hosts()
+    for slow in ("plan.kernels.host_dispatch_ns=999999", "plan.kernels.launches=pytorch"):
+        rate, = hosts("plan.kernels.launches=megatron-core", slow)
+        assert rate["better_step_time_s"] <= rate["worse_step_time_s"], rate
+    # With a millisecond for each operation the host sets the pace.
+    rate, = hosts("plan.kernels.launches=megatron-core", "plan.kernels.host_dispatch_ns=999999")
+    assert 0.4 < rate["saved_fraction"] < 0.5 + 1e-9, rate
+
+
 def check_sensitivity():
     result = run("sensitivity", FITS, "--fidelity=ideal", "--format=json")
     assert result.returncode == 0, result.stderr
@@ -155,5 +172,6 @@ def check_import():
 check_check()
 check_kinds_of_plans()
 check_other_recomputation()
+check_host_rate()
 check_sensitivity()
 check_import()

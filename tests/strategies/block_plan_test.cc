@@ -9,10 +9,10 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
 #include "meshstep/v1/scenario.pb.h"
 #include "strategies/load_scenario.h"
+#include "tests/strategies/scenario_fixtures.h"
 
 namespace meshstep {
 namespace {
@@ -35,8 +35,7 @@ Lowered Lower(int devices, const std::string& plan) {
       "position_embeddings: 512 } cluster { preset: 'dgx-h100' chips: ",
       devices, " } workload { global_batch_sequences: 128 sequence_length: 512 } plan { ", plan,
       " micro_batch_sequences: 2 }");
-  v1::Scenario proto;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &proto)) << text;
+  const v1::Scenario proto = ParseScenario(text);
   Diagnostics diagnostics;
   Lowered out{.scenario = LoadScenario(proto, &diagnostics), .transfers = {}, .layer = {}};
   EXPECT_TRUE(diagnostics.ok()) << diagnostics.status();
@@ -134,7 +133,7 @@ TEST(Expansion, IsTheSamePlan) {
         "model { preset: 'llama-3-8b' } cluster { preset: 'dgx-h100' chips: 8 } workload { "
         "global_batch_sequences: 8 sequence_length: 512 } plan { ",
         plan, " }");
-    ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &proto)) << text;
+    proto = ParseScenario(text);
     const auto layer = [](const v1::Scenario& message) {
       Diagnostics diagnostics;
       const Scenario scenario = LoadScenario(message, &diagnostics);

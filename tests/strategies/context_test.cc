@@ -15,6 +15,7 @@
 #include "strategies/lowering.h"
 #include "strategies/ops/composite.h"
 #include "strategies/ops/sequence_split.h"
+#include "tests/strategies/scenario_fixtures.h"
 
 namespace meshstep {
 namespace {
@@ -29,8 +30,7 @@ v1::Scenario Proto(int devices, const std::string& plan, const std::string& mode
       "vocab: 4096 } cluster { preset: 'dgx-h100' chips: ",
       devices, " } workload { global_batch_sequences: 16 sequence_length: 512 } plan { ", plan,
       " micro_batch_sequences: 2 }");
-  v1::Scenario proto;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &proto)) << text;
+  v1::Scenario proto = ParseScenario(text);
   v1::Model changes;
   EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(model, &changes)) << model;
   proto.mutable_model()->MergeFrom(changes);

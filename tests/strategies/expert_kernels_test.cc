@@ -47,8 +47,8 @@ struct Layer {
   BlockPlan plan;
 };
 
-Layer Lowered(const std::string& plan, Fidelity fidelity = Fidelity::kIdeal) {
-  const Scenario s = Load(Proto(plan));
+Layer Lowered(const v1::Scenario& proto, Fidelity fidelity = Fidelity::kIdeal) {
+  const Scenario s = Load(proto);
   Layer layer;
   const ComputeModel compute(s.cluster.chip, RateSet::kDatasheet, fidelity);
   const BlockContext context{&s.model, &s.plan, &s.workload, &compute, &layer.transfers};
@@ -56,6 +56,10 @@ Layer Lowered(const std::string& plan, Fidelity fidelity = Fidelity::kIdeal) {
   EXPECT_TRUE(lowered.ok()) << lowered.status();
   if (lowered.ok()) layer.plan = *std::move(lowered);
   return layer;
+}
+
+Layer Lowered(const std::string& plan, Fidelity fidelity = Fidelity::kIdeal) {
+  return Lowered(Proto(plan), fidelity);
 }
 
 const BlockStep* Find(const BlockPass& pass, const std::string& name) {
@@ -142,6 +146,20 @@ TEST(ExpertDispatcher, SumsOfCopiesKeepNone) {
   };
   EXPECT_EQ(kept("") - kept("all-to-all"), kCopies);
   EXPECT_EQ(kept("deepep"), kept("all-to-all"));
+}
+
+// That kernel is for gated activations; without a gate the weighted activation is an array more
+// (mlp.py: activation, then product with per_token_scale), which recomputation makes again.
+TEST(ExpertDispatcher, WeighedActivationsWithoutGateAreKept) {
+  const auto kept = [](const std::string& plan) {
+    v1::Scenario proto = Proto("data: 8 expert: 8 " + plan);
+    proto.mutable_model()->set_gated_mlp(false);
+    return Lowered(proto).plan.kept_bytes;
+  };
+  EXPECT_EQ(kept("") - kept("expert_dispatch: 'all-to-all'"), kCopies - kInner);
+  const std::string again = " recompute: 'modules' recompute_modules: 'moe_act'";
+  EXPECT_EQ(kept("expert_dispatch: 'all-to-all'") - kept("expert_dispatch: 'all-to-all'" + again),
+            2 * kInner);
 }
 
 // Whether the transfer of the tokens' gradients waits for the kernel before it, which makes the

@@ -10,11 +10,11 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "gmock/gmock.h"
-#include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
 #include "meshstep/v1/scenario.pb.h"
 #include "strategies/load_scenario.h"
 #include "strategies/lowering.h"
+#include "tests/strategies/scenario_fixtures.h"
 #include "topologies/tiers.h"
 
 namespace meshstep {
@@ -33,26 +33,14 @@ constexpr char kToy[] =
     "experts_per_token: 2 expert_ffn: 512 }";
 
 Scenario Load(const std::string& model, int devices, const std::string& plan) {
-  const std::string text = absl::StrCat(
-      "model { ", model, " } cluster { preset: 'dgx-h100' chips: ", devices,
-      " } workload { global_batch_sequences: 256 sequence_length: 512 } plan { ", plan, " }");
-  v1::Scenario proto;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &proto)) << text;
-  Diagnostics diagnostics;
-  Scenario scenario = LoadScenario(proto, &diagnostics);
-  EXPECT_TRUE(diagnostics.ok()) << text << "\n" << diagnostics.status();
-  return scenario;
+  return meshstep::Load(OnDgx(model, devices, plan));
 }
 
 std::string Problem(const std::string& model, int devices, const std::string& plan) {
-  const std::string text = absl::StrCat(
-      "model { ", model, " } cluster { preset: 'dgx-h100' chips: ", devices,
-      " } workload { global_batch_sequences: 256 sequence_length: 512 } plan { ", plan, " }");
-  v1::Scenario proto;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &proto)) << text;
+  const v1::Scenario proto = OnDgx(model, devices, plan);
   Diagnostics diagnostics;
   LoadScenario(proto, &diagnostics);
-  EXPECT_FALSE(diagnostics.ok()) << text;
+  EXPECT_FALSE(diagnostics.ok()) << plan;
   return std::string(diagnostics.status().message());
 }
 
@@ -267,7 +255,7 @@ TEST(ExpertDispatch, IsNearDeepEp) {
         "model { ", kToy, " } cluster { preset: 'hgx-h800-deepseek' chips: ", ranks,
         " } workload { global_batch_sequences: 64 sequence_length: 512 } plan { data: ", ranks,
         " }");
-    ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &proto)) << text;
+    proto = ParseScenario(text);
     Diagnostics diagnostics;
     const Scenario s = LoadScenario(proto, &diagnostics);
     ASSERT_TRUE(diagnostics.ok()) << diagnostics.status();
@@ -400,7 +388,7 @@ TEST(ExpertPlan, ExpansionIsTheSameStep) {
                      " } cluster { preset: 'dgx-h100' chips: 32 } workload { "
                      "global_batch_sequences: 64 sequence_length: 512 } plan { ",
                      plan, " }");
-    ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &proto)) << text;
+    proto = ParseScenario(text);
     std::vector<std::int64_t> times;
     for (const v1::Scenario& message : {proto, ExpandScenario(proto)}) {
       Diagnostics diagnostics;

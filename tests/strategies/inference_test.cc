@@ -14,6 +14,7 @@
 #include "strategies/inference_bounds.h"
 #include "strategies/load_scenario.h"
 #include "strategies/lowering.h"
+#include "tests/strategies/scenario_fixtures.h"
 
 namespace meshstep {
 namespace {
@@ -29,15 +30,10 @@ v1::Scenario Proto(int chips, const std::string& mode, const std::string& plan,
                    const std::string& model = "") {
   const std::string text = absl::StrCat(
       "model { name: 'toy' layers: 3 hidden: 2048 heads: 16 kv_heads: 8 ffn: 8192 vocab: 8192 "
-      "gated_mlp: true } cluster { chips: ",
-      chips,
-      " nodes { chips_per_node: 8 nic_gbytes_per_s: 10 nic_latency_ns: 5000 } chip { name: 'round' "
-      "datasheet { matmul { dtype: 'bf16' flops_per_s: 1e14 } hbm_bytes: 80000000000 "
-      "hbm_bytes_per_s: 1e12 link_gbytes_per_s: 100 } interconnect { kind: SWITCH latency_ns: 1000 "
-      "domain_chips: 8 } } } workload { mode: ",
-      mode, " global_batch_sequences: 4 sequence_length: 4096 } plan { ", plan, " }");
-  v1::Scenario proto;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &proto)) << text;
+      "gated_mlp: true } ",
+      RoundCluster(chips), " workload { mode: ", mode,
+      " global_batch_sequences: 4 sequence_length: 4096 } plan { ", plan, " }");
+  v1::Scenario proto = ParseScenario(text);
   v1::Model changes;
   EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(model, &changes)) << model;
   proto.mutable_model()->MergeFrom(changes);

@@ -5,9 +5,11 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "meshstep/v1/scenario.pb.h"
 #include "sim/engine/engine.h"
+#include "strategies/block_plan.h"
 #include "strategies/load_scenario.h"
 #include "strategies/lowering.h"
 #include "strategies/optimizer.h"
@@ -15,6 +17,10 @@
 
 namespace meshstep {
 namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 
 constexpr double kHidden = 1024, kHeads = 16, kSequence = 512, kMicro = 2, kVocab = 4096;
 constexpr double kTokens = kMicro * kSequence;
@@ -64,6 +70,22 @@ TEST(Kernels, EachLossReadsAndWritesWhatItsFrameworkDoes) {
   // Cast, maximum, difference, exponential, sum, quotient; backward: product, cast.
   EXPECT_DOUBLE_EQ(loss("megatron"),
                    (2 + 4) + 4 + (4 + 4) + (4 + 4) + 4 + (4 + 4) + (4 + 4) + (4 + 2));
+  // Cast and maximum; difference in place, exponential, sum; quotient; backward in one.
+  EXPECT_DOUBLE_EQ(loss("megatron-compiled"), (2 + 4) + (4 + 4 + 4) + (4 + 4) + (4 + 2));
+}
+
+// Megatron-LM's compiled functions keep the fp32 logits beside their exponentials.
+TEST(Kernels, CompiledLossHoldsTheLogitsTwice) {
+  const auto workspace = [](const std::string& loss) {
+    const Scenario s = Load(Proto("data: 8 kernels { loss: '" + loss + "' }"));
+    const ComputeModel compute(s.cluster.chip, RateSet::kDatasheet, Fidelity::kIdeal);
+    TransferTable transfers;
+    const BlockContext context{&s.model, &s.plan, &s.workload, &compute, &transfers};
+    const StatusOr<BlockPlan> head = LowerBlock(BuildTransformer(s.model, {}).head, context);
+    EXPECT_TRUE(head.ok()) << head.status();
+    return head->workspace_bytes;
+  };
+  EXPECT_EQ(workspace("megatron-compiled") - workspace("megatron"), 4 * kTokens * kVocab);
 }
 
 TEST(Kernels, GradientsOfWeightsAreAdded) {
@@ -178,7 +200,8 @@ TEST(Kernels, WrongNamesAreReported) {
        {"plan.attention_kernel: is \"flash-9\", expected flash, flash-1, flash-2, splash-1, "
         "splash-2, "
         "splash-3 or unfused",
-        "plan.kernels.loss: is \"fast\", expected fused, eager, megatron",
+        "plan.kernels.loss: is \"fast\", expected fused, eager, megatron, "
+        "megatron-compiled",
         "plan.kernels.gradient_accumulation: is \"some\", expected none, fused, separate",
         "plan.kernels.library_workspace_bytes: is -1, expected 0 to 1e+12"}) {
     EXPECT_NE(message.find(part), std::string::npos) << message;
@@ -202,6 +225,31 @@ TEST(OverlapGradients, WithoutItReductionsFollowTheBackwardPass) {
   // With one replica there is nothing to reduce.
   EXPECT_EQ(Simulated("tensor: 8 overlap_gradients: false").seconds,
             Simulated("tensor: 8").seconds);
+}
+
+TEST(Plan, NotesWhatChangesNothing) {
+  const auto notes = [](const v1::Scenario& proto) {
+    Diagnostics diagnostics;
+    LoadScenario(proto, &diagnostics);
+    EXPECT_TRUE(diagnostics.ok()) << diagnostics.status();
+    return diagnostics.notes();
+  };
+  const std::string nothing = " changes nothing: ";
+  EXPECT_THAT(
+      notes(Proto("data: 8 async_tensor: true split_sends: true recompute_drops_unread: true "
+                  "kernels { experts: 'each' launches: 'none' host_dispatch_ns: 5 }")),
+      ElementsAre(HasSubstr("plan.async_tensor" + nothing), HasSubstr("plan.split_sends" + nothing),
+                  HasSubstr("plan.recompute_drops_unread" + nothing),
+                  HasSubstr("plan.kernels.host_dispatch_ns" + nothing),
+                  HasSubstr("plan.kernels.experts" + nothing)));
+  EXPECT_THAT(notes(Proto("data: 4 tensor: 2 async_tensor: true")),
+              ElementsAre(HasSubstr("without sequence_parallel")));
+  // What does act, and what a scenario is when written out, has no notes.
+  const v1::Scenario acting = Proto(
+      "data: 2 tensor: 2 pipeline: 2 sequence_parallel: true async_tensor: true "
+      "split_sends: true recompute: 'full' recompute_drops_unread: true");
+  EXPECT_THAT(notes(acting), IsEmpty());
+  EXPECT_THAT(notes(ExpandScenario(acting)), IsEmpty());
 }
 
 TEST(Kernels, ExpandedPlansAreTheSameStep) {

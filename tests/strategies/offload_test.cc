@@ -14,6 +14,7 @@
 #include "sim/report/report.h"
 #include "strategies/load_scenario.h"
 #include "strategies/lowering.h"
+#include "tests/strategies/scenario_fixtures.h"
 
 namespace meshstep {
 namespace {
@@ -58,8 +59,7 @@ Simulated Simulate(int chips, const std::string& plan, double host = 50, int bat
       " } interconnect { kind: SWITCH latency_ns: 1000 domain_chips: 8 } } } workload { "
       "global_batch_sequences: ",
       batch, " sequence_length: 512 } plan { micro_batch_sequences: 1 ", plan, " }");
-  v1::Scenario proto;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &proto)) << text;
+  const v1::Scenario proto = ParseScenario(text);
   Simulated out;
   Diagnostics diagnostics;
   const Scenario scenario = LoadScenario(proto, &diagnostics);

@@ -10,11 +10,10 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
 #include "meshstep/v1/scenario.pb.h"
-#include "strategies/load_scenario.h"
 #include "strategies/lowering.h"
+#include "tests/strategies/scenario_fixtures.h"
 
 namespace meshstep {
 namespace {
@@ -48,11 +47,7 @@ Step Simulated(int chips, const std::string& plan, const std::string& model = kG
       "model { name: 'toy' layers: 8 hidden: 512 heads: 8 vocab: 1024 ", model,
       " } cluster { preset: 'dgx-h100' chips: ", chips,
       " } workload { global_batch_sequences: 16 sequence_length: 256 } plan { ", plan, " }");
-  v1::Scenario proto;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &proto)) << text;
-  Diagnostics diagnostics;
-  const Scenario scenario = LoadScenario(proto, &diagnostics);
-  EXPECT_TRUE(diagnostics.ok()) << diagnostics.status() << "\n" << text;
+  const Scenario scenario = Load(ParseScenario(text));
   StatusOr<StepGraph> graph = LowerStep(scenario, {.fidelity = fidelity});
   EXPECT_TRUE(graph.ok()) << graph.status();
   const StatusOr<meshstep::Run> run = Simulate(graph->graph, graph->Names());

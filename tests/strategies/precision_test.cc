@@ -13,6 +13,7 @@
 #include "meshstep/v1/scenario.pb.h"
 #include "strategies/block_plan.h"
 #include "strategies/load_scenario.h"
+#include "tests/strategies/scenario_fixtures.h"
 
 namespace meshstep {
 namespace {
@@ -39,8 +40,7 @@ Lowered Lower(const std::string& cluster, int devices, const std::string& precis
       cluster, "' chips: ", devices,
       " } workload { global_batch_sequences: 128 sequence_length: 512 } plan { ", plan,
       " micro_batch_sequences: 2 precision { ", precision, " } }");
-  v1::Scenario proto;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &proto)) << text;
+  const v1::Scenario proto = ParseScenario(text);
   Diagnostics diagnostics;
   Lowered out;
   out.scenario = LoadScenario(proto, &diagnostics);

@@ -5,11 +5,10 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
-#include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
 #include "meshstep/v1/scenario.pb.h"
-#include "strategies/load_scenario.h"
 #include "strategies/lowering.h"
+#include "tests/strategies/scenario_fixtures.h"
 
 namespace meshstep {
 namespace {
@@ -24,11 +23,7 @@ Result Simulated(const std::string& plan, Fidelity fidelity = Fidelity::kIdeal) 
       "model { preset: 'llama-3-8b' layers: 2 } cluster { preset: 'dgx-h100' chips: 8 } workload { "
       "global_batch_sequences: 1 sequence_length: 8192 } plan { ",
       plan, " }");
-  v1::Scenario proto;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &proto)) << text;
-  Diagnostics diagnostics;
-  const Scenario scenario = LoadScenario(proto, &diagnostics);
-  EXPECT_TRUE(diagnostics.ok()) << diagnostics.status();
+  const Scenario scenario = Load(ParseScenario(text));
   const StatusOr<StepGraph> graph = LowerStep(scenario, {.fidelity = fidelity});
   EXPECT_TRUE(graph.ok()) << graph.status();
   const StatusOr<meshstep::Run> run = Simulate(graph->graph, graph->Names());
@@ -65,11 +60,7 @@ TEST(RingMatmul, SendsAsTheLibraryDoes) {
       "model { preset: 'llama-3-8b' layers: 1 } cluster { preset: 'dgx-h100' chips: 8 } workload { "
       "global_batch_sequences: 1 sequence_length: 8192 } plan { tensor: 8 sequence_parallel: true "
       "async_tensor: true }";
-  v1::Scenario proto;
-  ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &proto)) << text;
-  Diagnostics diagnostics;
-  const Scenario scenario = LoadScenario(proto, &diagnostics);
-  ASSERT_TRUE(diagnostics.ok()) << diagnostics.status();
+  const Scenario scenario = Load(ParseScenario(text));
   const StatusOr<StepGraph> graph = LowerStep(scenario, {});
   ASSERT_TRUE(graph.ok()) << graph.status();
   int rings = 0;

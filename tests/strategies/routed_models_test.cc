@@ -5,12 +5,11 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
-#include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
 #include "meshstep/v1/scenario.pb.h"
-#include "strategies/load_scenario.h"
 #include "strategies/lowering.h"
 #include "strategies/model_arithmetic.h"
+#include "tests/strategies/scenario_fixtures.h"
 
 namespace meshstep {
 namespace {
@@ -23,15 +22,7 @@ constexpr char kToy[] =
     "experts_per_token: 2 expert_ffn: 512 }";
 
 Scenario Load(const std::string& model, int devices, const std::string& plan) {
-  const std::string text = absl::StrCat(
-      "model { ", model, " } cluster { preset: 'dgx-h100' chips: ", devices,
-      " } workload { global_batch_sequences: 256 sequence_length: 512 } plan { ", plan, " }");
-  v1::Scenario proto;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &proto)) << text;
-  Diagnostics diagnostics;
-  Scenario scenario = LoadScenario(proto, &diagnostics);
-  EXPECT_TRUE(diagnostics.ok()) << text << "\n" << diagnostics.status();
-  return scenario;
+  return meshstep::Load(OnDgx(model, devices, plan));
 }
 
 // What one device does, forward and backward, is what `meshstep model` counts.

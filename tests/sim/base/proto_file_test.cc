@@ -304,6 +304,43 @@ TEST(ResolvePresetTest, RepeatedFieldsReplace) {
   EXPECT_EQ(merged.sources_size(), preset.sources_size());
 }
 
+TEST(ReadPresetTest, AFileBuildsOnThePresetThatItNames) {
+  v1::Chip small, large;
+  ASSERT_TRUE(ReadPreset("topologies/chips", "a100-40gb", &small).ok());
+  ASSERT_TRUE(ReadPreset("topologies/chips", "a100-80gb", &large).ok());
+  EXPECT_LT(small.datasheet().hbm_bytes(), large.datasheet().hbm_bytes());
+  EXPECT_GT(small.calibration().attention_size(), 0);
+  EXPECT_EQ(small.preset(), "");
+  for (v1::Rates* rates : {small.mutable_datasheet(), small.mutable_book()}) {
+    const v1::Rates& other = rates == &small.datasheet() ? large.datasheet() : large.book();
+    rates->set_hbm_bytes(other.hbm_bytes());
+    rates->set_hbm_bytes_per_s(other.hbm_bytes_per_s());
+  }
+  small.set_name(large.name());
+  EXPECT_EQ(small.SerializeAsString(), large.SerializeAsString());
+}
+
+TEST(ReadPresetTest, AFileThatBuildsOnItselfIsRefused) {
+  const std::string one = testing::TempDir() + "/one.textproto";
+  const std::string two = testing::TempDir() + "/two.textproto";
+  const auto write = [](const std::string& path, const std::string& base) {
+    std::ofstream(path) << "preset: '" << base << "' name: 'mine'";
+  };
+  v1::Chip chip;
+  write(one, two);
+  write(two, "h100-sxm");
+  ASSERT_TRUE(ReadPreset("topologies/chips", one, &chip).ok());
+  EXPECT_EQ(chip.name(), "mine");
+  EXPECT_GT(chip.datasheet().hbm_bytes(), 0);
+  write(two, one);
+  const Status loop = ReadPreset("topologies/chips", one, &chip);
+  EXPECT_THAT(std::string(loop.message()),
+              HasSubstr(two + ": preset: is \"" + one + "\", which builds on itself"));
+  write(two, "h100-smx");
+  EXPECT_THAT(std::string(ReadPreset("topologies/chips", one, &chip).message()),
+              HasSubstr(two + ": preset: is \"h100-smx\""));
+}
+
 TEST(ResolvePresetTest, UnknownPresetNamesTheNearest) {
   for (const std::string name : {"tpu-v5q", "../chips/h100-sxm", "/etc/passwd", "a/b", "."}) {
     v1::Cluster cluster;

@@ -134,7 +134,9 @@ class Mapping(unittest.TestCase):
         self.assertGreater(compared, 40)
 
     def test_defaults_hold_for_families_and_have_a_source(self):
-        families = {r['family'] for r in rows_of(RUNS)} | {'vtrain-single', 'megatron-memory-gpt'}
+        families = {r['family'] for r in rows_of(RUNS)} | {'vtrain-single'}
+        families |= {'megatron-memory-' + r['test'].split('/')[0]
+                     for r in rows_of(os.path.join(TABLES, 'memory_runs.csv'))}
         ids = {r['id'] for r in rows_of(RUNS)}
         for row in rows_of(os.path.join(TABLES, 'framework_defaults.csv')):
             prefix = row['families']
@@ -380,6 +382,20 @@ class Report(unittest.TestCase):
         self.assertIn('layers is not given', text)
         self.assertIn('1 of 5 rows predicted', text)
 
+    def test_a_number_that_cannot_be_read_is_not_taken_as_missing(self):
+        wrong = [('tp', 'abc'), ('mbs', '1.5'), ('gbs', '-4'), ('seq', '1e300'),
+                 ('iter_time_s', 'nan'), ('mfu_pct', 'inf'), ('cp', '2 (ring)')]
+        rows = report(table([dict(SMALL[0], **{c: v}) for c, v in wrong]))['rows']
+        for row, (column, value) in zip(rows, wrong):
+            self.assertIsNone(row['predicted_s'], column)
+            self.assertIn(f'{column} is "{value}", expected a ', row['reason'])
+        both = report(table([dict(SMALL[0], tp='x', pp='y')]))['rows'][0]['reason']
+        self.assertEqual(both, 'tp is "x", expected a whole number; '
+                               'pp is "y", expected a whole number')
+        # Words that say that something is not known are no numbers, and fine.
+        self.assertIsNotNone(
+            report(table([dict(SMALL[0], mfu_pct='not stated')]))['rows'][0]['predicted_s'])
+
     def test_time_comes_from_the_rate_where_no_time_is_given(self):
         row = SMALL[0]
         tokens = float(row['gbs']) * float(row['seq'])
@@ -486,6 +502,7 @@ class Report(unittest.TestCase):
         self.assertIn('has no column "seq"', run(table([{'id': 'a', 'x': 1}]), status=2))
         self.assertIn('which is the id of no row', run(RUNS, '--scenario=nothing', status=2))
         self.assertIn('needs the FILE', run('--scenario=nothing', status=2))
+        self.assertIn('--min-bytes', run('--min-bytes=nan', status=2))
 
 
 class Components(unittest.TestCase):
