@@ -223,7 +223,7 @@ void CountParameter(const PassBuilder& pass, ArrayId id, BlockPlan* plan) {
 // narrow copy of its input, one version (TransformerEngine's Linear), beside the wide one where
 // another op saves that.
 void CountActivations(const PassBuilder& pass, const Again& again, BlockPlan* plan) {
-  std::set<ArrayKey> needed, made_again;
+  std::set<ArrayKey> needed, made_again, gathered;
   if (pass.context().workload->forward_only()) {
     for (const Op& op : pass.block().ops) {
       if (op.kind == Op::Kind::kAttention) plan->kv_cache_bytes += KvCacheBytes(op, pass);
@@ -243,6 +243,9 @@ void CountActivations(const PassBuilder& pass, const Again& again, BlockPlan* pl
       if (op.kind == Op::Kind::kCombine && array == op.inputs[0] && !weighted_sum) continue;
       const ArrayKey key{array, false, narrow && array == op.inputs[0]};
       needed.insert(key);
+      // What a product gathered stays with it (DTensor), unless it gathers again.
+      const bool stays = pass.context().plan->kernels.dtensor && op.kind == Op::Kind::kMatmul;
+      if (stays && array == op.inputs[0] && !again.ops.contains(i)) gathered.insert(key);
       if (again.arrays.contains(array) || (key.narrow && again.ops.contains(i))) {
         made_again.insert(key);
       }
@@ -263,8 +266,9 @@ void CountActivations(const PassBuilder& pass, const Again& again, BlockPlan* pl
     }
   }
   for (const ArrayKey& key : needed) {
-    const double bytes = pass.context().LocalElements(pass.Stored(key.array)) *
-                         pass.Load(key.array) * pass.ElementBytes(key);
+    const Sharding where = gathered.contains(key) ? pass.Used(key.array) : pass.Stored(key.array);
+    const double bytes =
+        pass.context().LocalElements(where) * pass.Load(key.array) * pass.ElementBytes(key);
     const bool kept = !made_again.contains(key);
     (kept ? plan->kept_bytes : plan->recomputed_bytes) += bytes;
     if (kept && IsLogits(key.array, pass)) plan->kept_logits_bytes += bytes;

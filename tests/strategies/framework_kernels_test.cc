@@ -146,6 +146,15 @@ TEST(FrameworkKernels, DtensorCopiesAndKeeps) {
   EXPECT_EQ(copies, transfers(dtensor, Collective::kAllGather) +
                         transfers(dtensor, Collective::kReduceScatter));
   for (const TaskInfo& task : megatron.graph.tasks) EXPECT_FALSE(task.name->ends_with(" copy"));
+  // The inputs of both layers' products and of the head's are kept whole.
+  const auto kept = [](const Step& step) {
+    double bytes = 0;
+    for (const MemoryEvent& event : step.graph.memory) {
+      if (event.bytes > 0 && event.bucket == MemoryBucket::kActivations) bytes += event.bytes;
+    }
+    return bytes;
+  };
+  EXPECT_NEAR(kept(dtensor) - kept(megatron), micro_batches * 3 * kStream * kBf16 * 7 / 8, 1);
   // Without a sharded sequence there is nothing to copy or keep.
   EXPECT_EQ(Simulated("tensor: 8 kernels { tensor_transfers: 'dtensor' }").seconds,
             Simulated("tensor: 8").seconds);

@@ -488,6 +488,12 @@ class Report(unittest.TestCase):
                           'repeated-heads'):
             self.assertLess(report(eager, '--without=' + mechanism)['rows'][0]['predicted_s'],
                             whole, mechanism)
+        for row, mechanism in (('titan-2025-8b-64g-bf16-vanilla', 'dtensor'),
+                               ('titan-h200-8b-64g', 'precise-sums')):
+            path_of_row = table([r for r in rows_of(RUNS) if r['id'] == row])
+            self.assertLess(
+                report(path_of_row, '--without=' + mechanism)['rows'][0]['predicted_s'],
+                report(path_of_row)['rows'][0]['predicted_s'], mechanism)
         every_second = table([r for r in rows_of(RUNS) if r['id'] == 'titan-t3-8b-128g-fsdp'])
         self.assertLess(
             report(every_second, '--without=alternate-products')['rows'][0]['predicted_s'],
