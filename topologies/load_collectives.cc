@@ -20,10 +20,12 @@ Seconds Nanoseconds(double value, const std::string& field, Diagnostics* diagnos
 std::string LoadDispatcher(const std::string& dispatcher, const std::string& collective,
                            const std::string& item, Diagnostics* diagnostics) {
   if (dispatcher.empty()) return "";
-  if (dispatcher != "deepep" && dispatcher != "hybridep") {
-    diagnostics->Error(
-        item + ".dispatcher",
-        absl::StrCat("is \"", dispatcher, "\", expected deepep, hybridep or nothing"));
+  const bool known =
+      dispatcher == "deepep" || dispatcher == "hybridep" || dispatcher == "hybridep-combine";
+  if (!known) {
+    diagnostics->Error(item + ".dispatcher",
+                       absl::StrCat("is \"", dispatcher,
+                                    "\", expected deepep, hybridep, hybridep-combine or nothing"));
   } else if (collective != "all-to-all") {
     diagnostics->Error(item + ".dispatcher", absl::StrCat("is \"", dispatcher, "\" of ", collective,
                                                           ", expected it of all-to-all only"));

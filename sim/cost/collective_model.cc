@@ -100,7 +100,8 @@ struct CollectiveModel::Impl {
     }
     cost.sent_per_device = Bytes(*std::max_element(sent.begin(), sent.end()));
     if (const CollectiveCalibration* measured = MeasuredOn(group, what)) {
-      Calibrate(*measured, bytes, group, &cost);
+      const bool by_item = !measured->dispatcher.empty();
+      Calibrate(*measured, by_item ? Bytes(copies.item_bytes) : bytes, group, &cost);
     }
     return cost;
   }
@@ -203,6 +204,7 @@ struct CollectiveModel::Impl {
     return found;
   }
 
+  // bytes: what the measured rates depend on.
   // Spreads the measured latency over the phases, and lets every byte hold the links for as long as
   // it does at the measured rate.
   void Calibrate(const CollectiveCalibration& measured, Bytes bytes, const Group& group,

@@ -20,6 +20,8 @@ std::string_view NameOf(Mover mover) {
       return "deepep";
     case Mover::kHybridEp:
       return "hybridep";
+    case Mover::kHybridEpCombine:
+      return "hybridep-combine";
   }
   return "";
 }

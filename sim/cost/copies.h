@@ -17,7 +17,8 @@
 namespace meshstep {
 
 // What moves them: the library of all collectives, or a dispatcher of routed tokens.
-enum class Mover { kLibrary, kDeepEp, kHybridEp };
+// HybridEP has a kernel that sends tokens to their experts and one that sums them on the way back.
+enum class Mover { kLibrary, kDeepEp, kHybridEp, kHybridEpCombine };
 
 struct Copies {
   double copies = 1;  // c, of one item
@@ -27,6 +28,7 @@ struct Copies {
   // Every algorithm sends an item once to a rank that gets several copies, which makes them itself.
   bool by_rank = false;
   Mover mover = Mover::kLibrary;
+  double item_bytes = 0;  // of one copy; what a dispatcher's rate depends on
   bool operator==(const Copies&) const = default;
   auto operator<=>(const Copies&) const = default;
 };
@@ -34,7 +36,7 @@ struct Copies {
 // Bytes that reach `places` nodes or ranks over those of all copies.
 double JoinedShare(const Copies& copies, double places);
 
-// As chip files name it: "", "deepep", "hybridep".
+// As chip files name it: "", "deepep", "hybridep", "hybridep-combine".
 std::string_view NameOf(Mover mover);
 
 }  // namespace meshstep

@@ -71,24 +71,43 @@ std::vector<AxisId> ExpertRanks(const PassBuilder& pass) {
   return Apply(pass.context().plan->rules.experts, {"E"}).dims[0].axes;
 }
 
+Mover MoverOf(bool back, const PassBuilder& pass) {
+  switch (Dispatcher(pass)) {
+    case ExpertDispatch::kDeepEp:
+      return Mover::kDeepEp;
+    case ExpertDispatch::kHybridEp:
+      return back ? Mover::kHybridEpCombine : Mover::kHybridEp;
+    case ExpertDispatch::kSorted:
+    case ExpertDispatch::kAllToAll:
+    case ExpertDispatch::kGather:
+    case ExpertDispatch::kEinsum:
+      break;
+  }
+  return Mover::kLibrary;
+}
+
 // A token's experts are in groups_per_token of the groups, which are placed one after another.
-Copies Routing(const PassBuilder& pass) {
+// back: from the experts.
+Copies Routing(bool back, const PassBuilder& pass) {
   if (Dispatcher(pass) == ExpertDispatch::kAllToAll) return {};
   const Moe& moe = *pass.context().model->moe;
   const bool limited = moe.groups > 0 && moe.groups_per_token > 0;
+  const double activation = SizeOf(pass.context().plan->precision.activations).value();
   return {.copies = static_cast<double>(moe.experts_per_token),
           .groups = limited ? static_cast<double>(moe.groups) : 1,
           .groups_of_item = limited ? static_cast<double>(moe.groups_per_token) : 1,
           .by_rank = TakesTokens(pass),
-          .mover = Dispatcher(pass) == ExpertDispatch::kDeepEp     ? Mover::kDeepEp
-                   : Dispatcher(pass) == ExpertDispatch::kHybridEp ? Mover::kHybridEp
-                                                                   : Mover::kLibrary};
+          .mover = MoverOf(back, pass),
+          .item_bytes = pass.context().DimSize("D") * activation};
 }
 
-// To or from the experts; `step` makes the copies. Without ranks to share experts nothing moves.
+enum class Way { kToExperts, kBack };
+
+// `step` makes the copies. Without ranks to share experts nothing moves.
 // Launched in the order of the kernels, an exchange waits for all of them: forward for those that
 // route, backward also for gradients of weights that it does not need.
-int Exchange(const std::string& name, ArrayId copies, bool backward, int step, PassBuilder* pass) {
+int Exchange(const std::string& name, Way way, ArrayId copies, bool backward, int step,
+             PassBuilder* pass) {
   const std::vector<AxisId> axes = ExpertRanks(*pass);
   if (axes.empty()) return step;
   std::vector<int> after = {step};
@@ -98,7 +117,7 @@ int Exchange(const std::string& name, ArrayId copies, bool backward, int step, P
     after.push_back(pass->LastKernel());
   }
   return pass->Transfer(name, Collective::kAllToAll, axes, pass->StoredBytes(copies), after, true,
-                        Routing(*pass));
+                        Routing(way == Way::kBack, *pass));
 }
 
 int Kernel(const std::string& name, Bytes bytes, const std::vector<int>& after, PassBuilder* pass) {
@@ -173,7 +192,7 @@ int Sorting(const std::string& name, ArrayId copies, int after, PassBuilder* pas
   if (TakesTokens(*pass)) {
     double ranks = 1;
     for (const AxisId axis : ExpertRanks(*pass)) ranks *= pass->context().plan->axis_size(axis);
-    moved = sorted * (1 + JoinedShare(Routing(*pass), ranks));
+    moved = sorted * (1 + JoinedShare(Routing(false, *pass), ranks));
   } else if (Dispatcher(*pass) == ExpertDispatch::kSorted || HasMasks(*pass) ||
              ExpertRanks(*pass).empty() || Experts(*pass) <= 1) {
     return after;
@@ -208,7 +227,7 @@ int Send(const std::string& op, bool backward, ArrayId tokens, ArrayId copies, d
     step = Reorder(op + " gather", copies, step, pass);
   }
   const int ready = step;
-  step = Exchange(NameOf(copies, backward, *pass), copies, backward, step, pass);
+  step = Exchange(NameOf(copies, backward, *pass), Way::kToExperts, copies, backward, step, pass);
   if (!backward && step != ready && ReadsTokensPerExpert(*pass->context().plan)) {
     pass->HostReadsBefore(step, routed);
   }
@@ -221,7 +240,7 @@ int Return(const std::string& op, bool backward, ArrayId copies, ArrayId tokens,
            const std::vector<int>& weights, PassBuilder* pass) {
   int step = Padding(op + " unpadding", copies, made, pass);
   step = Sorting(op + " by rank", copies, step, pass);
-  step = Exchange(NameOf(copies, backward, *pass), copies, backward, step, pass);
+  step = Exchange(NameOf(copies, backward, *pass), Way::kBack, copies, backward, step, pass);
   if (TakesTokens(*pass)) return step;
   std::vector<int> after = {Reorder(op + " gather", copies, step, pass)};
   after.insert(after.end(), weights.begin(), weights.end());

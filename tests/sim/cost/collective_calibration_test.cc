@@ -141,9 +141,12 @@ TEST(CollectiveCalibration, ReplacesLatencyAndRateWhenCalibratedOnly) {
 TEST(CollectiveCalibration, HoldsForItsDispatcher) {
   Cluster cluster = Switched(1, 8, 8, {});
   CollectiveCalibration library = Entry("all-to-all", "direct");
-  CollectiveCalibration hybrid = library;
+  CollectiveCalibration hybrid = library, back = library;
   hybrid.dispatcher = "hybridep";
-  hybrid.groups = {{8, Seconds(5e-6), {BytesPerSecond(10e9), BytesPerSecond(20e9)}}};
+  hybrid.sizes = {Bytes(1e3), Bytes(16e3)};  // of one token
+  hybrid.groups = {{8, Seconds(5e-6), {BytesPerSecond(10e9), BytesPerSecond(40e9)}}};
+  back.dispatcher = "hybridep-combine";
+  back.groups = {{8, Seconds(1e-6), {BytesPerSecond(5e9), BytesPerSecond(5e9)}}};
   const auto seconds = [&](Mover mover) {
     const auto fabric = BuildFabric(cluster, RateSet::kDatasheet, Fidelity::kCalibrated);
     const AxisRequest request{"all", cluster.devices(), ""};
@@ -152,7 +155,7 @@ TEST(CollectiveCalibration, HoldsForItsDispatcher) {
     const LinkClasses classes(*mesh, {});
     const CollectiveModel model(*mesh, &classes, Fidelity::kCalibrated);
     const AxisId all = 0;
-    const Copies copies{.mover = mover};
+    const Copies copies{.mover = mover, .item_bytes = 4e3};
     const auto cost = model.Cost(Collective::kAllToAll, Bytes(100e6), {&all, 1}, 0, "auto", copies);
     EXPECT_TRUE(cost.ok());
     return cost->idle_time.value();
@@ -163,6 +166,8 @@ TEST(CollectiveCalibration, HoldsForItsDispatcher) {
     EXPECT_NEAR(seconds(Mover::kHybridEp), 16e-6 + moved / 160e9, 2e-12);
     cluster.chip.collectives.insert(
         first ? cluster.chip.collectives.begin() : cluster.chip.collectives.end(), hybrid);
+    cluster.chip.collectives.push_back(back);
+    EXPECT_NEAR(seconds(Mover::kHybridEpCombine), 1e-6 + moved / 5e9, 2e-12);
     EXPECT_NEAR(seconds(Mover::kHybridEp), 5e-6 + moved / 20e9, 2e-12);
     EXPECT_NEAR(seconds(Mover::kLibrary), 16e-6 + moved / 160e9, 2e-12);
     EXPECT_NEAR(seconds(Mover::kDeepEp), 16e-6 + moved / 160e9, 2e-12);
@@ -180,7 +185,8 @@ TEST(CollectiveCalibration, DispatchersMoveRoutedTokensOnly) {
   const auto says = [&](const std::string& words) {
     return ProblemsOf(entry).find(words) != std::string::npos;
   };
-  EXPECT_TRUE(says("dispatcher: is \"nccl\", expected deepep, hybridep")) << ProblemsOf(entry);
+  EXPECT_TRUE(says("dispatcher: is \"nccl\", expected deepep, hybridep, hybridep-combine"))
+      << ProblemsOf(entry);
   entry.set_dispatcher("deepep");
   EXPECT_TRUE(says("expected it of all-to-all only")) << ProblemsOf(entry);
   entry.set_collective("all-to-all");
