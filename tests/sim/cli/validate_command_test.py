@@ -41,6 +41,7 @@ MAY_SET = {
     'plan.kernels.loss', 'plan.kernels.gradient_accumulation', 'plan.kernels.unfused_optimizer',
     'plan.recompute_modules', 'plan.expert_dispatch', 'plan.overlap_experts',
     'plan.kernels.experts', 'plan.kernels.expert_tile_rows', 'plan.kernels.eager_expert_bias', 'plan.kernels.eager_expert_clamp',
+    'plan.kernels.eager_rotary',
     'plan.kernels.library_workspace_bytes', 'plan.kernels.launches', 'plan.kernels.elementwise', 'plan.kernels.graphs',
     'plan.kernels.gradient_sums', 'plan.kernels.projections', 'plan.kernels.sharded_copies',
     'plan.kernels.repeated_heads', 'plan.kernels.tensor_transfers', 'plan.accumulate_unsharded',
@@ -116,6 +117,9 @@ class Mapping(unittest.TestCase):
         renamed = []
         for i, row in enumerate(picked.values()):
             copy = dict(row, **{column: '' for column in NOT_OF_THE_PLAN})
+            # The release of the framework, which says what it runs, and nothing else of the source.
+            release = re.search("'[0-9.]+ NeMo Container'", row['source_ref'])
+            copy['source_ref'] = release.group() if release else ''
             # The two parts of a plan that the table has no column for, and what it does not know.
             copy['caveats'] = ' '.join(
                 re.findall('expert TP=[0-9]+|capacity_factor [0-9.]+|microbatch 1 assumed',
