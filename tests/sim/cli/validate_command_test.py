@@ -30,6 +30,8 @@ MAY_SET = {
     'workload.global_batch_sequences', 'workload.sequence_length',
     'plan.data', 'plan.fsdp', 'plan.tensor', 'plan.pipeline', 'plan.zero_stage',
     'plan.sequence_parallel', 'plan.micro_batch_sequences', 'plan.recompute',
+    'plan.kernels.bias_gradients', 'plan.kernels.dense_embedding_gradient',
+    'plan.kernels.gradient_passes', 'plan.kernels.copied_heads',
     'plan.attention_kernel', 'plan.dropout', 'plan.schedule', 'plan.virtual_stages',
     'plan.context', 'plan.context_method', 'plan.expert', 'plan.expert_tensor',
     'plan.recompute_layers', 'plan.recompute_keep', 'plan.async_tensor', 'plan.split_sends', 'model.mtp_layers',
