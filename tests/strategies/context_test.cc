@@ -411,8 +411,9 @@ void ExpectError(int devices, const std::string& plan, const std::string& expect
 
 TEST(Context, RefusesWhatItCannotDo) {
   ExpectError(3, "context: 3", "plan.context: is 3, but the sequence of 512 tokens is not");
-  ExpectError(2, "context: 2 context_method: 'rings'",
-              "plan.context_method: is \"rings\", expected ring, all-gather, ulysses or gathered-ring");
+  ExpectError(
+      2, "context: 2 context_method: 'rings'",
+      "plan.context_method: is \"rings\", expected ring, all-gather, ulysses or gathered-ring");
   ExpectError(2, "context: 2 attention_kernel: 'unfused'",
               "plan.attention_kernel: is \"unfused\", but ring attention");
   ExpectError(64, "tensor: 8 context: 4 data: 2 context_method: 'ulysses'",
