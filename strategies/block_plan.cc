@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "strategies/block_memory.h"
+#include "strategies/block_parameters.h"
 #include "strategies/eager_elementwise.h"
 #include "strategies/framework_kernels.h"
 #include "strategies/host_launches.h"
@@ -11,7 +12,6 @@
 #include "strategies/ops/ring_matmul.h"
 #include "strategies/pass_builder.h"
 #include "strategies/projections.h"
-#include "strategies/sharded_copies.h"
 #include "strategies/split_backward.h"
 #include "strategies/weight_gradient.h"
 
@@ -48,9 +48,6 @@ class BlockLowering {
   Status BackwardOp(const Op& op, PassBuilder* pass);
   Status MatmulBackward(const Op& op, PassBuilder* pass);
   Status ElementwiseBackward(const Op& op, PassBuilder* pass);
-
-  Status LowerParameters(BlockPlan* plan);
-  Sharding GradientOf(ArrayId parameter) const;
 
   const Block& block_;
   const BlockContext& context_;
@@ -380,116 +377,10 @@ StatusOr<BlockPass> BlockLowering::Backward() {
   return pass.Take(has_input ? pass.StepOf({block_.input, true}) : -1);
 }
 
-// The sharding in which backward leaves the gradient of a parameter: as the parameter is used, with
-// partial sums over the axes that shard the contracted dimensions (batch and sequence).
-Sharding BlockLowering::GradientOf(ArrayId parameter) const {
-  const PassBuilder pass(block_, context_);
-  Sharding gradient = pass.Used(parameter);
-  for (const Op& op : block_.ops) {
-    const bool weight =
-        std::find(op.weights.begin(), op.weights.end(), parameter) != op.weights.end();
-    const bool bias = std::find(op.biases.begin(), op.biases.end(), parameter) != op.biases.end();
-    if (!weight && !bias) continue;
-    // Elementwise ops work on the stored layout of their result, others on the used one of the
-    // input.
-    const Sharding where = op.inputs.empty()                   ? pass.Used(op.outputs[0])
-                           : op.kind == Op::Kind::kElementwise ? pass.Stored(op.inputs[0])
-                                                               : pass.Operand(op);
-    for (const ShardedDim& dim : where.dims) {
-      if (gradient.Find(dim.name) >= 0) continue;
-      for (const AxisId axis : dim.axes) {
-        if (!gradient.Uses(axis)) gradient.unreduced.push_back(axis);
-      }
-    }
-  }
-  return gradient;
-}
-
-// Adds `bytes` to the transfer of the same collective and axes, if there is one.
-void Coalesce(const TransferSpec& spec, std::vector<TransferSpec>* list) {
-  for (TransferSpec& there : *list) {
-    if (there.collective == spec.collective && there.axes == spec.axes &&
-        there.experts == spec.experts) {
-      there.bytes += spec.bytes;
-      return;
-    }
-  }
-  list->push_back(spec);
-}
-
-std::vector<int> InternAll(const std::vector<TransferSpec>& specs, TransferTable* table) {
-  std::vector<int> ids;
-  ids.reserve(specs.size());
-  for (const TransferSpec& spec : specs) ids.push_back(table->Intern(spec));
-  return ids;
-}
-
-Status BlockLowering::LowerParameters(BlockPlan* plan) {
-  const PassBuilder pass(block_, context_);
-  const Plan& p = *context_.plan;
-  std::vector<TransferSpec> gathers, reduces, last_reduces, regathers;
-  bool gathered = false;
-  for (std::size_t a = 0; a < block_.arrays.size(); ++a) {
-    const auto id = static_cast<ArrayId>(a);
-    if (!block_.arrays[a].parameter) continue;
-    const Sharding stored = pass.Stored(id), used = pass.Used(id);
-    const Sharding updated = pass.Updated(id);
-    const bool matmul = IsMatmulWeight(block_, id), experts = pass.IsRouted(id);
-    ASSIGN_OR_RETURN(const std::vector<ReshardStep> bring, Reshard(stored, used));
-    for (const ReshardStep& s : bring) {
-      if (s.op == ReshardStep::Op::kSlice) continue;
-      Coalesce({CollectiveOf(s.op), s.axes, Role::kParameters,
-                TransferBytes(s, context_, SizeOf(p.precision.Gathered(matmul)).value()), experts},
-               &gathers);
-      gathered = true;
-    }
-    plan->gathered_parameters += context_.LocalElements(used);
-    plan->gather_copy_bytes += GatherCopyBytes(pass, id);
-    // One table serves embedding and head where one stage holds both.
-    if (block_.arrays[a].shared && p.stages == 1) continue;
-    CountParameter(pass, id, plan);
-    plan->parameters += context_.LocalElements(stored);
-    if (context_.workload->forward_only()) continue;
-    ASSIGN_OR_RETURN(const std::vector<ReshardStep> reduce, Reshard(GradientOf(id), updated));
-    for (const ReshardStep& s : reduce) {
-      // Which part of the state a device updates is free: what the sums leave there, without moving
-      // it to where the order of the axes would have it.
-      if (s.op == ReshardStep::Op::kSlice || s.op == ReshardStep::Op::kPermute) continue;
-      // Sums over the axes that store the parameters leave at once: the whole gradient would not
-      // fit.
-      const bool at_once =
-          !p.accumulate_unsharded && s.op == ReshardStep::Op::kReduceScatter &&
-          std::all_of(s.axes.begin(), s.axes.end(), [&](AxisId axis) { return stored.Uses(axis); });
-      Coalesce({CollectiveOf(s.op), s.axes, Role::kGradients,
-                TransferBytes(s, context_, SizeOf(p.precision.reduce).value()), experts},
-               at_once ? &reduces : &last_reduces);
-    }
-    plan->reduce_copy_bytes += ReduceCopyBytes(pass, id);
-    ASSIGN_OR_RETURN(const std::vector<ReshardStep> back, Reshard(updated, stored));
-    for (const ReshardStep& s : back) {
-      if (s.op == ReshardStep::Op::kSlice) continue;
-      Coalesce({CollectiveOf(s.op), s.axes, Role::kParameters,
-                TransferBytes(s, context_, SizeOf(p.precision.Stored(matmul)).value()), experts},
-               &regathers);
-    }
-    plan->optimizer += context_.LocalElements(updated);
-    plan->gradients += context_.LocalElements(p.accumulate_unsharded ? used
-                                              : p.zero_stage >= 2    ? updated
-                                                                     : stored);
-  }
-  for (const Op& op : block_.ops) plan->parameter_arrays += ParametersOf(op);
-  if (!gathered) plan->gathered_parameters = plan->gathered_bytes = 0;
-  plan->gathers = InternAll(gathers, context_.transfers);
-  plan->reduces = InternAll(reduces, context_.transfers);
-  plan->last_reduces = InternAll(last_reduces, context_.transfers);
-  plan->regathers = InternAll(regathers, context_.transfers);
-  return absl::OkStatus();
-}
-
 StatusOr<BlockPlan> BlockLowering::Lower() {
   BlockPlan plan;
   const Again again = RunsAgain(block_, recompute_, *context_.plan);
-  RETURN_IF_ERROR(LowerParameters(&plan));
+  RETURN_IF_ERROR(LowerParameters(block_, context_, &plan));
   CountActivations(PassBuilder(block_, context_), again, &plan);
   CountOffload(PassBuilder(block_, context_), &plan);
   ASSIGN_OR_RETURN(plan.forward, Forward(nullptr));

@@ -15,6 +15,7 @@
 #include "meshstep/v1/chip.pb.h"
 #include "meshstep/v1/cluster.pb.h"
 #include "meshstep/v1/model.pb.h"
+#include "sim/base/proto_file.h"
 
 namespace meshstep {
 namespace {
@@ -49,7 +50,8 @@ std::string Text(const std::string& folder, const std::string& name) {
 template <typename Message>
 Message Load(const std::string& folder, const std::string& name) {
   Message message;
-  EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(Text(folder, name), &message)) << name;
+  const Status read = ReadPreset(folder, name, &message);
+  EXPECT_TRUE(read.ok()) << read;
   EXPECT_EQ(message.name(), name);
   EXPECT_FALSE(message.sources().empty()) << name << " states no source";
   return message;

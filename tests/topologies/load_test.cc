@@ -128,8 +128,8 @@ TEST(LoadChip, AttentionBlocks) {
               ElementsAre(field + "[0].backward_matmuls: is 6, expected 5 or 7"));
   EXPECT_THAT(
       Errors(kGpu, chip(one + "kernel: 'flash-9' }")),
-      ElementsAre(field + "[0].kernel: is \"flash-9\", expected flash-1, flash-2, splash-1, "
-                          "splash-2, splash-3 or none"));
+      ElementsAre(field + "[0].kernel: is \"flash-9\", expected flash-1, flash-2, cudnn-2024, "
+                          "splash-1, splash-2, splash-3 or none"));
   EXPECT_THAT(Errors(kGpu, chip(one + "} " + one + "}")),
               ElementsAre(field + "[1].kernel: is \"\" a second time"));
   EXPECT_THAT(Errors(kGpu, chip(absl::StrCat("attention_blocks { ", kBlocks, "}"))),

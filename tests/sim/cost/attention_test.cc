@@ -17,8 +17,7 @@ namespace {
 
 ComputeModel ShippedModel(const std::string& name) {
   v1::Chip proto;
-  const StatusOr<std::string> path = PresetPath("topologies/chips", name);
-  EXPECT_TRUE(path.ok() && ReadDataFile(*path, &proto).ok()) << name;
+  EXPECT_TRUE(ReadPreset("topologies/chips", name, &proto).ok()) << name;
   Diagnostics diagnostics;
   const Chip chip = LoadChip(proto, "chip", &diagnostics);
   EXPECT_TRUE(diagnostics.ok()) << diagnostics.status();

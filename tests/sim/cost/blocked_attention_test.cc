@@ -1,8 +1,6 @@
 // Attention in blocks: what is computed against a count of blocks, the time against the kernels
 // that the constants come from, and what each part of the formula does.
 
-#include "sim/cost/attention.h"
-
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -13,6 +11,7 @@
 #include "sim/base/data_path.h"
 #include "sim/base/diagnostics.h"
 #include "sim/base/proto_file.h"
+#include "sim/cost/attention.h"
 #include "sim/cost/compute.h"
 #include "topologies/load_chip.h"
 
@@ -21,8 +20,7 @@ namespace {
 
 Chip ShippedChip(const std::string& name) {
   v1::Chip proto;
-  const StatusOr<std::string> path = PresetPath("topologies/chips", name);
-  EXPECT_TRUE(path.ok() && ReadDataFile(*path, &proto).ok()) << name;
+  EXPECT_TRUE(ReadPreset("topologies/chips", name, &proto).ok()) << name;
   Diagnostics diagnostics;
   Chip chip = LoadChip(proto, "chip", &diagnostics);
   EXPECT_TRUE(diagnostics.ok()) << diagnostics.status();

@@ -21,12 +21,10 @@ namespace {
 
 StatusOr<Chip> ShippedChip(const std::string& name) {
   v1::Chip proto;
-  const StatusOr<std::string> path = PresetPath("topologies/chips", name);
-  if (!path.ok()) return path.status();
-  if (const Status status = ReadDataFile(*path, &proto); !status.ok()) return status;
+  RETURN_IF_ERROR(ReadPreset("topologies/chips", name, &proto));
   Diagnostics diagnostics;
   Chip chip = LoadChip(proto, "chip", &diagnostics);
-  if (const Status status = diagnostics.status(); !status.ok()) return status;
+  RETURN_IF_ERROR(diagnostics.status());
   return chip;
 }
 
@@ -186,7 +184,7 @@ TEST(MatmulEach, IsNearTransformerEnginesGroupedMatmuls) {
     together += error(compute.Matmul(shape, Dtype::kBf16, Bytes(g.result)));
   }
   EXPECT_LT(each / std::size(kGrouped), 0.15);
-  EXPECT_GT(together / std::size(kGrouped), 0.25);  // as one batch it would be far too fast
+  EXPECT_GT(together, 1.5 * each);  // as one batch it would be far too fast
 }
 
 }  // namespace
