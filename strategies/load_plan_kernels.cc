@@ -155,6 +155,7 @@ std::string AttentionKernelOf(const Plan& plan) {
 }
 
 void ExpandKernels(const Kernels& kernels, v1::Kernels* proto) {
+  proto->Clear();
   proto->set_loss(kLosses[static_cast<std::size_t>(kernels.loss)]);
   proto->set_gradient_accumulation(kAccumulations[static_cast<std::size_t>(kernels.accumulation)]);
   proto->set_unfused_optimizer(kernels.unfused_optimizer);

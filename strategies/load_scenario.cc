@@ -14,6 +14,7 @@ namespace meshstep {
 namespace {
 
 constexpr char kModelFolder[] = "strategies/models";
+constexpr char kFrameworkFolder[] = "strategies/frameworks";
 constexpr std::int64_t kMaxBatch = 1000000000, kMaxSequence = 100000000;
 
 Workload LoadWorkload(const v1::Workload& proto, Diagnostics* diagnostics) {
@@ -44,6 +45,10 @@ Scenario LoadScenario(const v1::Scenario& proto, Diagnostics* diagnostics) {
   ResolveHfConfig("model", resolved.mutable_model(), diagnostics);
   ResolvePreset(kModelFolder, "model", resolved.mutable_model(), diagnostics);
   ResolveClusterPresets(resolved.mutable_cluster(), "cluster", diagnostics);
+  if (resolved.plan().has_kernels()) {
+    ResolvePreset(kFrameworkFolder, "plan.kernels", resolved.mutable_plan()->mutable_kernels(),
+                  diagnostics);
+  }
   Scenario scenario;
   scenario.name = proto.name();
   scenario.workload = LoadWorkload(resolved.workload(), diagnostics);

@@ -29,7 +29,8 @@ class InstallTest(unittest.TestCase):
         cls.folder.cleanup()
 
     def test_all_data_files_are_installed(self):
-        for folder in ("topologies/chips", "topologies/clusters", "strategies/models", "examples"):
+        for folder in ("topologies/chips", "topologies/clusters", "strategies/models",
+                       "strategies/frameworks", "examples"):
             ours = sorted(p.name for p in (ROOT / folder).glob("*.textproto"))
             installed = self.prefix / "share/meshstep" / folder
             self.assertGreater(len(ours), 0)

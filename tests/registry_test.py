@@ -38,6 +38,7 @@ class RegistryTest(unittest.TestCase):
         self.assert_lists("chips", files("topologies/chips", "*.textproto"))
         self.assert_lists("clusters", files("topologies/clusters", "*.textproto"))
         self.assert_lists("models", files("strategies/models", "*.textproto"))
+        self.assert_lists("frameworks", files("strategies/frameworks", "*.textproto"))
         self.assert_lists("examples", files("examples", "*.textproto"))
 
 

@@ -68,7 +68,7 @@ StatusOr<std::string> DescribeModel(const std::string& folder, const std::string
 }
 
 // The comment at the head of the file, without the lines that name the proto.
-StatusOr<std::string> DescribeExample(const std::string& folder, const std::string& name) {
+StatusOr<std::string> DescribeComment(const std::string& folder, const std::string& name) {
   ASSIGN_OR_RETURN(const std::string path, PresetPath(folder, name));
   ASSIGN_OR_RETURN(const std::string content, ReadFile(path));
   std::vector<std::string> words;
@@ -153,7 +153,7 @@ v1::ListReport AllSchedules() {
 }  // namespace
 
 std::vector<std::string> CatalogKinds() {
-  return {"chips", "clusters", "models", "collectives", "schedules", "examples"};
+  return {"chips", "clusters", "models", "frameworks", "collectives", "schedules", "examples"};
 }
 
 StatusOr<v1::ListReport> Catalog(const std::string& kind) {
@@ -161,9 +161,10 @@ StatusOr<v1::ListReport> Catalog(const std::string& kind) {
       kind == "chips"         ? Files("topologies/chips", DescribeChip)
       : kind == "clusters"    ? Files("topologies/clusters", DescribeCluster)
       : kind == "models"      ? Files("strategies/models", DescribeModel)
+      : kind == "frameworks"  ? Files("strategies/frameworks", DescribeComment)
       : kind == "collectives" ? StatusOr<v1::ListReport>(Collectives())
       : kind == "schedules"   ? StatusOr<v1::ListReport>(AllSchedules())
-                              : Files("examples", DescribeExample);
+                              : Files("examples", DescribeComment);
   if (report.ok()) report->set_kind(kind);
   return report;
 }

@@ -28,7 +28,7 @@ void RunList(const Options& options) {
 void AddListCommand(CLI::App* app) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app->add_subcommand(
-      "list", "List chips, clusters, models, collectives, schedules or examples");
+      "list", "List chips, clusters, models, frameworks, collectives, schedules or examples");
   command->add_option("KIND", options->kind, "chips, clusters, models, collectives, ...")
       ->required()
       ->check(CLI::IsMember(CatalogKinds()));

@@ -59,9 +59,10 @@ void RunShow(const Options& options) {
     return;
   }
   const StatusOr<std::string> text =
-      options.kind == "chip"      ? ShowFile<v1::Chip>("topologies/chips", options)
-      : options.kind == "cluster" ? ShowFile<v1::Cluster>("topologies/clusters", options)
-                                  : ShowFile<v1::Model>("strategies/models", options);
+      options.kind == "chip"        ? ShowFile<v1::Chip>("topologies/chips", options)
+      : options.kind == "cluster"   ? ShowFile<v1::Cluster>("topologies/clusters", options)
+      : options.kind == "framework" ? ShowFile<v1::Kernels>("strategies/frameworks", options)
+                                    : ShowFile<v1::Model>("strategies/models", options);
   if (!text.ok()) Fail(text.status());
   Print(*text);
 }
@@ -71,10 +72,11 @@ void RunShow(const Options& options) {
 void AddShowCommand(CLI::App* app) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app->add_subcommand(
-      "show", "Show a chip, cluster or model, or a scenario with its plan as mesh and rules");
-  command->add_option("KIND", options->kind, "chip, cluster, model or scenario")
+      "show",
+      "Show a chip, cluster, model or framework, or a scenario with its plan as mesh and rules");
+  command->add_option("KIND", options->kind, "chip, cluster, model, framework or scenario")
       ->required()
-      ->check(CLI::IsMember({"chip", "cluster", "model", "scenario"}));
+      ->check(CLI::IsMember({"chip", "cluster", "model", "framework", "scenario"}));
   command->add_option("NAME", options->name, "A name from `meshstep list`, or a file")->required();
   command
       ->add_option("--input-format", options->scenario.input_format,

@@ -76,6 +76,7 @@ TEST(DataFiles, HeadersNameTheMessage) {
   CheckHeader(kChips, "chip.proto", "Chip");
   CheckHeader(kClusters, "cluster.proto", "Cluster");
   CheckHeader(kModels, "model.proto", "Model");
+  CheckHeader("strategies/frameworks", "plan.proto", "Kernels");
 }
 
 TEST(DataFiles, PromisedChipsAreThere) {

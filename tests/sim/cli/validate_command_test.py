@@ -81,6 +81,15 @@ def table(rows):
     return file.name
 
 
+def expanded(scenario):
+    """A scenario with every field of its plan."""
+    done = subprocess.run(
+        [PROGRAM, 'show', 'scenario', '-', '--input-format=json', '--format=json'],
+        input=json.dumps(scenario), capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
 def leaves(value, path=''):
     """Paths of the fields that are set, without indices; routed experts and MLA as one field."""
     if path in ('model.moe', 'model.mla'):
@@ -275,6 +284,26 @@ class Mapping(unittest.TestCase):
             self.assertEqual(bool(plan['plan'].get('split_sends')), split)
         self.assertTrue(self.scenario(path, 'nemo')['plan'].get('async_tensor', False))
         self.assertFalse(self.scenario(path, 'off')['plan'].get('async_tensor', False))
+
+    def test_frameworks_that_plans_name_run_what_rows_of_them_run(self):
+        ids = {'megatron-core': 'mcore-h100-weak-16b', 'megatron-lm': 'sc21', 'nemo': 'dgxc-2504-sft',
+               'megatron-deepspeed': 'vtrain-multi', 'pytorch-fsdp': 'mosaic',
+               'torchtitan': 'titan-t1-8b-8g-fsdp',
+               'torchtitan-compiled': 'titan-2025-70b-256g-bf16-vanilla'}
+        shipped = sorted(f[:-10] for f in os.listdir(os.path.join(SOURCE, 'strategies/frameworks')))
+        self.assertEqual(sorted(ids), shipped)
+        # What a row says of itself: graphs, compilers, experts, libraries.
+        own = ('graphs', 'experts', 'library_workspace_bytes')
+        for name, prefix in ids.items():
+            row = next(r for r in rows_of(RUNS) if r['id'].startswith(prefix))
+            scenario = json.loads(run(table([row]), '--scenario=' + row['id'], '--format=json'))
+            named = dict(scenario, plan=dict(scenario['plan'], kernels={'preset': name}))
+            plans = [expanded(s)['plan']['kernels'] for s in (scenario, named)]
+            alone = ('tensor_transfers',) if row['tp'] == '1' else ()  # a rank for all of a tensor
+            for kernels in plans:
+                for field in own + alone:
+                    kernels.pop(field, None)
+            self.assertEqual(plans[0], plans[1], name)
 
     def test_experts_run_as_the_row_or_its_framework_says(self):
         moe = dict(SMALL[0], chips='32', gbs='64', mbs='1', dp='', tp='1', pp='2', layers='16',
