@@ -74,6 +74,7 @@ Status BlockLowering::MatmulForward(const Op& op, PassBuilder* pass) {
     shape.n += widths.back();
   }
   if (op.kind == Op::Kind::kExperts) shape = ByExpert(op, *pass, shape);
+  shape.precise = context_.plan->precision.SumsForwardPrecisely();
   const Dtype dtype = pass->TypeOf(op);
   const Bytes result = SizeOf(context_.plan->precision.activations);
   // Quantised weights are read as they are stored and widened inside the kernel.
