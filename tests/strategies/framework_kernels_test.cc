@@ -104,9 +104,9 @@ TEST(FrameworkKernels, ProjectionsApart) {
 // A sum that a collective takes is made by kernels of its own, and is not made in parts beside it
 // (torch/_inductor/fx_passes/micro_pipeline_tp.py).
 TEST(FrameworkKernels, SumsOfProjectionsLeaveAtOnce) {
-  const std::string plan = "tensor: 8 sequence_parallel: true async_tensor: true";
-  const Step joined = Simulated(plan),
-             apart = Simulated(plan + " kernels { projections: 'separate' }");
+  const std::string plan =
+      "tensor: 8 sequence_parallel: true async_tensor: true kernels { tensor_transfers: 'dtensor' ";
+  const Step joined = Simulated(plan + "}"), apart = Simulated(plan + "projections: 'separate' }");
   const int micro_batches = 8, parts = 8;
   EXPECT_EQ(joined.Count("qkv dx"), micro_batches * parts);
   EXPECT_EQ(apart.Count("qkv dx"), micro_batches * 3);
