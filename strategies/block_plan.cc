@@ -74,6 +74,7 @@ Status BlockLowering::MatmulForward(const Op& op, PassBuilder* pass) {
     shape.n += widths.back();
   }
   if (op.kind == Op::Kind::kExperts) shape = ByExpert(op, *pass, shape);
+  shape.precise = context_.plan->precision.SumsForwardPrecisely();
   const Dtype dtype = pass->TypeOf(op);
   const Bytes result = SizeOf(context_.plan->precision.activations);
   // Quantised weights are read as they are stored and widened inside the kernel.
@@ -267,9 +268,10 @@ Status BlockLowering::MatmulBackward(const Op& op, PassBuilder* pass) {
     after.push_back(there);
     RETURN_IF_ERROR(pass->Finish({x, true}, natural, step));
   } else if (const MatmulRing sums = ScatterRing(op, {x, true}, natural, *pass);
-             sums.parts > 1 && dx.size() == 1) {
-    // A collective on a sum of products is not split (torch/_inductor/fx_passes/
-    // micro_pipeline_tp.py: no producer matmul).
+             sums.parts > 1 && dx.size() == 1 && context_.plan->kernels.dtensor) {
+    // Only PyTorch splits it, and not a collective on a sum of products (torch/_inductor/fx_passes/
+    // micro_pipeline_tp.py: no producer matmul). TransformerEngine's userbuffers scatter it whole
+    // beside dw (module/base.py initialize_ub: method "bulk" of qkv_wgrad and fc1_wgrad).
     pass->Define({x, true}, pass->Stored(x), MatmulScatter(kernel, sums, after, pass));
   } else {
     const bool leaves = !(natural == pass->Stored(x));

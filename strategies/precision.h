@@ -70,6 +70,10 @@ struct Precision {
   // a generator and read by the cast (aqt config_v3: rng_type "jax.uniform" of fp32 for dy in both
   // products of backward; XLA fuses nothing with RngBitGenerator).
   double NoiseBytes() const { return scaling == Scaling::kChannel ? 2 * 4 : 0; }
+  // Sums of forward's products leave the matrix units on the way too (chip.proto precise_fraction),
+  // not only those of backward: block scales need it (Transformer Engine common/recipe,
+  // Float8BlockScaling; arXiv 2412.19437 §3.3.2).
+  bool SumsForwardPrecisely() const { return scaling == Scaling::kBlock; }
   // A norm writes the narrow operand itself (TransformerEngine's LayerNormLinear, with cuDNN's
   // norms for MX). Not with block scales, which take a kernel of their own (arXiv 2412.19437
   // §3.5.2), nor where the largest value must be known first.

@@ -3,8 +3,10 @@
 // 2023, §5.1; TransformerEngine's userbuffers and PyTorch's async tensor parallelism do the same.
 //
 //   gather:  part i of x is multiplied while part i + 1 is on its way
-//   scatter: the product of part i is made while the sums of part i - 1 are on their way; each rank
-//            adds what it gets to its own
+//   scatter: the product of part i is made while that of part i - 1 is on its way to the rank that
+//            keeps its sum; there one kernel reads the p parts that came and writes it
+//            (TransformerEngine comm_gemm_overlap.cpp split_overlap_rs; PyTorch
+//            torch/distributed/_symmetric_memory _fused_matmul_reduce_scatter_impl)
 //
 // p ranks: p parts, p - 1 messages of 1/p of the array each.
 

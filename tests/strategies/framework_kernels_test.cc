@@ -104,9 +104,9 @@ TEST(FrameworkKernels, ProjectionsApart) {
 // A sum that a collective takes is made by kernels of its own, and is not made in parts beside it
 // (torch/_inductor/fx_passes/micro_pipeline_tp.py).
 TEST(FrameworkKernels, SumsOfProjectionsLeaveAtOnce) {
-  const std::string plan = "tensor: 8 sequence_parallel: true async_tensor: true";
-  const Step joined = Simulated(plan),
-             apart = Simulated(plan + " kernels { projections: 'separate' }");
+  const std::string plan =
+      "tensor: 8 sequence_parallel: true async_tensor: true kernels { tensor_transfers: 'dtensor' ";
+  const Step joined = Simulated(plan + "}"), apart = Simulated(plan + "projections: 'separate' }");
   const int micro_batches = 8, parts = 8;
   EXPECT_EQ(joined.Count("qkv dx"), micro_batches * parts);
   EXPECT_EQ(apart.Count("qkv dx"), micro_batches * 3);
@@ -203,7 +203,8 @@ TEST(FrameworkKernels, GatheredNarrowWeightsAreTransposed) {
   EXPECT_EQ(Simulated("fsdp: 8").Count("mlp_in weight transpose"), 0);
 }
 
-// chip file precise_fraction: backward of fp8 on Hopper, not forward, and no other format.
+// chip file precise_fraction: backward of fp8 on Hopper, forward only with block scales, and no
+// other format.
 TEST(FrameworkKernels, GradientsAddUpPrecisely) {
   const Scenario scenario = Load(Proto("data: 8"));
   const ComputeModel compute(scenario.cluster.chip, RateSet::kDatasheet, Fidelity::kCalibrated);
@@ -215,8 +216,9 @@ TEST(FrameworkKernels, GradientsAddUpPrecisely) {
   };
   EXPECT_NEAR(ratio(Dtype::kFp8), 1 / 0.87, 1e-6);
   EXPECT_EQ(ratio(Dtype::kBf16), 1);
-  const auto slower = [](const std::string& name) {
-    v1::Scenario proto = Proto("data: 8 precision { compute: 'fp8' }");
+  const auto slower = [](const std::string& name, const std::string& scaling = "tensor") {
+    v1::Scenario proto =
+        Proto(absl::StrCat("data: 8 precision { compute: 'fp8' scaling: '", scaling, "' }"));
     proto.mutable_model()->set_ffn(65536);
     const Scenario precise = Load(proto);
     Scenario fast = precise;
@@ -236,6 +238,7 @@ TEST(FrameworkKernels, GradientsAddUpPrecisely) {
   EXPECT_EQ(slower("mlp_out"), 1);
   EXPECT_GT(slower("mlp_out dx"), 1.05);
   EXPECT_GT(slower("mlp_out dw"), 1.05);
+  EXPECT_GT(slower("mlp_out", "block"), 1.05);
 }
 
 // Whole gradients leave, and are copied, once a step.

@@ -2,6 +2,7 @@
 
 #include "strategies/ops/ring_matmul.h"
 
+#include <map>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -16,6 +17,7 @@ namespace {
 struct Result {
   double flops = 0, bytes = 0;  // bytes: sent by one chip over tensor
   Time makespan;
+  std::map<std::string, double> hbm = {};  // bytes of one kernel, by name
 };
 
 Result Simulated(const std::string& plan, Fidelity fidelity = Fidelity::kIdeal) {
@@ -30,8 +32,12 @@ Result Simulated(const std::string& plan, Fidelity fidelity = Fidelity::kIdeal) 
   EXPECT_TRUE(run.ok()) << run.status();
   Result result{graph->hardware_flops.value(), 0, run->makespan};
   for (TaskId t = 0; t < graph->graph.tasks(); ++t) {
-    const int transfer = graph->tasks[static_cast<std::size_t>(t)].transfer;
-    if (transfer < 0) continue;
+    const TaskInfo& task = graph->tasks[static_cast<std::size_t>(t)];
+    const int transfer = task.transfer;
+    if (transfer < 0) {
+      result.hbm[*task.name] = task.hbm_bytes.value();
+      continue;
+    }
     const StepTransfer& info = graph->transfers[static_cast<std::size_t>(transfer)];
     if (info.spec.role == Role::kActivations) result.bytes += info.sent_bytes_per_device;
   }
@@ -46,6 +52,18 @@ TEST(RingMatmul, DoesTheSameWorkAndHidesTheRing) {
   EXPECT_NEAR(parts.flops, whole.flops, 1e-9 * whole.flops);
   EXPECT_NEAR(parts.bytes, whole.bytes, 1e-9 * whole.bytes);
   EXPECT_LT(parts.makespan, whole.makespan);
+}
+
+// One kernel reads the parts of all ranks and writes their sum; userbuffers split no gradient of an
+// input, PyTorch does (TransformerEngine module/base.py initialize_ub; micro_pipeline_tp.py).
+TEST(RingMatmul, SumsThePartsOnce) {
+  const std::string plan = absl::StrCat(kPlan, "async_tensor: true ");
+  constexpr double kPart = 8192.0 / 8 * 4096 * 2;
+  Result parts = Simulated(plan);
+  EXPECT_DOUBLE_EQ(parts.hbm["mlp_out sum"], (8 + 1) * kPart);
+  EXPECT_EQ(parts.hbm.count("mlp_in dx sum"), 0);
+  parts = Simulated(plan + "kernels { tensor_transfers: 'dtensor' }");
+  EXPECT_DOUBLE_EQ(parts.hbm["mlp_in dx sum"], (8 + 1) * kPart);
 }
 
 // What a plan without sequence parallelism sums is an all-reduce, which is left whole.
