@@ -391,6 +391,30 @@ TEST(OverlapExperts, HidesTransfersBehindAnotherMicroBatch) {
   }
 }
 
+// Where no layer runs again, a policy is the same as none.
+TEST(Recompute, OfNoLayersIsNone) {
+  for (const std::string dispatch : {"", "all-to-all", "deepep", "hybridep", "gather"}) {
+    const std::string plan = absl::StrCat("data: 8 expert: 8 expert_dispatch: '", dispatch, "' ");
+    for (const std::string policy : {"selective", "matmuls", "alternate", "full"}) {
+      EXPECT_EQ(Seconds(Proto(plan)),
+                Seconds(Proto(absl::StrCat(plan, "recompute_layers: 0 recompute: '", policy, "'"))))
+          << plan << policy;
+    }
+  }
+}
+
+// An activation that is not kept takes time to be made again, by whatever kernel.
+TEST(RecomputeModules, FusedActivationsAreMadeAgain) {
+  const std::string plan = "data: 8 expert: 8 kernels { experts: 'fused' } ";
+  EXPECT_GT(Seconds(Proto(plan + "recompute: 'modules' recompute_modules: 'moe_act'")),
+            Seconds(Proto(plan)));
+}
+
+TEST(ExpertPlans, TilesHaveARowAtLeast) {
+  EXPECT_THAT(Problem("data: 8 expert: 4 kernels { expert_tile_rows: 0.5 }"),
+              HasSubstr("plan.kernels.expert_tile_rows: is 0.5"));
+}
+
 TEST(ExpertPlans, ExpandToTheSameStep) {
   for (const char* plan :
        {"data: 8 expert: 4 expert_dispatch: 'deepep' overlap_experts: true kernels { experts: "
