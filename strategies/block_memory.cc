@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string_view>
 
+#include "strategies/ops/attention_kernel.h"
 #include "strategies/ops/composite.h"
 
 namespace meshstep {
@@ -256,6 +257,14 @@ void CountActivations(const PassBuilder& pass, const Again& again, BlockPlan* pl
       const ArrayId out = op.outputs[0];
       (again.ops.contains(i) ? plan->recomputed_bytes : plan->kept_bytes) +=
           pass.StoredBytes(out) * pass.Load(out);
+    }
+    // Attention saves the heads that it read.
+    if (op.kind == Op::Kind::kAttention && pass.context().plan->kernels.repeated_heads) {
+      const double copies = HeadCopies(op, pass);
+      for (std::size_t k = 1; k < 3; ++k) {
+        (again.ops.contains(i) ? plan->recomputed_bytes : plan->kept_bytes) +=
+            (copies - 1) * pass.LocalBytes(op.inputs[k], pass.Used(op.inputs[k]));
+      }
     }
     // What an op that runs again reads must be there.
     if (!again.ops.contains(i)) continue;

@@ -36,6 +36,12 @@ Sharding GradientOf(ArrayId parameter, const PassBuilder& pass) {
   return gradient;
 }
 
+// Some of the axes tell sequences apart.
+bool SumsReplicas(const std::vector<AxisId>& axes, const Plan& plan) {
+  const Sharding batch = Apply(plan.rules.compute, {"B"});
+  return std::any_of(axes.begin(), axes.end(), [&](AxisId axis) { return batch.Uses(axis); });
+}
+
 // Adds `bytes` to the transfer of the same collective and axes, if there is one.
 void Coalesce(const TransferSpec& spec, std::vector<TransferSpec>* list) {
   for (TransferSpec& there : *list) {
@@ -83,6 +89,7 @@ Status LowerParameters(const Block& block, const BlockContext& context, BlockPla
     CountParameter(pass, id, plan);
     plan->parameters += context.LocalElements(stored);
     if (context.workload->forward_only()) continue;
+    bool late = false;
     ASSIGN_OR_RETURN(const std::vector<ReshardStep> reduce, Reshard(GradientOf(id, pass), updated));
     for (const ReshardStep& s : reduce) {
       // Which part of the state a device updates is free: what the sums leave there, without moving
@@ -96,6 +103,7 @@ Status LowerParameters(const Block& block, const BlockContext& context, BlockPla
       Coalesce({CollectiveOf(s.op), s.axes, Role::kGradients,
                 TransferBytes(s, context, SizeOf(p.precision.reduce).value()), experts},
                at_once ? &reduces : &last_reduces);
+      late = late || (!at_once && SumsReplicas(s.axes, p));
     }
     plan->reduce_copy_bytes += ReduceCopyBytes(pass, id);
     ASSIGN_OR_RETURN(const std::vector<ReshardStep> back, Reshard(updated, stored));
@@ -106,9 +114,11 @@ Status LowerParameters(const Block& block, const BlockContext& context, BlockPla
                &regathers);
     }
     plan->optimizer += context.LocalElements(updated);
-    plan->gradients += context.LocalElements(p.accumulate_unsharded ? used
-                                             : p.zero_stage >= 2    ? updated
-                                                                    : stored);
+    const double gradients = context.LocalElements(p.accumulate_unsharded ? used
+                                                   : p.zero_stage >= 2    ? updated
+                                                                          : stored);
+    plan->gradients += gradients;
+    if (late) plan->late_gradients += gradients;
   }
   for (const Op& op : block.ops) plan->parameter_arrays += ParametersOf(op);
   if (!gathered) plan->gathered_parameters = plan->gathered_bytes = 0;

@@ -128,7 +128,9 @@ Status BlockLowering::ElementwiseForward(const Op& op, PassBuilder* pass) {
     after.push_back(step);
     bytes += pass->LocalBytes(input, wanted);
   }
-  if (IsFusedActivation(op, *pass)) {
+  // Where the matmul does not run again its activation is made by itself.
+  const bool with_matmul = pass->StepOf({op.inputs[0], false}) >= 0;
+  if (with_matmul && IsFusedActivation(op, *pass)) {
     DefineFused(op.outputs, false, after.back(), pass);
     return absl::OkStatus();
   }

@@ -88,6 +88,7 @@ struct BlockPlan {
   double parameters = 0;           // as stored
   double gathered_parameters = 0;  // as used, where that differs from stored; else 0
   double gradients = 0;            // as accumulated between micro-batches
+  double late_gradients = 0;       // of those, what replicas sum after the last micro-batch
   double optimizer = 0;            // as updated
   // Bytes on one device, of all micro-batches.
   double kv_cache_bytes = 0;

@@ -101,6 +101,13 @@ void LoadContext(const v1::Plan& proto, const std::string& field, const Model& m
                        "shard T of queries and of keys over different axes, expected the same");
     return;
   }
+  const bool gathers = plan->context_method == ContextMethod::kAllGather ||
+                       plan->context_method == ContextMethod::kUlysses;
+  if (proto.kernels().repeated_heads() && gathers) {
+    diagnostics->Error(field + ".kernels.repeated_heads",
+                       absl::StrCat("is true beside context_method \"", proto.context_method(),
+                                    "\", expected ring or gathered-ring beside it"));
+  }
   const bool ring = plan->context_method == ContextMethod::kRing ||
                     plan->context_method == ContextMethod::kGatheredRing;
   if (ring && plan->unfused_attention) {

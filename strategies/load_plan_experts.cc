@@ -218,6 +218,12 @@ void ExpertLoader::LoadDispatch() {
         "expert_dispatch",
         "is \"einsum\", whose masks need places to be counted; expected capacity_factor beside it");
   }
+  const std::string& experts = proto_.kernels().experts();
+  if (plan_.expert_dispatch == ExpertDispatch::kEinsum && !experts.empty() &&
+      experts != "grouped") {
+    Error("kernels.experts",
+          absl::StrCat("is \"", experts, "\" beside expert_dispatch \"einsum\", expected grouped"));
+  }
   plan_.overlap_experts = proto_.overlap_experts();
 }
 

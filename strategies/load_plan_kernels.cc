@@ -55,6 +55,23 @@ void LoadGraphs(const v1::Kernels& proto, const std::string& field, Kernels* ker
                      "needs launches other than none, without which no kernel is launched");
 }
 
+// Kernels that cannot run beside each other.
+void CheckTogether(const v1::Kernels& proto, const std::string& field, Diagnostics* diagnostics) {
+  if (proto.expert_tile_rows() > 0 && !proto.experts().empty() && proto.experts() != "grouped") {
+    diagnostics->Error(field + ".expert_tile_rows",
+                       absl::StrCat("is ", proto.expert_tile_rows(), " beside experts \"",
+                                    proto.experts(), "\", expected grouped beside it"));
+  }
+  if (proto.copied_heads() && proto.projections() == "separate") {
+    diagnostics->Error(field + ".copied_heads",
+                       "is true beside projections \"separate\", which are in arrays of their own");
+  }
+  if (proto.copied_heads() && proto.repeated_heads()) {
+    diagnostics->Error(field + ".copied_heads",
+                       "is true beside repeated_heads, which copy keys and values already");
+  }
+}
+
 void LoadGradientKernels(const v1::Kernels& proto, const std::string& field, Kernels* kernels,
                          Diagnostics* diagnostics) {
   bool* const passes[] = {&kernels->zeroes_gradients, &kernels->checks_gradients,
@@ -98,9 +115,10 @@ Kernels LoadKernels(const v1::Kernels& proto, const std::string& field, Diagnost
   kernels.each_expert = experts == 1;
   kernels.fused_experts = experts == 2;
   kernels.expert_tile_rows = proto.expert_tile_rows();
-  if (!(kernels.expert_tile_rows >= 0 && kernels.expert_tile_rows <= kMaxTileRows)) {
-    diagnostics->Error(field + ".expert_tile_rows", absl::StrCat("is ", kernels.expert_tile_rows,
-                                                                 ", expected 0 to ", kMaxTileRows));
+  const double rows = kernels.expert_tile_rows;
+  if (!(rows == 0 || (rows >= 1 && rows <= kMaxTileRows))) {
+    diagnostics->Error(field + ".expert_tile_rows",
+                       absl::StrCat("is ", rows, ", expected 0, or 1 to ", kMaxTileRows));
     kernels.expert_tile_rows = 0;
   }
   kernels.eager_expert_bias = proto.eager_expert_bias();
@@ -117,6 +135,7 @@ Kernels LoadKernels(const v1::Kernels& proto, const std::string& field, Diagnost
   kernels.repeated_heads = proto.repeated_heads();
   kernels.dtensor = IndexOf(kTensorTransfers, proto.tensor_transfers(), field + ".tensor_transfers",
                             diagnostics) == 1;
+  CheckTogether(proto, field, diagnostics);
   LoadLaunches(proto, field, &kernels, diagnostics);
   LoadGraphs(proto, field, &kernels, diagnostics);
   LoadGradientKernels(proto, field, &kernels, diagnostics);

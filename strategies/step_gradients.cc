@@ -19,16 +19,18 @@ UnitTasks StepEmitter::PassOverGradients(const StepBuilder::Where& where, const 
                                          const UnitTasks& after) {
   const Kernels& kernels = plan_.kernels;
   const Bytes kept = SizeOf(plan_.precision.gradients), sent = SizeOf(plan_.precision.reduce);
-  const bool leaves = !block.last_reduces.empty();
   std::vector<Bytes> passes;
-  if (kernels.checks_gradients) passes.push_back(kept);
-  if (kernels.scales_gradients && leaves) passes.push_back(2 * kept);
-  if (kernels.casts_gradients && leaves && !(kept == sent)) passes.push_back(kept + sent);
+  if (kernels.checks_gradients) passes.push_back(block.gradients * kept);
+  if (kernels.scales_gradients) passes.push_back(block.late_gradients * (2 * kept));
+  if (kernels.casts_gradients && !(kept == sent)) {
+    passes.push_back(block.late_gradients * (kept + sent));
+  }
   Bytes bytes;
   Time duration;
-  for (const Bytes element : passes) {
-    bytes += block.gradients * element;
-    duration += compute_.Elementwise(block.gradients * element);
+  for (const Bytes moved : passes) {
+    if (moved == Bytes(0)) continue;
+    bytes += moved;
+    duration += compute_.Elementwise(moved);
   }
   if (bytes == Bytes(0)) return after;
   HostGainsBy(where.stage, duration);

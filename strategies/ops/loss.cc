@@ -49,10 +49,17 @@ int AddKernels(const std::string& name, double bytes, int kernels, const Shardin
 
 }  // namespace
 
+// "eager", backward: PyTorch zeroes a gradient of the log-softmax's size, reads it with the
+// log-softmax and writes one of fp32, of which the gradient of the logits is a cast. TorchInductor
+// makes it in one kernel.
 double LossBuffers(const Op& op, const PassBuilder& pass) {
-  const bool copies = pass.context().plan->kernels.loss == Kernels::Loss::kMegatronCompiled;
-  const ArrayId logits = op.inputs[0];
-  return copies ? pass.context().LocalElements(pass.Used(logits)) * kFp32Bytes : 0;
+  if (pass.context().workload->forward_only()) return 0;
+  const Kernels& kernels = pass.context().plan->kernels;
+  const double elements = pass.context().LocalElements(pass.Used(op.inputs[0]));
+  if (kernels.loss == Kernels::Loss::kMegatronCompiled) return elements * kFp32Bytes;
+  const bool eager = kernels.loss == Kernels::Loss::kEager &&
+                     kernels.elementwise != Kernels::Elementwise::kInductor;
+  return eager ? 2 * elements * kFp32Bytes : 0;
 }
 
 Status LossForward(const Op& op, PassBuilder* pass) {

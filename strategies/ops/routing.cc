@@ -282,7 +282,11 @@ Status CombineBackward(const Op& op, PassBuilder* pass) {
   const ExpertDispatch dispatch = Dispatcher(*pass);
   const bool sorts = dispatch == ExpertDispatch::kSorted || dispatch == ExpertDispatch::kGather;
   const double times = sorts ? 2 : 1;
-  if (pass->context().plan->recompute == Recompute::kFull) {
+  // A layer that runs again without what backward does not read leaves out the sum of copies, whose
+  // order the gradient of the gates needs.
+  const Plan& plan = *pass->context().plan;
+  if (plan.recompute == Recompute::kFull && plan.recompute_drops_unread &&
+      plan.recompute_layers != 0) {
     Reorder(op.name + " gather", copies, incoming, pass);
   }
   const int sent = Send(op.name + " backward", true, out, copies, times, {incoming, weights}, pass);
