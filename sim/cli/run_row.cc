@@ -130,7 +130,8 @@ Status RunRow::CheckNumbers() const {
     const bool number = absl::SimpleAtod(text, &value) && value >= 0 && std::isfinite(value);
     if (number && (!whole || (value <= kMaxCount && value == std::floor(value)))) return;
     problems.push_back(absl::StrCat(column, " is \"", absl::CHexEscape(text.substr(0, 32)),
-                                    "\", expected a ", whole ? "whole " : "", "number"));
+                                    "\", expected a ", whole ? "whole " : "", "number of 0",
+                                    whole ? " to 2^30" : " or more"));
   };
   for (const char* column : kCounts) check(column, true);
   for (const char* column : kMeasured) check(column, false);

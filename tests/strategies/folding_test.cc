@@ -86,8 +86,12 @@ std::string RandomPlan(int devices, bool routed, std::mt19937* random) {
       "data: ", degree[0], " fsdp: ", degree[1], " tensor: ", degree[2], " pipeline: ", degree[3],
       " context: ", degree[4], " sequence_parallel: ", pick(2), " recompute: '", recompute[policy],
       "' zero_stage: ", zero, " prefetch_layers: ", pick(3), " accumulate_unsharded: ", pick(2));
-  const char* methods[] = {"ring", "all-gather", "ulysses", "gathered-ring"};
-  absl::StrAppend(&plan, " context_method: '", methods[pick(4)],
+  // Heads that are repeated go round; heads of one product are copied only where there is one.
+  const char* methods[] = {"ring", "gathered-ring", "all-gather", "ulysses"};
+  const int method = pick(4);
+  const bool repeated = method < 2 && pick(2) == 0, apart = pick(2) == 0;
+  const int copied = repeated || apart ? 0 : pick(2);
+  absl::StrAppend(&plan, " context_method: '", methods[method],
                   "' context_load_balanced: ", pick(2));
   absl::StrAppend(&plan, " kernels { loss: '", loss[pick(3)], "' gradient_accumulation: '",
                   sum[pick(3)], "' unfused_optimizer: ", pick(2), " experts: '", experts[pick(3)],
@@ -96,7 +100,7 @@ std::string RandomPlan(int devices, bool routed, std::mt19937* random) {
   const char* biases[] = {"fused", "separate", "but-qkv"};
   const char* passes[] = {"", "'zero'", "'check', 'scale'", "'zero', 'check', 'scale', 'cast'"};
   absl::StrAppend(&plan, " bias_gradients: '", biases[pick(3)], "' gradient_passes: [",
-                  passes[pick(4)], "] copied_heads: ", pick(2),
+                  passes[pick(4)], "] copied_heads: ", copied,
                   " dense_embedding_gradient: ", pick(2));
   const char* launches[] = {
       "none", "kernels", "pytorch", "megatron-lm", "megatron-deepspeed", "megatron-core"};
@@ -105,8 +109,8 @@ std::string RandomPlan(int devices, bool routed, std::mt19937* random) {
   const char* copies[] = {"none", "flat", "each"};
   absl::StrAppend(&plan, " elementwise: '", elementwise[pick(3)], "' launches: '", launches[host],
                   "' gradient_sums: '", pick(2) ? "fused" : "separate", "' projections: '",
-                  pick(2) ? "joined" : "separate", "' sharded_copies: '", copies[pick(3)],
-                  "' repeated_heads: ", pick(2), " tensor_transfers: '",
+                  apart ? "separate" : "joined", "' sharded_copies: '", copies[pick(3)],
+                  "' repeated_heads: ", repeated ? 1 : 0, " tensor_transfers: '",
                   pick(2) ? "megatron" : "dtensor", "'");
   if (host > 0 && pick(2) == 0) absl::StrAppend(&plan, " host_dispatch_ns: ", 1 << pick(20));
   if (host > 0 && pick(3) == 0) absl::StrAppend(&plan, " graphs: ['attention', 'mlp']");

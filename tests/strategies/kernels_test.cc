@@ -74,10 +74,11 @@ TEST(Kernels, EachLossReadsAndWritesWhatItsFrameworkDoes) {
   EXPECT_DOUBLE_EQ(loss("megatron-compiled"), (2 + 4) + (4 + 4 + 4) + (4 + 4) + (4 + 2));
 }
 
-// Megatron-LM's compiled functions keep the fp32 logits beside their exponentials.
-TEST(Kernels, CompiledLossHoldsTheLogitsTwice) {
+// Megatron-LM's compiled functions keep the fp32 logits beside their exponentials; eager PyTorch
+// has a zeroed gradient and a result beside the log-softmax.
+TEST(Kernels, BuffersOfTheLoss) {
   const auto workspace = [](const std::string& loss) {
-    const Scenario s = Load(Proto("data: 8 kernels { loss: '" + loss + "' }"));
+    const Scenario s = Load(Proto("data: 8 kernels { loss: " + loss + " }"));
     const ComputeModel compute(s.cluster.chip, RateSet::kDatasheet, Fidelity::kIdeal);
     TransferTable transfers;
     const BlockContext context{&s.model, &s.plan, &s.workload, &compute, &transfers};
@@ -85,7 +86,49 @@ TEST(Kernels, CompiledLossHoldsTheLogitsTwice) {
     EXPECT_TRUE(head.ok()) << head.status();
     return head->workspace_bytes;
   };
-  EXPECT_EQ(workspace("megatron-compiled") - workspace("megatron"), 4 * kTokens * kVocab);
+  const double one = 4 * kTokens * kVocab;
+  EXPECT_EQ(workspace("'megatron-compiled'") - workspace("'megatron'"), one);
+  EXPECT_EQ(workspace("'eager'") - workspace("'fused'"), 2 * one);
+  EXPECT_EQ(workspace("'eager' elementwise: 'inductor'"), workspace("'fused'"));
+}
+
+// FlashAttention saves what it reads: keys and values of all heads where they were repeated.
+TEST(Kernels, RepeatedHeadsAreKept) {
+  const auto kept = [](const std::string& kernels) {
+    v1::Scenario proto = Proto("data: 8 " + kernels);
+    proto.mutable_model()->set_kv_heads(4);
+    const Scenario s = Load(proto);
+    const ComputeModel compute(s.cluster.chip, RateSet::kDatasheet, Fidelity::kIdeal);
+    TransferTable transfers;
+    const BlockContext context{&s.model, &s.plan, &s.workload, &compute, &transfers};
+    return LowerBlock(BuildTransformer(s.model, {}).kinds[0], context)->kept_bytes;
+  };
+  EXPECT_EQ(kept("kernels { repeated_heads: true }") - kept(""),
+            2 * 2 * kTokens * (kHeads - 4) / kHeads * kHidden);
+}
+
+// "scale" is by one over the replicas: of one there is nothing to scale, whatever sums the norms'
+// gradients over tensor ranks.
+TEST(Kernels, OneReplicaScalesNothing) {
+  const std::string one = "tensor: 8 sequence_parallel: true ";
+  EXPECT_EQ(Simulated(one + "kernels { gradient_passes: 'scale' }").seconds,
+            Simulated(one).seconds);
+  EXPECT_GT(Simulated("data: 8 kernels { gradient_passes: 'scale' }").seconds,
+            Simulated("data: 8").seconds);
+}
+
+TEST(Kernels, ThoseThatCannotRunTogetherAreRefused) {
+  for (const auto& [plan, problem] :
+       {std::pair{"data: 8 kernels { copied_heads: true projections: 'separate' }",
+                  "plan.kernels.copied_heads: is true beside projections"},
+        {"data: 8 kernels { copied_heads: true repeated_heads: true }", "beside repeated_heads"},
+        {"context: 8 context_method: 'ulysses' kernels { repeated_heads: true }",
+         "plan.kernels.repeated_heads: is true beside context_method \"ulysses\""},
+        {"data: 8 kernels { experts: 'each' expert_tile_rows: 8 }", "beside experts \"each\""}}) {
+    Diagnostics diagnostics;
+    LoadScenario(Proto(plan), &diagnostics);
+    EXPECT_THAT(std::string(diagnostics.status().message()), HasSubstr(problem));
+  }
 }
 
 TEST(Kernels, GradientsOfWeightsAreAdded) {

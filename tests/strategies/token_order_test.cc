@@ -64,7 +64,8 @@ double BytesOf(const BlockPass& pass, const std::string& name) {
 }
 
 // maxtext moe.py: repeat writes the copies, a gather sorts them and another brings them back; the
-// gates' gradients take the copies that came back, gathered anew where the layer runs again.
+// gates' gradients take the copies that came back, gathered anew where a layer that runs
+// again leaves out their sum.
 TEST(TokenOrder, GatherPassesOverTheCopiesOnceMoreEachWay) {
   const Layer l = Lowered("expert_dispatch: 'gather'");
   EXPECT_EQ(BytesOf(l.plan.forward, "dispatch"), kOwn + kCopies);
@@ -76,7 +77,9 @@ TEST(TokenOrder, GatherPassesOverTheCopiesOnceMoreEachWay) {
   EXPECT_EQ(BytesOf(l.plan.backward, "dispatch backward gather"), 2 * kCopies);
   EXPECT_EQ(BytesOf(l.plan.backward, "dispatch backward"), kOwn + kCopies);
   EXPECT_EQ(BytesOf(l.plan.backward, "combine gather"), -1);
-  const Layer again = Lowered("expert_dispatch: 'gather' recompute: 'full'");
+  const std::string full = "expert_dispatch: 'gather' recompute: 'full' ";
+  EXPECT_EQ(BytesOf(Lowered(full).plan.backward, "combine gather"), -1);
+  const Layer again = Lowered(full + "recompute_drops_unread: true");
   EXPECT_EQ(BytesOf(again.plan.backward, "combine gather"), 2 * kCopies);
   EXPECT_EQ(BytesOf(Lowered("").plan.forward, "dispatch gather"), -1);
 }

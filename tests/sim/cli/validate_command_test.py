@@ -457,8 +457,8 @@ class Report(unittest.TestCase):
             self.assertIsNone(row['predicted_s'], column)
             self.assertIn(f'{column} is "{value}", expected a ', row['reason'])
         both = report(table([dict(SMALL[0], tp='x', pp='y')]))['rows'][0]['reason']
-        self.assertEqual(both, 'tp is "x", expected a whole number; '
-                               'pp is "y", expected a whole number')
+        self.assertEqual(both, 'tp is "x", expected a whole number of 0 to 2^30; '
+                               'pp is "y", expected a whole number of 0 to 2^30')
         # Words that say that something is not known are no numbers, and fine.
         self.assertIsNotNone(
             report(table([dict(SMALL[0], mfu_pct='not stated')]))['rows'][0]['predicted_s'])
