@@ -19,6 +19,7 @@ std::vector<MatmulShape> ProductsOf(const Op& op, const MatmulShape& joined,
 
 std::vector<MatmulShape> InputGradients(const std::vector<MatmulShape>& products) {
   std::vector<MatmulShape> dx;
+  dx.reserve(products.size());
   for (const MatmulShape& one : products) {
     dx.push_back({.batch = one.batch,
                   .m = one.m,
@@ -32,6 +33,7 @@ std::vector<MatmulShape> InputGradients(const std::vector<MatmulShape>& products
 
 std::vector<MatmulShape> WeightGradients(const std::vector<MatmulShape>& products) {
   std::vector<MatmulShape> dw;
+  dw.reserve(products.size());
   for (const MatmulShape& one : products) {
     dw.push_back({.batch = one.batch,
                   .m = one.k,

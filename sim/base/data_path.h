@@ -10,8 +10,8 @@
 
 namespace meshstep {
 
-// Root of the data folders (topologies/chips, strategies/models, ...): the source tree if the program
-// runs from its build tree, else PREFIX/share/meshstep.
+// Root of the data folders (topologies/chips, strategies/models, ...): the source tree if the
+// program runs from its build tree, else PREFIX/share/meshstep.
 const std::string& DataRoot();
 
 // Names (files without .textproto) in a data folder, sorted.

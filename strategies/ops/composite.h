@@ -51,8 +51,8 @@ constexpr int kClampKernels = 3;
 // Biases of experts where they are added by kernels of their own (Kernels::eager_expert_bias); the
 // step after which they are in, or `after`.
 int AddExpertBias(const Op& op, bool backward, int after, PassBuilder* pass);
-// The gated activation `op` of experts is done by the matmul before it, and in backward its gradient
-// by that of the matmul after it (Kernels::fused_experts).
+// The gated activation `op` of experts is done by the matmul before it, and in backward its
+// gradient by that of the matmul after it (Kernels::fused_experts).
 bool IsFusedActivation(const Op& op, const PassBuilder& pass);
 // HBM traffic of kernels that clamp what `op` reads (Kernels::eager_expert_clamp), else 0.
 double ClampBytes(const Op& op, bool backward, const PassBuilder& pass);
