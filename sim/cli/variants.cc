@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <string_view>
@@ -99,7 +100,8 @@ void AddTrades(const v1::Plan& plan, std::vector<PlanEdit>* edits) {
   for (const auto& from : axes) {
     for (const auto& to : axes) {
       if (from.name == to.name || from.degree % 2 != 0) continue;
-      edits->push_back({Set(from.name, from.degree / 2), Set(to.name, to.degree * 2)});
+      edits->push_back(
+          {Set(from.name, from.degree / 2), Set(to.name, std::int64_t{2} * to.degree)});
     }
   }
 }
@@ -203,11 +205,11 @@ std::vector<PlanEdit> PlanEdits(const ScenarioInput& input) {
   }
   if (input.scenario.model.moe) {
     const int expert = std::max(1, plan.expert());
-    edits.push_back({Set("expert", 2 * expert)});
+    edits.push_back({Set("expert", std::int64_t{2} * expert)});
     if (expert % 2 == 0) {
       edits.push_back({Set("expert", expert / 2)});
-      edits.push_back(
-          {Set("expert", expert / 2), Set("expert_tensor", 2 * std::max(1, plan.expert_tensor()))});
+      edits.push_back({Set("expert", expert / 2),
+                       Set("expert_tensor", std::int64_t{2} * std::max(1, plan.expert_tensor()))});
     }
   }
   if (plan.fsdp() > 1) {

@@ -74,7 +74,8 @@ struct CollectiveModel::Impl {
     }
     const int per_node = RanksPerNode(group);
     const double inside = JoinedShare(request.copies, group.size());
-    const double across = by_node ? JoinedShare(request.copies, group.size() / per_node) : inside;
+    const int nodes = group.size() / per_node;
+    const double across = by_node ? JoinedShare(request.copies, nodes) : inside;
     for (TrafficPhase& phase : traffic) {
       for (RankFlow& flow : phase.flows) {
         flow.bytes *= flow.src / per_node == flow.dst / per_node ? inside : across;
