@@ -14,6 +14,7 @@
 #include "strategies/load_plan.h"
 #include "strategies/load_scenario.h"
 #include "strategies/lowering.h"
+#include "tests/strategies/block_steps.h"
 #include "tests/strategies/scenario_fixtures.h"
 
 namespace meshstep {
@@ -61,18 +62,6 @@ Layer Lowered(const v1::Scenario& proto, Fidelity fidelity = Fidelity::kIdeal) {
 
 Layer Lowered(const std::string& plan, Fidelity fidelity = Fidelity::kIdeal) {
   return Lowered(Proto(plan), fidelity);
-}
-
-const BlockStep* Find(const BlockPass& pass, const std::string& name) {
-  const auto it = std::find_if(pass.steps.begin(), pass.steps.end(),
-                               [&](const BlockStep& step) { return step.name == name; });
-  return it == pass.steps.end() ? nullptr : &*it;
-}
-
-// -1: there is no such kernel.
-double BytesOf(const BlockPass& pass, const std::string& name) {
-  const BlockStep* step = Find(pass, name);
-  return step == nullptr ? -1 : step->hbm_bytes.value();
 }
 
 TEST(ExpertDispatcher, AllToAllSortsWhatArrives) {

@@ -10,6 +10,7 @@
 #include "meshstep/v1/scenario.pb.h"
 #include "strategies/load_scenario.h"
 #include "strategies/lowering.h"
+#include "tests/strategies/block_steps.h"
 #include "tests/strategies/scenario_fixtures.h"
 
 namespace meshstep {
@@ -49,18 +50,6 @@ Layer Lowered(const std::string& plan) {
   EXPECT_TRUE(lowered.ok()) << lowered.status();
   if (lowered.ok()) layer.plan = *std::move(lowered);
   return layer;
-}
-
-const BlockStep* Find(const BlockPass& pass, const std::string& name) {
-  const auto it = std::find_if(pass.steps.begin(), pass.steps.end(),
-                               [&](const BlockStep& step) { return step.name == name; });
-  return it == pass.steps.end() ? nullptr : &*it;
-}
-
-// -1: there is no such kernel.
-double BytesOf(const BlockPass& pass, const std::string& name) {
-  const BlockStep* step = Find(pass, name);
-  return step == nullptr ? -1 : step->hbm_bytes.value();
 }
 
 // maxtext moe.py: repeat writes the copies, a gather sorts them and another brings them back; the
