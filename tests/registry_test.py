@@ -31,7 +31,7 @@ class RegistryTest(unittest.TestCase):
     def test_schedules(self):
         # The names of the papers where a C++ file name cannot begin with a digit.
         paper = {"one_f_one_b": "1f1b"}
-        names = [n for n in files("strategies/schedules", "*.cc") if n != "schedule"]
+        names = [n for n in files("strategies/plan/schedules", "*.cc") if n != "schedule"]
         self.assert_lists("schedules", [paper.get(n, n.replace("_", "-")) for n in names])
 
     def test_data_files(self):

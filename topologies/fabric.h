@@ -105,9 +105,6 @@ class Fabric {
   LinkId links_ = 0;
 };
 
-// kCalibrated multiplies link rates by the usable fractions of the chip and cluster files.
-std::unique_ptr<Fabric> BuildFabric(const Cluster& cluster, RateSet rates, Fidelity fidelity);
-
 }  // namespace meshstep
 
 #endif  // MESHSTEP_TOPOLOGIES_FABRIC_H_

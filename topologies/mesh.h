@@ -15,32 +15,10 @@
 
 #include "sim/base/ids.h"
 #include "sim/base/status.h"
+#include "topologies/axis.h"
 #include "topologies/fabric.h"
 
 namespace meshstep {
-
-// Part of one level that an axis takes: coordinates offset + stride * i for i in [0, size).
-struct AxisPart {
-  int level;
-  int size;
-  int stride;  // in coordinates of the level: 1 for the innermost part
-  bool operator==(const AxisPart&) const = default;
-};
-
-struct AxisRequest {
-  std::string name;
-  int size;
-  std::string physical;  // "" or names of fabric levels, as "x,z"
-  // The axis that this one and its neighbours of the same name are parts of, innermost first; "":
-  // it is whole. Parts are placed together, as the whole axis would be.
-  std::string part_of = {};
-};
-
-struct MeshAxis {
-  std::string name;
-  int size = 1;
-  std::vector<AxisPart> parts;  // minor first; the product of their sizes is `size`
-};
 
 // Communicator: its members in rank order, and the shape that algorithms use.
 struct Group {

@@ -10,7 +10,8 @@
 #include <vector>
 
 #include "sim/base/status.h"
-#include "topologies/mesh.h"
+#include "topologies/axis.h"
+#include "topologies/fabric.h"
 
 namespace meshstep {
 

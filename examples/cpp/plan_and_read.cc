@@ -6,9 +6,10 @@
 #include "meshstep/v1/report.pb.h"
 #include "meshstep/v1/scenario.pb.h"
 #include "sim/engine/engine.h"
-#include "sim/report/report.h"
-#include "strategies/load_scenario.h"
-#include "strategies/lowering.h"
+#include "sim/simulate/report.h"
+#include "strategies/plan/load_scenario.h"
+#include "strategies/step/lower_step.h"
+#include "strategies/step/step_graph.h"
 
 namespace {
 

@@ -9,9 +9,9 @@
 #include "sim/cli/commands.h"
 #include "sim/cli/model_input.h"
 #include "sim/cli/numeric_options.h"
-#include "sim/report/budget_report.h"
-#include "sim/report/field_table.h"
-#include "strategies/model_arithmetic.h"
+#include "sim/report/arithmetic/budget_report.h"
+#include "sim/report/arithmetic/field_table.h"
+#include "strategies/model/model_arithmetic.h"
 
 namespace meshstep {
 namespace {

@@ -14,14 +14,14 @@
 #include "sim/base/check.h"
 #include "sim/base/data_path.h"
 #include "sim/base/proto_file.h"
-#include "sim/cli/calibrated_chip.h"
+#include "sim/calibration/calibrated_chip.h"
+#include "sim/calibration/nccl_log.h"
 #include "sim/cli/commands.h"
-#include "sim/cli/measured_matmuls.h"
-#include "sim/cli/nccl_log.h"
 #include "sim/cost/compute.h"
 #include "sim/report/output.h"
 #include "sim/report/output_file.h"
-#include "strategies/load_hardware.h"
+#include "sim/validation/measured_matmuls.h"
+#include "strategies/einsum/load_hardware.h"
 #include "topologies/load_chip.h"
 
 namespace meshstep {

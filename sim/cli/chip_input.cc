@@ -5,7 +5,7 @@
 #include "meshstep/v1/chip.pb.h"
 #include "sim/base/proto_file.h"
 #include "sim/cli/values.h"
-#include "strategies/load_hardware.h"
+#include "strategies/einsum/load_hardware.h"
 #include "topologies/load_chip.h"
 
 namespace meshstep {

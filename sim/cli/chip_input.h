@@ -8,7 +8,7 @@
 
 #include "sim/base/dtype.h"
 #include "sim/base/status.h"
-#include "strategies/chip_limits.h"
+#include "strategies/bounds/chip_limits.h"
 
 namespace CLI {
 class App;

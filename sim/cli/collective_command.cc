@@ -6,12 +6,13 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "meshstep/v1/collective_report.pb.h"
+#include "sim/base/format.h"
 #include "sim/cli/collective_setup.h"
 #include "sim/cli/commands.h"
 #include "sim/cost/collective.h"
+#include "sim/cost/collective_model.h"
 #include "sim/cost/lower_bound.h"
 #include "sim/cost/stepwise.h"
-#include "sim/report/format.h"
 
 namespace meshstep {
 namespace {

@@ -12,8 +12,9 @@
 #include "absl/strings/str_split.h"
 #include "meshstep/v1/cluster.pb.h"
 #include "sim/base/proto_file.h"
+#include "strategies/einsum/load_hardware.h"
 #include "strategies/einsum/mesh.h"
-#include "strategies/load_hardware.h"
+#include "topologies/build_fabric.h"
 #include "topologies/load_cluster.h"
 
 namespace meshstep {

@@ -12,7 +12,7 @@
 #include "sim/cli/scenario_input.h"
 #include "sim/cli/terminal.h"
 #include "sim/report/compare.h"
-#include "sim/report/html.h"
+#include "sim/report/html/html.h"
 #include "sim/report/output_file.h"
 #include "sim/report/text.h"
 

@@ -11,9 +11,10 @@
 #include "CLI/CLI.hpp"
 #include "sim/cli/commands.h"
 #include "sim/report/einsum_report.h"
+#include "strategies/einsum/answer.h"
+#include "strategies/einsum/load_hardware.h"
 #include "strategies/einsum/parser.h"
 #include "strategies/einsum/spelling.h"
-#include "strategies/load_hardware.h"
 
 namespace meshstep {
 namespace {

@@ -11,8 +11,8 @@
 #include "meshstep/v1/import_report.pb.h"
 #include "sim/base/data_path.h"
 #include "sim/cli/commands.h"
-#include "strategies/load_hf_config.h"
-#include "strategies/load_model.h"
+#include "strategies/model/hugging_face/load_hf_config.h"
+#include "strategies/model/load_model.h"
 
 namespace meshstep {
 namespace {

@@ -3,10 +3,10 @@
 #include <memory>
 
 #include "CLI/CLI.hpp"
-#include "sim/cli/catalog.h"
 #include "sim/cli/commands.h"
 #include "sim/cli/terminal.h"
 #include "sim/report/text.h"
+#include "sim/simulate/catalog.h"
 
 namespace meshstep {
 namespace {

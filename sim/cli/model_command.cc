@@ -5,8 +5,8 @@
 #include "sim/base/dtype.h"
 #include "sim/cli/commands.h"
 #include "sim/cli/model_input.h"
-#include "sim/report/field_table.h"
-#include "sim/report/model_report.h"
+#include "sim/report/arithmetic/field_table.h"
+#include "sim/report/arithmetic/model_report.h"
 
 namespace meshstep {
 namespace {

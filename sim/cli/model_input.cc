@@ -7,8 +7,8 @@
 #include "meshstep/v1/model.pb.h"
 #include "sim/base/data_path.h"
 #include "sim/base/proto_file.h"
-#include "sim/cli/set_field.h"
-#include "strategies/load_model.h"
+#include "sim/base/set_field.h"
+#include "strategies/model/load_model.h"
 
 namespace meshstep {
 namespace {

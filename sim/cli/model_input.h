@@ -9,7 +9,7 @@
 
 #include "sim/base/status.h"
 #include "sim/cli/values.h"
-#include "strategies/model.h"
+#include "strategies/model/model.h"
 
 namespace CLI {
 class App;

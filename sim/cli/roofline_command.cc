@@ -9,8 +9,8 @@
 #include "sim/cli/commands.h"
 #include "sim/cli/model_input.h"
 #include "sim/cli/numeric_options.h"
-#include "sim/report/field_table.h"
-#include "sim/report/roofline_report.h"
+#include "sim/report/arithmetic/field_table.h"
+#include "sim/report/arithmetic/roofline_report.h"
 
 namespace meshstep {
 namespace {

@@ -10,22 +10,14 @@
 #include "absl/strings/str_join.h"
 #include "sim/base/data_path.h"
 #include "sim/base/proto_file.h"
+#include "sim/base/set_field.h"
 #include "sim/cli/commands.h"
-#include "sim/cli/set_field.h"
-#include "sim/engine/engine.h"
-#include "sim/report/format.h"
-#include "sim/report/report.h"
-#include "strategies/load_scenario.h"
-#include "strategies/lowering.h"
+#include "strategies/plan/load_scenario.h"
 
 namespace meshstep {
 namespace {
 
 constexpr std::size_t kMaxInputBytes = 64 << 20;
-// A task takes some 150 bytes; more than this would not fit in an ordinary machine. One layer of
-// one micro-batch is at most kTasksPerLayer tasks, forward and backward.
-constexpr double kMaxTasks = 2e7, kTasksPerLayer = 64;
-
 StatusOr<std::string> ReadStandardInput() {
   std::string content;
   std::vector<char> buffer(1 << 16);
@@ -102,20 +94,6 @@ Status ReadOne(const std::string& name, const ScenarioOptions& options, Scenario
   return diagnostics.status();
 }
 
-Status CheckSize(const ScenarioInput& input, const SimulateOptions& options) {
-  const Scenario& scenario = input.scenario;
-  const double devices = options.unfolded ? scenario.cluster.devices() / scenario.plan.stages : 1;
-  const double tasks = devices * kTasksPerLayer * scenario.model.layers *
-                       static_cast<double>(scenario.plan.micro_batches);
-  if (tasks <= kMaxTasks) return absl::OkStatus();
-  return InvalidInput(absl::StrCat(
-      scenario.plan.micro_batches, " micro-batches of ", scenario.model.layers, " layers",
-      options.unfolded ? absl::StrCat(" on ", scenario.cluster.devices(), " devices, unfolded,")
-                       : "",
-      " are about ", FormatNumber(tasks, 2), " tasks, expected at most ",
-      FormatNumber(kMaxTasks, 2), options.unfolded ? "; leave out --unfolded" : ""));
-}
-
 // Errors that are not located in a file, with its name before them, and the place of their field.
 std::string Prefixed(const ScenarioInput& input, const Status& status) {
   const std::string message(status.message());
@@ -172,18 +150,6 @@ std::vector<ScenarioInput> ReadScenarios(const ScenarioOptions& options) {
   }
   if (!problems.empty()) Fail(InvalidInput(absl::StrJoin(problems, "\n")));
   return inputs;
-}
-
-StatusOr<v1::SimulateReport> SimulateOne(const ScenarioInput& input, const SimulateOptions& options,
-                                         const StepVisitor& visit) {
-  RETURN_IF_ERROR(CheckSize(input, options));
-  const Fidelity fidelity = options.ideal ? Fidelity::kIdeal : Fidelity::kCalibrated;
-  ASSIGN_OR_RETURN(const StepGraph step,
-                   LowerStep(input.scenario, {.fidelity = fidelity, .unfolded = options.unfolded}));
-  ASSIGN_OR_RETURN(const Run run, Simulate(step.graph, step.Names()));
-  v1::SimulateReport report = MakeReport(input.scenario, step, run, fidelity);
-  if (visit) visit(input, step, run, report);
-  return report;
 }
 
 std::vector<v1::SimulateReport> SimulateAll(const std::vector<ScenarioInput>& inputs,

@@ -4,11 +4,11 @@
 
 #include "CLI/CLI.hpp"
 #include "absl/strings/str_cat.h"
+#include "sim/advice/variants.h"
+#include "sim/base/format.h"
 #include "sim/cli/commands.h"
 #include "sim/cli/scenario_input.h"
-#include "sim/cli/variants.h"
-#include "sim/report/format.h"
-#include "sim/report/html.h"
+#include "sim/report/html/html.h"
 #include "sim/report/output_file.h"
 
 namespace meshstep {

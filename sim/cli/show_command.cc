@@ -12,7 +12,7 @@
 #include "sim/base/proto_file.h"
 #include "sim/cli/commands.h"
 #include "sim/cli/scenario_input.h"
-#include "strategies/load_scenario.h"
+#include "strategies/plan/load_scenario.h"
 
 namespace meshstep {
 namespace {

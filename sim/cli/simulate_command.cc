@@ -8,10 +8,10 @@
 #include "sim/cli/commands.h"
 #include "sim/cli/scenario_input.h"
 #include "sim/cli/terminal.h"
-#include "sim/report/html.h"
+#include "sim/report/html/html.h"
 #include "sim/report/output_file.h"
 #include "sim/report/text.h"
-#include "sim/report/trace.h"
+#include "sim/report/trace/trace.h"
 
 namespace meshstep {
 namespace {

@@ -7,14 +7,14 @@
 #include "absl/strings/str_cat.h"
 #include "sim/base/data_path.h"
 #include "sim/cli/commands.h"
-#include "sim/cli/validate_collectives.h"
-#include "sim/cli/validate_matmuls.h"
-#include "sim/cli/validate_memory.h"
-#include "sim/cli/validate_runs.h"
-#include "sim/report/html.h"
+#include "sim/report/html/html.h"
 #include "sim/report/output_file.h"
-#include "sim/report/validate_report.h"
-#include "sim/report/validate_scatter.h"
+#include "sim/validation/validate_collectives.h"
+#include "sim/validation/validate_matmuls.h"
+#include "sim/validation/validate_memory.h"
+#include "sim/validation/validate_report.h"
+#include "sim/validation/validate_runs.h"
+#include "sim/validation/validate_scatter.h"
 
 namespace meshstep {
 namespace {

@@ -1,11 +1,9 @@
 #include "sim/cost/collective.h"
 
-#include <algorithm>
 #include <array>
 #include <string>
 
 #include "absl/strings/str_cat.h"
-#include "sim/cost/collective_registry.h"
 
 namespace meshstep {
 namespace {
@@ -45,44 +43,6 @@ double ChunkBytes(Collective collective, Bytes bytes, int ranks) {
     return bytes.value();
   }
   return bytes.value() / ranks;
-}
-
-std::span<const CollectiveAlgorithm* const> CollectiveAlgorithms() {
-  static const auto* const kAlgorithms = [] {
-    auto* all = new std::vector<const CollectiveAlgorithm*>{
-        &collectives::BidirectionalRing(),
-        &collectives::BinomialTree(),
-        &collectives::Chain(),
-        &collectives::DimensionOrdered(),
-        &collectives::Direct(),
-        &collectives::DoubleBinaryTree(),
-        &collectives::HalvingDoubling(),
-        &collectives::Hierarchical(),
-        &collectives::InNetwork(),
-        &collectives::Line(),
-        &collectives::MultiAxisRing(),
-        &collectives::NvlsTree(),
-        &collectives::Pairwise(),
-        &collectives::Pat(),
-        &collectives::PointToPoint(),
-        &collectives::RailRing(),
-        &collectives::Ring(),
-        &collectives::SendRecv(),
-    };
-    std::sort(all->begin(), all->end(),
-              [](const CollectiveAlgorithm* a, const CollectiveAlgorithm* b) {
-                return a->name() < b->name();
-              });
-    return all;
-  }();
-  return *kAlgorithms;
-}
-
-const CollectiveAlgorithm* FindAlgorithm(std::string_view name) {
-  for (const CollectiveAlgorithm* algorithm : CollectiveAlgorithms()) {
-    if (algorithm->name() == name) return algorithm;
-  }
-  return nullptr;
 }
 
 }  // namespace meshstep

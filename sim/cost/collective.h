@@ -11,8 +11,6 @@
 #ifndef MESHSTEP_SIM_COST_COLLECTIVE_H_
 #define MESHSTEP_SIM_COST_COLLECTIVE_H_
 
-#include <memory>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -94,51 +92,6 @@ class CollectiveAlgorithm {
                                             const Group& group) const = 0;
   virtual MessageSchedule Messages(Collective collective, const Group& group) const = 0;
   virtual Seconds ClosedForm(Collective collective, Bytes bytes, const Group& group) const = 0;
-};
-
-// All algorithms, ordered by name.
-std::span<const CollectiveAlgorithm* const> CollectiveAlgorithms();
-const CollectiveAlgorithm* FindAlgorithm(std::string_view name);  // nullptr if unknown
-
-// What the engine runs: a latency, then bytes on each link class (or link), drained at one rate.
-struct LinkDemand {
-  int link;  // link class, or LinkId when unfolded
-  double bytes;
-};
-struct CostPhase {
-  Time latency;
-  std::vector<LinkDemand> demands;
-  double weight = 0;  // bytes that one group moves over its busiest link (see flow_network.h)
-};
-struct CollectiveCost {
-  const CollectiveAlgorithm* algorithm = nullptr;
-  std::vector<CostPhase> phases;
-  Bytes sent_per_device;  // the most that one member sends
-  Seconds idle_time;      // phases on an idle fabric
-};
-
-// Chooses and prices collectives on one mesh. Results are cached by (collective, bytes, axes).
-class CollectiveModel {
- public:
-  // `classes` may be null: then demands name explicit links and Cost takes the group of `device`.
-  CollectiveModel(const Mesh& mesh, const LinkClasses* classes, Fidelity fidelity);
-  ~CollectiveModel();
-
-  // Over `axes` (major first) for every group of the mesh whose devices agree with `device` on the
-  // distinguished axes. algorithm: a name, or "auto" for the quickest on an idle fabric. Error: the
-  // named algorithm is unknown or does not run on this group. A group of one costs nothing.
-  // copies: of an all-to-all; `bytes` are of all copies.
-  StatusOr<CollectiveCost> Cost(Collective collective, Bytes bytes, std::span<const AxisId> axes,
-                                DeviceId device, std::string_view algorithm = "auto",
-                                const Copies& copies = {}) const;
-
-  // One message of `bytes` from `src` to `dst`, which differ along `axis` only. Folded: every
-  // device that agrees with `src` on the distinguished axes sends to its counterpart at once.
-  CollectiveCost PointToPoint(Bytes bytes, AxisId axis, DeviceId src, DeviceId dst) const;
-
- private:
-  struct Impl;
-  std::unique_ptr<Impl> impl_;
 };
 
 }  // namespace meshstep

@@ -1,3 +1,5 @@
+#include "sim/cost/collective_model.h"
+
 #include <algorithm>
 #include <map>
 #include <tuple>
@@ -5,7 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "sim/base/check.h"
-#include "sim/cost/collective.h"
+#include "sim/cost/collective_registry.h"
 #include "sim/cost/dim_gather.h"
 #include "sim/cost/link_load.h"
 

@@ -4,9 +4,18 @@
 #ifndef MESHSTEP_SIM_COST_COLLECTIVE_REGISTRY_H_
 #define MESHSTEP_SIM_COST_COLLECTIVE_REGISTRY_H_
 
+#include <span>
+#include <string_view>
+
 #include "sim/cost/collective.h"
 
-namespace meshstep::collectives {
+namespace meshstep {
+
+// All algorithms, ordered by name.
+std::span<const CollectiveAlgorithm* const> CollectiveAlgorithms();
+const CollectiveAlgorithm* FindAlgorithm(std::string_view name);  // nullptr if unknown
+
+namespace collectives {
 
 const CollectiveAlgorithm& BidirectionalRing();
 const CollectiveAlgorithm& BinomialTree();
@@ -27,6 +36,7 @@ const CollectiveAlgorithm& RailRing();
 const CollectiveAlgorithm& Ring();
 const CollectiveAlgorithm& SendRecv();
 
-}  // namespace meshstep::collectives
+}  // namespace collectives
+}  // namespace meshstep
 
 #endif  // MESHSTEP_SIM_COST_COLLECTIVE_REGISTRY_H_

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "sim/cost/collective.h"
+#include "sim/cost/collective_cost.h"
 
 namespace meshstep {
 

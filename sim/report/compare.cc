@@ -13,7 +13,7 @@
 #include "google/protobuf/message.h"
 #include "google/protobuf/text_format.h"
 #include "sim/base/check.h"
-#include "sim/report/format.h"
+#include "sim/base/format.h"
 
 namespace meshstep {
 namespace {

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "strategies/einsum/answer.h"
 #include "strategies/einsum/formula.h"
 
 namespace meshstep {

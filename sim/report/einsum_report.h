@@ -7,6 +7,7 @@
 #include <string>
 
 #include "meshstep/v1/einsum_report.pb.h"
+#include "strategies/einsum/answer.h"
 #include "strategies/einsum/planner.h"
 
 namespace meshstep {

@@ -1,8 +1,9 @@
 #include <cmath>
 
 #include "absl/strings/str_cat.h"
+#include "sim/base/format.h"
 #include "sim/report/einsum_report.h"
-#include "sim/report/format.h"
+#include "strategies/einsum/answer.h"
 #include "strategies/einsum/formula.h"
 
 namespace meshstep {

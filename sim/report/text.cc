@@ -6,8 +6,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "sim/report/format.h"
-#include "strategies/block_plan.h"
+#include "sim/base/format.h"
+#include "strategies/block/lowered_block.h"
 
 namespace meshstep {
 namespace {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "strategies/block/block_view.h"
 #include "strategies/einsum/spelling.h"
 
 namespace meshstep::einsum {

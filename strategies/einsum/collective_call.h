@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "strategies/block/block_view.h"
 #include "strategies/einsum/array_parser.h"
 #include "strategies/einsum/expression.h"
 

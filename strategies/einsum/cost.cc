@@ -4,6 +4,8 @@
 #include <cmath>
 #include <limits>
 
+#include "sim/cost/collective_model.h"
+
 namespace meshstep::einsum {
 namespace {
 

@@ -21,8 +21,9 @@
 #include <string>
 #include <vector>
 
+#include "sim/cost/collective_model.h"
+#include "strategies/algebra/sharding.h"
 #include "strategies/einsum/hardware.h"
-#include "strategies/sharding.h"
 
 namespace meshstep::einsum {
 

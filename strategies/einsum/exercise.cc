@@ -5,6 +5,8 @@
 #include <set>
 #include <utility>
 
+#include "sim/cost/collective_model.h"
+#include "strategies/einsum/answer.h"
 #include "strategies/einsum/parser.h"
 #include "strategies/einsum/spelling.h"
 

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "strategies/einsum/answer.h"
 #include "strategies/einsum/planner.h"
 
 namespace meshstep::einsum {

@@ -17,8 +17,8 @@
 
 #include "sim/base/dtype.h"
 #include "sim/base/status.h"
+#include "strategies/algebra/sharding.h"
 #include "strategies/einsum/mesh.h"
-#include "strategies/sharding.h"
 
 namespace meshstep::einsum {
 

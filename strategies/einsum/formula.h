@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "strategies/einsum/planner.h"
+#include "strategies/einsum/answer.h"
 
 namespace meshstep::einsum {
 

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <utility>
 
+#include "strategies/block/block_view.h"
 #include "strategies/einsum/array_parser.h"
 #include "strategies/einsum/collective_call.h"
 #include "strategies/einsum/layout.h"

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "sim/base/check.h"
+#include "strategies/einsum/answer.h"
 #include "strategies/einsum/layout.h"
 #include "strategies/einsum/step_cost.h"
 
@@ -464,13 +465,6 @@ class Planner {
 };
 
 }  // namespace
-
-const PlanAnswer& Answer::BookPlan() const {
-  CHECK(!plans.empty());
-  const auto found =
-      std::find_if(plans.begin(), plans.end(), [](const PlanAnswer& p) { return p.book; });
-  return found == plans.end() ? plans[0] : *found;
-}
 
 StatusOr<Answer> Plan(const Expression& expression, const PlanOptions& options) {
   return Planner(expression, options).Run();

@@ -7,7 +7,7 @@
 
 #include <vector>
 
-#include "strategies/sharding.h"
+#include "strategies/algebra/sharding.h"
 
 namespace meshstep::einsum {
 

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "strategies/einsum/answer.h"
 #include "strategies/einsum/formula.h"
 #include "strategies/einsum/reshard_variants.h"
 
@@ -158,19 +159,6 @@ StatusOr<std::vector<Step>> StepCost::Cheapest(const Array& array, const Shardin
   };
   return *std::min_element(ways.begin(), ways.end(),
                            [&](const auto& a, const auto& b) { return cost(a) < cost(b); });
-}
-
-std::string NameOf(const Step& step, const Mesh& mesh) {
-  if (step.is_product) {
-    return "Einsum(" + step.product.left.name + "," + step.product.right.name + ")";
-  }
-  // An array of one unnamed dimension prints its axes as a subscript: "[_XY]".
-  const std::string axes = ToString(Sharding{{{"", step.axes}}, {}}, mesh.Names());
-  std::string subscript = axes.substr(2, axes.size() - 3);
-  if (step.reshard.op == Op::kReduceScatter) subscript = "{" + subscript + "," + step.dim + "}";
-  if (step.reshard.op == Op::kAllToAll) subscript = "{" + subscript + ":" + step.dim + "}";
-  if (step.reshard.op == Op::kSlice) subscript = "{" + subscript + "," + step.dim + "}";
-  return std::string(NameOf(step.reshard.op)) + "_" + subscript + "(" + step.array + ")";
 }
 
 }  // namespace meshstep::einsum

@@ -5,7 +5,8 @@
 
 #include <vector>
 
-#include "strategies/einsum/planner.h"
+#include "sim/cost/collective_model.h"
+#include "strategies/einsum/answer.h"
 
 namespace meshstep::einsum {
 

@@ -7,6 +7,8 @@
 #include "benchmark/benchmark.h"
 #include "sim/base/check.h"
 #include "sim/cost/collective.h"
+#include "sim/cost/collective_model.h"
+#include "topologies/build_fabric.h"
 
 namespace meshstep {
 namespace {

@@ -22,8 +22,8 @@
 #include "nlohmann/json.hpp"
 #include "sim/base/data_path.h"
 #include "strategies/einsum/exercise.h"
+#include "strategies/einsum/load_hardware.h"
 #include "strategies/einsum/spelling.h"
-#include "strategies/load_hardware.h"
 
 namespace meshstep {
 namespace {

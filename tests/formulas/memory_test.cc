@@ -1,6 +1,6 @@
 // Memory of whole steps, as `simulate` reports it, against the formulas of the papers.
 
-#include "sim/report/memory.h"
+#include "sim/simulate/memory.h"
 
 #include <algorithm>
 #include <string>
@@ -10,8 +10,9 @@
 #include "gtest/gtest.h"
 #include "meshstep/v1/report.pb.h"
 #include "meshstep/v1/scenario.pb.h"
-#include "sim/report/report.h"
-#include "strategies/lowering.h"
+#include "sim/simulate/report.h"
+#include "strategies/step/lower_step.h"
+#include "strategies/step/step_graph.h"
 #include "tests/strategies/scenario_fixtures.h"
 
 namespace meshstep {

@@ -7,7 +7,8 @@
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "meshstep/v1/scenario.pb.h"
-#include "strategies/lowering.h"
+#include "strategies/step/lower_step.h"
+#include "strategies/step/step_graph.h"
 #include "tests/strategies/scenario_fixtures.h"
 
 namespace meshstep {

@@ -10,7 +10,7 @@
 #include "gtest/gtest.h"
 #include "meshstep/v1/scenario.pb.h"
 #include "sim/base/diagnostics.h"
-#include "strategies/load_scenario.h"
+#include "strategies/plan/load_scenario.h"
 
 namespace meshstep {
 

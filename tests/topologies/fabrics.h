@@ -6,6 +6,7 @@
 #include <memory>
 #include <vector>
 
+#include "topologies/build_fabric.h"
 #include "topologies/fabric.h"
 
 namespace meshstep {

@@ -9,6 +9,7 @@
 #include "google/protobuf/text_format.h"
 #include "meshstep/v1/cluster.pb.h"
 #include "sim/base/data_path.h"
+#include "topologies/build_fabric.h"
 #include "topologies/fabric.h"
 #include "topologies/load_chip.h"
 #include "topologies/load_cluster.h"

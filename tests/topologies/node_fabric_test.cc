@@ -9,6 +9,7 @@
 
 #include "tests/topologies/clusters.h"
 #include "tests/topologies/fabrics.h"
+#include "topologies/build_fabric.h"
 #include "topologies/graph.h"
 
 namespace meshstep {

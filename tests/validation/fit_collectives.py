@@ -318,7 +318,7 @@ def read(table, device):
             collective, ranks = r['collective'], int(r['group_size'])
             if collective == 'collective-permute':
                 collective = 'permute'
-                # As sim/cli/validate_collectives.cc: pairs, and patterns that are not given.
+                # As sim/validation/validate_collectives.cc: pairs, and patterns that are not given.
                 pairs = r['pattern'] in ('two-way-pairs', 'one-way-half')
                 if ranks == 0 or (pairs and power_of_two(ranks)):
                     ranks = 2

@@ -11,6 +11,7 @@
 
 #include "gtest/gtest.h"
 #include "sim/cost/collective.h"
+#include "sim/cost/collective_registry.h"
 #include "sim/cost/rank_grid.h"
 #include "sim/cost/stepwise.h"
 #include "tests/sim/cost/cost_fixtures.h"

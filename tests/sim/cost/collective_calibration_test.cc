@@ -9,8 +9,11 @@
 #include "meshstep/v1/cluster.pb.h"
 #include "sim/base/data_path.h"
 #include "sim/cost/collective.h"
+#include "sim/cost/collective_model.h"
+#include "sim/cost/collective_registry.h"
 #include "sim/cost/lower_bound.h"
 #include "tests/sim/cost/cost_fixtures.h"
+#include "topologies/build_fabric.h"
 #include "topologies/load_cluster.h"
 #include "topologies/load_collectives.h"
 

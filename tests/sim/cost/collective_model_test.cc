@@ -1,3 +1,5 @@
+#include "sim/cost/collective_model.h"
+
 #include <algorithm>
 #include <map>
 #include <set>
@@ -6,6 +8,7 @@
 
 #include "gtest/gtest.h"
 #include "sim/cost/collective.h"
+#include "sim/cost/collective_registry.h"
 #include "tests/sim/cost/cost_fixtures.h"
 
 namespace meshstep {

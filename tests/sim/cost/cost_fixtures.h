@@ -11,6 +11,7 @@
 
 #include "gtest/gtest.h"
 #include "tests/topologies/clusters.h"
+#include "topologies/build_fabric.h"
 #include "topologies/mesh.h"
 
 namespace meshstep {

@@ -4,6 +4,8 @@
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "sim/cost/collective_model.h"
+#include "sim/cost/collective_registry.h"
 #include "tests/sim/cost/cost_fixtures.h"
 
 namespace meshstep {

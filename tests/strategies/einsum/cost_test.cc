@@ -1,6 +1,7 @@
 #include "strategies/einsum/cost.h"
 
 #include "gtest/gtest.h"
+#include "sim/cost/collective_model.h"
 
 namespace meshstep::einsum {
 namespace {

@@ -9,6 +9,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
+#include "strategies/einsum/answer.h"
 #include "strategies/einsum/parser.h"
 
 namespace meshstep::einsum {

@@ -1,0 +1,32 @@
+// What a collective costs: phases that the engine runs.
+
+#ifndef MESHSTEP_SIM_COST_COLLECTIVE_COST_H_
+#define MESHSTEP_SIM_COST_COLLECTIVE_COST_H_
+
+#include <vector>
+
+#include "sim/base/units.h"
+#include "sim/cost/collective.h"
+
+namespace meshstep {
+
+// What the engine runs: a latency, then bytes on each link class (or link), drained at one rate.
+struct LinkDemand {
+  int link;  // link class, or LinkId when unfolded
+  double bytes;
+};
+struct CostPhase {
+  Time latency;
+  std::vector<LinkDemand> demands;
+  double weight = 0;  // bytes that one group moves over its busiest link (see flow_network.h)
+};
+struct CollectiveCost {
+  const CollectiveAlgorithm* algorithm = nullptr;
+  std::vector<CostPhase> phases;
+  Bytes sent_per_device;  // the most that one member sends
+  Seconds idle_time;      // phases on an idle fabric
+};
+
+}  // namespace meshstep
+
+#endif  // MESHSTEP_SIM_COST_COLLECTIVE_COST_H_

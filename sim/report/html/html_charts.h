@@ -1,0 +1,66 @@
+// The drawings of an HTML report. Each is made for a width in pixels: once for wide screens and
+// once for phones, with text that is readable on both.
+
+#ifndef MESHSTEP_SIM_REPORT_HTML_HTML_CHARTS_H_
+#define MESHSTEP_SIM_REPORT_HTML_HTML_CHARTS_H_
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "sim/engine/engine.h"
+#include "sim/simulate/link_usage.h"
+#include "strategies/plan/plan.h"
+#include "strategies/step/step_graph.h"
+
+namespace meshstep {
+
+// Parts of a bar that add up; `style` is a class of html_style.cc.
+struct BarPart {
+  std::string style, name;
+  double seconds;
+};
+struct BarOfParts {
+  std::string label;
+  std::vector<BarPart> parts;
+};
+// Bars one below the other on one time axis.
+std::string BreakdownChart(std::span<const BarOfParts> bars, double width);
+
+// What each unit does over the step: its compute stream and, below it, when one of its
+// communication streams is busy; a single unit has a lane per stream.
+std::string TimelineChart(const StepGraph& step, const Run& run, double width);
+
+// Bytes by bucket on the unit over the step, its peak (named `peak`) and its capacity.
+std::string MemoryChart(const StepGraph& step, const Run& run, std::int32_t unit, double capacity,
+                        const std::string& peak, double width);
+
+// Kernels of one name and pass on one device.
+struct KernelSum {
+  std::string name;
+  Pass pass;
+  std::int64_t count = 0;
+  double seconds = 0, flops = 0, bytes = 0;
+};
+// Longest first, of one unit.
+std::vector<KernelSum> SumKernels(const StepGraph& step, const Run& run, std::int32_t unit);
+// Roofline (Williams et al., CACM 52(4), 2009) with the kernels that do FLOPs; the area of a dot is
+// its share of the time. peak and bandwidth: of one device, data sheet.
+std::string RooflineChart(std::span<const KernelSum> kernels, FlopsPerSecond peak,
+                          BytesPerSecond bandwidth, double width);
+
+// A row per link of `links` (indices into step.links): utilisation over the step as a heat map.
+std::string LinkChart(const StepGraph& step, const Run& run,
+                      std::span<const std::vector<LinkPoint>> usage, std::span<const int> links,
+                      double width);
+
+// Differences that add up, as bars to the left (faster) and right (slower) of zero.
+struct DifferenceBar {
+  std::string label;
+  double seconds;
+};
+std::string DifferenceChart(std::span<const DifferenceBar> bars, double width);
+
+}  // namespace meshstep
+
+#endif  // MESHSTEP_SIM_REPORT_HTML_HTML_CHARTS_H_

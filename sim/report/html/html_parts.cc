@@ -1,0 +1,55 @@
+#include "sim/report/html/html_parts.h"
+
+#include "absl/strings/str_cat.h"
+#include "sim/report/html/svg.h"
+
+namespace meshstep {
+namespace {
+
+constexpr double kWide = 1000, kNarrow = 358;  // pixels
+
+}  // namespace
+
+std::string Both(const std::function<std::string(double)>& draw) {
+  return absl::StrCat("<div class=\"wide\">", draw(kWide), "</div><div class=\"narrow\">",
+                      draw(kNarrow), "</div>\n");
+}
+
+std::string Key(const std::vector<std::pair<std::string, std::string>>& entries) {
+  std::string out = "<div class=\"key\">";
+  for (const auto& [style, name] : entries) {
+    absl::StrAppend(&out, "<span><i class=\"b-", style, "\"></i>", EscapeHtml(name), "</span>");
+  }
+  return out + "</div>\n";
+}
+
+std::string Table(const std::vector<TableRow>& rows) {
+  std::string out = "<div class=\"scroll\"><table>\n";
+  for (std::size_t r = 0; r < rows.size(); ++r) {
+    const char* cell = r == 0 ? "th" : "td";
+    out += "<tr>";
+    for (const std::string& text : rows[r]) {
+      absl::StrAppend(&out, "<", cell, ">", EscapeHtml(text), "</", cell, ">");
+    }
+    out += "</tr>\n";
+  }
+  return out + "</table></div>\n";
+}
+
+std::string Folded(const std::string& summary, const std::string& inside) {
+  return absl::StrCat("<details><summary>", EscapeHtml(summary), "</summary>", inside,
+                      "</details>\n");
+}
+
+std::string Head(const std::string& text) {
+  return absl::StrCat("<h3>", EscapeHtml(text), "</h3>\n");
+}
+
+std::string Say(const std::string& text) { return absl::StrCat("<p>", EscapeHtml(text), "</p>\n"); }
+
+std::string Card(const std::string& value, const std::string& what, bool bad) {
+  return absl::StrCat("<div class=\"card", bad ? " bad" : "", "\"><b>", EscapeHtml(value),
+                      "</b><span>", EscapeHtml(what), "</span></div>\n");
+}
+
+}  // namespace meshstep

@@ -1,0 +1,31 @@
+#include "strategies/einsum/answer.h"
+
+#include <algorithm>
+
+#include "sim/base/check.h"
+
+namespace meshstep::einsum {
+
+using Op = ReshardStep::Op;
+
+std::string NameOf(const Step& step, const Mesh& mesh) {
+  if (step.is_product) {
+    return "Einsum(" + step.product.left.name + "," + step.product.right.name + ")";
+  }
+  // An array of one unnamed dimension prints its axes as a subscript: "[_XY]".
+  const std::string axes = ToString(Sharding{{{"", step.axes}}, {}}, mesh.Names());
+  std::string subscript = axes.substr(2, axes.size() - 3);
+  if (step.reshard.op == Op::kReduceScatter) subscript = "{" + subscript + "," + step.dim + "}";
+  if (step.reshard.op == Op::kAllToAll) subscript = "{" + subscript + ":" + step.dim + "}";
+  if (step.reshard.op == Op::kSlice) subscript = "{" + subscript + "," + step.dim + "}";
+  return std::string(NameOf(step.reshard.op)) + "_" + subscript + "(" + step.array + ")";
+}
+
+const PlanAnswer& Answer::BookPlan() const {
+  CHECK(!plans.empty());
+  const auto found =
+      std::find_if(plans.begin(), plans.end(), [](const PlanAnswer& p) { return p.book; });
+  return found == plans.end() ? plans[0] : *found;
+}
+
+}  // namespace meshstep::einsum

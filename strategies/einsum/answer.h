@@ -1,0 +1,94 @@
+// An answer to an expression: the ways to do it, their steps and what each costs.
+
+#ifndef MESHSTEP_STRATEGIES_EINSUM_ANSWER_H_
+#define MESHSTEP_STRATEGIES_EINSUM_ANSWER_H_
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "strategies/einsum/cost.h"
+#include "strategies/einsum/expression.h"
+#include "strategies/einsum/hardware.h"
+
+namespace meshstep::einsum {
+
+// Seconds, bytes and FLOPs are NaN where a size or a rate is not known.
+struct Step {
+  bool is_product = false;
+  ReshardStep reshard;    // what is done, if it is not a product
+  BinaryProduct product;  // else what is multiplied, with the local shardings
+  Sharding result;        // of the local product
+  std::size_t statement = 0;
+  bool before_product = false;  // brings an input to where its product needs it
+
+  std::string array;         // the array that changes, or the result
+  std::string from, to;      // "A[I,J_X]", "A[I,J]"; for a product its factors and result
+  std::string dim;           // "J", "I->J", "" for a sum and a product
+  std::vector<AxisId> axes;  // without axes of size 1
+  double chips = 1;          // in the group
+  Dtype dtype = Dtype::kBf16;
+  double volume = 0;     // bytes: V of cost.h
+  double sent = 0;       // bytes per chip
+  double flops = 0;      // per chip
+  double hbm_bytes = 0;  // per chip, of a product: read and written once
+  double seconds = 0;    // on the network, or of the multiplications
+  double latency_s = 0;  // part of `seconds` that is a floor of hops
+  std::string formula;   // of `seconds`
+};
+
+// "AllGather_X(A)", "ReduceScatter_{Y,K}(C)", "Einsum(A,B)".
+std::string NameOf(const Step& step, const Mesh& mesh);
+
+struct PlanAnswer {
+  std::string name;  // its steps
+  std::vector<Step> steps;
+  bool book = false;  // the plan that the rules of chapter 3 give
+  double flops_per_chip = 0;
+  double compute_s = 0, communication_s = 0, hbm_s = 0;
+  double overlapped_s = 0;  // the largest of the three
+  double sequential_s = 0;  // on the chip (compute or HBM), then on the network
+  double peak_bytes = 0;    // per chip: inputs and the largest set of temporaries
+  std::string bound;        // compute, communication, memory, latency; "" if not known
+};
+
+struct ArrayMemory {
+  std::string array;  // "A[I_X,J]"
+  std::string name;
+  std::vector<double> local_shape;
+  double bytes_per_chip = 0;
+  double bytes_all_chips = 0;
+  double bytes_one_copy = 0;
+  std::string formula;  // of bytes_per_chip
+};
+
+struct Answer {
+  double flops_theoretical = 0;
+  double flops_per_chip = 0;  // of the book's plan
+  double flops_executed = 0;  // on all chips
+  double replication = 1;     // executed / theoretical
+  std::vector<ArrayMemory> memory;
+  std::vector<PlanAnswer> plans;     // best first; all of the size-less ones in order of discovery
+  std::size_t plans_found = 0;       // before the list was cut
+  std::string result;                // "C[I_X,K]"
+  std::vector<std::string> missing;  // dimensions without a size: the answer is formulas
+  std::vector<std::string> notes;
+
+  // The book's plan, or the best if the book's rules do not reach the output.
+  const PlanAnswer& BookPlan() const;
+};
+
+struct PlanOptions {
+  std::optional<Hardware> hardware;
+  CostModel model = CostModel::kChip;
+  std::optional<double> hop_latency;  // seconds, instead of the model's
+  Dtype dtype = Dtype::kBf16;         // of arrays without one
+  std::optional<Dtype> reduce_dtype;  // in which partial sums are moved
+  bool sequential = false;            // sort by sequential_s
+  bool pad = false;                   // round dimensions up to what their axes divide
+  std::size_t max_plans = 256;
+};
+
+}  // namespace meshstep::einsum
+
+#endif  // MESHSTEP_STRATEGIES_EINSUM_ANSWER_H_

@@ -1,0 +1,269 @@
+#include "strategies/model/model_arithmetic.h"
+
+#include <algorithm>
+#include <set>
+
+#include "sim/base/check.h"
+
+namespace meshstep {
+namespace {
+
+const Array& At(const Block& block, ArrayId id) {
+  return block.arrays[static_cast<std::size_t>(id)];
+}
+
+bool Has(const Array& array, const std::string& dim) {
+  return std::find(array.dims.begin(), array.dims.end(), dim) != array.dims.end();
+}
+
+// Share of the queries × keys square that is visible: with queries at the end of the keys, query i
+// sees min(keys, window) of them, of its own stretch on average half if causal.
+double VisibleFraction(const Op& op, const TokenShape& shape) {
+  if (shape.queries < shape.keys) {
+    return op.window > 0 ? std::min(1.0, op.window / shape.keys) : 1;
+  }
+  const double w = op.window > 0 ? std::min(1.0, op.window / shape.keys) : 1;
+  return op.causal ? w * (1 - w / 2) : std::min(1.0, 2 * w - w * w);
+}
+
+}  // namespace
+
+ModelArithmetic::ModelArithmetic(const Model& model, const TokenShape& shape,
+                                 const TransformerOptions& options, double element_bytes)
+    : model_(model),
+      shape_(shape),
+      element_bytes_(element_bytes),
+      transformer_(BuildTransformer(model, options)) {}
+
+double ModelArithmetic::Size(const std::string& dim, bool keys) const {
+  if (dim == "B") return shape_.batch;
+  if (dim == "T") return keys ? shape_.keys : shape_.queries;
+  if (dim == "S") return shape_.keys;
+  return static_cast<double>(DimSize(model_, dim, 1, 1));
+}
+
+double ModelArithmetic::Elements(const Array& array, bool keys) const {
+  double elements = 1;
+  for (const std::string& dim : array.dims) elements *= Size(dim, keys);
+  return elements;
+}
+
+double ModelArithmetic::ArrayBytes(const Array& array, bool keys) const {
+  return Elements(array, keys) * (array.element_bytes > 0 ? array.element_bytes : element_bytes_);
+}
+
+double ModelArithmetic::OpParameters(const Block& block, const Op& op, bool active) const {
+  double share = 1;
+  if (active && op.kind == Op::Kind::kExperts) {
+    share = static_cast<double>(model_.moe->experts_per_token) / model_.moe->experts;
+  }
+  double count = 0;
+  for (const auto* list : {&op.weights, &op.biases}) {
+    for (const ArrayId id : *list) {
+      if (!At(block, id).shared) count += share * Elements(At(block, id));
+    }
+  }
+  return count;
+}
+
+double ModelArithmetic::AttentionFlops(const Block& block, const Op& op, Square square) const {
+  const Array& q = At(block, op.inputs[0]);
+  const Array& v = At(block, op.inputs[2]);
+  const double pairs = shape_.batch * shape_.queries * shape_.keys * Size("N", false);
+  const double visible = square == Square::kFull ? 1 : VisibleFraction(op, shape_);
+  return 2 * pairs * visible * (Size(q.dims.back(), false) + Size(v.dims.back(), false));
+}
+
+double ModelArithmetic::OpFlops(const Block& block, const Op& op, Square square) const {
+  if (op.kind == Op::Kind::kAttention) return AttentionFlops(block, op, square);
+  if (op.kind != Op::Kind::kMatmul && op.kind != Op::Kind::kExperts) return 0;
+  const Array& input = At(block, op.inputs[0]);
+  double flops = 0;
+  for (const ArrayId id : op.weights) {
+    double product = 2 * Elements(input);
+    for (const std::string& dim : At(block, id).dims) {
+      // Each token meets one expert of E: its A experts are a dimension of the input.
+      const bool chosen = op.kind == Op::Kind::kExperts && dim == "E";
+      if (!chosen && !Has(input, dim)) product *= Size(dim, false);
+    }
+    flops += product;
+  }
+  return flops;
+}
+
+double ModelArithmetic::OpBytes(const Block& block, const Op& op) const {
+  double bytes = 0;
+  const bool attention = op.kind == Op::Kind::kAttention;
+  for (std::size_t i = 0; i < op.inputs.size(); ++i) {
+    bytes += ArrayBytes(At(block, op.inputs[i]), attention && i > 0);
+  }
+  for (const ArrayId id : op.outputs) bytes += ArrayBytes(At(block, id));
+  for (const auto* list : {&op.weights, &op.biases}) {
+    for (const ArrayId id : *list) {
+      if (op.kind != Op::Kind::kEmbedding) bytes += ArrayBytes(At(block, id));
+    }
+  }
+  // A lookup reads the rows of its tokens, not the table.
+  if (op.kind == Op::Kind::kEmbedding) bytes *= 2;
+  return bytes;
+}
+
+ParameterCounts ModelArithmetic::Parameters() const {
+  ParameterCounts counts;
+  const auto add = [&](const Block& block, bool prediction) {
+    for (const Op& op : block.ops) {
+      const double n = OpParameters(block, op, false);
+      counts.total += n;
+      counts.active += OpParameters(block, op, true);
+      if (prediction) {
+        counts.prediction += n;
+        continue;
+      }
+      switch (op.part) {
+        case Op::Part::kAttention:
+          counts.attention += n;
+          break;
+        case Op::Part::kMlp:
+          counts.mlp += n;
+          break;
+        case Op::Part::kRouter:
+          counts.router += n;
+          break;
+        case Op::Part::kNorm:
+        case Op::Part::kResidual:
+          counts.norm += n;
+          break;
+        case Op::Part::kEmbedding:
+          counts.embedding += n;
+          break;
+        case Op::Part::kHead:
+          counts.head += n;
+          break;
+      }
+    }
+  };
+  add(transformer_.embedding, false);
+  for (const int kind : transformer_.layer_kind) {
+    add(transformer_.kinds[static_cast<std::size_t>(kind)], false);
+  }
+  add(transformer_.head, false);
+  for (int i = 0; i < model_.mtp_layers; ++i) {
+    add(transformer_.kinds[static_cast<std::size_t>(transformer_.mtp_kind)], true);
+  }
+  counts.position =
+      static_cast<double>(model_.position_embeddings) * static_cast<double>(model_.hidden);
+  counts.embedding -= counts.position;
+  return counts;
+}
+
+FlopCounts ModelArithmetic::Forward(Square square) const {
+  FlopCounts counts;
+  const auto add = [&](const Block& block, double times, bool prediction) {
+    for (const Op& op : block.ops) {
+      const double flops = times * OpFlops(block, op, square);
+      double* part = prediction                        ? &counts.prediction
+                     : op.kind == Op::Kind::kAttention ? &counts.scores
+                     : op.part == Op::Part::kAttention ? &counts.qkvo
+                     : op.part == Op::Part::kRouter    ? &counts.router
+                     : op.part == Op::Part::kHead      ? &counts.head
+                                                       : &counts.mlp;
+      *part += flops;
+    }
+  };
+  for (std::size_t kind = 0; kind < transformer_.kinds.size(); ++kind) {
+    const auto times = std::count(transformer_.layer_kind.begin(), transformer_.layer_kind.end(),
+                                  static_cast<int>(kind));
+    add(transformer_.kinds[kind], static_cast<double>(times), false);
+  }
+  add(transformer_.head, 1, false);
+  if (model_.mtp_layers > 0) {
+    add(transformer_.kinds[static_cast<std::size_t>(transformer_.mtp_kind)], model_.mtp_layers,
+        true);
+    add(transformer_.head, model_.mtp_layers, true);
+  }
+  return counts;
+}
+
+double ModelArithmetic::Model6ND() const {
+  const ParameterCounts counts = Parameters();
+  // A tied table does the head's matmul; an untied one is only looked up.
+  const double tables = counts.position + (model_.tied_embeddings ? 0 : counts.embedding);
+  return 6 * (counts.active - tables) * shape_.tokens();
+}
+
+bool ModelArithmetic::DoneAgain(const Op& op, Keep keep) const {
+  return keep == Keep::kInput || (keep == Keep::kMatmuls && !op.big_matmul) ||
+         (keep == Keep::kSelective && op.selective);
+}
+
+double ModelArithmetic::KeptBytes(const Block& block, Keep keep,
+                                  const ActivationSharding& sharding) const {
+  std::set<ArrayId> needed, made_again;
+  for (const Op& op : block.ops) {
+    needed.insert(op.saved.begin(), op.saved.end());
+    if (keep == Keep::kMatmuls && op.big_matmul) {
+      needed.insert(op.outputs.begin(), op.outputs.end());
+    }
+    if (!DoneAgain(op, keep)) continue;
+    const auto first = op.outputs.begin() + (keep == Keep::kSelective ? 1 : 0);
+    made_again.insert(first, op.outputs.end());
+  }
+  if (block.input >= 0) needed.insert(block.input);
+  double bytes = 0;
+  for (const ArrayId id : needed) {
+    if (made_again.contains(id)) continue;
+    const Array& array = At(block, id);
+    bool sharded = sharding.sequence_parallel;
+    for (const char* dim : {"N", "K", "F", "F_e", "F_s", "V"}) sharded |= Has(array, dim);
+    bytes += ArrayBytes(array) / (sharded ? sharding.tensor : 1);
+  }
+  return bytes;
+}
+
+double ModelArithmetic::RecomputedFlops(Keep keep, Square square) const {
+  double flops = 0;
+  if (keep == Keep::kAll) return flops;
+  for (const int kind : transformer_.layer_kind) {
+    const Block& block = transformer_.kinds[static_cast<std::size_t>(kind)];
+    for (const Op& op : block.ops) {
+      if (DoneAgain(op, keep)) flops += OpFlops(block, op, square);
+    }
+  }
+  return flops;
+}
+
+// Of one layer and one position.
+double ModelArithmetic::KvElements() const {
+  if (model_.mla) return model_.mla->kv_lora_rank + model_.mla->qk_rope_head_dim;
+  return 2.0 * model_.kv_heads * model_.head_dim;
+}
+
+double ModelArithmetic::KvBytesPerToken(double bytes) const {
+  return bytes * model_.layers * KvElements();
+}
+
+double ModelArithmetic::KvBytesPerSequence(double positions, double bytes) const {
+  double kept = 0;
+  for (const int kind : transformer_.layer_kind) {
+    for (const Op& op : transformer_.kinds[static_cast<std::size_t>(kind)].ops) {
+      if (op.kind != Op::Kind::kAttention) continue;
+      kept += op.window > 0 ? std::min<double>(op.window, positions) : positions;
+    }
+  }
+  return bytes * KvElements() * kept;
+}
+
+double MegatronActivationBytes(double s, double b, double h, double a, double t,
+                               bool sequence_parallel, bool selective) {
+  const double square = selective ? 0 : 5 * a * s / h;
+  if (sequence_parallel) return s * b * h / t * (34 + square);
+  return s * b * h * (10 + 24 / t + square / t);
+}
+
+double MegatronFlops(double b, double s, double l, double h, double v, bool full_recompute) {
+  const double matmuls = full_recompute ? 96 : 72;
+  const double head = full_recompute ? 16 : 12;
+  return matmuls * b * s * l * h * h * (1 + s / (6 * h) + v / (head * l * h));
+}
+
+}  // namespace meshstep

@@ -1,0 +1,77 @@
+#include "strategies/passes/ops/sequence_split.h"
+
+#include <algorithm>
+
+namespace meshstep {
+namespace {
+
+// Integral of clamp(u, low, high) over u from 0 to x.
+double IntegralOfClamp(double x, double low, double high) {
+  const double inside = std::clamp(x, low, high);
+  return low * std::min(x, low) + (inside * inside - low * low) / 2 + high * std::max(x - high, 0.);
+}
+
+Interval Intersection(const Interval& a, const Interval& b) {
+  return {std::max(a.begin, b.begin), std::min(a.end, b.end)};
+}
+
+// Length of the union.
+double Covered(std::vector<Interval> intervals) {
+  std::sort(intervals.begin(), intervals.end(),
+            [](const Interval& a, const Interval& b) { return a.begin < b.begin; });
+  double length = 0, end = 0;
+  for (const Interval& i : intervals) {
+    length += Interval{std::max(i.begin, end), i.end}.length();
+    end = std::max(end, i.end);
+  }
+  return length;
+}
+
+}  // namespace
+
+std::vector<Interval> SequenceSplit::ChunksOf(int rank) const {
+  if (!balanced) return {{rank * length / ranks, (rank + 1) * length / ranks}};
+  const double half = length / (2 * ranks);
+  const int back = 2 * ranks - 1 - rank;
+  return {{rank * half, (rank + 1) * half}, {back * half, (back + 1) * half}};
+}
+
+AttentionWork SequenceSplit::Between(const std::vector<Interval>& queries,
+                                     const std::vector<Interval>& keys) const {
+  // Query x sees [x - before, x + after].
+  const double before = square || window <= 0 ? length : window;
+  const double after = square ? length : causal ? 0 : before;
+  AttentionWork work;
+  std::vector<Interval> seeing, seen;
+  for (const Interval& k : keys) {
+    for (const Interval& q : queries) {
+      const auto until = [&](double shift) {
+        return IntegralOfClamp(q.end + shift, k.begin, k.end) -
+               IntegralOfClamp(q.begin + shift, k.begin, k.end);
+      };
+      const double pairs = until(after) - until(-before);
+      if (pairs <= 0) continue;
+      work.pairs += pairs;
+      seen.push_back(Intersection({q.begin - before, q.end + after}, k));
+      seeing.push_back(Intersection({k.begin - after, k.end + before}, q));
+    }
+  }
+  work.queries = Covered(seeing);
+  work.keys = Covered(seen);
+  return work;
+}
+
+AttentionWork SequenceSplit::InRing(int rank, int step) const {
+  return Between(ChunksOf(rank), ChunksOf((rank - step + ranks) % ranks));
+}
+
+int SequenceSplit::HopsNeeded() const {
+  for (int hops = ranks - 1; hops > 0; --hops) {
+    for (int rank = 0; rank < ranks; ++rank) {
+      if (InRing(rank, hops).pairs > 0) return hops;
+    }
+  }
+  return 0;
+}
+
+}  // namespace meshstep

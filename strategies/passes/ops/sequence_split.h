@@ -1,0 +1,47 @@
+// Which part of the queries × keys square each rank of a sequence split over c ranks computes.
+//
+// Positions are a continuum, as everywhere in attention's counts (causal work is half the square):
+// a query at x sees keys from x - window to x, or to x + window if not causal. A rank holds one
+// contiguous chunk of T / c or, load-balanced, chunks r and 2c - 1 - r of the 2c chunks of T / 2c
+// (Llama 3, arXiv 2407.21783 §3.3.2): then all ranks have equal causal work.
+
+#ifndef MESHSTEP_STRATEGIES_PASSES_OPS_SEQUENCE_SPLIT_H_
+#define MESHSTEP_STRATEGIES_PASSES_OPS_SEQUENCE_SPLIT_H_
+
+#include <vector>
+
+namespace meshstep {
+
+struct Interval {
+  double begin = 0, end = 0;
+  double length() const { return end > begin ? end - begin : 0; }
+};
+
+// What of one set of queries meets one set of keys.
+struct AttentionWork {
+  double queries = 0, keys = 0;  // positions that meet any of the others
+  double pairs = 0;              // visible ones
+  bool operator==(const AttentionWork&) const = default;
+};
+
+struct SequenceSplit {
+  double length = 1;  // T
+  int ranks = 1;      // c
+  bool balanced = true;
+  bool causal = true;
+  double window = 0;    // positions a query sees; 0: all
+  bool square = false;  // unfused: the kernel computes what it masks
+
+  std::vector<Interval> ChunksOf(int rank) const;
+  AttentionWork Between(const std::vector<Interval>& queries,
+                        const std::vector<Interval>& keys) const;
+  // Rank's queries with all keys; with the keys that it has after `step` hops of a ring.
+  AttentionWork WithAll(int rank) const { return Between(ChunksOf(rank), {{0, length}}); }
+  AttentionWork InRing(int rank, int step) const;
+  // Hops after which no rank needs the keys that come.
+  int HopsNeeded() const;
+};
+
+}  // namespace meshstep
+
+#endif  // MESHSTEP_STRATEGIES_PASSES_OPS_SEQUENCE_SPLIT_H_

@@ -1,0 +1,29 @@
+// Plan.kernels: read with checks, and written back.
+
+#ifndef MESHSTEP_STRATEGIES_PLAN_LOAD_PLAN_KERNELS_H_
+#define MESHSTEP_STRATEGIES_PLAN_LOAD_PLAN_KERNELS_H_
+
+#include <string>
+
+#include "sim/base/diagnostics.h"
+#include "strategies/plan/plan.h"
+
+namespace meshstep::v1 {
+class Kernels;
+}
+
+namespace meshstep {
+
+// `field` names the message in errors ("plan.kernels").
+Kernels LoadKernels(const v1::Kernels& proto, const std::string& field, Diagnostics* diagnostics);
+
+// Plan.attention_kernel; `field` names the plan.
+void LoadAttentionKernel(const std::string& kernel, const std::string& field, const Chip& chip,
+                         Plan* plan, Diagnostics* diagnostics);
+std::string AttentionKernelOf(const Plan& plan);
+
+void ExpandKernels(const Kernels& kernels, v1::Kernels* proto);
+
+}  // namespace meshstep
+
+#endif  // MESHSTEP_STRATEGIES_PLAN_LOAD_PLAN_KERNELS_H_

@@ -1,0 +1,63 @@
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "meshstep/v1/plan.pb.h"
+#include "strategies/model/model.h"
+#include "strategies/plan/load_plan_parts.h"
+
+namespace meshstep {
+namespace {
+
+// A field that is set, and why it changes nothing in this plan; "" if it does.
+struct Unread {
+  std::string field, reason;
+};
+
+bool HasAxis(const Plan& plan, const std::string& name) {
+  return std::any_of(plan.axes.begin(), plan.axes.end(),
+                     [&](const auto& axis) { return axis.name == name && axis.size > 1; });
+}
+
+}  // namespace
+
+void NoteUnread(const v1::Plan& proto, const std::string& field, const Model& model,
+                const Plan& plan, Diagnostics* diagnostics) {
+  const v1::Kernels& kernels = proto.kernels();
+  const bool by_degrees = !proto.has_mesh(), tensor = HasAxis(plan, "tensor");
+  const std::string no_tensor = "there is no axis \"tensor\" of more than one rank";
+  const std::string no_experts = absl::StrCat(model.name, " has no routed experts");
+  std::vector<Unread> unread;
+  if (proto.async_tensor() && by_degrees && !tensor) unread.push_back({"async_tensor", no_tensor});
+  if (proto.async_tensor() && by_degrees && tensor && !proto.sequence_parallel()) {
+    unread.push_back({"async_tensor", "without sequence_parallel nothing is gathered over tensor"});
+  }
+  if (proto.split_sends() && !tensor) unread.push_back({"split_sends", no_tensor});
+  if (proto.split_sends() && tensor && plan.stages <= 1) {
+    unread.push_back({"split_sends", "there is one stage"});
+  }
+  if (proto.recompute_drops_unread() && plan.recompute == Recompute::kNone) {
+    unread.push_back({"recompute_drops_unread", "with recompute none nothing runs again"});
+  }
+  if (kernels.host_dispatch_ns() > 0 && kernels.launches() == "none") {
+    unread.push_back({"kernels.host_dispatch_ns", "with launches none the host is not simulated"});
+  }
+  if (!model.moe) {
+    if (kernels.experts() == "each") unread.push_back({"kernels.experts", no_experts});
+    if (kernels.eager_expert_bias()) unread.push_back({"kernels.eager_expert_bias", no_experts});
+    if (kernels.eager_expert_clamp()) unread.push_back({"kernels.eager_expert_clamp", no_experts});
+    for (const std::string& part : kernels.graphs()) {
+      if (part == "router") unread.push_back({"kernels.graphs router", no_experts});
+    }
+    for (const std::string& module : proto.recompute_modules()) {
+      if (!module.starts_with("moe")) continue;
+      unread.push_back({absl::StrCat("recompute_modules ", module), no_experts});
+    }
+  }
+  for (const Unread& one : unread) {
+    diagnostics->Note(absl::StrCat(field, ".", one.field, " changes nothing: ", one.reason));
+  }
+}
+
+}  // namespace meshstep

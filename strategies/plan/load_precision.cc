@@ -1,0 +1,176 @@
+#include "strategies/plan/load_precision.h"
+
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "meshstep/v1/plan.pb.h"
+
+namespace meshstep {
+namespace {
+
+// Bytes of state per parameter: Adam's m and v, and a master copy where parameters are narrow.
+struct OptimizerKind {
+  const char* name;
+  double state_bytes;
+  bool master;
+};
+// adam-bf16-master: DeepSeek-V3, arXiv 2412.19437 §3.3.3.
+constexpr OptimizerKind kOptimizers[] = {{"adam-fp32", 8, true},
+                                         {"adam-fp32-no-master", 8, false},
+                                         {"adam-bf16", 4, false},
+                                         {"adam-bf16-master", 4, true},
+                                         {"sgd", 0, false}};
+
+class PrecisionLoader {
+ public:
+  PrecisionLoader(const v1::Precision& proto, const std::string& field, const Chip& chip,
+                  Diagnostics* diagnostics)
+      : proto_(proto), field_(field), chip_(chip), diagnostics_(diagnostics) {}
+
+  Precision Load();
+
+ private:
+  void Error(const char* field, const std::string& problem) {
+    diagnostics_->Error(absl::StrCat(field_, ".", field), problem);
+  }
+  Dtype LoadDtype(const char* name, const std::string& value, Dtype unset);
+  void CheckRate(const char* field, Dtype dtype);
+  void LoadActivations();
+  void LoadScaling();
+  void LoadGather();
+  void LoadOptimizer();
+  bool Narrow() const { return SizeOf(out_.compute) < Bytes(2); }
+
+  const v1::Precision& proto_;
+  const std::string field_;
+  const Chip& chip_;
+  Diagnostics* diagnostics_;
+  Precision out_;
+};
+
+std::string Quoted(std::string_view name) { return absl::StrCat("\"", std::string(name), "\""); }
+
+Dtype PrecisionLoader::LoadDtype(const char* name, const std::string& value, Dtype unset) {
+  if (value.empty()) return unset;
+  const StatusOr<Dtype> dtype = ParseDtype(value);
+  if (dtype.ok()) return *dtype;
+  Error(name, std::string(dtype.status().message()));
+  return unset;
+}
+
+void PrecisionLoader::CheckRate(const char* field, Dtype dtype) {
+  const Rates& rates = chip_.datasheet;
+  if (rates.peak(dtype).value() > 0) return;
+  std::vector<std::string> known;
+  for (int d = 0; d < kDtypes; ++d) {
+    if (rates.peak(static_cast<Dtype>(d)).value() > 0) {
+      known.emplace_back(NameOf(static_cast<Dtype>(d)));
+    }
+  }
+  Error(field, absl::StrCat("is ", Quoted(NameOf(dtype)), ", which ", chip_.name,
+                            " has no matrix rate for; it has ", absl::StrJoin(known, ", ")));
+}
+
+void PrecisionLoader::LoadActivations() {
+  const Dtype unset = Narrow() ? Dtype::kBf16 : out_.compute;
+  out_.activations = LoadDtype("activations", proto_.activations(), unset);
+  if (!Narrow() && out_.activations != out_.compute) {
+    Error("activations", absl::StrCat("is ", Quoted(NameOf(out_.activations)), " with compute ",
+                                      Quoted(NameOf(out_.compute)),
+                                      ", expected the same: they differ only beside 8- or 4-bit "
+                                      "compute"));
+    out_.activations = out_.compute;
+  } else if (SizeOf(out_.activations) < Bytes(2)) {
+    Error("activations", absl::StrCat("is ", Quoted(NameOf(out_.activations)),
+                                      ", expected bf16, fp16, tf32 or fp32: only matmuls of the "
+                                      "blocks run in 8 or 4 bits"));
+    out_.activations = unset;
+  } else if (out_.activations != out_.compute) {
+    CheckRate("activations", out_.activations);
+  }
+}
+
+void PrecisionLoader::LoadScaling() {
+  const bool four_bits = SizeOf(out_.compute) < Bytes(1);
+  out_.scaling = four_bits ? Scaling::kNvfp4 : Scaling::kTensor;
+  if (proto_.scaling().empty()) return;
+  if (!Narrow()) {
+    Error("scaling", absl::StrCat("is ", Quoted(proto_.scaling()), " with compute ",
+                                  Quoted(NameOf(out_.compute)),
+                                  ", expected none: only 8- and 4-bit compute has scales"));
+    return;
+  }
+  using List = std::vector<Scaling>;
+  const List legal = four_bits ? List{Scaling::kNvfp4, Scaling::kMx}
+                               : List{Scaling::kTensor, Scaling::kCurrent, Scaling::kChannel,
+                                      Scaling::kBlock, Scaling::kMx};
+  std::vector<std::string> names;
+  for (const Scaling scaling : legal) {
+    names.emplace_back(NameOf(scaling));
+    if (proto_.scaling() != NameOf(scaling)) continue;
+    out_.scaling = scaling;
+    return;
+  }
+  Error("scaling",
+        absl::StrCat("is ", Quoted(proto_.scaling()), " with compute ",
+                     Quoted(NameOf(out_.compute)), ", expected ", absl::StrJoin(names, " or ")));
+}
+
+void PrecisionLoader::LoadGather() {
+  out_.gather = LoadDtype("gather", proto_.gather(), out_.compute);
+  if (SizeOf(out_.gather) >= SizeOf(out_.compute)) return;
+  Error("gather", absl::StrCat("is ", Quoted(NameOf(out_.gather)),
+                               ", expected a type no narrower "
+                               "than compute, ",
+                               Quoted(NameOf(out_.compute))));
+  out_.gather = out_.compute;
+}
+
+void PrecisionLoader::LoadOptimizer() {
+  if (!proto_.optimizer().empty()) out_.optimizer = proto_.optimizer();
+  std::vector<std::string> names;
+  for (const OptimizerKind& kind : kOptimizers) {
+    names.emplace_back(kind.name);
+    if (out_.optimizer != kind.name) continue;
+    const bool narrow = SizeOf(out_.parameters) < Bytes(4);
+    out_.optimizer_bytes = kind.state_bytes + (kind.master && narrow ? 4 : 0);
+    return;
+  }
+  Error("optimizer", absl::StrCat("is ", Quoted(out_.optimizer), ", expected one of ",
+                                  absl::StrJoin(names, ", ")));
+}
+
+Precision PrecisionLoader::Load() {
+  out_.compute = LoadDtype("compute", proto_.compute(), Dtype::kBf16);
+  out_.parameters = LoadDtype("parameters", proto_.parameters(), Dtype::kBf16);
+  out_.gradients = LoadDtype("gradients", proto_.gradients(), Dtype::kFp32);
+  out_.reduce = LoadDtype("reduce", proto_.reduce(), out_.gradients);
+  CheckRate("compute", out_.compute);
+  LoadActivations();
+  LoadScaling();
+  LoadGather();
+  LoadOptimizer();
+  return out_;
+}
+
+}  // namespace
+
+Precision LoadPrecision(const v1::Precision& proto, const std::string& field, const Chip& chip,
+                        Diagnostics* diagnostics) {
+  return PrecisionLoader(proto, field, chip, diagnostics).Load();
+}
+
+void ExpandPrecision(const Precision& precision, v1::Precision* proto) {
+  proto->set_compute(std::string(NameOf(precision.compute)));
+  proto->set_activations(std::string(NameOf(precision.activations)));
+  if (precision.quantised()) proto->set_scaling(std::string(NameOf(precision.scaling)));
+  proto->set_parameters(std::string(NameOf(precision.parameters)));
+  proto->set_gather(std::string(NameOf(precision.gather)));
+  proto->set_gradients(std::string(NameOf(precision.gradients)));
+  proto->set_reduce(std::string(NameOf(precision.reduce)));
+  proto->set_optimizer(precision.optimizer);
+  proto->set_kv_cache(std::string(NameOf(precision.kv_cache)));
+}
+
+}  // namespace meshstep

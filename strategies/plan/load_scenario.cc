@@ -1,0 +1,95 @@
+#include "strategies/plan/load_scenario.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "meshstep/v1/scenario.pb.h"
+#include "sim/base/proto_file.h"
+#include "strategies/model/hugging_face/load_hf_config.h"
+#include "strategies/model/load_model.h"
+#include "strategies/plan/load_plan.h"
+#include "topologies/load_cluster.h"
+
+namespace meshstep {
+namespace {
+
+constexpr char kModelFolder[] = "strategies/models";
+constexpr char kFrameworkFolder[] = "strategies/frameworks";
+constexpr std::int64_t kMaxBatch = 1000000000, kMaxSequence = 100000000;
+
+Workload LoadWorkload(const v1::Workload& proto, Diagnostics* diagnostics) {
+  Workload workload{proto.global_batch_sequences(), proto.sequence_length()};
+  if (proto.mode() == v1::Workload::PREFILL) workload.mode = Workload::Mode::kPrefill;
+  if (proto.mode() == v1::Workload::DECODE) workload.mode = Workload::Mode::kDecode;
+  if (workload.batch < 1 || workload.batch > kMaxBatch) {
+    diagnostics->Error("workload.global_batch_sequences",
+                       absl::StrCat("is ", workload.batch, ", expected 1 to ", kMaxBatch));
+    workload.batch = 1;
+  }
+  if (workload.sequence < 1 || workload.sequence > kMaxSequence) {
+    diagnostics->Error("workload.sequence_length",
+                       absl::StrCat("is ", workload.sequence, ", expected 1 to ", kMaxSequence));
+    workload.sequence = 1;
+  }
+  if (proto.mode() < 0 || proto.mode() > v1::Workload::DECODE) {
+    diagnostics->Error("workload.mode",
+                       absl::StrCat("is ", proto.mode(), ", expected TRAIN, PREFILL or DECODE"));
+  }
+  return workload;
+}
+
+}  // namespace
+
+Scenario LoadScenario(const v1::Scenario& proto, Diagnostics* diagnostics) {
+  v1::Scenario resolved = proto;
+  ResolveHfConfig("model", resolved.mutable_model(), diagnostics);
+  ResolvePreset(kModelFolder, "model", resolved.mutable_model(), diagnostics);
+  ResolveClusterPresets(resolved.mutable_cluster(), "cluster", diagnostics);
+  if (resolved.plan().has_kernels()) {
+    ResolvePreset(kFrameworkFolder, "plan.kernels", resolved.mutable_plan()->mutable_kernels(),
+                  diagnostics);
+  }
+  Scenario scenario;
+  scenario.name = proto.name();
+  scenario.workload = LoadWorkload(resolved.workload(), diagnostics);
+  // Without a model or a cluster nothing below could be told apart from their problems.
+  if (!diagnostics->ok()) return scenario;
+  scenario.model = LoadModel(resolved.model(), "model", diagnostics);
+  scenario.cluster = LoadCluster(resolved.cluster(), "cluster", diagnostics);
+  for (const auto& [field, value] :
+       {std::pair{"model.heads", scenario.model.heads}, std::pair{"model.ffn", scenario.model.ffn},
+        std::pair{"model.vocab", scenario.model.vocab}}) {
+    // Where every layer is routed there is no MLP.
+    const bool needed = field != std::string_view("model.ffn") || !scenario.model.moe;
+    if (value < 1 && needed) {
+      diagnostics->Error(field, absl::StrCat("is ", value, ", expected at least 1 for a step"));
+    }
+  }
+  if (!diagnostics->ok()) return scenario;
+  scenario.plan = LoadPlan(resolved.plan(), "plan", scenario.model, scenario.cluster,
+                           scenario.workload, diagnostics);
+  scenario.notes = diagnostics->notes();
+  return scenario;
+}
+
+v1::Scenario ExpandScenario(const v1::Scenario& proto) {
+  Diagnostics diagnostics;
+  const Scenario scenario = LoadScenario(proto, &diagnostics);
+  CHECK(diagnostics.ok()) << std::string(diagnostics.status().message());
+  v1::Scenario expanded = proto;
+  ResolveHfConfig("model", expanded.mutable_model(), &diagnostics);
+  ResolvePreset(kModelFolder, "model", expanded.mutable_model(), &diagnostics);
+  ResolveClusterPresets(expanded.mutable_cluster(), "cluster", &diagnostics);
+  ExpandPlan(scenario.plan, expanded.mutable_plan());
+  if (scenario.workload.forward_only()) {
+    v1::Precision* precision = expanded.mutable_plan()->mutable_precision();
+    precision->clear_gradients();
+    precision->clear_reduce();
+    precision->clear_optimizer();
+  } else {
+    expanded.mutable_plan()->mutable_precision()->clear_kv_cache();
+  }
+  return expanded;
+}
+
+}  // namespace meshstep

@@ -1,0 +1,219 @@
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "strategies/block/block_context.h"
+#include "strategies/model/model.h"
+#include "strategies/passes/lower_block.h"
+#include "strategies/step/lowered_model.h"
+#include "strategies/step/step_graph.h"
+
+namespace meshstep {
+namespace {
+
+std::size_t Index(std::int64_t i) { return static_cast<std::size_t>(i); }
+
+// Blocks of each part in the order of the forward. Layers that predict further tokens run after the
+// head, each with the head again; where a layout puts them on a part of their own, before it.
+std::vector<std::vector<int>> LayersOfParts(const std::vector<LayoutPart>& parts,
+                                            const Model& model) {
+  std::vector<std::vector<int>> all;
+  int depth = 0;
+  for (const LayoutPart& part : parts) {
+    std::vector<int>& layers = all.emplace_back();
+    if (part.embedding) layers.push_back(kEmbeddingLayer);
+    for (int l = part.begin; l < part.end; ++l) layers.push_back(l);
+    if (part.head) layers.push_back(model.layers);
+    const int first = part.head ? 0 : depth, heads = part.head ? model.mtp_layers : 0;
+    for (int d = first; d < std::max(depth + part.mtp_layers, heads); ++d) {
+      if (d >= depth && d < depth + part.mtp_layers) layers.push_back(MtpLayer(model.layers, d));
+      if (d < heads) layers.push_back(MtpHead(model.layers, d));
+    }
+    depth += part.mtp_layers;
+  }
+  return all;
+}
+
+// The head once more: its gradients add to the head's and leave with them. Parameters on the host
+// come again; the head itself writes them back.
+LoweredBlock SharedHead(LoweredBlock head) {
+  head.reduces.clear();
+  head.last_reduces.clear();
+  head.regathers.clear();
+  head.parameters = head.gradients = head.optimizer = 0;
+  head.parameter_bytes = head.cast_bytes = 0;
+  head.host_parameters.to = -1;
+  head.host_optimizer = {};
+  return head;
+}
+
+Status LowerPrediction(const Transformer& transformer, const BlockContext& context,
+                       LoweredModel* plan) {
+  plan->mtp_kind = transformer.mtp_kind;
+  plan->mtp_head = SharedHead(plan->head);
+  if (context.model->mtp_layers < 2) return absl::OkStatus();
+  // On one stage shared parameters count once.
+  Plan one_stage = *context.plan;
+  one_stage.stages = 1;
+  BlockContext again = context;
+  again.plan = &one_stage;
+  ASSIGN_OR_RETURN(plan->mtp_again, LowerBlock(transformer.kinds[Index(plan->mtp_kind)], again,
+                                               context.plan->recompute));
+  return absl::OkStatus();
+}
+
+// Layers of a part beyond the first Plan::recompute_layers run nothing again. Megatron's method
+// "block" counts in each TransformerBlock, of which a stage has one per virtual stage
+// (megatron/core/transformer/transformer_block.py).
+Status LimitRecompute(const Transformer& transformer, const BlockContext& context,
+                      LoweredModel* plan) {
+  const int limit = context.plan->recompute_layers;
+  if (limit < 0) return absl::OkStatus();
+  const int kinds = static_cast<int>(transformer.kinds.size());
+  for (const Block& kind : transformer.kinds) {
+    ASSIGN_OR_RETURN(LoweredBlock block, LowerBlock(kind, context, Recompute::kNone));
+    plan->kinds.push_back(std::move(block));
+  }
+  for (const LayoutPart& part : context.plan->parts) {
+    for (int l = part.begin; l < part.end; ++l) {
+      if (l - part.begin >= limit) plan->layer_kind[Index(l)] += kinds;
+    }
+  }
+  return absl::OkStatus();
+}
+
+double LargestTransfer(const std::vector<int>& transfers, const TransferTable& table) {
+  double bytes = 0;
+  for (const int t : transfers) bytes = std::max(bytes, table[t].bytes);
+  return bytes;
+}
+
+// Transfers of the same collective and axes become one, in the order in which they first appear.
+std::vector<int> Merge(const std::vector<TransferSpec>& specs, TransferTable* table) {
+  std::vector<TransferSpec> merged;
+  for (const TransferSpec& spec : specs) {
+    const auto there = std::find_if(merged.begin(), merged.end(), [&](const TransferSpec& m) {
+      return m.collective == spec.collective && m.axes == spec.axes;
+    });
+    if (there == merged.end()) {
+      merged.push_back(spec);
+    } else {
+      there->bytes += spec.bytes;
+    }
+  }
+  std::vector<int> ids;
+  ids.reserve(merged.size());
+  for (const TransferSpec& spec : merged) ids.push_back(table->Intern(spec));
+  return ids;
+}
+
+std::vector<GradientBucket> MakeBuckets(const std::vector<int>& layers, const LoweredModel& model,
+                                        const BlockContext& context) {
+  const Plan& plan = *context.plan;
+  std::vector<GradientBucket> buckets;
+  std::vector<TransferSpec> open;
+  double bytes = 0;
+  for (auto layer = layers.rbegin(); layer != layers.rend(); ++layer) {
+    const std::vector<int>& transfers = model.of(*layer).last_reduces;
+    for (const int t : transfers) open.push_back((*context.transfers)[t]);
+    bytes += LargestTransfer(transfers, *context.transfers);
+    const bool at_end = layer + 1 == layers.rend();
+    const bool waits = plan.gradient_bucket_bytes > 0 ? bytes < plan.gradient_bucket_bytes
+                                                      : !plan.overlap_gradients;
+    if (open.empty() || (waits && !at_end)) continue;
+    buckets.push_back({*layer, Merge(open, context.transfers)});
+    open.clear();
+    bytes = 0;
+  }
+  return buckets;
+}
+
+// A tied table is on the stage of the embedding and on that of the head; under DualPipe every part
+// is on two stages.
+void FindShared(const Transformer& transformer, const BlockContext& context, LoweredModel* model) {
+  const Plan& plan = *context.plan;
+  if (plan.pipeline < 0) return;
+  const Pipeline shape = plan.pipeline_shape();
+  const double size = SizeOf(plan.precision.reduce).value();
+  std::map<std::pair<int, int>, double> bytes;  // per pair of stages
+  const auto add = [&](int a, int b, double elements) {
+    if (a != b && elements > 0) bytes[std::minmax(a, b)] += elements * size;
+  };
+  double tied = 0;
+  for (const Array& array : transformer.head.arrays) {
+    if (array.shared) {
+      tied += context.LocalElements(Apply(plan.rules.optimizer, array.dims));
+    }
+  }
+  int first = 0, last = 0;
+  for (std::size_t part = 0; part < plan.parts.size(); ++part) {
+    const int index = static_cast<int>(part);
+    const ChunkPlace place = plan.order->PlaceOf(index, 0, shape);
+    const ChunkPlace other = plan.order->PlaceOf(index, plan.micro_batches - 1, shape);
+    if (plan.parts[part].embedding) first = place.stage;
+    if (plan.parts[part].head) last = place.stage;
+    double elements = 0;
+    for (const int layer : model->layers[part]) elements += model->of(layer).optimizer;
+    add(place.stage, other.stage, elements);
+  }
+  add(first, last, tied);
+  for (const auto& [stages, amount] : bytes) {
+    model->shared.push_back(
+        {stages.first, stages.second,
+         context.transfers->Intern(
+             {Collective::kPermute, {plan.pipeline}, Role::kPipeline, amount})});
+  }
+}
+
+// The head of prefill: the last position of each sequence, which one of the devices that shard the
+// sequence sends to the others.
+StatusOr<LoweredBlock> LowerLastPosition(const Block& head, const BlockContext& context) {
+  Workload workload = *context.workload;
+  workload.sequence = 1;
+  Plan plan = *context.plan;
+  for (std::vector<Rule>* rules : {&plan.rules.compute, &plan.rules.residual}) {
+    std::erase_if(*rules, [](const Rule& rule) { return rule.dim == "T"; });
+  }
+  BlockContext last = context;
+  last.workload = &workload;
+  last.plan = &plan;
+  last.broadcast = Apply(context.plan->rules.residual, {"T"}).dims[0].axes;
+  return LowerBlock(head, last);
+}
+
+}  // namespace
+
+const LoweredBlock& LoweredModel::of(int layer) const {
+  const int layers = static_cast<int>(layer_kind.size());
+  if (layer == kEmbeddingLayer) return embedding;
+  if (layer == layers) return head;
+  if (layer == MtpLayer(layers, 0)) return kinds[Index(mtp_kind)];
+  if (layer > layers) return (layer - layers) % 2 == 1 ? mtp_again : mtp_head;
+  return kinds[Index(layer_kind[Index(layer)])];
+}
+
+StatusOr<LoweredModel> LowerModel(const BlockContext& context) {
+  const Transformer transformer = BuildTransformer(
+      *context.model,
+      {.unfused_attention = context.plan->unfused_attention, .dropout = context.plan->dropout});
+  LoweredModel plan;
+  ASSIGN_OR_RETURN(plan.embedding, LowerBlock(transformer.embedding, context));
+  const bool prefill = context.workload->mode == Workload::Mode::kPrefill;
+  ASSIGN_OR_RETURN(plan.head, prefill ? LowerLastPosition(transformer.head, context)
+                                      : LowerBlock(transformer.head, context));
+  for (const Block& kind : transformer.kinds) {
+    ASSIGN_OR_RETURN(LoweredBlock block, LowerBlock(kind, context));
+    plan.kinds.push_back(std::move(block));
+  }
+  plan.layer_kind = transformer.layer_kind;
+  RETURN_IF_ERROR(LowerPrediction(transformer, context, &plan));
+  RETURN_IF_ERROR(LimitRecompute(transformer, context, &plan));
+  plan.layers = LayersOfParts(context.plan->parts, *context.model);
+  for (const std::vector<int>& layers : plan.layers) {
+    plan.buckets.push_back(MakeBuckets(layers, plan, context));
+  }
+  if (!context.workload->forward_only()) FindShared(transformer, context, &plan);
+  return plan;
+}
+
+}  // namespace meshstep

@@ -1,0 +1,179 @@
+#include "strategies/step/lower_step.h"
+
+#include <set>
+
+#include "absl/strings/str_cat.h"
+#include "sim/cost/collective_model.h"
+#include "strategies/block/block_context.h"
+#include "strategies/step/lower_model.h"
+#include "strategies/step/lowered_model.h"
+#include "strategies/step/step_builder.h"
+#include "strategies/step/step_emitter.h"
+#include "strategies/step/stragglers.h"
+#include "topologies/build_fabric.h"
+#include "topologies/tiers.h"
+
+namespace meshstep {
+namespace {
+
+// An error of one field in the form of sim/base/diagnostics.h, without the place in the file.
+Status InField(const char* field, const Status& status) {
+  if (status.code() != absl::StatusCode::kInvalidArgument) return status;
+  return InvalidInput(absl::StrCat(field, ": ", std::string(status.message())));
+}
+
+// `chip` with the measurements of the attention kernel of that name, if there are any.
+Chip WithKernel(Chip chip, const std::string& kernel) {
+  const auto blocks = chip.calibration.blocks_by_kernel.find(kernel);
+  if (blocks != chip.calibration.blocks_by_kernel.end()) {
+    chip.calibration.attention_blocks = blocks->second;
+    return chip;
+  }
+  const auto it = chip.calibration.attention_by_kernel.find(kernel);
+  if (it != chip.calibration.attention_by_kernel.end()) {
+    chip.calibration.attention = std::vector<AttentionCalibration>(it->second);
+    chip.calibration.attention_blocks.reset();
+  }
+  return chip;
+}
+
+// What a collective takes of a device's compute units, in millionths.
+std::int32_t TakenByCollectives(const Scenario& scenario, Fidelity fidelity) {
+  const Chip& chip = scenario.cluster.chip;
+  if (fidelity == Fidelity::kIdeal || !scenario.plan.collectives_take_units) return 0;
+  if (chip.compute_units <= 0) return 0;
+  return static_cast<std::int32_t>(1e6 * chip.calibration.collective_units / chip.compute_units);
+}
+
+// Of one device, one way.
+BytesPerSecond HostRate(const Chip& chip, Fidelity fidelity) {
+  const double share = 1.0 / chip.devices_per_chip;
+  return chip.datasheet.host *
+         (fidelity == Fidelity::kIdeal ? share : share * chip.calibration.host_fraction);
+}
+
+// Of one operation that the host issues.
+Seconds HostDispatch(const Scenario& scenario, Fidelity fidelity) {
+  const Kernels& kernels = scenario.plan.kernels;
+  const bool issues = kernels.launches != Kernels::Launches::kNone;
+  if (fidelity == Fidelity::kIdeal || !issues) return Seconds(0);
+  if (kernels.host_dispatch_ns) return Seconds(*kernels.host_dispatch_ns * 1e-9);
+  return scenario.cluster.chip.calibration.host_dispatch;
+}
+
+double SlowestChip(const Scenario& scenario, Fidelity fidelity) {
+  if (fidelity == Fidelity::kIdeal || !scenario.plan.stragglers) return 1;
+  return SlowestOf(static_cast<double>(scenario.cluster.chips),
+                   scenario.cluster.chip.calibration.speed_spread);
+}
+
+// The axis whose ranks send a part each of what they hold alike; -1 if they send all of it.
+AxisId AlikeAlong(const Plan& plan, const Sharding& residual) {
+  for (AxisId axis = 0; plan.split_sends && axis < static_cast<AxisId>(plan.axes.size()); ++axis) {
+    const bool tensor = plan.axes[static_cast<std::size_t>(axis)].name == "tensor";
+    if (tensor && plan.axis_size(axis) > 1 && !residual.Uses(axis)) return axis;
+  }
+  return -1;
+}
+
+// Axes along which devices differ: the pipeline's, and those along which a transfer loads links
+// unevenly (a broadcast, and a shift of a ring that does not close).
+std::vector<AxisId> DistinguishedAxes(const Plan& plan, const Mesh& mesh,
+                                      const TransferTable& transfers, bool twisted) {
+  std::set<AxisId> axes;
+  if (plan.pipeline >= 0) axes.insert(plan.pipeline);
+  for (int t = 0; t < transfers.size(); ++t) {
+    const TransferSpec& spec = transfers[t];
+    if (spec.role == Role::kPipeline || spec.role == Role::kToHost ||
+        spec.role == Role::kFromHost) {
+      continue;
+    }
+    const bool broadcast = spec.collective == Collective::kBroadcast;
+    const bool shift = spec.collective == Collective::kPermute;
+    if (broadcast || (shift && !mesh.GroupOf(spec.axes, 0).ShiftsEvenly())) {
+      axes.insert(spec.axes.begin(), spec.axes.end());
+    }
+    // The seam of a twisted torus leads to where another group may be.
+    if (spec.collective == Collective::kAllToAll && twisted) {
+      for (AxisId a = 0; a < static_cast<AxisId>(plan.axes.size()); ++a) axes.insert(a);
+    }
+  }
+  return {axes.begin(), axes.end()};
+}
+
+// All that stages may send: activations and their gradients along the parts, `send`, and gradients
+// of parameters that two stages share.
+std::set<StageSend> SendsOf(const Plan& plan, const LoweredModel& model, int send) {
+  std::set<StageSend> sends;
+  const Pipeline shape = plan.pipeline_shape();
+  for (std::int64_t i = 0; send >= 0 && i < plan.micro_batches; ++i) {
+    for (int part = 0; part + 1 < static_cast<int>(plan.parts.size()); ++part) {
+      const int here = plan.order->PlaceOf(part, i, shape).stage;
+      const int next = plan.order->PlaceOf(part + 1, i, shape).stage;
+      if (here == next) continue;
+      sends.insert({send, here, next});
+      sends.insert({send, next, here});
+    }
+  }
+  for (const SharedParameters& shared : model.shared) {
+    sends.insert({shared.transfer, shared.stage_a, shared.stage_b});
+    sends.insert({shared.transfer, shared.stage_b, shared.stage_a});
+  }
+  return sends;
+}
+
+}  // namespace
+
+StatusOr<StepGraph> LowerStep(const Scenario& scenario, const LoweringOptions& options) {
+  const Plan& plan = scenario.plan;
+  const std::unique_ptr<Fabric> fabric =
+      BuildFabric(FitTiers(scenario.cluster, plan.axes), RateSet::kDatasheet, options.fidelity);
+  StatusOr<Mesh> placed = Mesh::Place(*fabric, plan.axes);
+  if (!placed.ok()) return InField("plan.mesh", placed.status());
+  const Mesh mesh = *std::move(placed);
+  const ComputeModel compute(WithKernel(scenario.cluster.chip, plan.flash_kernel),
+                             RateSet::kDatasheet, options.fidelity);
+
+  TransferTable transfers;
+  const BlockContext context{&scenario.model, &plan, &scenario.workload, &compute, &transfers};
+  const StatusOr<LoweredModel> lowered = LowerModel(context);
+  if (!lowered.ok()) return InField("plan.rules", lowered.status());
+  const LoweredModel& model = *lowered;
+  const Sharding residual = Apply(plan.rules.residual, {"B", "T", "D"});
+  const double residual_bytes =
+      context.LocalElements(residual) * SizeOf(plan.precision.activations).value();
+  SendTransfers send;
+  if (plan.pipeline >= 0) {
+    int parts = 1;
+    if (const AxisId tensor = AlikeAlong(plan, residual); tensor >= 0) {
+      parts = plan.axis_size(tensor);
+      send.gather =
+          transfers.Intern({Collective::kAllGather, {tensor}, Role::kActivations, residual_bytes});
+    }
+    send.send = transfers.Intern(
+        {Collective::kPermute, {plan.pipeline}, Role::kPipeline, residual_bytes / parts});
+  }
+
+  StepGraph out;
+  out.distinguished = DistinguishedAxes(plan, mesh, transfers, scenario.cluster.twisted);
+  const LinkClasses classes(mesh, out.distinguished);
+  const CollectiveModel collectives(mesh, &classes, options.fidelity);
+  const CollectiveModel explicit_links(mesh, nullptr, options.fidelity);
+  for (int t = 0; t < transfers.size(); ++t) {
+    const TransferSpec& spec = transfers[t];
+    out.transfers.push_back({spec, "", 0, AxisNames(plan, spec.axes, spec.experts)});
+  }
+  const StepUnits units(plan, mesh, classes, collectives,
+                        options.unfolded ? &explicit_links : nullptr, transfers,
+                        SendsOf(plan, model, send.send));
+  StepBuilder builder(units, transfers, TakenByCollectives(scenario, options.fidelity),
+                      SlowestChip(scenario, options.fidelity),
+                      HostRate(scenario.cluster.chip, options.fidelity), &out);
+  out.resident.resize(out.units.size());
+  StepEmitter emitter(scenario, model, compute, &builder, &out, send,
+                      HostDispatch(scenario, options.fidelity));
+  RETURN_IF_ERROR(emitter.Emit());
+  return out;
+}
+
+}  // namespace meshstep

@@ -1,0 +1,96 @@
+// Builds the task graph of a step: instantiates block plans on the units of each stage.
+
+#ifndef MESHSTEP_STRATEGIES_STEP_STEP_BUILDER_H_
+#define MESHSTEP_STRATEGIES_STEP_STEP_BUILDER_H_
+
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "sim/cost/collective_model.h"
+#include "strategies/step/step_graph.h"
+#include "strategies/step/step_units.h"
+
+namespace meshstep {
+
+// One task id per unit of a stage; -1 where there is nothing to wait for.
+using UnitTasks = std::vector<TaskId>;
+
+// Streams, groups and patterns of the units; knows nothing of blocks.
+class StepBuilder {
+ public:
+  // taken: what a collective takes of a device's compute units, in millionths.
+  StepBuilder(const StepUnits& units, const TransferTable& transfers, std::int32_t taken,
+              double slowest, BytesPerSecond host, StepGraph* out);
+
+  int units_of(int stage) const { return static_cast<int>(stage_units_[Index(stage)].size()); }
+  int unit(int stage, int i) const { return stage_units_[Index(stage)][Index(i)]; }
+  std::int64_t DevicesOf(int stage) const { return devices_[Index(stage)]; }
+  // Room for about so many tasks.
+  void Reserve(std::size_t tasks);
+
+  // What all tasks of a pass have in common.
+  struct Where {
+    int stage = 0;
+    int layer = -2;
+    int micro_batch = 0;
+    Pass pass = Pass::kForward;
+  };
+
+  // One task on the compute stream of every unit. deps: per unit, several lists.
+  UnitTasks AddCompute(const Where& where, TaskKind kind, const std::string* name, Time duration,
+                       std::span<const UnitTasks* const> after, Flops flops = {},
+                       Bytes hbm_bytes = {});
+  // The host of every unit works for `duration`.
+  UnitTasks AddHost(const Where& where, const std::string* name, Time duration,
+                    std::span<const UnitTasks* const> after);
+  // One collective in every group of the stage.
+  StatusOr<UnitTasks> AddTransfer(const Where& where, const std::string* name, int transfer,
+                                  std::span<const UnitTasks* const> after);
+  // Every unit of where.stage sends to its counterpart of stage `to`; the result is per unit of
+  // `to`. `direction` keeps forward and backward transfers on streams of their own.
+  UnitTasks AddSend(const Where& where, int to, const std::string* name, int transfer,
+                    const char* direction, std::span<const UnitTasks* const> after);
+
+  const std::string* Intern(const std::string& name);
+
+ private:
+  static std::size_t Index(int i) { return static_cast<std::size_t>(i); }
+  // Units that run a transfer together, by their positions in stage_units_.
+  struct Group {
+    std::vector<int> members;  // who it waits for
+    std::vector<int> ends;     // who waits for it
+    std::vector<StreamId> streams;
+    PatternId pattern = -1;
+  };
+  StreamId Stream(int unit, const std::string& name);
+  std::string StreamName(int transfer) const;
+  StatusOr<const std::vector<Group>*> Groups(int transfer, int stage);
+  UnitTasks AddToGroups(const Where& where, const std::string* name, int transfer,
+                        const std::vector<Group>& groups, std::size_t units,
+                        std::span<const UnitTasks* const> after);
+  PatternId Add(const CollectiveCost& cost, int transfer);
+  PatternId HostPattern(int transfer);
+  void Record(const Where& where, TaskKind kind, const std::string* name, int transfer);
+
+  const StepUnits& step_units_;
+  const TransferTable& transfers_;
+  const std::int32_t taken_;
+  const double slowest_;       // time of matmuls and attention on the slowest chip over the mean
+  const BytesPerSecond host_;  // of one device's link to its host, one way
+  StepGraph* out_;
+  const std::vector<std::vector<int>>& stage_units_;
+  std::vector<std::int64_t> devices_;                    // per stage
+  std::vector<int> position_;                            // per unit: in stage_units_
+  std::vector<std::vector<std::vector<Group>>> groups_;  // by transfer and stage
+  std::map<std::pair<StageSend, std::string>, std::vector<Group>> sends_;  // and direction
+  std::map<std::pair<StageSend, int>, PatternId> send_patterns_;           // and sender
+  std::map<std::pair<int, std::string>, StreamId> streams_;
+  std::map<std::string, const std::string*> names_;
+  std::vector<TaskId> scratch_;
+};
+
+}  // namespace meshstep
+
+#endif  // MESHSTEP_STRATEGIES_STEP_STEP_BUILDER_H_

@@ -1,0 +1,28 @@
+#include "strategies/step/step_graph.h"
+
+#include "absl/strings/str_cat.h"
+
+namespace meshstep {
+namespace {
+
+std::size_t Index(std::int64_t i) { return static_cast<std::size_t>(i); }
+
+}  // namespace
+
+GraphNames StepGraph::Names() const {
+  GraphNames result;
+  result.task = [this](TaskId t) {
+    const TaskInfo& info = tasks[Index(t)];
+    std::string text = *info.name;
+    if (info.layer >= 0) absl::StrAppend(&text, ", layer ", info.layer);
+    return absl::StrCat(text, ", micro-batch ", info.micro_batch);
+  };
+  result.stream = [this](StreamId s) {
+    const StreamInfo& info = streams[Index(s)];
+    const UnitInfo& unit = units[Index(info.unit)];
+    return absl::StrCat("stage ", unit.stage, " device ", unit.device, " ", info.name);
+  };
+  return result;
+}
+
+}  // namespace meshstep
