@@ -26,6 +26,7 @@ ROOMS = [
     ["strategies/framework"],
     ["strategies/passes", "strategies/passes/ops"],
     ["strategies/bounds"],
+    ["strategies/einsum/notation"],
     ["strategies/einsum"],
     ["strategies/step"],
     ["sim/simulate"],

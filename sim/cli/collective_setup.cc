@@ -13,7 +13,7 @@
 #include "meshstep/v1/cluster.pb.h"
 #include "sim/base/proto_file.h"
 #include "strategies/einsum/load_hardware.h"
-#include "strategies/einsum/mesh.h"
+#include "strategies/einsum/notation/mesh_shape.h"
 #include "topologies/build_fabric.h"
 #include "topologies/load_cluster.h"
 
@@ -29,10 +29,10 @@ constexpr int kMostRanks = 1 << 17;
 
 // As `meshstep einsum` reads one: "X=4,Y=8", "{X:4,Y:8}" or "4x8" for X and Y.
 StatusOr<std::vector<NamedSize>> ParseMesh(const std::string& text) {
-  const StatusOr<einsum::Mesh> parsed = einsum::ParseMesh(text);
+  const StatusOr<einsum::MeshShape> parsed = einsum::ParseMeshShape(text);
   if (!parsed.ok()) return InvalidInput(absl::StrCat("--mesh: ", parsed.status().message()));
   std::vector<NamedSize> mesh;
-  for (const einsum::MeshAxis& axis : parsed->axes) {
+  for (const einsum::MeshShape::Axis& axis : parsed->axes) {
     if (axis.physical.size() > 1) {
       return InvalidInput(absl::StrCat("--mesh: axis ", axis.name,
                                        " is more than one dimension of the torus; give each "

@@ -13,8 +13,8 @@
 #include "sim/report/einsum_report.h"
 #include "strategies/einsum/answer.h"
 #include "strategies/einsum/load_hardware.h"
-#include "strategies/einsum/parser.h"
-#include "strategies/einsum/spelling.h"
+#include "strategies/einsum/notation/parser.h"
+#include "strategies/einsum/notation/spelling.h"
 
 namespace meshstep {
 namespace {
@@ -49,7 +49,7 @@ T OrFail(StatusOr<T> value) {
 }
 
 // The chip's data file, or the rates given inline, or none.
-std::optional<einsum::Hardware> HardwareOf(const Options& options, const einsum::Mesh& mesh) {
+std::optional<einsum::Hardware> HardwareOf(const Options& options, const einsum::MeshShape& mesh) {
   const std::string& name = options.chip.empty() ? mesh.chip : options.chip;
   std::optional<einsum::Hardware> hardware;
   if (!name.empty()) {
@@ -90,8 +90,8 @@ std::string ExpressionOf(const Options& options) {
   return text;
 }
 
-einsum::PlanOptions PlanOptionsOf(const Options& options, const einsum::Mesh& mesh) {
-  einsum::PlanOptions plan;
+einsum::SolveOptions SolveOptionsOf(const Options& options, const einsum::MeshShape& mesh) {
+  einsum::SolveOptions plan;
   plan.hardware = HardwareOf(options, mesh);
   const bool inline_rates = options.chip.empty() && mesh.chip.empty();
   plan.model = inline_rates ? CostModel::kBook : CostModel::kChip;
@@ -125,13 +125,13 @@ void AddSizes(const Options& options, einsum::Expression* expression) {
 }
 
 void RunEinsum(const Options& options) {
-  einsum::Mesh mesh;
-  if (!options.mesh.empty()) mesh = OrFail(einsum::ParseMesh(options.mesh));
+  einsum::MeshShape mesh;
+  if (!options.mesh.empty()) mesh = OrFail(einsum::ParseMeshShape(options.mesh));
   einsum::Expression expression = OrFail(einsum::ParseExpression(ExpressionOf(options), mesh));
   if (expression.mesh.chip.empty()) expression.mesh.chip = mesh.chip;
   AddSizes(options, &expression);
-  const einsum::PlanOptions plan = PlanOptionsOf(options, expression.mesh);
-  const einsum::Answer answer = OrFail(einsum::Plan(expression, plan));
+  const einsum::SolveOptions plan = SolveOptionsOf(options, expression.mesh);
+  const einsum::Answer answer = OrFail(einsum::Solve(expression, plan));
   if (options.format != OutputFormat::kText) {
     Print(Serialize(MakeEinsumReport(expression, plan, answer), options.format));
   } else if (options.explain) {

@@ -10,13 +10,13 @@ namespace {
 
 using einsum::Answer;
 using einsum::Expression;
-using einsum::PlanOptions;
+using einsum::SolveOptions;
 
 std::string OpName(const einsum::Step& step) {
   return step.is_product ? "Einsum" : std::string(NameOf(step.reshard.op));
 }
 
-void FillStep(const einsum::Step& step, const einsum::Mesh& mesh, v1::EinsumStep* out) {
+void FillStep(const einsum::Step& step, const einsum::MeshShape& mesh, v1::EinsumStep* out) {
   out->set_op(OpName(step));
   for (AxisId axis : step.axes) out->add_axes(mesh.axes[static_cast<std::size_t>(axis)].name);
   out->set_array(step.array);
@@ -33,7 +33,7 @@ void FillStep(const einsum::Step& step, const einsum::Mesh& mesh, v1::EinsumStep
   out->set_group(step.chips);
 }
 
-void FillPlan(const einsum::PlanAnswer& plan, const einsum::Mesh& mesh, v1::EinsumPlan* out) {
+void FillPlan(const einsum::Derivation& plan, const einsum::MeshShape& mesh, v1::EinsumPlan* out) {
   out->set_name(plan.name);
   for (const einsum::Step& step : plan.steps) FillStep(step, mesh, out->add_steps());
   out->set_compute_s(plan.compute_s);
@@ -60,20 +60,21 @@ void FillMemory(const einsum::ArrayMemory& memory, v1::EinsumArrayMemory* out) {
 
 }  // namespace
 
-v1::EinsumReport MakeEinsumReport(const Expression& expression, const PlanOptions& options,
+v1::EinsumReport MakeEinsumReport(const Expression& expression, const SolveOptions& options,
                                   const Answer& answer) {
-  const einsum::Mesh& mesh = expression.mesh;
+  const einsum::MeshShape& mesh = expression.mesh;
   v1::EinsumReport report;
   v1::EinsumFlops* flops = report.mutable_flops();
   flops->set_theoretical(answer.flops_theoretical);
   flops->set_executed(answer.flops_executed);
   flops->set_per_chip(answer.flops_per_chip);
-  const std::vector<einsum::Step>& steps = answer.BookPlan().steps;
+  const std::vector<einsum::Step>& steps = answer.BookDerivation().steps;
   flops->set_theoretical_formula(einsum::FlopsFormula(steps, mesh, false));
   flops->set_per_chip_formula(einsum::FlopsFormula(steps, mesh, true));
   report.set_replication(answer.replication);
   for (const einsum::ArrayMemory& memory : answer.memory) FillMemory(memory, report.add_memory());
-  for (const einsum::PlanAnswer& plan : answer.plans) FillPlan(plan, mesh, report.add_plans());
+  for (const einsum::Derivation& plan : answer.derivations)
+    FillPlan(plan, mesh, report.add_plans());
   report.set_result(answer.result);
   report.set_expression(ToString(expression));
   if (options.hardware) {
@@ -83,7 +84,7 @@ v1::EinsumReport MakeEinsumReport(const Expression& expression, const PlanOption
   report.set_overlap(options.sequential ? "sum" : "max");
   for (const std::string& dim : answer.missing) report.add_missing_sizes(dim);
   for (const std::string& note : answer.notes) report.add_notes(note);
-  report.set_plans_found(static_cast<std::int64_t>(answer.plans_found));
+  report.set_plans_found(static_cast<std::int64_t>(answer.derivations_found));
   return report;
 }
 

@@ -8,21 +8,22 @@
 
 #include "meshstep/v1/einsum_report.pb.h"
 #include "strategies/einsum/answer.h"
-#include "strategies/einsum/planner.h"
+#include "strategies/einsum/solver.h"
 
 namespace meshstep {
 
 v1::EinsumReport MakeEinsumReport(const einsum::Expression& expression,
-                                  const einsum::PlanOptions& options, const einsum::Answer& answer);
+                                  const einsum::SolveOptions& options,
+                                  const einsum::Answer& answer);
 
 // The best plans as a table, and the memory of the arrays.
-std::string EinsumText(const einsum::Expression& expression, const einsum::PlanOptions& options,
+std::string EinsumText(const einsum::Expression& expression, const einsum::SolveOptions& options,
                        const einsum::Answer& answer, std::size_t plans);
 
 // The derivation of the best plan and, if it is another, of the book's: dimensions, cases, each
 // step with its formula and numbers, and what bounds the time.
 std::string EinsumDerivation(const einsum::Expression& expression,
-                             const einsum::PlanOptions& options, const einsum::Answer& answer);
+                             const einsum::SolveOptions& options, const einsum::Answer& answer);
 
 }  // namespace meshstep
 

@@ -11,9 +11,9 @@ namespace {
 
 using einsum::Answer;
 using einsum::CostModel;
+using einsum::Derivation;
 using einsum::Expression;
-using einsum::PlanAnswer;
-using einsum::PlanOptions;
+using einsum::SolveOptions;
 using einsum::Step;
 
 std::string Known(double value, std::string (*format)(double)) {
@@ -21,7 +21,7 @@ std::string Known(double value, std::string (*format)(double)) {
 }
 std::string Times(double value) { return FormatNumber(value) + " x"; }
 
-std::string ModelSentence(const PlanOptions& options) {
+std::string ModelSentence(const SolveOptions& options) {
   if (!options.hardware) return "no chip, so no times (--chip=tpu-v5p gives them)";
   std::string model;
   switch (options.model) {
@@ -52,9 +52,9 @@ std::string Equals(const std::string& formula, double flops) {
   return std::isnan(flops) ? formula : absl::StrCat(formula, " = ", Flop(flops));
 }
 
-std::string Heading(const Expression& expression, const PlanOptions& options,
+std::string Heading(const Expression& expression, const SolveOptions& options,
                     const Answer& answer) {
-  const std::vector<Step>& steps = answer.BookPlan().steps;
+  const std::vector<Step>& steps = answer.BookDerivation().steps;
   const std::string formula = einsum::FlopsFormula(steps, expression.mesh, false);
   const std::string local = einsum::FlopsFormula(steps, expression.mesh, true);
   std::string text =
@@ -94,7 +94,7 @@ std::string Notes(const Answer& answer) {
   return text;
 }
 
-std::vector<std::string> StepRow(const Step& step, const einsum::Mesh& mesh) {
+std::vector<std::string> StepRow(const Step& step, const einsum::MeshShape& mesh) {
   const std::string amount = einsum::AmountFormula(step, mesh);
   std::string number =
       step.is_product ? Known(step.flops, Flop) : Known(step.volume, FormatTraffic);
@@ -108,14 +108,14 @@ std::vector<std::string> StepRow(const Step& step, const einsum::Mesh& mesh) {
           Known(step.seconds, FormatSeconds)};
 }
 
-std::string PlanTable(const PlanAnswer& plan, const einsum::Mesh& mesh) {
+std::string PlanTable(const Derivation& plan, const einsum::MeshShape& mesh) {
   std::vector<std::vector<std::string>> rows = {
       {"step", "gives", "amount", "", "sent/chip", "time"}};
   for (const Step& step : plan.steps) rows.push_back(StepRow(step, mesh));
   return FormatTable(rows, "<<<>>>", 4);
 }
 
-std::string PlanTimes(const PlanAnswer& plan) {
+std::string PlanTimes(const Derivation& plan) {
   if (std::isnan(plan.overlapped_s)) return "";
   return absl::StrCat("    compute ", FormatSeconds(plan.compute_s), ", communication ",
                       FormatSeconds(plan.communication_s), ", HBM ", FormatSeconds(plan.hbm_s),
@@ -141,7 +141,7 @@ std::string EqualsSeconds(double seconds) {
 }
 
 std::string ProductDerivation(const Step& step, const std::string& amount,
-                              const PlanOptions& options) {
+                              const SolveOptions& options) {
   std::string text = absl::StrCat("\n       FLOPs per chip ", amount);
   if (!std::isnan(step.flops)) absl::StrAppend(&text, " = ", Exact(step.flops));
   const double peak = options.hardware ? options.hardware->peak(step.dtype).value() : 0;
@@ -151,7 +151,8 @@ std::string ProductDerivation(const Step& step, const std::string& amount,
                       std::string(meshstep::NameOf(step.dtype)), ")\n");
 }
 
-std::string StepDerivation(const Step& step, const einsum::Mesh& mesh, const PlanOptions& options) {
+std::string StepDerivation(const Step& step, const einsum::MeshShape& mesh,
+                           const SolveOptions& options) {
   std::string text = absl::StrCat("     ", NameOf(step, mesh), ": ", step.from, " -> ", step.to);
   const std::string amount = einsum::AmountFormula(step, mesh);
   if (step.is_product) return text + ProductDerivation(step, amount, options);
@@ -169,7 +170,7 @@ std::string StepDerivation(const Step& step, const einsum::Mesh& mesh, const Pla
 }
 
 // The two bounds of the time and what sets the lower one.
-std::string Verdict(const PlanAnswer& plan) {
+std::string Verdict(const Derivation& plan) {
   if (std::isnan(plan.overlapped_s)) return "";
   std::string text =
       absl::StrCat("     T >= max(T_math, T_comms, T_hbm) = max(", FormatSeconds(plan.compute_s),
@@ -180,8 +181,8 @@ std::string Verdict(const PlanAnswer& plan) {
                       " if nothing overlaps\n");
 }
 
-std::string Derive(const PlanAnswer& plan, const Expression& expression,
-                   const PlanOptions& options) {
+std::string Derive(const Derivation& plan, const Expression& expression,
+                   const SolveOptions& options) {
   std::string text;
   for (const Step& step : plan.steps) {
     absl::StrAppend(&text, StepDerivation(step, expression.mesh, options));
@@ -206,7 +207,7 @@ std::string CasesText(const Expression& expression) {
   return text;
 }
 
-std::string Symbols(const PlanOptions& options) {
+std::string Symbols(const SolveOptions& options) {
   if (!options.hardware) return "";
   const einsum::Hardware& hw = *options.hardware;
   return absl::StrCat("     w = ", FormatNumber(hw.link.value() / 1e9), " GB/s one way",
@@ -214,19 +215,20 @@ std::string Symbols(const PlanOptions& options) {
                       FormatNumber(hw.hbm_rate.value() / 1e9), " GB/s\n");
 }
 
-std::string OtherPlans(const Expression& expression, const PlanOptions& options,
+std::string OtherPlans(const Expression& expression, const SolveOptions& options,
                        const Answer& answer) {
-  const PlanAnswer& best = answer.plans[0];
+  const Derivation& best = answer.derivations[0];
   if (!best.book) {
-    return absl::StrCat("\n  3. A better one of the ", answer.plans_found, " plans: ", best.name,
-                        "\n", Derive(best, expression, options));
+    return absl::StrCat("\n  3. A better one of the ", answer.derivations_found,
+                        " plans: ", best.name, "\n", Derive(best, expression, options));
   }
-  if (answer.plans_found == 1) return "\n  3. There is no other plan\n";
+  if (answer.derivations_found == 1) return "\n  3. There is no other plan\n";
   if (answer.missing.empty()) {
-    return absl::StrCat("\n  3. None of the ", answer.plans_found, " plans is better than it\n");
+    return absl::StrCat("\n  3. None of the ", answer.derivations_found,
+                        " plans is better than it\n");
   }
   std::string text = "\n  3. The other plans; which is best depends on the sizes\n";
-  for (const PlanAnswer& plan : answer.plans) {
+  for (const Derivation& plan : answer.derivations) {
     if (!plan.book) absl::StrAppend(&text, "     ", plan.name, "\n");
   }
   return text;
@@ -239,29 +241,29 @@ std::string NotesAfter(const Answer& answer) {
 
 }  // namespace
 
-std::string EinsumText(const Expression& expression, const PlanOptions& options,
+std::string EinsumText(const Expression& expression, const SolveOptions& options,
                        const Answer& answer, std::size_t plans) {
   std::string text = Heading(expression, options, answer);
   absl::StrAppend(&text, "\n", MemoryTable(answer));
-  for (std::size_t i = 0; i < std::min(plans, answer.plans.size()); ++i) {
-    const PlanAnswer& plan = answer.plans[i];
+  for (std::size_t i = 0; i < std::min(plans, answer.derivations.size()); ++i) {
+    const Derivation& plan = answer.derivations[i];
     if (plan.steps.empty()) continue;
     absl::StrAppend(&text, "\n  ", i + 1, ". ", plan.name, plan.book ? "   (the book's plan)" : "",
                     "\n", PlanTable(plan, expression.mesh), PlanTimes(plan));
   }
-  if (answer.plans_found > plans) {
-    absl::StrAppend(&text, "\n  ", answer.plans_found, " plans in all; --top=", answer.plans_found,
-                    " lists them\n");
+  if (answer.derivations_found > plans) {
+    absl::StrAppend(&text, "\n  ", answer.derivations_found,
+                    " plans in all; --top=", answer.derivations_found, " lists them\n");
   }
   return text + NotesAfter(answer);
 }
 
-std::string EinsumDerivation(const Expression& expression, const PlanOptions& options,
+std::string EinsumDerivation(const Expression& expression, const SolveOptions& options,
                              const Answer& answer) {
   std::string text = Heading(expression, options, answer);
   const std::string cases = CasesText(expression);
   if (!cases.empty()) absl::StrAppend(&text, "\n  1. What the shardings ask for\n", cases);
-  const PlanAnswer& book = answer.BookPlan();
+  const Derivation& book = answer.BookDerivation();
   absl::StrAppend(&text, "\n  2. The plan of the book's rules: ",
                   book.steps.empty() ? "nothing to do" : book.name, "\n", Symbols(options),
                   Derive(book, expression, options));

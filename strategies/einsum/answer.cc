@@ -8,7 +8,7 @@ namespace meshstep::einsum {
 
 using Op = ReshardStep::Op;
 
-std::string NameOf(const Step& step, const Mesh& mesh) {
+std::string NameOf(const Step& step, const MeshShape& mesh) {
   if (step.is_product) {
     return "Einsum(" + step.product.left.name + "," + step.product.right.name + ")";
   }
@@ -21,11 +21,11 @@ std::string NameOf(const Step& step, const Mesh& mesh) {
   return std::string(NameOf(step.reshard.op)) + "_" + subscript + "(" + step.array + ")";
 }
 
-const PlanAnswer& Answer::BookPlan() const {
-  CHECK(!plans.empty());
-  const auto found =
-      std::find_if(plans.begin(), plans.end(), [](const PlanAnswer& p) { return p.book; });
-  return found == plans.end() ? plans[0] : *found;
+const Derivation& Answer::BookDerivation() const {
+  CHECK(!derivations.empty());
+  const auto found = std::find_if(derivations.begin(), derivations.end(),
+                                  [](const Derivation& p) { return p.book; });
+  return found == derivations.end() ? derivations[0] : *found;
 }
 
 }  // namespace meshstep::einsum

@@ -7,9 +7,9 @@
 #include <string>
 #include <vector>
 
-#include "strategies/einsum/cost.h"
-#include "strategies/einsum/expression.h"
+#include "strategies/einsum/collective_formula.h"
 #include "strategies/einsum/hardware.h"
+#include "strategies/einsum/notation/expression.h"
 
 namespace meshstep::einsum {
 
@@ -38,12 +38,13 @@ struct Step {
 };
 
 // "AllGather_X(A)", "ReduceScatter_{Y,K}(C)", "Einsum(A,B)".
-std::string NameOf(const Step& step, const Mesh& mesh);
+std::string NameOf(const Step& step, const MeshShape& mesh);
 
-struct PlanAnswer {
+// One way to the output. To people and in JSON it is a plan of the expression.
+struct Derivation {
   std::string name;  // its steps
   std::vector<Step> steps;
-  bool book = false;  // the plan that the rules of chapter 3 give
+  bool book = false;  // it follows the rules of chapter 3
   double flops_per_chip = 0;
   double compute_s = 0, communication_s = 0, hbm_s = 0;
   double overlapped_s = 0;  // the largest of the three
@@ -64,21 +65,22 @@ struct ArrayMemory {
 
 struct Answer {
   double flops_theoretical = 0;
-  double flops_per_chip = 0;  // of the book's plan
+  double flops_per_chip = 0;  // of the book's derivation
   double flops_executed = 0;  // on all chips
   double replication = 1;     // executed / theoretical
   std::vector<ArrayMemory> memory;
-  std::vector<PlanAnswer> plans;     // best first; all of the size-less ones in order of discovery
-  std::size_t plans_found = 0;       // before the list was cut
-  std::string result;                // "C[I_X,K]"
-  std::vector<std::string> missing;  // dimensions without a size: the answer is formulas
+  std::vector<Derivation>
+      derivations;                    // best first; all of the size-less ones in order of discovery
+  std::size_t derivations_found = 0;  // before the list was cut
+  std::string result;                 // "C[I_X,K]"
+  std::vector<std::string> missing;   // dimensions without a size: the answer is formulas
   std::vector<std::string> notes;
 
-  // The book's plan, or the best if the book's rules do not reach the output.
-  const PlanAnswer& BookPlan() const;
+  // The book's derivation, or the best if the book's rules do not reach the output.
+  const Derivation& BookDerivation() const;
 };
 
-struct PlanOptions {
+struct SolveOptions {
   std::optional<Hardware> hardware;
   CostModel model = CostModel::kChip;
   std::optional<double> hop_latency;  // seconds, instead of the model's
@@ -86,7 +88,7 @@ struct PlanOptions {
   std::optional<Dtype> reduce_dtype;  // in which partial sums are moved
   bool sequential = false;            // sort by sequential_s
   bool pad = false;                   // round dimensions up to what their axes divide
-  std::size_t max_plans = 256;
+  std::size_t max_derivations = 256;
 };
 
 }  // namespace meshstep::einsum

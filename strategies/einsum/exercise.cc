@@ -7,8 +7,8 @@
 
 #include "sim/cost/collective_model.h"
 #include "strategies/einsum/answer.h"
-#include "strategies/einsum/parser.h"
-#include "strategies/einsum/spelling.h"
+#include "strategies/einsum/notation/parser.h"
+#include "strategies/einsum/notation/spelling.h"
 
 namespace meshstep::einsum {
 namespace {
@@ -47,8 +47,8 @@ bool Mentions(const std::string& words, const std::string& name) {
   return false;
 }
 
-// How many collectives of the plan are on an array that the words mention.
-std::size_t Mentioned(const PlanAnswer& plan, const std::string& words) {
+// How many collectives of the derivation are on an array that the words mention.
+std::size_t Mentioned(const Derivation& plan, const std::string& words) {
   return static_cast<std::size_t>(std::count_if(
       plan.steps.begin(), plan.steps.end(),
       [&](const Step& step) { return IsCollective(step) && Mentions(words, step.array); }));
@@ -56,23 +56,23 @@ std::size_t Mentioned(const PlanAnswer& plan, const std::string& words) {
 
 }  // namespace
 
-std::size_t ChoosePlan(const Answer& answer, const std::string& words) {
-  const auto book = static_cast<std::size_t>(&answer.BookPlan() - answer.plans.data());
+std::size_t ChooseDerivation(const Answer& answer, const std::string& words) {
+  const auto book = static_cast<std::size_t>(&answer.BookDerivation() - answer.derivations.data());
   if (words.empty()) return book;
   const std::set<Op> named = NamedOps(words);
   std::optional<std::size_t> best;
-  for (std::size_t i = 0; i < answer.plans.size(); ++i) {
+  for (std::size_t i = 0; i < answer.derivations.size(); ++i) {
     std::set<Op> ops;
-    for (const Step& step : answer.plans[i].steps) {
+    for (const Step& step : answer.derivations[i].steps) {
       if (IsCollective(step)) ops.insert(step.reshard.op);
     }
     if (named.empty() || ops != named) continue;
-    const bool more =
-        best && Mentioned(answer.plans[i], words) > Mentioned(answer.plans[*best], words);
+    const bool more = best && Mentioned(answer.derivations[i], words) >
+                                  Mentioned(answer.derivations[*best], words);
     if (!best || more) best = i;
   }
   if (best) return *best;
-  if (words.find("alternative") == std::string::npos || answer.plans.size() < 2) return book;
+  if (words.find("alternative") == std::string::npos || answer.derivations.size() < 2) return book;
   return book == 0 ? 1 : 0;
 }
 
@@ -84,23 +84,23 @@ StatusOr<ExerciseAnswer> ExerciseAnswer::Make(const Exercise& exercise) {
     const auto size = exercise.sizes.find(dim);
     if (size != exercise.sizes.end()) made.expression_.sizes.insert(*size);
   }
-  ASSIGN_OR_RETURN(made.answer_, Plan(made.expression_, exercise.options));
-  made.chosen_ = ChoosePlan(made.answer_, exercise.plan);
+  ASSIGN_OR_RETURN(made.answer_, Solve(made.expression_, exercise.options));
+  made.chosen_ = ChooseDerivation(made.answer_, exercise.plan);
   return made;
 }
 
 std::vector<Step> ExerciseAnswer::Collectives(std::size_t plan) const {
   std::vector<Step> collectives;
-  for (const Step& step : answer_.plans[plan].steps) {
+  for (const Step& step : answer_.derivations[plan].steps) {
     if (IsCollective(step)) collectives.push_back(step);
   }
   return collectives;
 }
 
-double ExerciseAnswer::CommunicationSeconds(const PlanAnswer& plan, CostModel model,
+double ExerciseAnswer::CommunicationSeconds(const Derivation& plan, CostModel model,
                                             bool one_ring) const {
   const Hardware hardware = exercise_.options.hardware.value_or(Hardware());
-  const CollectiveCost cost(hardware, expression_.mesh, model, exercise_.options.hop_latency);
+  const CollectiveFormula cost(hardware, expression_.mesh, model, exercise_.options.hop_latency);
   double seconds = 0;
   for (const Step& step : plan.steps) {
     if (!IsCollective(step)) continue;
@@ -144,7 +144,7 @@ std::optional<double> ExerciseAnswer::BytesOf(const std::string& quantity) const
 // Compute and communication are products of powers of the dimension, so one evaluation and the two
 // exponents give where they meet.
 std::optional<double> ExerciseAnswer::CriticalSize(const std::string& dim,
-                                                   const PlanAnswer& plan) const {
+                                                   const Derivation& plan) const {
   const double size = SizeOf(dim, expression_.sizes);
   const double comms = CommunicationSeconds(plan, exercise_.options.model);
   std::optional<int> compute_power, comms_power;
@@ -162,7 +162,7 @@ std::optional<double> ExerciseAnswer::CriticalSize(const std::string& dim,
 }
 
 std::optional<double> ExerciseAnswer::NumberOf(const std::string& quantity,
-                                               const PlanAnswer& plan) const {
+                                               const Derivation& plan) const {
   const double chips = expression_.mesh.Chips();
   const CostModel model = exercise_.options.model;
   const double comms = CommunicationSeconds(plan, model, model == CostModel::kBook);
@@ -202,9 +202,9 @@ std::optional<double> ExerciseAnswer::NumberOf(const std::string& quantity,
 }
 
 std::optional<double> ExerciseAnswer::Number(const std::string& quantity) const {
-  if (quantity.starts_with("s1_")) return NumberOf(quantity.substr(3), answer_.BookPlan());
+  if (quantity.starts_with("s1_")) return NumberOf(quantity.substr(3), answer_.BookDerivation());
   if (quantity.starts_with("s2_")) {
-    for (const PlanAnswer& plan : answer_.plans) {
+    for (const Derivation& plan : answer_.derivations) {
       if (!plan.book) return NumberOf(quantity.substr(3), plan);
     }
     return std::nullopt;

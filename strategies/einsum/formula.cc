@@ -4,14 +4,10 @@
 #include <cmath>
 #include <cstdio>
 
+#include "strategies/einsum/notation/axes_by_dim.h"
+
 namespace meshstep::einsum {
 namespace {
-
-using Axes = std::vector<AxisId>;
-
-bool Contains(const Axes& axes, AxisId axis) {
-  return std::find(axes.begin(), axes.end(), axis) != axes.end();
-}
 
 // coefficient x the product of `up` / the product of `down`. Letters are written side by side.
 std::string Monomial(double coefficient, const std::vector<std::string>& up,
@@ -42,18 +38,19 @@ std::vector<std::string> DimNames(const Sharding& sharding) {
 }
 
 // Axes of more than one chip that shard the array, without `except`.
-std::vector<std::string> AxisNames(const Sharding& sharding, const Mesh& mesh, const Axes& except) {
+std::vector<std::string> AxisNames(const Sharding& sharding, const MeshShape& mesh,
+                                   const Axes& except) {
   std::vector<std::string> names;
   for (const ShardedDim& dim : sharding.dims) {
     for (AxisId axis : dim.axes) {
-      const MeshAxis& a = mesh.axes[static_cast<std::size_t>(axis)];
+      const MeshShape::Axis& a = mesh.axes[static_cast<std::size_t>(axis)];
       if (a.size > 1 && !Contains(except, axis)) names.push_back(a.name);
     }
   }
   return names;
 }
 
-std::string ProductFormula(const BinaryProduct& product, const Mesh& mesh, bool per_chip) {
+std::string ProductFormula(const BinaryProduct& product, const MeshShape& mesh, bool per_chip) {
   Sharding all = product.left.sharding;
   for (const ShardedDim& dim : product.right.sharding.dims) {
     if (all.Find(dim.name) < 0) all.dims.push_back(dim);
@@ -62,18 +59,14 @@ std::string ProductFormula(const BinaryProduct& product, const Mesh& mesh, bool 
                   per_chip ? AxisNames(all, mesh, {}) : std::vector<std::string>());
 }
 
-std::string AxesText(const Axes& axes, const Mesh& mesh) {
+std::string AxesText(const Axes& axes, const MeshShape& mesh) {
   const std::string text = ToString(Sharding{{{"", axes}}, {}}, mesh.Names());
   return text.substr(2, text.size() - 3);
 }
 
-const Axes& AxesOf(const Array& array, const std::string& dim) {
-  return array.sharding.dims[static_cast<std::size_t>(array.sharding.Find(dim))].axes;
-}
-
-std::string ContractedCase(const BinaryProduct& p, const std::string& dim, const Mesh& mesh) {
+std::string ContractedCase(const BinaryProduct& p, const std::string& dim, const MeshShape& mesh) {
   if (p.left.sharding.Find(dim) < 0 || p.right.sharding.Find(dim) < 0) return "";
-  const Axes &left = AxesOf(p.left, dim), &right = AxesOf(p.right, dim);
+  const Axes left = AxesOf(p.left.sharding, dim), right = AxesOf(p.right.sharding, dim);
   if (left.empty() && right.empty()) return "";
   if (left == right) {
     return "case 3: the contracted " + dim + " is sharded over " + AxesText(left, mesh) +
@@ -81,7 +74,7 @@ std::string ContractedCase(const BinaryProduct& p, const std::string& dim, const
            ", so each chip has a partial sum {U_" + AxesText(left, mesh) + "}";
   }
   if (left.empty() || right.empty()) {
-    const Array& one = left.empty() ? p.right : p.left;
+    const ShardedArray& one = left.empty() ? p.right : p.left;
     return "case 2: the contracted " + dim + " is sharded over " +
            AxesText(left.empty() ? right : left, mesh) + " in " + one.name +
            " only: gather it there, or slice the other operand and sum";
@@ -93,19 +86,19 @@ std::string ContractedCase(const BinaryProduct& p, const std::string& dim, const
 
 }  // namespace
 
-std::string LocalBytesFormula(const Array& array, Dtype dtype, const Mesh& mesh) {
+std::string LocalBytesFormula(const ShardedArray& array, Dtype dtype, const MeshShape& mesh) {
   return Monomial(meshstep::SizeOf(dtype).value(), DimNames(array.sharding),
                   AxisNames(array.sharding, mesh, {}));
 }
 
-std::string AmountFormula(const Step& step, const Mesh& mesh) {
+std::string AmountFormula(const Step& step, const MeshShape& mesh) {
   if (step.is_product) return ProductFormula(step.product, mesh, true);
   if (step.reshard.op == ReshardStep::Op::kSlice) return "";
   return Monomial(meshstep::SizeOf(step.dtype).value(), DimNames(step.reshard.before),
                   AxisNames(step.reshard.before, mesh, step.axes));
 }
 
-std::string FlopsFormula(const std::vector<Step>& steps, const Mesh& mesh, bool per_chip) {
+std::string FlopsFormula(const std::vector<Step>& steps, const MeshShape& mesh, bool per_chip) {
   std::string sum;
   for (const Step& step : steps) {
     if (!step.is_product) continue;
@@ -114,7 +107,7 @@ std::string FlopsFormula(const std::vector<Step>& steps, const Mesh& mesh, bool 
   return sum;
 }
 
-std::vector<std::string> Cases(const BinaryProduct& product, const Mesh& mesh) {
+std::vector<std::string> Cases(const BinaryProduct& product, const MeshShape& mesh) {
   std::vector<std::string> cases;
   for (const std::string& dim : product.contracted) {
     const std::string sentence = ContractedCase(product, dim, mesh);

@@ -11,16 +11,16 @@
 namespace meshstep::einsum {
 
 // Bytes of one chip's block of an array.
-std::string LocalBytesFormula(const Array& array, Dtype dtype, const Mesh& mesh);
+std::string LocalBytesFormula(const ShardedArray& array, Dtype dtype, const MeshShape& mesh);
 
 // V of a collective, or the FLOPs per chip of a product; "" for a slice.
-std::string AmountFormula(const Step& step, const Mesh& mesh);
+std::string AmountFormula(const Step& step, const MeshShape& mesh);
 
-// FLOPs of the products of a plan, on one chip or of one copy of the work.
-std::string FlopsFormula(const std::vector<Step>& steps, const Mesh& mesh, bool per_chip);
+// FLOPs of the products of a derivation, on one chip or of one copy of the work.
+std::string FlopsFormula(const std::vector<Step>& steps, const MeshShape& mesh, bool per_chip);
 
 // Which of the four cases of chapter 3 a product is, one sentence per dimension that matters.
-std::vector<std::string> Cases(const BinaryProduct& product, const Mesh& mesh);
+std::vector<std::string> Cases(const BinaryProduct& product, const MeshShape& mesh);
 
 }  // namespace meshstep::einsum
 

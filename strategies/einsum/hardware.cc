@@ -17,12 +17,12 @@ Hardware HardwareOf(const Chip& chip, RateSet set) {
   return hardware;
 }
 
-std::vector<std::vector<bool>> Rings(const Hardware& hardware, const Mesh& mesh) {
+std::vector<std::vector<bool>> Rings(const Hardware& hardware, const MeshShape& mesh) {
   using Wraparound = Interconnect::Wraparound;
   const Interconnect& net = hardware.interconnect;
   int dims = 0;
   bool cubes = true;
-  for (const MeshAxis& axis : mesh.axes) {
+  for (const MeshShape::Axis& axis : mesh.axes) {
     for (int size : axis.physical) {
       if (size > 1) ++dims;
       cubes = cubes && (size == 1 || size % 4 == 0);
@@ -43,7 +43,7 @@ std::vector<std::vector<bool>> Rings(const Hardware& hardware, const Mesh& mesh)
     return false;
   };
   std::vector<std::vector<bool>> rings;
-  for (const MeshAxis& axis : mesh.axes) {
+  for (const MeshShape::Axis& axis : mesh.axes) {
     std::vector<bool> of_axis;
     for (int size : axis.physical) of_axis.push_back(wraps(size));
     rings.push_back(std::move(of_axis));
@@ -51,7 +51,7 @@ std::vector<std::vector<bool>> Rings(const Hardware& hardware, const Mesh& mesh)
   return rings;
 }
 
-std::string LinesOf(const Hardware& hardware, const Mesh& mesh) {
+std::string LinesOf(const Hardware& hardware, const MeshShape& mesh) {
   const std::vector<std::vector<bool>> rings = Rings(hardware, mesh);
   std::string lines;
   for (std::size_t a = 0; a < rings.size(); ++a) {

@@ -9,7 +9,7 @@
 
 #include "sim/base/dtype.h"
 #include "sim/base/units.h"
-#include "strategies/einsum/mesh.h"
+#include "strategies/einsum/notation/mesh_shape.h"
 #include "topologies/chip.h"
 
 namespace meshstep::einsum {
@@ -35,10 +35,10 @@ Hardware HardwareOf(const Chip& chip, RateSet rates);
 
 // Per physical dimension of each mesh axis: whether it closes into a ring on this chip. Every
 // physical dimension of the mesh is taken as one of the torus; those not named have size 1.
-std::vector<std::vector<bool>> Rings(const Hardware& hardware, const Mesh& mesh);
+std::vector<std::vector<bool>> Rings(const Hardware& hardware, const MeshShape& mesh);
 
 // The axes that are lines on this chip: "X, Y"; "" if there are none.
-std::string LinesOf(const Hardware& hardware, const Mesh& mesh);
+std::string LinesOf(const Hardware& hardware, const MeshShape& mesh);
 
 }  // namespace meshstep::einsum
 

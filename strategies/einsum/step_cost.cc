@@ -35,13 +35,13 @@ double Known(double value) { return std::isnan(value) ? 0 : value; }
 
 }  // namespace
 
-StepCost::StepCost(const Expression& expression, const PlanOptions& options)
+StepCost::StepCost(const Expression& expression, const SolveOptions& options)
     : expression_(expression),
       options_(options),
       collectives_(options.hardware ? *options.hardware : no_hardware_, expression.mesh,
                    options.model, options.hop_latency) {}
 
-double StepCost::LocalBytes(const Array& array) const {
+double StepCost::LocalBytes(const ShardedArray& array) const {
   return LocalElements(array.sharding, expression_.mesh, expression_.sizes) *
          meshstep::SizeOf(DtypeOf(array)).value();
 }
@@ -59,8 +59,8 @@ bool StepCost::Reorders(const ReshardStep& reshard) const {
   return order(reshard.before) != order(reshard.after);
 }
 
-Step StepCost::Move(const Array& array, const ReshardStep& reshard) const {
-  const Mesh& mesh = expression_.mesh;
+Step StepCost::Move(const ShardedArray& array, const ReshardStep& reshard) const {
+  const MeshShape& mesh = expression_.mesh;
   Step step;
   step.reshard = reshard;
   step.array = array.name;
@@ -74,7 +74,7 @@ Step StepCost::Move(const Array& array, const ReshardStep& reshard) const {
   }
   if (reshard.op == Op::kPermute && !Reorders(reshard)) step.axes.clear();
   const bool sums = reshard.op == Op::kAllReduce || reshard.op == Op::kReduceScatter;
-  Array before{array.name, reshard.before, array.dtype};
+  ShardedArray before{array.name, reshard.before, array.dtype};
   if (sums && options_.reduce_dtype) before.dtype = options_.reduce_dtype;
   step.dtype = DtypeOf(before);
   if (reshard.op == Op::kSlice || step.axes.empty()) return step;
@@ -87,7 +87,7 @@ Step StepCost::Move(const Array& array, const ReshardStep& reshard) const {
   return step;
 }
 
-ArrayMemory StepCost::MemoryOf(const Array& array) const {
+ArrayMemory StepCost::MemoryOf(const ShardedArray& array) const {
   ArrayMemory memory;
   memory.array = ToString(array, expression_.mesh);
   memory.name = array.name;
@@ -103,8 +103,8 @@ ArrayMemory StepCost::MemoryOf(const Array& array) const {
   return memory;
 }
 
-Step StepCost::Product(const BinaryProduct& product, const Array& result) const {
-  const Mesh& mesh = expression_.mesh;
+Step StepCost::Product(const BinaryProduct& product, const ShardedArray& result) const {
+  const MeshShape& mesh = expression_.mesh;
   Step step;
   step.is_product = true;
   step.product = product;
@@ -128,7 +128,7 @@ Step StepCost::Product(const BinaryProduct& product, const Array& result) const 
   return step;
 }
 
-StatusOr<std::vector<std::vector<Step>>> StepCost::Ways(const Array& array,
+StatusOr<std::vector<std::vector<Step>>> StepCost::Ways(const ShardedArray& array,
                                                         const Sharding& to) const {
   ASSIGN_OR_RETURN(const auto variants, ReshardVariants(array.sharding, to));
   std::vector<std::vector<Step>> ways;
@@ -140,14 +140,15 @@ StatusOr<std::vector<std::vector<Step>>> StepCost::Ways(const Array& array,
   return ways;
 }
 
-StatusOr<std::vector<Step>> StepCost::Direct(const Array& array, const Sharding& to) const {
+StatusOr<std::vector<Step>> StepCost::Direct(const ShardedArray& array, const Sharding& to) const {
   ASSIGN_OR_RETURN(const std::vector<ReshardStep> direct, Reshard(array.sharding, to));
   std::vector<Step> steps;
   for (const ReshardStep& reshard : direct) steps.push_back(Move(array, reshard));
   return steps;
 }
 
-StatusOr<std::vector<Step>> StepCost::Cheapest(const Array& array, const Sharding& to) const {
+StatusOr<std::vector<Step>> StepCost::Cheapest(const ShardedArray& array,
+                                               const Sharding& to) const {
   ASSIGN_OR_RETURN(std::vector<std::vector<Step>> ways, Ways(array, to));
   auto cost = [](const std::vector<Step>& steps) {
     double seconds = 0, sent = 0;

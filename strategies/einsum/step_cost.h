@@ -12,32 +12,33 @@ namespace meshstep::einsum {
 
 class StepCost {
  public:
-  StepCost(const Expression& expression, const PlanOptions& options);
+  StepCost(const Expression& expression, const SolveOptions& options);
 
   // One step on `array`. A step over axes of size 1 only costs nothing.
-  Step Move(const Array& array, const ReshardStep& reshard) const;
+  Step Move(const ShardedArray& array, const ReshardStep& reshard) const;
 
   // The product of operands as they are sharded now.
-  Step Product(const BinaryProduct& product, const Array& result) const;
+  Step Product(const BinaryProduct& product, const ShardedArray& result) const;
 
   // The cheapest of the ways from array.sharding to `to`, or the direct one. Steps over axes of
   // size 1 and slices remain, so that the last step ends at `to`.
-  StatusOr<std::vector<Step>> Cheapest(const Array& array, const Sharding& to) const;
-  StatusOr<std::vector<Step>> Direct(const Array& array, const Sharding& to) const;
-  StatusOr<std::vector<std::vector<Step>>> Ways(const Array& array, const Sharding& to) const;
+  StatusOr<std::vector<Step>> Cheapest(const ShardedArray& array, const Sharding& to) const;
+  StatusOr<std::vector<Step>> Direct(const ShardedArray& array, const Sharding& to) const;
+  StatusOr<std::vector<std::vector<Step>>> Ways(const ShardedArray& array,
+                                                const Sharding& to) const;
 
   // Bytes of one chip's block.
-  double LocalBytes(const Array& array) const;
-  ArrayMemory MemoryOf(const Array& array) const;
-  Dtype DtypeOf(const Array& array) const { return array.dtype.value_or(options_.dtype); }
+  double LocalBytes(const ShardedArray& array) const;
+  ArrayMemory MemoryOf(const ShardedArray& array) const;
+  Dtype DtypeOf(const ShardedArray& array) const { return array.dtype.value_or(options_.dtype); }
 
  private:
   bool Reorders(const ReshardStep& reshard) const;
 
   const Expression& expression_;
-  const PlanOptions& options_;
+  const SolveOptions& options_;
   Hardware no_hardware_;
-  CollectiveCost collectives_;
+  CollectiveFormula collectives_;
 };
 
 }  // namespace meshstep::einsum

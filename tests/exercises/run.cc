@@ -23,7 +23,7 @@
 #include "sim/base/data_path.h"
 #include "strategies/einsum/exercise.h"
 #include "strategies/einsum/load_hardware.h"
-#include "strategies/einsum/spelling.h"
+#include "strategies/einsum/notation/spelling.h"
 
 namespace meshstep {
 namespace {
@@ -40,11 +40,11 @@ double NumberOr(const Json& object, const char* key, double otherwise) {
   return found != object.end() && found->is_number() ? found->get<double>() : otherwise;
 }
 
-StatusOr<einsum::Mesh> ReadMesh(const Json& inputs) {
-  if (!inputs.contains("mesh") || inputs["mesh"].is_null()) return einsum::Mesh();
+StatusOr<einsum::MeshShape> ReadMesh(const Json& inputs) {
+  if (!inputs.contains("mesh") || inputs["mesh"].is_null()) return einsum::MeshShape();
   const Json& mesh = inputs["mesh"];
-  if (mesh.is_string()) return einsum::ParseMesh(mesh.get<std::string>());
-  std::vector<einsum::MeshAxis> axes;
+  if (mesh.is_string()) return einsum::ParseMeshShape(mesh.get<std::string>());
+  std::vector<einsum::MeshShape::Axis> axes;
   for (const auto& [name, size] : mesh.items()) {
     const double chips = size.is_number() ? size.get<double>() : 0;
     if (chips < 1 || chips > std::numeric_limits<int>::max() || chips != std::floor(chips)) {
@@ -54,7 +54,7 @@ StatusOr<einsum::Mesh> ReadMesh(const Json& inputs) {
     const std::string letter(1, "XYZW"[std::min<std::size_t>(axes.size(), 3)]);
     axes.push_back({mesh.is_array() ? letter : name, static_cast<int>(chips), {}});
   }
-  return einsum::MakeMesh(std::move(axes));
+  return einsum::MakeMeshShape(std::move(axes));
 }
 
 // The chip that an exercise names instead of giving its rates, if it does.
@@ -226,7 +226,7 @@ class Report {
     if (!answer_.contains("alternative_collectives")) return;
     // Some plan does it with exactly these; which is best depends on the rates.
     const Json& expected = answer_["alternative_collectives"];
-    for (std::size_t plan = 0; plan < answer.answer().plans.size(); ++plan) {
+    for (std::size_t plan = 0; plan < answer.answer().derivations.size(); ++plan) {
       if (Listed(answer, plan) == Wanted(expected)) {
         return CompareCollectives("alternative_collectives", answer, plan, expected);
       }

@@ -6,8 +6,8 @@
 
 #include "gtest/gtest.h"
 #include "strategies/einsum/answer.h"
-#include "strategies/einsum/parser.h"
-#include "strategies/einsum/planner.h"
+#include "strategies/einsum/notation/parser.h"
+#include "strategies/einsum/solver.h"
 #include "tests/strategies/einsum/simulated_devices.h"
 
 namespace meshstep::einsum {
@@ -116,7 +116,7 @@ void Rectify(Blocks* blocks) {
 }
 
 // Carries out a plan on the arrays `held` and returns the blocks of the last result.
-Blocks CarryOut(const DeviceMesh& mesh, const PlanAnswer& plan, std::map<std::string, Blocks> held,
+Blocks CarryOut(const DeviceMesh& mesh, const Derivation& plan, std::map<std::string, Blocks> held,
                 const std::string& result) {
   for (const Step& step : plan.steps) {
     if (!step.is_product) {
@@ -156,19 +156,19 @@ void ExpectBlocks(const DeviceMesh& mesh, const Blocks& held, const Dense& whole
 
 struct Setting {
   std::vector<int> sizes;
-  Mesh mesh;
+  MeshShape mesh;
   DeviceMesh devices{{}};
   int length = 1;  // of every dimension
 };
 
 Setting DrawSetting(Random* draw) {
   Setting setting;
-  std::vector<MeshAxis> axes;
+  std::vector<MeshShape::Axis> axes;
   for (int a = 0, n = draw->Uniform(1, 3); a < n; ++a) {
     setting.sizes.push_back(draw->Uniform(1, a == 2 ? 2 : 3));
     axes.push_back({std::string(1, "XYZ"[a]), setting.sizes.back(), {}});
   }
-  setting.mesh = *MakeMesh(axes);
+  setting.mesh = *MakeMeshShape(axes);
   setting.devices = DeviceMesh(setting.sizes);
   setting.length = setting.devices.devices();
   return setting;
@@ -189,7 +189,7 @@ StatusOr<Answer> Answered(const Setting& setting, const std::string& text) {
   for (const std::string& dim : MissingSizes(expression)) {
     expression.sizes[dim] = setting.length;
   }
-  return Plan(expression, PlanOptions());
+  return Solve(expression, SolveOptions());
 }
 
 // Products with free, batch and contracted dimensions, sharded at random, into a random output; now
@@ -223,8 +223,8 @@ TEST(EinsumExecutionTest, EveryPlanOfAProductGivesTheUnshardedResult) {
     double multiplies = 0;
     const Dense c = Multiply(a, NamesOf(left), w, NamesOf(right), NamesOf(out), &multiplies);
     EXPECT_EQ(answer->flops_theoretical, 2 * multiplies);
-    for (std::size_t i = 0; i < std::min<std::size_t>(answer->plans.size(), 12); ++i) {
-      const PlanAnswer& plan = answer->plans[i];
+    for (std::size_t i = 0; i < std::min<std::size_t>(answer->derivations.size(), 12); ++i) {
+      const Derivation& plan = answer->derivations[i];
       const Blocks held = CarryOut(setting.devices, plan,
                                    {{"A", testing::Shard(setting.devices, a, left)},
                                     {"W", testing::Shard(setting.devices, w, right)}},
@@ -259,8 +259,8 @@ TEST(EinsumExecutionTest, ChainsWithANonlinearityGiveTheUnshardedResult) {
     Rectify(&tmp);
     const Dense y = Multiply(tmp[0], {"B", "F"}, w2, {"F", "D"}, {"B", "D"}, &multiplies);
     EXPECT_EQ(answer->flops_theoretical, 2 * multiplies);
-    for (std::size_t i = 0; i < std::min<std::size_t>(answer->plans.size(), 8); ++i) {
-      const PlanAnswer& plan = answer->plans[i];
+    for (std::size_t i = 0; i < std::min<std::size_t>(answer->derivations.size(), 8); ++i) {
+      const Derivation& plan = answer->derivations[i];
       const Blocks held = CarryOut(setting.devices, plan,
                                    {{"In", testing::Shard(setting.devices, x, in)},
                                     {"Win", testing::Shard(setting.devices, w1, win)},

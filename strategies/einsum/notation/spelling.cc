@@ -1,4 +1,4 @@
-#include "strategies/einsum/spelling.h"
+#include "strategies/einsum/notation/spelling.h"
 
 #include <algorithm>
 #include <array>

@@ -1,4 +1,4 @@
-#include "strategies/einsum/planner.h"
+#include "strategies/einsum/solver.h"
 
 #include <chrono>
 #include <cmath>
@@ -10,7 +10,7 @@
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
 #include "strategies/einsum/answer.h"
-#include "strategies/einsum/parser.h"
+#include "strategies/einsum/notation/parser.h"
 
 namespace meshstep::einsum {
 namespace {
@@ -34,8 +34,8 @@ Hardware BookV5p() {
 }
 
 StatusOr<Answer> AnswerOf(const std::string& text, const std::string& mesh, const std::string& dims,
-                          PlanOptions options = {}) {
-  ASSIGN_OR_RETURN(const Mesh parsed_mesh, ParseMesh(mesh));
+                          SolveOptions options = {}) {
+  ASSIGN_OR_RETURN(const MeshShape parsed_mesh, ParseMeshShape(mesh));
   ASSIGN_OR_RETURN(Expression expression, ParseExpression(text, parsed_mesh));
   std::map<std::string, double> sizes;
   std::stringstream list(dims);
@@ -43,11 +43,11 @@ StatusOr<Answer> AnswerOf(const std::string& text, const std::string& mesh, cons
     expression.sizes[entry.substr(0, entry.find('='))] =
         std::stod(entry.substr(entry.find('=') + 1));
   }
-  return Plan(expression, options);
+  return Solve(expression, options);
 }
 
-PlanOptions BookOptions() {
-  PlanOptions options;
+SolveOptions BookOptions() {
+  SolveOptions options;
   options.hardware = BookV5p();
   options.model = CostModel::kBook;
   return options;
@@ -55,29 +55,29 @@ PlanOptions BookOptions() {
 
 std::vector<std::string> Names(const Answer& answer) {
   std::vector<std::string> names;
-  for (const PlanAnswer& plan : answer.plans) names.push_back(plan.name);
+  for (const Derivation& plan : answer.derivations) names.push_back(plan.name);
   return names;
 }
 
 // tests/strategies/einsum/parser_cases.json: 20 products with the plan of the book's rules.
-TEST(PlannerTest, PlansOfTheBooksRules) {
+TEST(SolverTest, PlansOfTheBooksRules) {
   std::ifstream file(MESHSTEP_SOURCE_DIR "/tests/strategies/einsum/parser_cases.json");
   const nlohmann::json cases = nlohmann::json::parse(file).at("plan_book_rules");
   ASSERT_EQ(cases.size(), 20u);
   for (const nlohmann::json& item : cases) {
     SCOPED_TRACE(item.at("expr").get<std::string>());
-    std::vector<MeshAxis> axes;
+    std::vector<MeshShape::Axis> axes;
     for (const auto& [name, size] : item.at("mesh").items()) axes.push_back({name, size, {}});
-    StatusOr<Expression> expression = ParseExpression(item.at("expr"), *MakeMesh(axes));
+    StatusOr<Expression> expression = ParseExpression(item.at("expr"), *MakeMeshShape(axes));
     ASSERT_TRUE(expression.ok()) << expression.status();
     expression->sizes = item.at("sizes").get<std::map<std::string, double>>();
-    StatusOr<Answer> answer = Plan(*expression, PlanOptions());
+    StatusOr<Answer> answer = Solve(*expression, SolveOptions());
     ASSERT_TRUE(answer.ok()) << answer.status();
     EXPECT_EQ(answer->flops_theoretical, item.at("flops_theoretical").get<double>());
     EXPECT_EQ(answer->flops_per_chip, item.at("flops_per_chip").get<double>());
     EXPECT_EQ(answer->replication, item.at("replication").get<double>());
     std::vector<Step> moves;
-    for (const Step& step : answer->BookPlan().steps) {
+    for (const Step& step : answer->BookDerivation().steps) {
       if (!step.is_product && step.reshard.op != ReshardStep::Op::kSlice) moves.push_back(step);
     }
     const nlohmann::json& steps = item.at("steps");
@@ -101,13 +101,13 @@ TEST(PlannerTest, PlansOfTheBooksRules) {
 
 // Chapter 3, question 4: with B large and D > 2C/W the replicated operand is sliced and the result
 // summed. v5p: 2 x 2550 = 5100.
-TEST(PlannerTest, SlicingTheReplicatedOperandWinsForLongContractions) {
+TEST(SolverTest, SlicingTheReplicatedOperandWinsForLongContractions) {
   const std::string text = "A[B,D] . W[D_X,F] -> C[B,F]";
   StatusOr<Answer> answer = AnswerOf(text, "X=4", "B=8192,D=8192,F=32768", BookOptions());
   ASSERT_TRUE(answer.ok()) << answer.status();
   EXPECT_THAT(Names(*answer), ElementsAre("Slice_{X,D}(A); Einsum(A,W); AllReduce_X(C)",
                                           "AllGather_X(W); Einsum(A,W)"));
-  const PlanAnswer& best = answer->plans[0];
+  const Derivation& best = answer->derivations[0];
   EXPECT_DOUBLE_EQ(best.communication_s, 2 * (2.0 * 8192 * 32768) / 1.8e11);
   EXPECT_DOUBLE_EQ(best.compute_s, 2.0 * 8192 * 8192 * 32768 / 4 / 4.59e14);
   EXPECT_DOUBLE_EQ(best.overlapped_s, best.communication_s);
@@ -116,10 +116,21 @@ TEST(PlannerTest, SlicingTheReplicatedOperandWinsForLongContractions) {
 
   answer = AnswerOf(text, "X=4", "B=8192,D=4096,F=32768", BookOptions());
   ASSERT_TRUE(answer.ok()) << answer.status();
-  EXPECT_EQ(answer->plans[0].name, "AllGather_X(W); Einsum(A,W)");
+  EXPECT_EQ(answer->derivations[0].name, "AllGather_X(W); Einsum(A,W)");
 }
 
-TEST(PlannerTest, GatherBeforeOrAfter) {
+// The example of solver.h: V(C) = 2 IK is an eighth of V(A) = 2 IJ.
+TEST(SolverTest, TheHeadersExample) {
+  StatusOr<Answer> answer =
+      AnswerOf("A[I,J_X] . B[J,K] -> C[I,K]", "X=4", "I=1024,J=8192,K=1024", BookOptions());
+  ASSERT_TRUE(answer.ok()) << answer.status();
+  EXPECT_THAT(Names(*answer), ElementsAre("Slice_{X,J}(B); Einsum(A,B); AllReduce_X(C)",
+                                          "AllGather_X(A); Einsum(A,B)"));
+  EXPECT_DOUBLE_EQ(answer->derivations[0].communication_s, 2 * (2.0 * 1024 * 1024) / 1.8e11);
+  EXPECT_DOUBLE_EQ(answer->derivations[1].communication_s, 2.0 * 1024 * 8192 / 1.8e11);
+}
+
+TEST(SolverTest, GatherBeforeOrAfter) {
   StatusOr<Answer> answer =
       AnswerOf("A[I_X,J] . B[J,K] -> C[I,K]", "X=4", "I=1024,J=8192,K=1024", BookOptions());
   ASSERT_TRUE(answer.ok()) << answer.status();
@@ -127,17 +138,17 @@ TEST(PlannerTest, GatherBeforeOrAfter) {
               ElementsAre("Einsum(A,B); AllGather_X(C)", "AllGather_X(A); Einsum(A,B)"));
 }
 
-TEST(PlannerTest, OutputShardingIsPushedIntoTheInputs) {
+TEST(SolverTest, OutputShardingIsPushedIntoTheInputs) {
   StatusOr<Answer> answer =
       AnswerOf("A[I,J] . B[J,K] -> C[I_X,K]", "X=4", "I=1024,J=1024,K=1024", BookOptions());
   ASSERT_TRUE(answer.ok()) << answer.status();
   EXPECT_THAT(Names(*answer),
               ElementsAre("Slice_{X,I}(A); Einsum(A,B)", "Einsum(A,B); Slice_{X,I}(C)"));
-  EXPECT_EQ(answer->plans[0].flops_per_chip, 2.0 * 1024 * 1024 * 1024 / 4);
+  EXPECT_EQ(answer->derivations[0].flops_per_chip, 2.0 * 1024 * 1024 * 1024 / 4);
 }
 
 // parser_edge_cases.md, 17: contracting dimensions on different axes.
-TEST(PlannerTest, DifferentAxesOnTheContraction) {
+TEST(SolverTest, DifferentAxesOnTheContraction) {
   StatusOr<Answer> answer =
       AnswerOf("A[I,J_X] . B[J_Y,K] -> C[I,K]", "X=4,Y=4", "I=8192,J=8192,K=8192", BookOptions());
   ASSERT_TRUE(answer.ok()) << answer.status();
@@ -147,33 +158,33 @@ TEST(PlannerTest, DifferentAxesOnTheContraction) {
 }
 
 // 16: the blocks of J_XY and J_YX do not line up.
-TEST(PlannerTest, OrderOfAxesOnTheContraction) {
+TEST(SolverTest, OrderOfAxesOnTheContraction) {
   StatusOr<Answer> answer = AnswerOf("A[I,J_XY] . B[J_YX,K] -> C[I,K]{U_XY}", "X=4,Y=2",
                                      "I=8192,J=8192,K=8192", BookOptions());
   ASSERT_TRUE(answer.ok()) << answer.status();
-  EXPECT_THAT(answer->plans[0].name, HasSubstr("Permute_"));
+  EXPECT_THAT(answer->derivations[0].name, HasSubstr("Permute_"));
 }
 
 // 23: a sum over X may wait until after a product that does not use X.
-TEST(PlannerTest, SumOfAnInputMayWait) {
+TEST(SolverTest, SumOfAnInputMayWait) {
   StatusOr<Answer> answer =
       AnswerOf("A[I,J]{U_X} . B[J,K] -> C[I,K]{U_X}", "X=4", "I=64,J=64,K=64", BookOptions());
   ASSERT_TRUE(answer.ok()) << answer.status();
   EXPECT_THAT(Names(*answer), ElementsAre("Einsum(A,B)"));
 }
 
-TEST(PlannerTest, ChainsRunLeftToRightAndReduceBeforeTheNonlinearity) {
+TEST(SolverTest, ChainsRunLeftToRightAndReduceBeforeTheNonlinearity) {
   StatusOr<Answer> answer = AnswerOf("In[B,D_Y] . Win[D,F_Y] . Wout[F_Y,D] -> Out[B,D_Y]", "Y=4",
                                      "B=1024,D=4096,F=16384", BookOptions());
   ASSERT_TRUE(answer.ok()) << answer.status();
   // Tensor parallelism, chapter 5.
-  EXPECT_EQ(answer->BookPlan().name,
+  EXPECT_EQ(answer->BookDerivation().name,
             "AllGather_Y(In); Einsum(In,Win); Einsum(Tmp,Wout); ReduceScatter_{Y,D}(Out)");
   EXPECT_EQ(answer->flops_theoretical, 2 * 2.0 * 1024 * 4096 * 16384);
   answer = AnswerOf("In[B,D_Y] . Win[D_Y,F] . Wout[F,D] -> Out[B,D]", "Y=4",
                     "B=1024,D=4096,F=16384", BookOptions());
   ASSERT_TRUE(answer.ok()) << answer.status();
-  for (const PlanAnswer& plan : answer->plans) {
+  for (const Derivation& plan : answer->derivations) {
     for (const Step& step : plan.steps) {
       if (step.is_product && step.product.left.name == "Tmp") {
         EXPECT_THAT(step.product.left.sharding.unreduced, IsEmpty());
@@ -182,65 +193,65 @@ TEST(PlannerTest, ChainsRunLeftToRightAndReduceBeforeTheNonlinearity) {
   }
 }
 
-TEST(PlannerTest, TwoStatementsAddUp) {
+TEST(SolverTest, TwoStatementsAddUp) {
   StatusOr<Answer> answer =
       AnswerOf("In[B,D_XY] . Win[D,F_XY] -> Tmp[B,F_XY]; Tmp[B,F_XY] . Wout[F_XY,D] -> Out[B,D_XY]",
                "X=2,Y=2", "B=128,D=8192,F=32768", BookOptions());
   ASSERT_TRUE(answer.ok()) << answer.status();
-  EXPECT_EQ(answer->BookPlan().name,
+  EXPECT_EQ(answer->BookDerivation().name,
             "AllGather_XY(In); Einsum(In,Win); Einsum(Tmp,Wout); ReduceScatter_{XY,D}(Out)");
   // 2 weights of 2DF/4 bytes and the activations, read or written once.
   EXPECT_DOUBLE_EQ(
-      answer->BookPlan().hbm_s,
+      answer->BookDerivation().hbm_s,
       (2 * (2.0 * 8192 * 32768 / 4) + 2 * (2.0 * 128 * 8192) + 2 * (2.0 * 128 * 32768 / 4)) /
           2.8e12);
 }
 
-TEST(PlannerTest, AxesOfSizeOneCostNothing) {
+TEST(SolverTest, AxesOfSizeOneCostNothing) {
   StatusOr<Answer> answer =
       AnswerOf("A[I,J_X] . B[J_X,K] -> C[I,K]", "X=1", "I=8,J=8,K=8", BookOptions());
   ASSERT_TRUE(answer.ok()) << answer.status();
   EXPECT_THAT(Names(*answer), ElementsAre("Einsum(A,B)"));
 }
 
-TEST(PlannerTest, MemoryCountsReplicas) {
-  StatusOr<Answer> answer = AnswerOf("A[I_XY,J]", "X=2,Y=8,Z=2", "I=128,J=2048", PlanOptions());
+TEST(SolverTest, MemoryCountsReplicas) {
+  StatusOr<Answer> answer = AnswerOf("A[I_XY,J]", "X=2,Y=8,Z=2", "I=128,J=2048", SolveOptions());
   ASSERT_TRUE(answer.ok()) << answer.status();
   EXPECT_THAT(answer->memory[0].local_shape, ElementsAre(128 / 16, 2048));
   EXPECT_EQ(answer->memory[0].bytes_per_chip, 2.0 * 128 * 2048 / 16);
   EXPECT_EQ(answer->memory[0].bytes_all_chips, 2 * answer->memory[0].bytes_one_copy);
 }
 
-TEST(PlannerTest, NarrowWeightsMultiplyAtTheWideRate) {
-  PlanOptions options = BookOptions();
+TEST(SolverTest, NarrowWeightsMultiplyAtTheWideRate) {
+  SolveOptions options = BookOptions();
   options.hardware->matmul[static_cast<std::size_t>(Dtype::kInt8)] = FlopsPerSecond(9.18e14);
   StatusOr<Answer> wide =
       AnswerOf("bf16 A[I,J] . int8 B[J,K] -> C[I,K]", "X=1", "I=64,J=64,K=64", options);
   StatusOr<Answer> narrow =
       AnswerOf("int8 A[I,J] . int8 B[J,K] -> C[I,K]", "X=1", "I=64,J=64,K=64", options);
   ASSERT_TRUE(wide.ok() && narrow.ok());
-  EXPECT_DOUBLE_EQ(wide->plans[0].compute_s, 2 * narrow->plans[0].compute_s);
+  EXPECT_DOUBLE_EQ(wide->derivations[0].compute_s, 2 * narrow->derivations[0].compute_s);
 }
 
-TEST(PlannerTest, LatencyBoundUnderTheChipsModel) {
-  PlanOptions options = BookOptions();
+TEST(SolverTest, LatencyBoundUnderTheChipsModel) {
+  SolveOptions options = BookOptions();
   options.model = CostModel::kChip;
   // Chapter 3, question 3: 256 bytes over a ring of 4 take 2 hops of 1 us.
   StatusOr<Answer> answer = AnswerOf("AllGather_X(A[B_X])", "4x4x4", "B=128", options);
   ASSERT_TRUE(answer.ok()) << answer.status();
-  EXPECT_DOUBLE_EQ(answer->plans[0].communication_s, 2e-6);
-  EXPECT_EQ(answer->plans[0].bound, "latency");
+  EXPECT_DOUBLE_EQ(answer->derivations[0].communication_s, 2e-6);
+  EXPECT_EQ(answer->derivations[0].bound, "latency");
 }
 
-TEST(PlannerTest, WithoutSizesTheNumbersAreUnknown) {
+TEST(SolverTest, WithoutSizesTheNumbersAreUnknown) {
   StatusOr<Answer> answer = AnswerOf("A[I_X,J] . B[J,K] -> C[I,K]", "X=4", "", BookOptions());
   ASSERT_TRUE(answer.ok()) << answer.status();
   EXPECT_THAT(answer->missing, ElementsAre("I", "J", "K"));
   EXPECT_TRUE(std::isnan(answer->flops_theoretical));
-  EXPECT_EQ(answer->plans.size(), 2u);
+  EXPECT_EQ(answer->derivations.size(), 2u);
 }
 
-TEST(PlannerTest, Contradictions) {
+TEST(SolverTest, Contradictions) {
   auto message = [](const std::string& text, const std::string& dims) {
     return std::string(AnswerOf(text, "X=4,Y=8", dims).status().message());
   };
@@ -252,8 +263,8 @@ TEST(PlannerTest, Contradictions) {
               HasSubstr("C is C[I_X,K] in one statement"));
 }
 
-TEST(PlannerTest, PaddingIsCountedAndNoted) {
-  PlanOptions options = BookOptions();
+TEST(SolverTest, PaddingIsCountedAndNoted) {
+  SolveOptions options = BookOptions();
   options.pad = true;
   StatusOr<Answer> answer =
       AnswerOf("A[B_X,D] . W[D,F] -> C[B_X,F]", "X=4", "B=10,D=8,F=8", options);
@@ -263,7 +274,7 @@ TEST(PlannerTest, PaddingIsCountedAndNoted) {
 }
 
 // Many axes, each with several places, on long chains: bounded work and a note, whatever the input.
-TEST(PlannerTest, HugeSearchesAreCut) {
+TEST(SolverTest, HugeSearchesAreCut) {
   std::string mesh, left = "A[I_{", right = "} , J] . B[J_{", out = "},K] -> C[I,K]";
   std::string axes;
   for (int i = 0; i < 59; ++i) {
@@ -291,7 +302,7 @@ TEST(PlannerTest, HugeSearchesAreCut) {
 }
 
 // Random statements over a few names, most of them nonsense: an answer or one sentence.
-TEST(PlannerTest, RandomExpressionsNeverCrash) {
+TEST(SolverTest, RandomExpressionsNeverCrash) {
   std::mt19937 random(11);
   auto pick = [&](const std::vector<std::string>& from) { return from[random() % from.size()]; };
   auto array = [&] {
@@ -323,7 +334,7 @@ TEST(PlannerTest, RandomExpressionsNeverCrash) {
   EXPECT_GT(answered, 100);
 }
 
-TEST(PlannerTest, LargeDimensionsStayExact) {
+TEST(SolverTest, LargeDimensionsStayExact) {
   StatusOr<Answer> answer =
       AnswerOf("A[I_X,J] . B[J,K] -> C[I_X,K]", "X=4",
                "I=1000000000000000,J=1000000000000000,K=1000000000000000", BookOptions());

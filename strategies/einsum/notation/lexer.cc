@@ -1,4 +1,4 @@
-#include "strategies/einsum/lexer.h"
+#include "strategies/einsum/notation/lexer.h"
 
 #include <algorithm>
 #include <array>

@@ -14,8 +14,8 @@
 // On a switch: V/w, V(N-1)/(N w); AllToAll V/(N w), V(N-1)/(N^2 w).
 // Example: AllGather_X of 34 MB over a ring of 4, w = 4.5e10: book 377 us, no-wrap 566 us.
 
-#ifndef MESHSTEP_STRATEGIES_EINSUM_COST_H_
-#define MESHSTEP_STRATEGIES_EINSUM_COST_H_
+#ifndef MESHSTEP_STRATEGIES_EINSUM_COLLECTIVE_FORMULA_H_
+#define MESHSTEP_STRATEGIES_EINSUM_COLLECTIVE_FORMULA_H_
 
 #include <optional>
 #include <string>
@@ -45,11 +45,11 @@ struct CollectiveTime {
 // for an AllToAll, one block for a change of order. Nothing for a slice.
 double SentBytes(ReshardStep::Op op, double chips, double volume);
 
-class CollectiveCost {
+class CollectiveFormula {
  public:
   // `hop_latency` replaces that of the model.
-  CollectiveCost(const Hardware& hardware, const Mesh& mesh, CostModel model,
-                 std::optional<double> hop_latency);
+  CollectiveFormula(const Hardware& hardware, const MeshShape& mesh, CostModel model,
+                    std::optional<double> hop_latency);
 
   // NaN seconds if the link rate is not known. Axes of size 1 are ignored.
   CollectiveTime Of(ReshardStep::Op op, const std::vector<AxisId>& axes, double volume) const;
@@ -69,7 +69,7 @@ class CollectiveCost {
                           double volume) const;
 
   const Hardware& hardware_;
-  const Mesh& mesh_;
+  const MeshShape& mesh_;
   CostModel model_;
   double hop_latency_;
   std::vector<std::vector<bool>> rings_;
@@ -77,4 +77,4 @@ class CollectiveCost {
 
 }  // namespace meshstep::einsum
 
-#endif  // MESHSTEP_STRATEGIES_EINSUM_COST_H_
+#endif  // MESHSTEP_STRATEGIES_EINSUM_COLLECTIVE_FORMULA_H_

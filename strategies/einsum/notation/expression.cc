@@ -1,4 +1,4 @@
-#include "strategies/einsum/expression.h"
+#include "strategies/einsum/notation/expression.h"
 
 #include <algorithm>
 #include <cmath>
@@ -22,7 +22,7 @@ std::string Number(double value) {
   return text;
 }
 
-std::string AxisList(const std::vector<AxisId>& axes, const Mesh& mesh) {
+std::string AxisList(const std::vector<AxisId>& axes, const MeshShape& mesh) {
   // An array of one unnamed dimension prints its axes as a subscript: "[_XY]".
   const std::string text = ToString(Sharding{{{"", axes}}, {}}, mesh.Names());
   return text.substr(2, text.size() - 3);
@@ -34,7 +34,7 @@ std::string Join(const std::vector<std::string>& names) {
   return joined;
 }
 
-std::string CollectiveName(const Statement& statement, const Mesh& mesh) {
+std::string CollectiveName(const Statement& statement, const MeshShape& mesh) {
   std::string text = std::string(NameOf(statement.op)) + "_" + AxisList(statement.axes, mesh);
   if (statement.op == ReshardStep::Op::kReduceScatter) text += "," + statement.to;
   if (statement.op == ReshardStep::Op::kAllToAll) {
@@ -43,7 +43,7 @@ std::string CollectiveName(const Statement& statement, const Mesh& mesh) {
   return text;
 }
 
-std::string ArrayWithSizes(const Array& array, const Expression& expression) {
+std::string ArrayWithSizes(const ShardedArray& array, const Expression& expression) {
   std::string text = ToString(array, expression.mesh);
   for (const ShardedDim& dim : array.sharding.dims) {
     const double size = SizeOf(dim.name, expression.sizes);
@@ -54,8 +54,8 @@ std::string ArrayWithSizes(const Array& array, const Expression& expression) {
 }
 
 // Dimensions both operands begin with: the batch dimensions of a chain whose output keeps them.
-std::vector<std::string> LeadingBatch(const Array& left, const Array& right,
-                                      const Array* final_output) {
+std::vector<std::string> LeadingBatch(const ShardedArray& left, const ShardedArray& right,
+                                      const ShardedArray* final_output) {
   std::vector<std::string> batch;
   const std::size_t n = std::min(left.sharding.dims.size(), right.sharding.dims.size());
   for (std::size_t d = 0; d < n; ++d) {
@@ -69,11 +69,11 @@ std::vector<std::string> LeadingBatch(const Array& left, const Array& right,
   return batch;
 }
 
-Status CheckContraction(const Array& left, const Array& right, const Contraction& contraction,
-                        const Array* output) {
+Status CheckContraction(const ShardedArray& left, const ShardedArray& right,
+                        const Contraction& contraction, const ShardedArray* output) {
   if (!contraction) return absl::OkStatus();
   for (const std::string& dim : *contraction) {
-    for (const Array* operand : {&left, &right}) {
+    for (const ShardedArray* operand : {&left, &right}) {
       if (operand->sharding.Find(dim) < 0) {
         return InvalidInput("dim " + dim + " of the contraction is not in " + operand->name +
                             ": contract a dimension that both operands have");
@@ -89,10 +89,10 @@ Status CheckContraction(const Array& left, const Array& right, const Contraction
 
 // The dimensions of a product whose output was not written: free and batch dimensions of the left
 // operand, then the free ones of the right.
-std::vector<std::string> NaturalDims(const Array& left, const Array& right,
+std::vector<std::string> NaturalDims(const ShardedArray& left, const ShardedArray& right,
                                      const std::vector<std::string>& contracted) {
   std::vector<std::string> out;
-  for (const Array* operand : {&left, &right}) {
+  for (const ShardedArray* operand : {&left, &right}) {
     for (const ShardedDim& dim : operand->sharding.dims) {
       if (!Contains(contracted, dim.name) && !Contains(out, dim.name)) out.push_back(dim.name);
     }
@@ -102,12 +102,12 @@ std::vector<std::string> NaturalDims(const Array& left, const Array& right,
 
 }  // namespace
 
-std::string ToString(const Array& array, const Mesh& mesh) {
+std::string ToString(const ShardedArray& array, const MeshShape& mesh) {
   return array.name + ToString(array.sharding, mesh.Names());
 }
 
 std::string ToString(const Statement& statement, const Expression& expression) {
-  const Mesh& mesh = expression.mesh;
+  const MeshShape& mesh = expression.mesh;
   std::string text;
   switch (statement.kind) {
     case Statement::Kind::kMesh:
@@ -119,7 +119,7 @@ std::string ToString(const Statement& statement, const Expression& expression) {
       break;
     case Statement::Kind::kReshard:
     case Statement::Kind::kProduct:
-      for (const Array& input : statement.inputs) {
+      for (const ShardedArray& input : statement.inputs) {
         text += (text.empty() ? "" : " . ") + ToString(input, mesh);
       }
   }
@@ -136,7 +136,7 @@ std::string ToString(const Expression& expression) {
 
 std::vector<std::string> BinaryProduct::Dims() const {
   std::vector<std::string> dims;
-  for (const Array* operand : {&left, &right}) {
+  for (const ShardedArray* operand : {&left, &right}) {
     for (const ShardedDim& dim : operand->sharding.dims) {
       if (!Contains(dims, dim.name)) dims.push_back(dim.name);
     }
@@ -144,7 +144,7 @@ std::vector<std::string> BinaryProduct::Dims() const {
   return dims;
 }
 
-StatusOr<BinaryProduct> Resolve(const Array& left, const Array& right,
+StatusOr<BinaryProduct> Resolve(const ShardedArray& left, const ShardedArray& right,
                                 const Contraction& contraction, const ProductContext& context,
                                 std::vector<std::string>* notes) {
   RETURN_IF_ERROR(CheckContraction(left, right, contraction, context.output));
@@ -197,7 +197,7 @@ double TheoreticalFlops(const BinaryProduct& product, const std::map<std::string
   return flops;
 }
 
-double LocalElements(const Sharding& sharding, const Mesh& mesh,
+double LocalElements(const Sharding& sharding, const MeshShape& mesh,
                      const std::map<std::string, double>& sizes) {
   double elements = 1;
   for (const ShardedDim& dim : sharding.dims) {
@@ -215,7 +215,7 @@ Status CheckSizes(const Expression& expression, bool pad, std::vector<std::strin
                           ", expected a whole number from 1 to 2^53");
     }
   }
-  auto check = [&](const Array& array) -> Status {
+  auto check = [&](const ShardedArray& array) -> Status {
     for (const ShardedDim& dim : array.sharding.dims) {
       const double size = SizeOf(dim.name, expression.sizes);
       const Sharding only{{dim}, {}};
@@ -224,7 +224,7 @@ Status CheckSizes(const Expression& expression, bool pad, std::vector<std::strin
       const double padded = std::ceil(size / shards) * shards;
       std::string axes;
       for (AxisId axis : dim.axes) {
-        const MeshAxis& a = expression.mesh.axes[static_cast<std::size_t>(axis)];
+        const MeshShape::Axis& a = expression.mesh.axes[static_cast<std::size_t>(axis)];
         axes += (axes.empty() ? "" : ",") + a.name + ":" + std::to_string(a.size);
       }
       const std::string problem =
@@ -240,7 +240,7 @@ Status CheckSizes(const Expression& expression, bool pad, std::vector<std::strin
     return absl::OkStatus();
   };
   for (const Statement& statement : expression.statements) {
-    for (const Array& input : statement.inputs) RETURN_IF_ERROR(check(input));
+    for (const ShardedArray& input : statement.inputs) RETURN_IF_ERROR(check(input));
     if (statement.output) RETURN_IF_ERROR(check(*statement.output));
   }
   return absl::OkStatus();
@@ -248,7 +248,7 @@ Status CheckSizes(const Expression& expression, bool pad, std::vector<std::strin
 
 std::vector<std::string> MissingSizes(const Expression& expression) {
   std::vector<std::string> missing;
-  auto add = [&](const Array& array) {
+  auto add = [&](const ShardedArray& array) {
     for (const ShardedDim& dim : array.sharding.dims) {
       if (!expression.sizes.count(dim.name) && !Contains(missing, dim.name)) {
         missing.push_back(dim.name);
@@ -256,7 +256,7 @@ std::vector<std::string> MissingSizes(const Expression& expression) {
     }
   };
   for (const Statement& statement : expression.statements) {
-    for (const Array& input : statement.inputs) add(input);
+    for (const ShardedArray& input : statement.inputs) add(input);
     if (statement.output) add(*statement.output);
   }
   return missing;

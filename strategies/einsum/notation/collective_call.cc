@@ -1,10 +1,9 @@
-#include "strategies/einsum/collective_call.h"
+#include "strategies/einsum/notation/collective_call.h"
 
 #include <algorithm>
 #include <vector>
 
-#include "strategies/block/block_view.h"
-#include "strategies/einsum/spelling.h"
+#include "strategies/einsum/notation/spelling.h"
 
 namespace meshstep::einsum {
 namespace {
@@ -20,18 +19,18 @@ int DimOf(const Sharding& sharding, AxisId axis) {
   return -1;
 }
 
-std::string AxisName(const Mesh& mesh, AxisId axis) {
+std::string AxisName(const MeshShape& mesh, AxisId axis) {
   return mesh.axes[static_cast<std::size_t>(axis)].name;
 }
 
-Status NotSharded(const Mesh& mesh, const Statement& call, AxisId axis) {
+Status NotSharded(const MeshShape& mesh, const Statement& call, AxisId axis) {
   return InvalidInput("axis " + AxisName(mesh, axis) + " does not shard " + call.inputs[0].name +
                       ", so there is nothing to " +
                       (call.op == Op::kAllGather ? "gather" : "exchange") + ": use an axis of " +
                       ToString(call.inputs[0], mesh));
 }
 
-Status DeriveGather(const Mesh& mesh, Statement* call) {
+Status DeriveGather(const MeshShape& mesh, Statement* call) {
   Sharding& out = call->output->sharding;
   bool several = false;
   for (AxisId axis : call->axes) {
@@ -46,7 +45,7 @@ Status DeriveGather(const Mesh& mesh, Statement* call) {
   return absl::OkStatus();
 }
 
-Status DeriveExchange(const Mesh& mesh, Statement* call) {
+Status DeriveExchange(const MeshShape& mesh, Statement* call) {
   Sharding& out = call->output->sharding;
   const std::string& name = call->inputs[0].name;
   const int to = out.Find(call->to);
@@ -74,7 +73,7 @@ Status DeriveExchange(const Mesh& mesh, Statement* call) {
 
 // The dimension a ReduceScatter scatters, if it was not named: the one the output shards by its
 // axes, or the only one there is.
-void InferScattered(const Array* wanted, Statement* call) {
+void InferScattered(const ShardedArray* wanted, Statement* call) {
   if (call->op != Op::kReduceScatter || !call->to.empty()) return;
   const Sharding& in = call->inputs[0].sharding;
   if (in.dims.size() == 1) call->to = in.dims[0].name;
@@ -85,9 +84,9 @@ void InferScattered(const Array* wanted, Statement* call) {
   }
 }
 
-Status DeriveSum(const Mesh& mesh, const Array* wanted, Statement* call) {
+Status DeriveSum(const MeshShape& mesh, const ShardedArray* wanted, Statement* call) {
   InferScattered(wanted, call);
-  Array& input = call->inputs[0];
+  ShardedArray& input = call->inputs[0];
   Sharding& out = call->output->sharding;
   const int to = out.Find(call->to);
   if (call->op == Op::kReduceScatter && to < 0) {
@@ -163,7 +162,7 @@ Status ParseCallSubscript(TokenStream* tokens, const ArrayParser& arrays, Statem
   return absl::OkStatus();
 }
 
-Status DeriveOutput(const Mesh& mesh, const Array* wanted, Statement* call) {
+Status DeriveOutput(const MeshShape& mesh, const ShardedArray* wanted, Statement* call) {
   const Sharding& in = call->inputs[0].sharding;
   const bool sums = call->op == Op::kAllReduce || call->op == Op::kReduceScatter;
   if (call->axes.empty() && sums) call->axes = in.unreduced;

@@ -1,4 +1,4 @@
-#include "strategies/einsum/parser.h"
+#include "strategies/einsum/notation/parser.h"
 
 #include <fstream>
 #include <map>
@@ -7,23 +7,23 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "nlohmann/json.hpp"
-#include "strategies/einsum/spelling.h"
+#include "strategies/einsum/notation/spelling.h"
 
 namespace meshstep::einsum {
 namespace {
 
 using ::testing::HasSubstr;
 
-Mesh MeshOf(const std::string& text) {
-  StatusOr<Mesh> mesh = ParseMesh(text);
+MeshShape MeshOf(const std::string& text) {
+  StatusOr<MeshShape> mesh = ParseMeshShape(text);
   EXPECT_TRUE(mesh.ok()) << mesh.status();
-  return mesh.ok() ? *mesh : Mesh();
+  return mesh.ok() ? *mesh : MeshShape();
 }
 
-Mesh MeshOfJson(const nlohmann::json& json) {
-  std::vector<MeshAxis> axes;
+MeshShape MeshOfJson(const nlohmann::json& json) {
+  std::vector<MeshShape::Axis> axes;
   for (const auto& [name, size] : json.items()) axes.push_back({name, size.get<int>(), {}});
-  return *MakeMesh(axes);
+  return *MakeMeshShape(axes);
 }
 
 std::string Canonical(const std::string& text, const std::string& mesh = "X=4,Y=8,Z=4") {
@@ -40,7 +40,7 @@ TEST(ParserTest, CasesOfTheBook) {
   for (const nlohmann::json& item : cases) {
     const std::string text = item.at("text");
     SCOPED_TRACE(text);
-    const Mesh mesh = item.at("mesh").is_null() ? Mesh() : MeshOfJson(item.at("mesh"));
+    const MeshShape mesh = item.at("mesh").is_null() ? MeshShape() : MeshOfJson(item.at("mesh"));
     StatusOr<Expression> expression = ParseExpression(text, mesh);
     std::vector<std::string> notes;
     Status status = expression.ok() ? CheckSizes(*expression, false, &notes) : expression.status();
@@ -139,7 +139,7 @@ TEST(ParserTest, NumberFormatsAndSizes) {
 }
 
 TEST(ParserTest, AxesAsATuple) {
-  const Mesh mesh = MeshOf("X=4,Y=2");
+  const MeshShape mesh = MeshOf("X=4,Y=2");
   const auto tuple = ParseExpression("A[I_(X,Y), J] . B[J, K] -> C[I_(X, Y), K]", mesh);
   ASSERT_TRUE(tuple.ok()) << tuple.status();
   const auto braces = ParseExpression("A[I_{XY}, J] . B[J, K] -> C[I_XY, K]", mesh);
@@ -175,7 +175,7 @@ TEST(ParserTest, MeshSpellings) {
 
 TEST(ParserTest, BadMeshes) {
   auto message = [](const std::string& text) {
-    return std::string(ParseMesh(text).status().message());
+    return std::string(ParseMeshShape(text).status().message());
   };
   EXPECT_THAT(message("X=0"), HasSubstr("axis X of the mesh has a size out of range"));
   EXPECT_THAT(message("X=99999999999999999999"), HasSubstr("out of range"));
@@ -205,7 +205,7 @@ TEST(ParserTest, Contradictions) {
 }
 
 TEST(ParserTest, HostileTextIsRefusedQuickly) {
-  const Mesh mesh = MeshOf("X=4,Y=8");
+  const MeshShape mesh = MeshOf("X=4,Y=8");
   auto message = [&](const std::string& text) {
     return std::string(ParseExpression(text, mesh).status().message());
   };
@@ -260,7 +260,7 @@ TEST(ParserTest, RandomTextNeverCrashes) {
                                           "<sub>",
                                           "AllToAll_{X->J}"};
   std::mt19937 random(7);
-  const Mesh mesh = MeshOf("X=4,Y=8");
+  const MeshShape mesh = MeshOf("X=4,Y=8");
   int parsed = 0;
   for (int round = 0; round < 20000; ++round) {
     std::string text;

@@ -10,19 +10,19 @@
 // Statements are separated by ";" or a new line. I_XY is two axes unless the mesh has one called
 // XY. Case of axes matters only if the mesh has both.
 
-#ifndef MESHSTEP_STRATEGIES_EINSUM_PARSER_H_
-#define MESHSTEP_STRATEGIES_EINSUM_PARSER_H_
+#ifndef MESHSTEP_STRATEGIES_EINSUM_NOTATION_PARSER_H_
+#define MESHSTEP_STRATEGIES_EINSUM_NOTATION_PARSER_H_
 
 #include <string>
 
-#include "strategies/einsum/expression.h"
+#include "strategies/einsum/notation/expression.h"
 
 namespace meshstep::einsum {
 
 // Error: one sentence that names the array, the dimension or axis, the rule it breaks and what to
 // do, for the first problem found.
-StatusOr<Expression> ParseExpression(const std::string& text, const Mesh& mesh);
+StatusOr<Expression> ParseExpression(const std::string& text, const MeshShape& mesh);
 
 }  // namespace meshstep::einsum
 
-#endif  // MESHSTEP_STRATEGIES_EINSUM_PARSER_H_
+#endif  // MESHSTEP_STRATEGIES_EINSUM_NOTATION_PARSER_H_

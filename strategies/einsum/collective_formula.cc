@@ -1,4 +1,4 @@
-#include "strategies/einsum/cost.h"
+#include "strategies/einsum/collective_formula.h"
 
 #include <algorithm>
 #include <cmath>
@@ -55,14 +55,14 @@ double SentBytes(Op op, double chips, double volume) {
   return 0;
 }
 
-CollectiveCost::CollectiveCost(const Hardware& hardware, const Mesh& mesh, CostModel model,
-                               std::optional<double> hop_latency)
+CollectiveFormula::CollectiveFormula(const Hardware& hardware, const MeshShape& mesh,
+                                     CostModel model, std::optional<double> hop_latency)
     : hardware_(hardware), mesh_(mesh), model_(model), rings_(Rings(hardware, mesh)) {
   hop_latency_ = model == CostModel::kChip ? hardware.interconnect.latency.value() : 0;
   if (hop_latency) hop_latency_ = *hop_latency;
 }
 
-CollectiveCost::Shape CollectiveCost::ShapeOf(const std::vector<AxisId>& axes) const {
+CollectiveFormula::Shape CollectiveFormula::ShapeOf(const std::vector<AxisId>& axes) const {
   Shape shape;
   for (AxisId axis : axes) {
     const auto a = static_cast<std::size_t>(axis);
@@ -82,7 +82,7 @@ CollectiveCost::Shape CollectiveCost::ShapeOf(const std::vector<AxisId>& axes) c
   return shape;
 }
 
-CollectiveTime CollectiveCost::OnTorus(Op op, const Shape& shape, double volume) const {
+CollectiveTime CollectiveFormula::OnTorus(Op op, const Shape& shape, double volume) const {
   CollectiveTime time;
   const double sums = op == Op::kAllReduce ? 2 : 1;
   const std::string twice = sums == 2 ? "2 " : "";
@@ -107,8 +107,8 @@ CollectiveTime CollectiveCost::OnTorus(Op op, const Shape& shape, double volume)
 
 // Axes are laid out with the last one innermost. A group that spans domains moves the rest of the
 // array over the scale-out links of its own chips.
-CollectiveTime CollectiveCost::OnSwitch(Op op, const std::vector<AxisId>& axes, const Shape& shape,
-                                        double volume) const {
+CollectiveTime CollectiveFormula::OnSwitch(Op op, const std::vector<AxisId>& axes,
+                                           const Shape& shape, double volume) const {
   double inner = 1;
   const AxisId last = *std::max_element(axes.begin(), axes.end());
   for (std::size_t a = mesh_.axes.size() - 1; a > static_cast<std::size_t>(last); --a) {
@@ -141,7 +141,7 @@ CollectiveTime CollectiveCost::OnSwitch(Op op, const std::vector<AxisId>& axes, 
   return time;
 }
 
-CollectiveTime CollectiveCost::Of(Op op, const std::vector<AxisId>& axes, double volume) const {
+CollectiveTime CollectiveFormula::Of(Op op, const std::vector<AxisId>& axes, double volume) const {
   const Shape shape = ShapeOf(axes);
   if (op == Op::kSlice || shape.chips == 1) return {};
   if (hardware_.link.value() <= 0) {

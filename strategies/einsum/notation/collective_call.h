@@ -1,14 +1,13 @@
 // A collective written as a call: AllGather_XY(A), ReduceScatter_{Y,J}(A), AllToAll_{Z->B}(A).
 
-#ifndef MESHSTEP_STRATEGIES_EINSUM_COLLECTIVE_CALL_H_
-#define MESHSTEP_STRATEGIES_EINSUM_COLLECTIVE_CALL_H_
+#ifndef MESHSTEP_STRATEGIES_EINSUM_NOTATION_COLLECTIVE_CALL_H_
+#define MESHSTEP_STRATEGIES_EINSUM_NOTATION_COLLECTIVE_CALL_H_
 
 #include <optional>
 #include <string>
 
-#include "strategies/block/block_view.h"
-#include "strategies/einsum/array_parser.h"
-#include "strategies/einsum/expression.h"
+#include "strategies/einsum/notation/array_parser.h"
+#include "strategies/einsum/notation/expression.h"
 
 namespace meshstep::einsum {
 
@@ -20,8 +19,8 @@ Status ParseCallSubscript(TokenStream* tokens, const ArrayParser& arrays, Statem
 
 // Fills in the axes that were left out, and the output from the input, axes and dimensions.
 // `wanted`: the output that was written, if any (it tells the dimension of a ReduceScatter).
-Status DeriveOutput(const Mesh& mesh, const Array* wanted, Statement* call);
+Status DeriveOutput(const MeshShape& mesh, const ShardedArray* wanted, Statement* call);
 
 }  // namespace meshstep::einsum
 
-#endif  // MESHSTEP_STRATEGIES_EINSUM_COLLECTIVE_CALL_H_
+#endif  // MESHSTEP_STRATEGIES_EINSUM_NOTATION_COLLECTIVE_CALL_H_

@@ -7,8 +7,8 @@
 //
 // Notation: "How To Scale Your Model", chapter 3. strategies/einsum/parser.h reads it.
 
-#ifndef MESHSTEP_STRATEGIES_EINSUM_EXPRESSION_H_
-#define MESHSTEP_STRATEGIES_EINSUM_EXPRESSION_H_
+#ifndef MESHSTEP_STRATEGIES_EINSUM_NOTATION_EXPRESSION_H_
+#define MESHSTEP_STRATEGIES_EINSUM_NOTATION_EXPRESSION_H_
 
 #include <map>
 #include <optional>
@@ -18,11 +18,11 @@
 #include "sim/base/dtype.h"
 #include "sim/base/status.h"
 #include "strategies/algebra/sharding.h"
-#include "strategies/einsum/mesh.h"
+#include "strategies/einsum/notation/mesh_shape.h"
 
 namespace meshstep::einsum {
 
-struct Array {
+struct ShardedArray {
   std::string name;  // "?" if it has none
   Sharding sharding;
   std::optional<Dtype> dtype;
@@ -34,8 +34,8 @@ using Contraction = std::optional<std::vector<std::string>>;
 struct Statement {
   enum class Kind { kArray, kMesh, kReshard, kCollective, kProduct };
   Kind kind = Kind::kArray;
-  std::vector<Array> inputs;
-  std::optional<Array> output;  // none for kArray and kMesh; filled in if it was not written
+  std::vector<ShardedArray> inputs;
+  std::optional<ShardedArray> output;  // none for kArray and kMesh; filled in if it was not written
   bool output_written = false;
 
   // kProduct: one per operator.
@@ -48,7 +48,7 @@ struct Statement {
 };
 
 struct Expression {
-  Mesh mesh;
+  MeshShape mesh;
   std::vector<Statement> statements;
   std::map<std::string, double> sizes;  // elements of a dimension, where they were written
   std::vector<std::string> notes;       // how an ambiguity was resolved
@@ -60,7 +60,7 @@ inline constexpr std::size_t kMaxStatements = 64;
 inline constexpr std::size_t kMaxOperands = 64;
 
 // "A[I_X,J]{U_Y}".
-std::string ToString(const Array& array, const Mesh& mesh);
+std::string ToString(const ShardedArray& array, const MeshShape& mesh);
 // Canonical form, with plain letters: "A[I_X,J_Y] . B[J_Y,K] -> C[I_X,K]",
 // "ReduceScatter_Y,J(A[I_X,J]{U_Y}) -> A[I_X,J_Y]", "A[I_XY,J] I=128 J=2048 int8".
 std::string ToString(const Statement& statement, const Expression& expression);
@@ -69,7 +69,7 @@ std::string ToString(const Expression& expression);
 
 // One step of a product: `left` . `right` into the dimensions `out`.
 struct BinaryProduct {
-  Array left, right;
+  ShardedArray left, right;
   std::vector<std::string> out;
   std::vector<std::string> contracted;  // in left or right, not in out
 
@@ -80,10 +80,10 @@ struct BinaryProduct {
 // The dimensions of left . right. `output` is the final output if this is the last operator of its
 // statement, and `final_output` of a chain otherwise (to tell batch dimensions). Error: the rule.
 struct ProductContext {
-  const Array* output = nullptr;
-  const Array* final_output = nullptr;
+  const ShardedArray* output = nullptr;
+  const ShardedArray* final_output = nullptr;
 };
-StatusOr<BinaryProduct> Resolve(const Array& left, const Array& right,
+StatusOr<BinaryProduct> Resolve(const ShardedArray& left, const ShardedArray& right,
                                 const Contraction& contraction, const ProductContext& context,
                                 std::vector<std::string>* notes);
 
@@ -95,7 +95,7 @@ double TheoreticalFlops(const BinaryProduct& product, const std::map<std::string
 double SizeOf(const std::string& dim, const std::map<std::string, double>& sizes);
 
 // Elements of one chip's block, each dimension rounded up. NaN if a size is missing.
-double LocalElements(const Sharding& sharding, const Mesh& mesh,
+double LocalElements(const Sharding& sharding, const MeshShape& mesh,
                      const std::map<std::string, double>& sizes);
 
 // Every dimension that has a size is divisible by the axes that shard it; every size is a whole
@@ -107,4 +107,4 @@ std::vector<std::string> MissingSizes(const Expression& expression);
 
 }  // namespace meshstep::einsum
 
-#endif  // MESHSTEP_STRATEGIES_EINSUM_EXPRESSION_H_
+#endif  // MESHSTEP_STRATEGIES_EINSUM_NOTATION_EXPRESSION_H_

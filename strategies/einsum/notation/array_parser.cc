@@ -1,11 +1,11 @@
-#include "strategies/einsum/array_parser.h"
+#include "strategies/einsum/notation/array_parser.h"
 
 #include <algorithm>
 #include <cctype>
 #include <charconv>
 #include <cmath>
 
-#include "strategies/einsum/spelling.h"
+#include "strategies/einsum/notation/spelling.h"
 
 namespace meshstep::einsum {
 namespace {
@@ -30,7 +30,7 @@ bool HasAt(const std::string& text, std::size_t at, const std::string& name, boo
 // that a long hostile subscript costs no more than its length times the axes.
 std::optional<std::vector<AxisId>> ArrayParser::Match(const std::string& text,
                                                       bool any_case) const {
-  const std::vector<MeshAxis>& axes = expression_.mesh.axes;
+  const std::vector<MeshShape::Axis>& axes = expression_.mesh.axes;
   // next[i]: the axis to take at i so that the rest can be split too, -1 if there is none.
   std::vector<AxisId> next(text.size() + 1, -1);
   std::vector<bool> fits(text.size() + 1, false);
@@ -58,9 +58,9 @@ std::optional<std::vector<AxisId>> ArrayParser::Match(const std::string& text,
 // The part of a subscript to complain about: what follows the axes it begins with, one letter of it
 // if all axes of the mesh are single letters.
 std::string ArrayParser::UnknownPart(const std::string& text) const {
-  const std::vector<MeshAxis>& axes = expression_.mesh.axes;
-  const bool letters =
-      std::all_of(axes.begin(), axes.end(), [](const MeshAxis& a) { return a.name.size() == 1; });
+  const std::vector<MeshShape::Axis>& axes = expression_.mesh.axes;
+  const bool letters = std::all_of(axes.begin(), axes.end(),
+                                   [](const MeshShape::Axis& a) { return a.name.size() == 1; });
   if (!letters || axes.empty()) return text.substr(0, 60);
   for (char c : text) {
     if (expression_.mesh.Find(std::string(1, c)) < 0) return std::string(1, c);
@@ -180,8 +180,8 @@ StatusOr<ShardedDim> ArrayParser::ParseDim(const std::string& array) {
   return dim;
 }
 
-StatusOr<Array> ArrayParser::Parse() {
-  Array array;
+StatusOr<ShardedArray> ArrayParser::Parse() {
+  ShardedArray array;
   if (tokens_.IsName() && (tokens_.IsName(1) || tokens_.IsSymbol('[', 1))) {
     const StatusOr<Dtype> dtype = ParseDtypeSpelling(tokens_.Peek().text);
     if (dtype.ok()) {

@@ -1,15 +1,14 @@
-#include "strategies/einsum/parser.h"
+#include "strategies/einsum/notation/parser.h"
 
 #include <algorithm>
 #include <cmath>
 #include <utility>
 
-#include "strategies/block/block_view.h"
-#include "strategies/einsum/array_parser.h"
-#include "strategies/einsum/collective_call.h"
-#include "strategies/einsum/layout.h"
-#include "strategies/einsum/spelling.h"
-#include "strategies/einsum/token_stream.h"
+#include "strategies/einsum/notation/array_parser.h"
+#include "strategies/einsum/notation/book_rules.h"
+#include "strategies/einsum/notation/collective_call.h"
+#include "strategies/einsum/notation/spelling.h"
+#include "strategies/einsum/notation/token_stream.h"
 
 namespace meshstep::einsum {
 namespace {
@@ -25,7 +24,7 @@ bool IsWith(const Token& token) {
 
 class Parser {
  public:
-  Parser(std::vector<Token> tokens, const Mesh& mesh) : tokens_(std::move(tokens)) {
+  Parser(std::vector<Token> tokens, const MeshShape& mesh) : tokens_(std::move(tokens)) {
     expression_.mesh = mesh;
   }
 
@@ -55,8 +54,8 @@ class Parser {
 
  private:
   ArrayParser Arrays() { return ArrayParser(&tokens_, &expression_); }
-  const Mesh& mesh() const { return expression_.mesh; }
-  Status Check(const Array& array) const {
+  const MeshShape& mesh() const { return expression_.mesh; }
+  Status Check(const ShardedArray& array) const {
     return CheckSharding(array.name, array.sharding, mesh().Names());
   }
 
@@ -103,7 +102,7 @@ class Parser {
     return tokens_.IsSymbol('{') && tokens_.IsName(1) && tokens_.IsSymbol(':', 2);
   }
 
-  // Mesh(...) or {X:4,...}: the text up to the closing bracket goes to ParseMesh.
+  // Mesh(...) or {X:4,...}: the text up to the closing bracket goes to ParseMeshShape.
   Status ParseMeshStatement() {
     std::string text;
     int depth = 0;
@@ -115,7 +114,7 @@ class Parser {
       text += token.text;
       if (depth == 0 && (token.Is(')') || token.Is('}'))) break;
     }
-    ASSIGN_OR_RETURN(expression_.mesh, ParseMesh(text));
+    ASSIGN_OR_RETURN(expression_.mesh, ParseMeshShape(text));
     Statement statement;
     statement.kind = Statement::Kind::kMesh;
     expression_.statements.push_back(std::move(statement));
@@ -147,7 +146,7 @@ class Parser {
                           " deep; write it as several statements separated by ;");
     }
     Statement statement;
-    ASSIGN_OR_RETURN(Array first, ParseOperand(depth, true, &statement));
+    ASSIGN_OR_RETURN(ShardedArray first, ParseOperand(depth, true, &statement));
     if (!TakeOperator()) {
       if (statement.kind == Statement::Kind::kArray) statement.inputs = {std::move(first)};
       return statement;
@@ -163,7 +162,7 @@ class Parser {
     do {
       ASSIGN_OR_RETURN(Contraction contraction, ParseContraction());
       Statement operand_statement;
-      ASSIGN_OR_RETURN(Array operand, ParseOperand(depth, false, &operand_statement));
+      ASSIGN_OR_RETURN(ShardedArray operand, ParseOperand(depth, false, &operand_statement));
       if (operand_statement.kind == Statement::Kind::kProduct) {
         return InvalidInput(
             "a product stands in parentheses on the right of an operator; chains "
@@ -203,7 +202,7 @@ class Parser {
 
   // An array, a collective of one, or (for the first operand) a product in parentheses. `statement`
   // tells which; collectives are recorded as statements of their own and stand for their result.
-  StatusOr<Array> ParseOperand(int depth, bool first, Statement* statement) {
+  StatusOr<ShardedArray> ParseOperand(int depth, bool first, Statement* statement) {
     tokens_.SkipNewlines();
     if (tokens_.IsName() && CollectiveOf(tokens_.Peek().text)) {
       ASSIGN_OR_RETURN(*statement, ParseCall(depth, first));
@@ -215,7 +214,7 @@ class Parser {
       tokens_.SkipNewlines();
       if (!tokens_.Take(')')) return tokens_.Expected(")");
       if (statement->kind == Statement::Kind::kArray) {
-        Array array = statement->inputs[0];
+        ShardedArray array = statement->inputs[0];
         statement->inputs.clear();
         return array;
       }
@@ -233,17 +232,17 @@ class Parser {
     call.op = *CollectiveOf(tokens_.Next().text);
     if (tokens_.Take('_')) RETURN_IF_ERROR(ParseCallSubscript(&tokens_, Arrays(), &call));
     if (tokens_.Take(':')) tokens_.SkipNewlines();
-    ASSIGN_OR_RETURN(Array input, ParseArgument(depth));
+    ASSIGN_OR_RETURN(ShardedArray input, ParseArgument(depth));
     ASSIGN_OR_RETURN(const std::vector<AxisId> unreduced, Arrays().ParseUnreduced());
     input.sharding.unreduced.insert(input.sharding.unreduced.end(), unreduced.begin(),
                                     unreduced.end());
     RETURN_IF_ERROR(Check(input));
     call.inputs = {std::move(input)};
-    const Array* wanted = assigned_ ? &*assigned_ : nullptr;
+    const ShardedArray* wanted = assigned_ ? &*assigned_ : nullptr;
     // An arrow after a later factor belongs to the product.
     const bool arrow = wanted == nullptr && first && depth == 0 && TakeArrow();
     if (arrow) {
-      ASSIGN_OR_RETURN(const Array output, Arrays().Parse());
+      ASSIGN_OR_RETURN(const ShardedArray output, Arrays().Parse());
       RETURN_IF_ERROR(DeriveOutput(mesh(), &output, &call));
       RETURN_IF_ERROR(SetOutput(output, &call));
       return call;
@@ -253,7 +252,7 @@ class Parser {
   }
 
   // The argument of a collective, in parentheses or not. A product becomes a statement of its own.
-  StatusOr<Array> ParseArgument(int depth) {
+  StatusOr<ShardedArray> ParseArgument(int depth) {
     tokens_.SkipNewlines();
     if (!tokens_.Take('(')) return Arrays().Parse();
     ASSIGN_OR_RETURN(Statement inner, ParseProduct(depth + 1));
@@ -268,7 +267,7 @@ class Parser {
   }
 
   // The output a person wrote, for what has been read so far.
-  Status SetOutput(const Array& output, Statement* statement) {
+  Status SetOutput(const ShardedArray& output, Statement* statement) {
     using StatementKind = Statement::Kind;
     if (statement->kind == StatementKind::kArray) statement->kind = StatementKind::kReshard;
     if (statement->kind == StatementKind::kCollective &&
@@ -288,7 +287,8 @@ class Parser {
     return absl::OkStatus();
   }
 
-  Status ReshardError(const Array& from, const Array& to, const Status& status) const {
+  Status ReshardError(const ShardedArray& from, const ShardedArray& to,
+                      const Status& status) const {
     for (AxisId axis : to.sharding.unreduced) {
       const std::vector<AxisId>& open = from.sharding.unreduced;
       if (std::find(open.begin(), open.end(), axis) == open.end()) return NothingPartial(to, axis);
@@ -297,7 +297,7 @@ class Parser {
                         "; write an operator between the factors of a product");
   }
 
-  Status NothingPartial(const Array& output, AxisId axis) const {
+  Status NothingPartial(const ShardedArray& output, AxisId axis) const {
     const std::string name = mesh().axes[static_cast<std::size_t>(axis)].name;
     return InvalidInput("nothing is partially summed over " + name + " in " + output.name +
                         ": {U_" + name + "} needs a contracting dimension sharded over " + name +
@@ -307,17 +307,17 @@ class Parser {
   // Fills in the output of a product and checks what was written against the inputs.
   Status Complete(Statement* statement) {
     if (statement->kind != Statement::Kind::kProduct) return absl::OkStatus();
-    const Weight weight = [this](const Array& array) {
+    const Weight weight = [this](const ShardedArray& array) {
       return LocalElements(array.sharding, mesh(), expression_.sizes);
     };
     const bool written = statement->output_written;
     std::vector<AxisId> partial;
-    Array left = statement->inputs[0];
+    ShardedArray left = statement->inputs[0];
     std::vector<std::string> notes;
     for (std::size_t i = 0; i + 1 < statement->inputs.size(); ++i) {
       const bool last = i + 2 == statement->inputs.size();
-      const Array* output = written ? &*statement->output : nullptr;
-      const Array& right = statement->inputs[i + 1];
+      const ShardedArray* output = written ? &*statement->output : nullptr;
+      const ShardedArray& right = statement->inputs[i + 1];
       ASSIGN_OR_RETURN(const BinaryProduct product,
                        Resolve(left, right, statement->contractions[i],
                                {last ? output : nullptr, output}, &notes));
@@ -337,9 +337,9 @@ class Parser {
     return absl::OkStatus();
   }
 
-  // Axes over which some plan of this product has partial sums.
+  // Axes over which some derivation of this product has partial sums.
   void CollectPartial(const BinaryProduct& product, std::vector<AxisId>* partial) const {
-    for (const Array* operand : {&product.left, &product.right}) {
+    for (const ShardedArray* operand : {&product.left, &product.right}) {
       const Sharding& sharding = operand->sharding;
       partial->insert(partial->end(), sharding.unreduced.begin(), sharding.unreduced.end());
       for (const std::string& dim : product.contracted) {
@@ -361,8 +361,8 @@ class Parser {
     if (statement->kind != Statement::Kind::kArray) {
       return tokens_.Expected("sizes as B=1024 after \"with\"");
     }
-    ASSIGN_OR_RETURN(Array other, Arrays().Parse());
-    Array& array = statement->inputs[0];
+    ASSIGN_OR_RETURN(ShardedArray other, Arrays().Parse());
+    ShardedArray& array = statement->inputs[0];
     if (array.name == "?") std::swap(array, other);
     if (array.sharding.dims.size() != other.sharding.dims.size()) {
       return InvalidInput("array " + array.name + " has " +
@@ -396,12 +396,12 @@ class Parser {
 
   TokenStream tokens_;
   Expression expression_;
-  std::optional<Array> assigned_;  // the left side of the "=" of this statement
+  std::optional<ShardedArray> assigned_;  // the left side of the "=" of this statement
 };
 
 }  // namespace
 
-StatusOr<Expression> ParseExpression(const std::string& text, const Mesh& mesh) {
+StatusOr<Expression> ParseExpression(const std::string& text, const MeshShape& mesh) {
   ASSIGN_OR_RETURN(std::vector<Token> tokens, Tokenize(text));
   return Parser(std::move(tokens), mesh).Run();
 }

@@ -1,7 +1,7 @@
 // How people spell number formats, sizes and collectives.
 
-#ifndef MESHSTEP_STRATEGIES_EINSUM_SPELLING_H_
-#define MESHSTEP_STRATEGIES_EINSUM_SPELLING_H_
+#ifndef MESHSTEP_STRATEGIES_EINSUM_NOTATION_SPELLING_H_
+#define MESHSTEP_STRATEGIES_EINSUM_NOTATION_SPELLING_H_
 
 #include <map>
 #include <string>
@@ -22,4 +22,4 @@ StatusOr<std::map<std::string, double>> ParseSizes(const std::string& text);
 
 }  // namespace meshstep::einsum
 
-#endif  // MESHSTEP_STRATEGIES_EINSUM_SPELLING_H_
+#endif  // MESHSTEP_STRATEGIES_EINSUM_NOTATION_SPELLING_H_

@@ -1,7 +1,7 @@
 // The tokens of an expression with the position of the parser in them.
 
-#ifndef MESHSTEP_STRATEGIES_EINSUM_TOKEN_STREAM_H_
-#define MESHSTEP_STRATEGIES_EINSUM_TOKEN_STREAM_H_
+#ifndef MESHSTEP_STRATEGIES_EINSUM_NOTATION_TOKEN_STREAM_H_
+#define MESHSTEP_STRATEGIES_EINSUM_NOTATION_TOKEN_STREAM_H_
 
 #include <algorithm>
 #include <string>
@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "sim/base/status.h"
-#include "strategies/einsum/lexer.h"
+#include "strategies/einsum/notation/lexer.h"
 
 namespace meshstep::einsum {
 
@@ -66,4 +66,4 @@ class TokenStream {
 
 }  // namespace meshstep::einsum
 
-#endif  // MESHSTEP_STRATEGIES_EINSUM_TOKEN_STREAM_H_
+#endif  // MESHSTEP_STRATEGIES_EINSUM_NOTATION_TOKEN_STREAM_H_

@@ -1,14 +1,14 @@
 // Reads one array of an expression: "bf16 W_in[D_X, F_{YZ}]{U_Q}", "[B, D_XY]", "int8[128, 2048]".
 
-#ifndef MESHSTEP_STRATEGIES_EINSUM_ARRAY_PARSER_H_
-#define MESHSTEP_STRATEGIES_EINSUM_ARRAY_PARSER_H_
+#ifndef MESHSTEP_STRATEGIES_EINSUM_NOTATION_ARRAY_PARSER_H_
+#define MESHSTEP_STRATEGIES_EINSUM_NOTATION_ARRAY_PARSER_H_
 
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "strategies/einsum/expression.h"
-#include "strategies/einsum/token_stream.h"
+#include "strategies/einsum/notation/expression.h"
+#include "strategies/einsum/notation/token_stream.h"
 
 namespace meshstep::einsum {
 
@@ -18,7 +18,7 @@ class ArrayParser {
   ArrayParser(TokenStream* tokens, Expression* expression)
       : tokens_(*tokens), expression_(*expression) {}
 
-  StatusOr<Array> Parse();
+  StatusOr<ShardedArray> Parse();
 
   // Splits "XY" into axes of the mesh, the longest names first. Error: the axis that is not there.
   StatusOr<std::vector<AxisId>> SplitAxes(const std::string& text) const;
@@ -43,4 +43,4 @@ class ArrayParser {
 
 }  // namespace meshstep::einsum
 
-#endif  // MESHSTEP_STRATEGIES_EINSUM_ARRAY_PARSER_H_
+#endif  // MESHSTEP_STRATEGIES_EINSUM_NOTATION_ARRAY_PARSER_H_

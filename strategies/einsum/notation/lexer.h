@@ -2,8 +2,8 @@
 // <sub>, LaTeX commands, Unicode operators, arrows and subscripts all become the same few tokens.
 //   "$\textbf{A}[I, J_X] \cdot_J B[J, K] \to C$"  ->  A [ I , J _ X ] . _ J B [ J , K ] -> C
 
-#ifndef MESHSTEP_STRATEGIES_EINSUM_LEXER_H_
-#define MESHSTEP_STRATEGIES_EINSUM_LEXER_H_
+#ifndef MESHSTEP_STRATEGIES_EINSUM_NOTATION_LEXER_H_
+#define MESHSTEP_STRATEGIES_EINSUM_NOTATION_LEXER_H_
 
 #include <string>
 #include <vector>
@@ -37,4 +37,4 @@ StatusOr<std::vector<Token>> Tokenize(const std::string& expression);
 
 }  // namespace meshstep::einsum
 
-#endif  // MESHSTEP_STRATEGIES_EINSUM_LEXER_H_
+#endif  // MESHSTEP_STRATEGIES_EINSUM_NOTATION_LEXER_H_

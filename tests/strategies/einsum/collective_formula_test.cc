@@ -1,4 +1,4 @@
-#include "strategies/einsum/cost.h"
+#include "strategies/einsum/collective_formula.h"
 
 #include "gtest/gtest.h"
 #include "sim/cost/collective_model.h"
@@ -24,11 +24,11 @@ Hardware V5e() {
 
 double Time(Op op, const std::string& mesh_text, std::vector<AxisId> axes, CostModel model,
             const Hardware& hardware = V5e()) {
-  const Mesh mesh = *ParseMesh(mesh_text);
-  return CollectiveCost(hardware, mesh, model, std::nullopt).Of(op, axes, kV).total();
+  const MeshShape mesh = *ParseMeshShape(mesh_text);
+  return CollectiveFormula(hardware, mesh, model, std::nullopt).Of(op, axes, kV).total();
 }
 
-TEST(CostTest, NamedModelsOfAGather) {
+TEST(CollectiveFormulaTest, NamedModelsOfAGather) {
   EXPECT_DOUBLE_EQ(Time(Op::kAllGather, "8x4", {1}, CostModel::kBook), kV / (2 * kLink));
   EXPECT_DOUBLE_EQ(Time(Op::kAllGather, "8x4", {1}, CostModel::kRing), kV * 3 / 4 / (2 * kLink));
   // The book's own answer without wraparound: 3 hops of 8.4 MB, 560 us.
@@ -36,7 +36,7 @@ TEST(CostTest, NamedModelsOfAGather) {
   EXPECT_NEAR(Time(Op::kAllGather, "8x4", {1}, CostModel::kNoWrap), 560e-6, 1e-6);
 }
 
-TEST(CostTest, AllReduceIsTwiceAndAxesAddUp) {
+TEST(CollectiveFormulaTest, AllReduceIsTwiceAndAxesAddUp) {
   for (CostModel model : {CostModel::kBook, CostModel::kRing, CostModel::kNoWrap}) {
     EXPECT_DOUBLE_EQ(Time(Op::kAllReduce, "8x4", {0}, model),
                      2 * Time(Op::kReduceScatter, "8x4", {0}, model));
@@ -45,7 +45,7 @@ TEST(CostTest, AllReduceIsTwiceAndAxesAddUp) {
 }
 
 // sharding_rules.md, section 3: V/(4 W) on a ring, V max/(4 N W) on a torus, twice on a line.
-TEST(CostTest, AllToAll) {
+TEST(CollectiveFormulaTest, AllToAll) {
   EXPECT_DOUBLE_EQ(Time(Op::kAllToAll, "8x4", {0}, CostModel::kBook), kV / (4 * 2 * kLink));
   EXPECT_DOUBLE_EQ(Time(Op::kAllToAll, "8x4", {0, 1}, CostModel::kBook),
                    kV * 8 / (4 * 32 * 2 * kLink));
@@ -53,7 +53,7 @@ TEST(CostTest, AllToAll) {
                    2 * Time(Op::kAllToAll, "8x4", {0}, CostModel::kBook));
 }
 
-TEST(CostTest, WraparoundOfTheChip) {
+TEST(CollectiveFormulaTest, WraparoundOfTheChip) {
   // v5e wraps only on axes of 16; of the 8x16 slice the long one.
   EXPECT_DOUBLE_EQ(Time(Op::kAllGather, "8x16", {1}, CostModel::kChip), kV / (2 * kLink));
   EXPECT_DOUBLE_EQ(Time(Op::kAllGather, "8x16", {0}, CostModel::kChip), kV * 7 / 8 / kLink);
@@ -68,21 +68,21 @@ TEST(CostTest, WraparoundOfTheChip) {
                    kV / (4 * kLink));
 }
 
-TEST(CostTest, HopsAreAFloor) {
-  const Mesh mesh = *ParseMesh("16x16");
+TEST(CollectiveFormulaTest, HopsAreAFloor) {
+  const MeshShape mesh = *ParseMeshShape("16x16");
   const Hardware hardware = V5e();
-  const CollectiveCost cost(hardware, mesh, CostModel::kChip, std::nullopt);
+  const CollectiveFormula cost(hardware, mesh, CostModel::kChip, std::nullopt);
   EXPECT_DOUBLE_EQ(cost.Of(Op::kAllGather, {0}, 256).total(), 8 * 1e-6);
   EXPECT_DOUBLE_EQ(cost.Of(Op::kAllGather, {0, 1}, 256).total(), 16 * 1e-6);
   EXPECT_DOUBLE_EQ(cost.Of(Op::kAllReduce, {0}, 256).total(), 2 * 8 * 1e-6);
   // The named models count bytes only, unless told a latency.
   EXPECT_DOUBLE_EQ(Time(Op::kAllGather, "16x16", {0}, CostModel::kBook), kV / (2 * kLink));
-  const CollectiveCost slow(hardware, mesh, CostModel::kBook, 1e-3);
+  const CollectiveFormula slow(hardware, mesh, CostModel::kBook, 1e-3);
   EXPECT_DOUBLE_EQ(slow.Of(Op::kAllGather, {0}, 256).total(), 8 * 1e-3);
 }
 
 // sharding_rules.md, section 9: V(N-1)/(N W) in a node, the node's network beyond.
-TEST(CostTest, Switch) {
+TEST(CollectiveFormulaTest, Switch) {
   Hardware h100;
   h100.link = BytesPerSecond(450e9);
   h100.scale_out = BytesPerSecond(50e9);
@@ -101,7 +101,7 @@ TEST(CostTest, Switch) {
   EXPECT_DOUBLE_EQ(Time(Op::kAllGather, "X=4,Y=8", {0}, CostModel::kChip, h100), kV * 3 / 4 / 50e9);
 }
 
-TEST(CostTest, SentBytes) {
+TEST(CollectiveFormulaTest, SentBytes) {
   EXPECT_DOUBLE_EQ(SentBytes(Op::kAllGather, 4, 100), 75);
   EXPECT_DOUBLE_EQ(SentBytes(Op::kReduceScatter, 4, 100), 75);
   EXPECT_DOUBLE_EQ(SentBytes(Op::kAllReduce, 4, 100), 150);

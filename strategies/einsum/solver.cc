@@ -1,4 +1,4 @@
-#include "strategies/einsum/planner.h"
+#include "strategies/einsum/solver.h"
 
 #include <algorithm>
 #include <cmath>
@@ -10,7 +10,7 @@
 
 #include "sim/base/check.h"
 #include "strategies/einsum/answer.h"
-#include "strategies/einsum/layout.h"
+#include "strategies/einsum/operand_shardings.h"
 #include "strategies/einsum/step_cost.h"
 
 namespace meshstep::einsum {
@@ -18,10 +18,10 @@ namespace {
 
 using StatementKind = Statement::Kind;
 
-// A plan as far as it has been made.
+// A derivation as far as it has been made.
 struct Partial {
   std::vector<Step> steps;
-  Array left;  // the result so far of the chain that is being planned
+  ShardedArray left;  // the result so far of the chain that is being planned
   bool book = true;
 };
 
@@ -31,16 +31,17 @@ std::string Word(std::size_t count, const std::string& noun) {
   return std::to_string(count) + " " + noun + (count == 1 ? "" : "s");
 }
 
-class Planner {
+class Solver {
  public:
-  Planner(const Expression& expression, const PlanOptions& options)
+  Solver(const Expression& expression, const SolveOptions& options)
       : expression_(expression), options_(options), cost_(expression, options) {
     std::size_t products = 0;
     for (const Statement& s : expression.statements) products += s.contractions.size();
-    // The work is bounded by layouts x plans that are kept, whatever the expression.
-    max_layouts_ = std::max<std::size_t>(8, 512 / std::max<std::size_t>(1, products));
+    // The work is bounded by operand shardings x derivations that are kept, whatever the
+    // expression.
+    max_shardings_ = std::max<std::size_t>(8, 512 / std::max<std::size_t>(1, products));
     max_kept_ = std::max<std::size_t>(4, 128 / std::max<std::size_t>(1, products));
-    weight_ = [this](const Array& array) { return cost_.LocalBytes(array); };
+    weight_ = [this](const ShardedArray& array) { return cost_.LocalBytes(array); };
   }
 
   StatusOr<Answer> Run() {
@@ -56,7 +57,7 @@ class Planner {
   }
 
  private:
-  const Mesh& mesh() const { return expression_.mesh; }
+  const MeshShape& mesh() const { return expression_.mesh; }
   bool symbolic() const { return !answer_.missing.empty(); }
 
   Status Continue(const Statement& statement, std::vector<Partial>* partials) {
@@ -76,7 +77,7 @@ class Planner {
   }
 
   // Notes an array for the list of memory, and what it was last, by name.
-  Status Remember(const Array& array, bool is_input) {
+  Status Remember(const ShardedArray& array, bool is_input) {
     const auto known = last_.find(array.name);
     if (is_input && known != last_.end() && array.name != "?") return absl::OkStatus();
     last_[array.name] = array;
@@ -86,7 +87,7 @@ class Planner {
 
   // An input as the steps so far left it: a result that an earlier statement gave another sharding
   // is first brought to the one written here.
-  Status TakeInput(const Array& input, std::vector<Partial>* partials) {
+  Status TakeInput(const ShardedArray& input, std::vector<Partial>* partials) {
     const auto known = last_.find(input.name);
     const bool same = known == last_.end() || input.name == "?" ||
                       known->second.sharding == input.sharding || produced_.count(input.name) == 0;
@@ -103,7 +104,7 @@ class Planner {
     return absl::OkStatus();
   }
 
-  void Produce(const Array& output) {
+  void Produce(const ShardedArray& output) {
     last_.erase(output.name);
     (void)Remember(output, false);
     produced_.insert(output.name);
@@ -121,7 +122,7 @@ class Planner {
   }
 
   Status Collective(const Statement& statement, std::vector<Partial>* partials) {
-    const Array& input = statement.inputs[0];
+    const ShardedArray& input = statement.inputs[0];
     RETURN_IF_ERROR(TakeInput(input, partials));
     const ReshardStep reshard{statement.op, statement.axes, statement.from,
                               statement.to, input.sharding, statement.output->sharding};
@@ -131,7 +132,7 @@ class Planner {
   }
 
   Status ReshardStatement(const Statement& statement, std::vector<Partial>* partials) {
-    const Array& input = statement.inputs[0];
+    const ShardedArray& input = statement.inputs[0];
     RETURN_IF_ERROR(TakeInput(input, partials));
     ASSIGN_OR_RETURN(const auto ways, cost_.Ways(input, statement.output->sharding));
     std::vector<Partial> next;
@@ -149,14 +150,14 @@ class Planner {
   }
 
   Status Product(const Statement& statement, std::vector<Partial>* partials) {
-    for (const Array& input : statement.inputs) RETURN_IF_ERROR(TakeInput(input, partials));
+    for (const ShardedArray& input : statement.inputs) RETURN_IF_ERROR(TakeInput(input, partials));
     for (Partial& partial : *partials) partial.left = statement.inputs[0];
     const std::size_t count = statement.contractions.size();
     for (std::size_t i = 0; i < count; ++i) {
       const bool last = i + 1 == count;
       std::vector<Partial> next;
       for (const Partial& partial : *partials) {
-        const Array* output = statement.output_written ? &*statement.output : nullptr;
+        const ShardedArray* output = statement.output_written ? &*statement.output : nullptr;
         std::vector<std::string> notes;
         ASSIGN_OR_RETURN(const BinaryProduct product,
                          Resolve(partial.left, statement.inputs[i + 1], statement.contractions[i],
@@ -168,7 +169,7 @@ class Planner {
         if (last) {
           RETURN_IF_ERROR(LastProduct(partial, product, *statement.output, &next));
         } else {
-          const Array& after = statement.inputs[i + 2];
+          const ShardedArray& after = statement.inputs[i + 2];
           RETURN_IF_ERROR(InnerProduct(partial, product, after, i, &next));
         }
       }
@@ -179,37 +180,38 @@ class Planner {
   }
 
   struct Candidate {
-    Layout layout;
+    OperandShardings shardings;
     bool book;
   };
 
-  // The book's layout first, if it can give the sums that the output wants, then all others.
-  std::vector<Candidate> Layouts(const BinaryProduct& product, const Sharding* output) {
+  // The operand shardings of the book's rules first, if they can give the sums that the output
+  // wants, then all others.
+  std::vector<Candidate> Candidates(const BinaryProduct& product, const Sharding* output) {
     std::vector<Candidate> candidates;
-    const Layout book = BookLayout(product, output, weight_);
+    const OperandShardings book = BookShardings(product, output, weight_);
     const StatusOr<Sharding> local = LocalProduct(book.left, book.right, product.out);
     CHECK(local.ok()) << local.status();
     const bool reaches = output == nullptr || Reshard(*local, *output).ok();
     if (reaches) candidates.push_back({book, true});
     bool truncated = false;
-    for (Layout& layout : AllLayouts(product, output, max_layouts_, &truncated)) {
-      candidates.push_back({std::move(layout), false});
+    for (OperandShardings& shardings : AllShardings(product, output, max_shardings_, &truncated)) {
+      candidates.push_back({std::move(shardings), false});
     }
     if (truncated) {
-      AddNote("more than " + std::to_string(max_layouts_) +
-              " ways to place the axes of a product; the first " + std::to_string(max_layouts_) +
+      AddNote("more than " + std::to_string(max_shardings_) +
+              " ways to place the axes of a product; the first " + std::to_string(max_shardings_) +
               " and the book's were compared");
     }
     return candidates;
   }
 
-  // `partial` with the operands brought to `layout` and multiplied.
+  // `partial` with the operands brought to its shardings and multiplied.
   StatusOr<Partial> Multiply(const Partial& partial, const BinaryProduct& product,
-                             const Candidate& candidate, const Array& output) {
+                             const Candidate& candidate, const ShardedArray& output) {
     Partial next = partial;
     next.book = partial.book && candidate.book;
     BinaryProduct local = product;
-    auto bring = [&](Array* operand, const Sharding& to) -> Status {
+    auto bring = [&](ShardedArray* operand, const Sharding& to) -> Status {
       StatusOr<std::vector<Step>> steps =
           candidate.book ? cost_.Direct(*operand, to) : cost_.Cheapest(*operand, to);
       RETURN_IF_ERROR(steps.status());
@@ -217,18 +219,18 @@ class Planner {
       operand->sharding = to;
       return absl::OkStatus();
     };
-    RETURN_IF_ERROR(bring(&local.left, candidate.layout.left));
-    RETURN_IF_ERROR(bring(&local.right, candidate.layout.right));
-    ASSIGN_OR_RETURN(Sharding result,
-                     LocalProduct(candidate.layout.left, candidate.layout.right, product.out));
+    RETURN_IF_ERROR(bring(&local.left, candidate.shardings.left));
+    RETURN_IF_ERROR(bring(&local.right, candidate.shardings.right));
+    ASSIGN_OR_RETURN(Sharding result, LocalProduct(candidate.shardings.left,
+                                                   candidate.shardings.right, product.out));
     next.left = {output.name, std::move(result), output.dtype};
     Append({cost_.Product(local, next.left)}, false, &next);
     return next;
   }
 
-  Status LastProduct(const Partial& partial, const BinaryProduct& product, const Array& output,
-                     std::vector<Partial>* next) {
-    for (const Candidate& candidate : Layouts(product, &output.sharding)) {
+  Status LastProduct(const Partial& partial, const BinaryProduct& product,
+                     const ShardedArray& output, std::vector<Partial>* next) {
+    for (const Candidate& candidate : Candidates(product, &output.sharding)) {
       ASSIGN_OR_RETURN(Partial with, Multiply(partial, product, candidate, output));
       StatusOr<std::vector<Step>> steps = candidate.book
                                               ? cost_.Direct(with.left, output.sharding)
@@ -246,10 +248,11 @@ class Planner {
 
   // A result inside a chain is reduced: over each axis onto a dimension that the next factor has on
   // that axis, or onto any one dimension, or not scattered at all.
-  Status InnerProduct(const Partial& partial, const BinaryProduct& product, const Array& after,
-                      std::size_t index, std::vector<Partial>* next) {
-    const Array output{"Tmp" + (index == 0 ? "" : std::to_string(index + 1)), {}, std::nullopt};
-    for (const Candidate& candidate : Layouts(product, nullptr)) {
+  Status InnerProduct(const Partial& partial, const BinaryProduct& product,
+                      const ShardedArray& after, std::size_t index, std::vector<Partial>* next) {
+    const ShardedArray output{
+        "Tmp" + (index == 0 ? "" : std::to_string(index + 1)), {}, std::nullopt};
+    for (const Candidate& candidate : Candidates(product, nullptr)) {
       ASSIGN_OR_RETURN(const Partial with, Multiply(partial, product, candidate, output));
       bool first = true;
       for (const Sharding& reduced : Reduced(with.left.sharding, after.sharding)) {
@@ -298,41 +301,41 @@ class Planner {
     if (std::find(notes.begin(), notes.end(), note) == notes.end()) answer_.notes.push_back(note);
   }
 
-  // Totals of a plan from its steps.
-  PlanAnswer Total(const Partial& partial) const {
-    PlanAnswer plan;
-    plan.steps = partial.steps;
-    plan.book = partial.book;
+  // Totals of a derivation from its steps.
+  Derivation Total(const Partial& partial) const {
+    Derivation derivation;
+    derivation.steps = partial.steps;
+    derivation.book = partial.book;
     const double hbm = options_.hardware ? options_.hardware->hbm_rate.value() : 0;
     double waiting = 0;
     for (const Step& step : partial.steps) {
-      plan.name += (plan.name.empty() ? "" : "; ") + NameOf(step, mesh());
-      (step.is_product ? plan.compute_s : plan.communication_s) += step.seconds;
-      plan.flops_per_chip += step.flops;
-      if (hbm > 0) plan.hbm_s += step.hbm_bytes / hbm;
+      derivation.name += (derivation.name.empty() ? "" : "; ") + NameOf(step, mesh());
+      (step.is_product ? derivation.compute_s : derivation.communication_s) += step.seconds;
+      derivation.flops_per_chip += step.flops;
+      if (hbm > 0) derivation.hbm_s += step.hbm_bytes / hbm;
       waiting += step.latency_s;
     }
-    const double chip = Max(plan.compute_s, plan.hbm_s);
-    plan.overlapped_s = Max(chip, plan.communication_s);
-    plan.sequential_s = chip + plan.communication_s;
-    if (!options_.hardware) plan.overlapped_s = plan.sequential_s = std::nan("");
-    plan.bound = Bound(plan, waiting);
-    plan.peak_bytes = PeakBytes(plan);
-    return plan;
+    const double chip = Max(derivation.compute_s, derivation.hbm_s);
+    derivation.overlapped_s = Max(chip, derivation.communication_s);
+    derivation.sequential_s = chip + derivation.communication_s;
+    if (!options_.hardware) derivation.overlapped_s = derivation.sequential_s = std::nan("");
+    derivation.bound = Bound(derivation, waiting);
+    derivation.peak_bytes = PeakBytes(derivation);
+    return derivation;
   }
 
-  static std::string Bound(const PlanAnswer& plan, double waiting) {
-    if (std::isnan(plan.overlapped_s)) return "";
-    if (plan.compute_s >= plan.overlapped_s) return "compute";
-    if (plan.communication_s < plan.overlapped_s) return "memory";
-    return 2 * waiting > plan.communication_s ? "latency" : "communication";
+  static std::string Bound(const Derivation& derivation, double waiting) {
+    if (std::isnan(derivation.overlapped_s)) return "";
+    if (derivation.compute_s >= derivation.overlapped_s) return "compute";
+    if (derivation.communication_s < derivation.overlapped_s) return "memory";
+    return 2 * waiting > derivation.communication_s ? "latency" : "communication";
   }
 
   // Inputs stay; each array that a step makes replaces the one it was made from, except an input.
-  double PeakBytes(const PlanAnswer& plan) const {
+  double PeakBytes(const Derivation& derivation) const {
     double inputs = 0, peak = 0;
     std::map<std::string, double> temporaries;
-    for (const Array& array : arrays_) {
+    for (const ShardedArray& array : arrays_) {
       if (produced_.count(array.name) == 0) inputs += cost_.LocalBytes(array);
     }
     auto total = [&] {
@@ -340,7 +343,7 @@ class Planner {
       for (const auto& [name, bytes] : temporaries) sum += bytes;
       return sum;
     };
-    for (const Step& step : plan.steps) {
+    for (const Step& step : derivation.steps) {
       const Sharding& after = step.is_product ? step.result : step.reshard.after;
       const double bytes = cost_.LocalBytes({step.array, after, DtypeOfName(step.array)});
       peak = Max(peak, total() + bytes);
@@ -354,24 +357,25 @@ class Planner {
     return found == last_.end() ? std::nullopt : found->second.dtype;
   }
 
-  // Order of plans: time, then the book's plan, then fewer steps, then the name.
-  auto Key(const PlanAnswer& plan) const {
-    double first = options_.sequential ? plan.sequential_s : plan.overlapped_s;
-    double second = options_.sequential ? plan.overlapped_s : plan.sequential_s;
+  // Order of derivations: time, then the book's, then fewer steps, then the name.
+  auto Key(const Derivation& derivation) const {
+    double first = options_.sequential ? derivation.sequential_s : derivation.overlapped_s;
+    double second = options_.sequential ? derivation.overlapped_s : derivation.sequential_s;
     if (symbolic()) {
       first = second = 0;
     } else if (std::isnan(first)) {
       // Without rates: the bytes that are sent, then the FLOPs.
       first = 0;
-      for (const Step& step : plan.steps) first += step.sent;
-      second = plan.flops_per_chip;
+      for (const Step& step : derivation.steps) first += step.sent;
+      second = derivation.flops_per_chip;
     }
-    return std::make_tuple(first, second, !plan.book, plan.steps.size(), plan.name);
+    return std::make_tuple(first, second, !derivation.book, derivation.steps.size(),
+                           derivation.name);
   }
 
-  // The best of the partial plans, each once, and always the book's.
+  // The best of the partial ones, each once, and always the book's.
   std::vector<Partial> Best(std::vector<Partial> partials) const {
-    std::vector<std::pair<PlanAnswer, std::size_t>> totals;
+    std::vector<std::pair<Derivation, std::size_t>> totals;
     for (std::size_t i = 0; i < partials.size(); ++i) totals.emplace_back(Total(partials[i]), i);
     std::stable_sort(totals.begin(), totals.end(),
                      [this](const auto& a, const auto& b) { return Key(a.first) < Key(b.first); });
@@ -404,14 +408,14 @@ class Planner {
 
   Status Finish(std::vector<Partial> partials) {
     for (const Partial& partial : Best(std::move(partials))) {
-      answer_.plans.push_back(Total(partial));
+      answer_.derivations.push_back(Total(partial));
     }
-    answer_.plans_found = answer_.plans.size();
-    const PlanAnswer book = answer_.BookPlan();
-    if (answer_.plans.size() > options_.max_plans) {
-      answer_.plans.resize(options_.max_plans);
-      AddNote(Word(answer_.plans_found, "plan") + " found; the best " +
-              std::to_string(options_.max_plans) + " are listed");
+    answer_.derivations_found = answer_.derivations.size();
+    const Derivation book = answer_.BookDerivation();
+    if (answer_.derivations.size() > options_.max_derivations) {
+      answer_.derivations.resize(options_.max_derivations);
+      AddNote(Word(answer_.derivations_found, "plan") + " found; the best " +
+              std::to_string(options_.max_derivations) + " are listed");
     }
     if (symbolic()) AddNote("without sizes the plans cannot be compared; the book's comes first");
     answer_.flops_per_chip = book.flops_per_chip;
@@ -423,7 +427,7 @@ class Planner {
           "the dimensions are so large that the FLOPs are not a number of a double; "
           "make them smaller");
     }
-    for (const Array& array : arrays_) answer_.memory.push_back(cost_.MemoryOf(array));
+    for (const ShardedArray& array : arrays_) answer_.memory.push_back(cost_.MemoryOf(array));
     for (const Statement& s : expression_.statements) {
       if (s.kind == StatementKind::kArray) answer_.result = ToString(s.inputs[0], mesh());
     }
@@ -432,42 +436,42 @@ class Planner {
   }
 
   void NoteHardware() {
-    if (!options_.hardware || answer_.plans.empty()) return;
+    if (!options_.hardware || answer_.derivations.empty()) return;
     const std::string lines = LinesOf(*options_.hardware, mesh());
     const bool as_chip = options_.model == CostModel::kChip && !options_.hardware->is_switch();
-    if (as_chip && !lines.empty() && answer_.plans[0].communication_s > 0) {
+    if (as_chip && !lines.empty() && answer_.derivations[0].communication_s > 0) {
       AddNote("taken as physical dimensions of " + options_.hardware->name + ", " + lines +
               " do not close into rings; --cost=book assumes that they do, and X=4x4 spans two "
               "dimensions");
     }
-    for (const Step& step : answer_.plans[0].steps) {
+    for (const Step& step : answer_.derivations[0].steps) {
       if (step.is_product && options_.hardware->peak(step.dtype).value() <= 0) {
         AddNote(options_.hardware->name + " has no peak rate for " +
                 std::string(meshstep::NameOf(step.dtype)) + ", so compute times are not known");
       }
     }
     const double capacity = options_.hardware->hbm.value();
-    if (capacity > 0 && answer_.plans[0].peak_bytes > capacity) {
+    if (capacity > 0 && answer_.derivations[0].peak_bytes > capacity) {
       AddNote("the best plan needs more than the HBM of a chip");
     }
   }
 
   const Expression& expression_;
-  const PlanOptions& options_;
+  const SolveOptions& options_;
   StepCost cost_;
-  std::size_t max_layouts_, max_kept_;
+  std::size_t max_shardings_, max_kept_;
   Weight weight_;
   std::size_t statement_ = 0;
-  std::map<std::string, Array> last_;  // each array as it is now
-  std::set<std::string> produced_;     // names that are results
-  std::vector<Array> arrays_;          // in order of appearance
+  std::map<std::string, ShardedArray> last_;  // each array as it is now
+  std::set<std::string> produced_;            // names that are results
+  std::vector<ShardedArray> arrays_;          // in order of appearance
   Answer answer_;
 };
 
 }  // namespace
 
-StatusOr<Answer> Plan(const Expression& expression, const PlanOptions& options) {
-  return Planner(expression, options).Run();
+StatusOr<Answer> Solve(const Expression& expression, const SolveOptions& options) {
+  return Solver(expression, options).Run();
 }
 
 }  // namespace meshstep::einsum

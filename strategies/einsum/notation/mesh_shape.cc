@@ -1,4 +1,4 @@
-#include "strategies/einsum/mesh.h"
+#include "strategies/einsum/notation/mesh_shape.h"
 
 #include <algorithm>
 #include <array>
@@ -66,7 +66,7 @@ std::string NotWhole(const std::string& text) {
   return "";
 }
 
-// "4x4" as its factors. A number too large for an int becomes 0, which MakeMesh refuses.
+// "4x4" as its factors. A number too large for an int becomes 0, which MakeMeshShape refuses.
 std::vector<int> Factors(const std::string& text) {
   std::vector<int> factors;
   double value = 0;
@@ -85,7 +85,7 @@ std::vector<int> Factors(const std::string& text) {
   return factors;
 }
 
-MeshAxis MakeAxis(std::string name, std::vector<int> factors) {
+MeshShape::Axis MakeAxis(std::string name, std::vector<int> factors) {
   double size = 1;
   for (int f : factors) size *= f;
   const bool fits = size <= std::numeric_limits<int>::max();
@@ -100,7 +100,7 @@ bool IsKeyword(const std::string& word) {
 }
 
 // Mesh(mesh_shape=(4, 8), axis_names=('X', 'Y')): sizes and names in two lists.
-StatusOr<Mesh> FromTwoLists(const std::vector<Token>& tokens) {
+StatusOr<MeshShape> FromTwoLists(const std::vector<Token>& tokens) {
   std::vector<std::string> names;
   std::vector<std::vector<int>> sizes;
   for (const Token& token : tokens) {
@@ -111,16 +111,16 @@ StatusOr<Mesh> FromTwoLists(const std::vector<Token>& tokens) {
     return InvalidInput("the mesh has " + std::to_string(sizes.size()) + " sizes and " +
                         std::to_string(names.size()) + " names; give each axis one of both");
   }
-  std::vector<MeshAxis> axes;
+  std::vector<MeshShape::Axis> axes;
   for (std::size_t i = 0; i < names.size(); ++i) {
     axes.push_back(MakeAxis(names[i], sizes[i]));
   }
-  return MakeMesh(std::move(axes));
+  return MakeMeshShape(std::move(axes));
 }
 
 // X=4,Y=8 with any separators.
-StatusOr<Mesh> FromPairs(const std::vector<Token>& tokens) {
-  std::vector<MeshAxis> axes;
+StatusOr<MeshShape> FromPairs(const std::vector<Token>& tokens) {
+  std::vector<MeshShape::Axis> axes;
   for (std::size_t i = 0; i < tokens.size(); ++i) {
     if (tokens[i].kind == Token::kWord && IsKeyword(tokens[i].text)) continue;
     const bool is_pair = i + 2 < tokens.size() && tokens[i].kind == Token::kWord &&
@@ -132,11 +132,11 @@ StatusOr<Mesh> FromPairs(const std::vector<Token>& tokens) {
     axes.push_back(MakeAxis(tokens[i].text, Factors(tokens[i + 2].text)));
     i += 2;
   }
-  return MakeMesh(std::move(axes));
+  return MakeMeshShape(std::move(axes));
 }
 
 // 4x4, with or without the name of a chip before it.
-StatusOr<Mesh> FromShape(const std::vector<Token>& tokens) {
+StatusOr<MeshShape> FromShape(const std::vector<Token>& tokens) {
   std::string chip;
   std::vector<int> sizes;
   for (const Token& token : tokens) {
@@ -148,47 +148,47 @@ StatusOr<Mesh> FromShape(const std::vector<Token>& tokens) {
     return InvalidInput("the mesh has " + std::to_string(sizes.size()) +
                         " sizes without names, expected 1 to 4; " + kHowToWrite);
   }
-  std::vector<MeshAxis> axes;
+  std::vector<MeshShape::Axis> axes;
   for (std::size_t i = 0; i < sizes.size(); ++i) axes.push_back(MakeAxis(kUnnamed[i], {sizes[i]}));
-  ASSIGN_OR_RETURN(Mesh mesh, MakeMesh(std::move(axes)));
+  ASSIGN_OR_RETURN(MeshShape mesh, MakeMeshShape(std::move(axes)));
   mesh.chip = chip;
   return mesh;
 }
 
 }  // namespace
 
-AxisId Mesh::Find(std::string_view name) const {
+AxisId MeshShape::Find(std::string_view name) const {
   for (std::size_t a = 0; a < axes.size(); ++a) {
     if (axes[a].name == name) return static_cast<AxisId>(a);
   }
   return -1;
 }
 
-std::vector<std::string> Mesh::Names() const {
+std::vector<std::string> MeshShape::Names() const {
   std::vector<std::string> names;
-  for (const MeshAxis& axis : axes) names.push_back(axis.name);
+  for (const MeshShape::Axis& axis : axes) names.push_back(axis.name);
   return names;
 }
 
-std::vector<int> Mesh::Sizes() const {
+std::vector<int> MeshShape::Sizes() const {
   std::vector<int> sizes;
-  for (const MeshAxis& axis : axes) sizes.push_back(axis.size);
+  for (const MeshShape::Axis& axis : axes) sizes.push_back(axis.size);
   return sizes;
 }
 
-double Mesh::Chips() const {
+double MeshShape::Chips() const {
   double chips = 1;
-  for (const MeshAxis& axis : axes) chips *= axis.size;
+  for (const MeshShape::Axis& axis : axes) chips *= axis.size;
   return chips;
 }
 
-StatusOr<Mesh> MakeMesh(std::vector<MeshAxis> axes) {
+StatusOr<MeshShape> MakeMeshShape(std::vector<MeshShape::Axis> axes) {
   if (axes.size() > kMaxMeshAxes) {
     return InvalidInput("the mesh has " + std::to_string(axes.size()) + " axes, expected at most " +
                         std::to_string(kMaxMeshAxes));
   }
-  Mesh mesh;
-  for (MeshAxis& axis : axes) {
+  MeshShape mesh;
+  for (MeshShape::Axis& axis : axes) {
     if (axis.size < 1) {
       return InvalidInput("axis " + axis.name.substr(0, 60) +
                           " of the mesh has a size out of range, expected 1 to 2147483647");
@@ -206,7 +206,7 @@ StatusOr<Mesh> MakeMesh(std::vector<MeshAxis> axes) {
   return mesh;
 }
 
-StatusOr<Mesh> ParseMesh(const std::string& text) {
+StatusOr<MeshShape> ParseMeshShape(const std::string& text) {
   if (text.size() > 8192) {
     return InvalidInput("the mesh is " + std::to_string(text.size()) +
                         " characters long, expected at most 8192");
@@ -226,9 +226,9 @@ StatusOr<Mesh> ParseMesh(const std::string& text) {
   return pairs ? FromPairs(tokens) : FromShape(tokens);
 }
 
-std::string ToString(const Mesh& mesh) {
+std::string ToString(const MeshShape& mesh) {
   std::string text = "{";
-  for (const MeshAxis& axis : mesh.axes) {
+  for (const MeshShape::Axis& axis : mesh.axes) {
     text += (text.size() == 1 ? "" : ",") + axis.name + ":" + std::to_string(axis.size);
   }
   return text + "}";
