@@ -38,11 +38,11 @@ StatusOr<Collective> ParseCollective(std::string_view name) {
       absl::StrCat("collective: is \"", std::string(name), "\", expected one of ", known));
 }
 
-double ChunkBytes(Collective collective, Bytes bytes, int ranks) {
+Bytes ChunkBytes(Collective collective, Bytes bytes, int ranks) {
   if (collective == Collective::kBroadcast || collective == Collective::kPermute) {
-    return bytes.value();
+    return bytes;
   }
-  return bytes.value() / ranks;
+  return bytes / ranks;
 }
 
 }  // namespace meshstep

@@ -42,7 +42,7 @@ enum class Combine { kNone, kReduce, kMulticast };
 
 struct RankFlow {
   int src, dst;  // ranks
-  double bytes;
+  Bytes bytes;
   Combine combine = Combine::kNone;
 };
 
@@ -71,7 +71,7 @@ struct Message {
 };
 
 // Bytes of one chunk.
-double ChunkBytes(Collective collective, Bytes bytes, int ranks);
+Bytes ChunkBytes(Collective collective, Bytes bytes, int ranks);
 
 struct MessageSchedule {
   int splits = 1;

@@ -13,12 +13,12 @@ namespace meshstep {
 // What the engine runs: a latency, then bytes on each link class (or link), drained at one rate.
 struct LinkDemand {
   int link;  // link class, or LinkId when unfolded
-  double bytes;
+  Bytes bytes;
 };
 struct CostPhase {
   Time latency;
   std::vector<LinkDemand> demands;
-  double weight = 0;  // bytes that one group moves over its busiest link (see flow_network.h)
+  Bytes weight;  // what one group moves over its busiest link (see flow_network.h)
 };
 struct CollectiveCost {
   const CollectiveAlgorithm* algorithm = nullptr;

@@ -18,7 +18,7 @@ struct CollectiveModel::Impl {
   const LinkClasses* classes;
   Fidelity fidelity;
   using Key =
-      std::tuple<Collective, double, std::vector<AxisId>, std::vector<int>, std::string, Copies>;
+      std::tuple<Collective, Bytes, std::vector<AxisId>, std::vector<int>, std::string, Copies>;
   mutable std::map<Key, CollectiveCost> cache;
 
   BytesPerSecond Capacity(int link) const {
@@ -80,7 +80,8 @@ struct CollectiveModel::Impl {
     const double across = by_node ? JoinedShare(request.copies, nodes) : inside;
     for (TrafficPhase& phase : traffic) {
       for (RankFlow& flow : phase.flows) {
-        flow.bytes *= flow.src / per_node == flow.dst / per_node ? inside : across;
+        const bool near = flow.src / per_node == flow.dst / per_node;
+        flow.bytes = flow.bytes * (near ? inside : across);
       }
     }
     return traffic;
@@ -95,13 +96,13 @@ struct CollectiveModel::Impl {
     }
     CollectiveCost cost;
     cost.algorithm = &algorithm;
-    std::vector<double> sent(group.members.size(), 0.0);
+    std::vector<Bytes> sent(group.members.size());
     for (const TrafficPhase& phase : TrafficOf(algorithm, request, group)) {
       for (const RankFlow& flow : phase.flows)
         sent[static_cast<std::size_t>(flow.src)] += flow.bytes;
       AddPhase(axes, device, phase, &cost);
     }
-    cost.sent_per_device = Bytes(*std::max_element(sent.begin(), sent.end()));
+    cost.sent_per_device = *std::max_element(sent.begin(), sent.end());
     if (const CollectiveCalibration* measured = MeasuredOn(group, what)) {
       const bool by_item = !measured->dispatcher.empty();
       Calibrate(*measured, by_item ? Bytes(copies.item_bytes) : bytes, group, &cost);
@@ -138,17 +139,17 @@ struct CollectiveModel::Impl {
     }
     const Seconds latency = entry.Latency(group.size(), group.size() / per_node, alpha);
     CollectiveCost cost;
-    std::vector<double> sent(group.members.size(), 0.0);
+    std::vector<Bytes> sent(group.members.size());
     for (TrafficPhase phase : traffic) {
       phase.latency = latency / static_cast<double>(traffic.size());
       for (RankFlow& flow : phase.flows) {
         sent[static_cast<std::size_t>(flow.src)] += flow.bytes;
         const bool inside = flow.src / per_node == flow.dst / per_node;
-        flow.bytes /= inside ? entry.node_fraction : entry.network_fraction;
+        flow.bytes = flow.bytes / (inside ? entry.node_fraction : entry.network_fraction);
       }
       AddPhase(axes, device, phase, &cost);
     }
-    cost.sent_per_device = Bytes(*std::max_element(sent.begin(), sent.end()));
+    cost.sent_per_device = *std::max_element(sent.begin(), sent.end());
     return cost;
   }
 
@@ -219,8 +220,8 @@ struct CollectiveModel::Impl {
     cost->idle_time = Seconds(0);
     for (CostPhase& phase : cost->phases) {
       phase.latency = Time::RoundUp(latency);
-      phase.weight *= slower;
-      for (LinkDemand& demand : phase.demands) demand.bytes *= slower;
+      phase.weight = phase.weight * slower;
+      for (LinkDemand& demand : phase.demands) demand.bytes = demand.bytes * slower;
       cost->idle_time += IdleTime(phase);
     }
   }
@@ -228,7 +229,7 @@ struct CollectiveModel::Impl {
   Seconds IdleTime(const CostPhase& phase) const {
     Seconds drain;
     for (const LinkDemand& demand : phase.demands) {
-      drain = std::max(drain, Bytes(demand.bytes) / Capacity(demand.link));
+      drain = std::max(drain, demand.bytes / Capacity(demand.link));
     }
     return Seconds((phase.latency + Time::RoundUp(drain)).seconds());
   }
@@ -309,8 +310,8 @@ StatusOr<CollectiveCost> CollectiveModel::Cost(Collective collective, Bytes byte
                                                std::string_view algorithm,
                                                const Copies& copies) const {
   const std::vector<AxisId> list = impl_->AsPlaced(axes);
-  const Impl::Key key{
-      collective, bytes.value(), list, impl_->PlaceOf(device), std::string(algorithm), copies};
+  const Impl::Key key{collective, bytes, list, impl_->PlaceOf(device), std::string(algorithm),
+                      copies};
   const auto found = impl_->cache.find(key);
   if (found != impl_->cache.end()) return found->second;
   ASSIGN_OR_RETURN(const CollectiveCost cost,
@@ -326,7 +327,7 @@ CollectiveCost CollectiveModel::PointToPoint(Bytes bytes, AxisId axis, DeviceId 
   cost.algorithm = FindAlgorithm("point-to-point");
   cost.sent_per_device = bytes;
   TrafficPhase phase{.latency = mesh.fabric().Latency(src, dst), .flows = {}};
-  phase.flows.push_back({mesh.Coordinate(src, axis), mesh.Coordinate(dst, axis), bytes.value()});
+  phase.flows.push_back({mesh.Coordinate(src, axis), mesh.Coordinate(dst, axis), bytes});
   impl_->AddPhase({&axis, 1}, src, phase, &cost);
   return cost;
 }

@@ -82,7 +82,7 @@ Seconds GatherDrain(const Group::Dim& dim, GatherPattern pattern, Bytes v) {
 void AppendGatherFlows(const RankGrid& grid, int dim, GatherPattern pattern, Bytes v,
                        std::vector<RankFlow>* flows) {
   const int x = grid.size(dim);
-  const double block = v.value() / x;
+  const Bytes block = v / x;
   for (int rank = 0; rank < grid.ranks(); ++rank) {
     const int i = grid.Digit(rank, dim);
     switch (pattern) {

@@ -15,13 +15,13 @@ std::size_t Index(int i) { return static_cast<std::size_t>(i); }
 // Loads of explicit links, cleared by what was touched.
 class LoadMap {
  public:
-  explicit LoadMap(LinkId links) : load_(Index(links), 0.0) {}
-  void Add(LinkId link, double bytes) {
-    if (load_[Index(link)] == 0) touched_.push_back(link);
+  explicit LoadMap(LinkId links) : load_(Index(links)) {}
+  void Add(LinkId link, Bytes bytes) {
+    if (load_[Index(link)] == Bytes()) touched_.push_back(link);
     load_[Index(link)] += bytes;
   }
-  void Raise(LinkId link, double bytes) {
-    if (load_[Index(link)] == 0) touched_.push_back(link);
+  void Raise(LinkId link, Bytes bytes) {
+    if (load_[Index(link)] == Bytes()) touched_.push_back(link);
     load_[Index(link)] = std::max(load_[Index(link)], bytes);
   }
   // Calls visit(link, bytes) in the order of the links.
@@ -30,18 +30,18 @@ class LoadMap {
     std::sort(touched_.begin(), touched_.end());
     for (const LinkId link : touched_) visit(link, load_[Index(link)]);
   }
-  double Max() const {
-    double most = 0;
+  Bytes Max() const {
+    Bytes most;
     for (const LinkId link : touched_) most = std::max(most, load_[Index(link)]);
     return most;
   }
   void Clear() {
-    for (const LinkId link : touched_) load_[Index(link)] = 0;
+    for (const LinkId link : touched_) load_[Index(link)] = Bytes();
     touched_.clear();
   }
 
  private:
-  std::vector<double> load_;
+  std::vector<Bytes> load_;
   std::vector<LinkId> touched_;
 };
 
@@ -60,7 +60,7 @@ void AddCombined(const Fabric& fabric, const Group& group, std::vector<RankFlow>
     fabric.Route(group.members[Index(flows[i].src)], group.members[Index(flows[i].dst)], &hops);
     for (const Hop& hop : hops) shared.Raise(hop.link, flows[i].bytes * hop.fraction);
     if (i + 1 < flows.size() && joint(flows[i + 1]) == joint(flows[i])) continue;
-    shared.ForEach([&](LinkId link, double bytes) { load->Add(link, bytes); });
+    shared.ForEach([&](LinkId link, Bytes bytes) { load->Add(link, bytes); });
     shared.Clear();
   }
 }
@@ -178,7 +178,7 @@ class GroupPlaces {
   double count_ = 1;
 };
 
-LinkLoad ToDemands(const std::map<int, double>& bytes, double weight) {
+LinkLoad ToDemands(const std::map<int, Bytes>& bytes, Bytes weight) {
   LinkLoad load{{}, weight};
   for (const auto& [link, amount] : bytes) load.demands.push_back({link, amount});
   return load;
@@ -188,8 +188,8 @@ LinkLoad ToDemands(const std::map<int, double>& bytes, double weight) {
 // the ranks. Weight: they spread evenly over the images of the links, which are counted by routing
 // one flow of each class from every rank.
 void AddShifted(const Fabric& fabric, const LinkClasses& classes, const Group& group,
-                const TrafficPhase& phase, std::map<int, double>* bytes, double* weight) {
-  std::map<int, double> own;
+                const TrafficPhase& phase, std::map<int, Bytes>* bytes, Bytes* weight) {
+  std::map<int, Bytes> own;
   std::map<int, const RankFlow*> example;
   std::vector<Hop> hops;
   for (const RankFlow& flow : phase.flows) {
@@ -222,16 +222,16 @@ void AddShifted(const Fabric& fabric, const LinkClasses& classes, const Group& g
 LinkLoad UnevenLoad(const Mesh& mesh, const LinkClasses& classes, const GroupPlaces& places,
                     const TrafficPhase& phase) {
   LoadMap all(mesh.fabric().links()), one(mesh.fabric().links());
-  double weight = 0;
+  Bytes weight;
   places.ForEach(true, [&](const Group& group) {
     AddGroup(mesh.fabric(), group, phase, &one);
     weight = std::max(weight, one.Max());
-    one.ForEach([&](LinkId link, double amount) { all.Add(link, amount); });
+    one.ForEach([&](LinkId link, Bytes amount) { all.Add(link, amount); });
     one.Clear();
   });
-  std::map<int, double> bytes;
-  all.ForEach([&](LinkId link, double amount) {
-    double& most = bytes[classes.ClassOf(link)];
+  std::map<int, Bytes> bytes;
+  all.ForEach([&](LinkId link, Bytes amount) {
+    Bytes& most = bytes[classes.ClassOf(link)];
     most = std::max(most, amount);
   });
   return ToDemands(bytes, weight);
@@ -239,9 +239,9 @@ LinkLoad UnevenLoad(const Mesh& mesh, const LinkClasses& classes, const GroupPla
 
 LinkLoad EvenLoad(const Mesh& mesh, const LinkClasses& classes, const GroupPlaces& places,
                   const TrafficPhase& phase) {
-  std::map<int, double> bytes;
+  std::map<int, Bytes> bytes;
   LoadMap one(mesh.fabric().links());
-  double weight = 0;
+  Bytes weight;
   const int routed = places.ForEach(false, [&](const Group& group) {
     bool fixed = std::any_of(phase.flows.begin(), phase.flows.end(),
                              [](const RankFlow& flow) { return flow.combine != Combine::kNone; });
@@ -252,11 +252,11 @@ LinkLoad EvenLoad(const Mesh& mesh, const LinkClasses& classes, const GroupPlace
     }
     AddGroup(mesh.fabric(), group, phase, &one);
     weight = std::max(weight, one.Max());
-    one.ForEach([&](LinkId link, double amount) { bytes[classes.ClassOf(link)] += amount; });
+    one.ForEach([&](LinkId link, Bytes amount) { bytes[classes.ClassOf(link)] += amount; });
     one.Clear();
   });
   for (auto& [c, amount] : bytes) {
-    amount *= places.count() / routed / static_cast<double>(classes.count(c));
+    amount = amount * (places.count() / routed / static_cast<double>(classes.count(c)));
   }
   return ToDemands(bytes, weight);
 }
@@ -273,7 +273,7 @@ LinkLoad LoadOf(const Mesh& mesh, const LinkClasses* classes, std::span<const Ax
   LoadMap one(mesh.fabric().links());
   AddGroup(mesh.fabric(), mesh.GroupOf(axes, device), phase, &one);
   LinkLoad load{{}, one.Max()};
-  one.ForEach([&](LinkId link, double bytes) { load.demands.push_back({link, bytes}); });
+  one.ForEach([&](LinkId link, Bytes bytes) { load.demands.push_back({link, bytes}); });
   return load;
 }
 

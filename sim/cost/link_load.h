@@ -21,7 +21,7 @@ namespace meshstep {
 
 struct LinkLoad {
   std::vector<LinkDemand> demands;  // by link or class, ascending; bytes > 0
-  double weight = 0;                // bytes of one group on its busiest link
+  Bytes weight;                     // of one group on its busiest link
 };
 
 // `classes` may be null: explicit links of the group of `device`.

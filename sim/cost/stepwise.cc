@@ -16,8 +16,8 @@ std::size_t Index(int i) { return static_cast<std::size_t>(i); }
 // One flow of a step.
 struct Transfer {
   Time latency;
-  double bytes = 0;
-  std::map<std::int32_t, double> load;  // per link
+  Bytes bytes;
+  std::map<std::int32_t, Bytes> load;  // per link
   std::vector<FlowDemand> demands;
 };
 
@@ -32,7 +32,7 @@ class StepRunner {
   }
 
   // Messages of one step, with their bytes; all start at `now`. Returns when the last has ended.
-  Time Run(std::span<const Message* const> messages, std::span<const double> bytes, Time now) {
+  Time Run(std::span<const Message* const> messages, std::span<const Bytes> bytes, Time now) {
     std::vector<Transfer> transfers = Transfers(messages, bytes);
     std::stable_sort(transfers.begin(), transfers.end(),
                      [](const Transfer& a, const Transfer& b) { return a.latency < b.latency; });
@@ -41,7 +41,7 @@ class StepRunner {
 
  private:
   std::vector<Transfer> Transfers(std::span<const Message* const> messages,
-                                  std::span<const double> bytes) const {
+                                  std::span<const Bytes> bytes) const {
     std::vector<Transfer> transfers;
     std::map<std::pair<Combine, int>, std::size_t> joint;  // index of the transfer
     for (std::size_t i = 0; i < messages.size(); ++i) {
@@ -56,20 +56,20 @@ class StepRunner {
     }
     for (Transfer& transfer : transfers) {
       for (const auto& [link, amount] : transfer.load) {
-        if (amount > 0) transfer.demands.push_back({link, amount});
+        if (amount > Bytes()) transfer.demands.push_back({link, amount.value()});
       }
     }
     return transfers;
   }
 
-  void AddMessage(const Message& m, double bytes, Transfer* transfer) const {
+  void AddMessage(const Message& m, Bytes bytes, Transfer* transfer) const {
     const DeviceId src = group_.members[Index(m.src)], dst = group_.members[Index(m.dst)];
     std::vector<Hop> hops;
     fabric_.Route(src, dst, &hops);
-    std::map<std::int32_t, double> own;
+    std::map<std::int32_t, Bytes> own;
     for (const Hop& hop : hops) own[hop.link] += bytes * hop.fraction;
     for (const auto& [link, amount] : own) {
-      double& most = transfer->load[link];
+      Bytes& most = transfer->load[link];
       most = std::max(most, amount);
     }
     transfer->latency = std::max(transfer->latency, Time::RoundUp(fabric_.Latency(src, dst)));
@@ -88,7 +88,7 @@ class StepRunner {
       for (const FlowNetwork::FlowId id : drained) network_->Remove(id);
       for (; next < transfers.size() && begin + transfers[next].latency <= now; ++next) {
         if (transfers[next].demands.empty()) continue;
-        network_->Add(transfers[next].demands, transfers[next].bytes, now);
+        network_->Add(transfers[next].demands, transfers[next].bytes.value(), now);
       }
       network_->Update(now);
     }
@@ -101,8 +101,8 @@ class StepRunner {
 };
 
 // Whether two steps send as many bytes between the same ranks, in the same order.
-bool SameLoads(std::span<const Message* const> a, std::span<const double> a_bytes,
-               std::span<const Message* const> b, std::span<const double> b_bytes) {
+bool SameLoads(std::span<const Message* const> a, std::span<const Bytes> a_bytes,
+               std::span<const Message* const> b, std::span<const Bytes> b_bytes) {
   if (!std::equal(a_bytes.begin(), a_bytes.end(), b_bytes.begin(), b_bytes.end())) return false;
   return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const Message* x, const Message* y) {
     return x->src == y->src && x->dst == y->dst && x->combine == y->combine;
@@ -114,17 +114,17 @@ bool SameLoads(std::span<const Message* const> a, std::span<const double> a_byte
 StepwiseRun Stepwise(const Fabric& fabric, const Group& group, const CollectiveAlgorithm& algorithm,
                      Collective collective, Bytes bytes) {
   const MessageSchedule schedule = algorithm.Messages(collective, group);
-  const double chunk = ChunkBytes(collective, bytes, group.size());
+  const Bytes chunk = ChunkBytes(collective, bytes, group.size());
   StepRunner runner(fabric, group);
   StepwiseRun run;
   std::vector<const Message*> step;
-  std::vector<double> sizes;
+  std::vector<Bytes> sizes;
   std::vector<const Message*> before;
-  std::vector<double> sizes_before;
+  std::vector<Bytes> sizes_before;
   Time duration;
   for (std::size_t i = 0; i < schedule.messages.size(); ++i) {
     const Message& m = schedule.messages[i];
-    double size = 0;
+    Bytes size;
     for (const int id : m.chunks) {
       size +=
           chunk * (schedule.fractions.empty() ? 1.0 / schedule.splits

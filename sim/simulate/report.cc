@@ -95,16 +95,17 @@ std::string Describe(const Scenario& scenario) {
 }
 
 // "backward of layer 3, micro-batch 0: mlp_in dx".
-std::string DescribeTask(const StepGraph& step, TaskId task, int layers) {
+std::string DescribeTask(const StepGraph& step, TaskId task) {
   if (task < 0) return "";
   const TaskInfo& info = step.tasks[Index(task)];
   const std::string name = info.name == nullptr ? "" : *info.name;
   if (info.pass == Pass::kUpdate) return absl::StrCat("update: ", name);
   std::string where;
-  if (info.layer >= 0 && info.layer < layers) where = absl::StrCat(" of layer ", info.layer);
-  if (info.layer == -1) where = " of the embedding";
-  if (info.layer == layers) where = " of the head";
-  if (info.layer > layers) where = " of multi-token prediction";
+  if (info.layer != LayerRef()) {
+    const LayerRef::Kind kind = info.layer.kind;
+    const bool one = kind == LayerRef::Kind::kEmbedding || kind == LayerRef::Kind::kHead;
+    where = absl::StrCat(one ? " of the " : " of ", NameOf(info.layer));
+  }
   return absl::StrCat(std::string(NameOf(info.pass)), where, ", micro-batch ", info.micro_batch,
                       ": ", name);
 }
@@ -240,7 +241,7 @@ v1::Memory MemoryOf(const Scenario& scenario, const StepGraph& step, const Memor
                             chip.devices_per_chip);
   memory.set_fits(memory.peak_bytes() <= memory.capacity_bytes());
   memory.set_peak_time_s(peak.point.time.seconds());
-  memory.set_peak_task(DescribeTask(step, peak.task, scenario.model.layers));
+  memory.set_peak_task(DescribeTask(step, peak.task));
   memory.set_stage(step.units[Index(peak.unit)].stage);
   return memory;
 }

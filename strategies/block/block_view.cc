@@ -25,9 +25,9 @@ Collective CollectiveOf(ReshardStep::Op op) {
   return Collective::kPermute;
 }
 
-double TransferBytes(const ReshardStep& step, const BlockContext& context, double element_bytes) {
+Bytes TransferBytes(const ReshardStep& step, const BlockContext& context, double element_bytes) {
   const Sharding& whole = step.op == ReshardStep::Op::kAllGather ? step.after : step.before;
-  return context.LocalElements(whole) * element_bytes;
+  return Bytes(context.LocalElements(whole) * element_bytes);
 }
 
 const std::vector<std::string>& BlockView::DimsOf(ArrayId array) const {

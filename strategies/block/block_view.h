@@ -83,7 +83,7 @@ class BlockView {
 // Bytes that a reshard step moves, as sim/cost/collective.h counts them for its collective; slices
 // are free and must not be asked.
 Collective CollectiveOf(ReshardStep::Op op);
-double TransferBytes(const ReshardStep& step, const BlockContext& context, double element_bytes);
+Bytes TransferBytes(const ReshardStep& step, const BlockContext& context, double element_bytes);
 
 }  // namespace meshstep
 

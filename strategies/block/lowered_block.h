@@ -31,7 +31,7 @@ struct TransferSpec {
   Collective collective;
   std::vector<AxisId> axes;  // major first
   Role role;
-  double bytes;          // as sim/cost/collective.h counts them
+  Bytes bytes;           // as sim/cost/collective.h counts them
   bool experts = false;  // of routed tokens or expert parameters: the axes go by their names there
   Copies copies = {};    // of routed tokens
   bool operator==(const TransferSpec&) const = default;

@@ -174,8 +174,8 @@ void CountOffload(const BlockView& pass, LoweredBlock* plan) {
   const auto copy = [&](double bytes) {
     HostCopy host{.bytes = bytes};
     if (bytes <= 0) return host;
-    host.to = transfers->Intern({Collective::kPermute, {}, Role::kToHost, bytes});
-    host.from = transfers->Intern({Collective::kPermute, {}, Role::kFromHost, bytes});
+    host.to = transfers->Intern({Collective::kPermute, {}, Role::kToHost, Bytes(bytes)});
+    host.from = transfers->Intern({Collective::kPermute, {}, Role::kFromHost, Bytes(bytes)});
     return host;
   };
   const bool layer = pass.block().input >= 0 && pass.block().output >= 0;

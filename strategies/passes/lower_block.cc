@@ -185,7 +185,7 @@ StatusOr<BlockPass> BlockLowering::Forward(const Again* only) {
     int made = only == nullptr ? PassBuilder::kInput : PassBuilder::kReady;
     if (!context_.broadcast.empty()) {
       made = pass.Transfer("last position", Collective::kBroadcast, context_.broadcast,
-                           pass.LocalBytes(block_.input, stored), {made});
+                           Bytes(pass.LocalBytes(block_.input, stored)), {made});
     }
     pass.Define({block_.input, false}, stored, made);
   }

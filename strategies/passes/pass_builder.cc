@@ -178,12 +178,12 @@ StatusOr<int> PassBuilder::Emit(ArrayKey key, const Sharding& from, const Shardi
   const std::string name = (key.gradient ? "d" : "") + array.name;
   for (const ReshardStep& s : steps) {
     if (s.op == ReshardStep::Op::kSlice) continue;
-    const double bytes = TransferBytes(s, context_, Load(key.array) * ElementBytes(key));
+    const Bytes bytes = TransferBytes(s, context_, Load(key.array) * ElementBytes(key));
     const bool scatter = s.op == ReshardStep::Op::kReduceScatter;
     const bool copies = context_.plan->kernels.dtensor && IsOverLaterDim(s);
     const auto copy = [&] {
-      step = Compute(name + " copy", context_.compute->Elementwise(Bytes(2 * bytes)), Flops(),
-                     {step}, false, Bytes(2 * bytes));
+      step = Compute(name + " copy", context_.compute->Elementwise(2 * bytes), Flops(), {step},
+                     false, 2 * bytes);
     };
     if (copies && scatter) copy();
     step = Transfer(name, CollectiveOf(s.op), s.axes, bytes, {step}, IsRouted(key.array));
@@ -206,7 +206,7 @@ int PassBuilder::Compute(const std::string& name, Time duration, Flops flops,
 }
 
 int PassBuilder::Transfer(const std::string& name, Collective collective,
-                          const std::vector<AxisId>& axes, double bytes,
+                          const std::vector<AxisId>& axes, Bytes bytes,
                           const std::vector<int>& after, bool experts, const Copies& copies) {
   BlockStep step{.name = name};
   step.transfer =

@@ -50,7 +50,7 @@ class PassBuilder : public BlockView {
   int Compute(const std::string& name, Time duration, Flops flops, const std::vector<int>& after,
               bool needs_parameters, Bytes hbm_bytes = {});
   int Transfer(const std::string& name, Collective collective, const std::vector<AxisId>& axes,
-               double bytes, const std::vector<int>& after, bool experts = false,
+               Bytes bytes, const std::vector<int>& after, bool experts = false,
                const Copies& copies = {});
   // The last kernel emitted, for collectives that a framework launches after it; kReady if none.
   int LastKernel() const;

@@ -2,6 +2,7 @@
 #include <map>
 #include <utility>
 
+#include "sim/base/check.h"
 #include "strategies/block/block_context.h"
 #include "strategies/model/model.h"
 #include "strategies/passes/lower_block.h"
@@ -15,19 +16,19 @@ std::size_t Index(std::int64_t i) { return static_cast<std::size_t>(i); }
 
 // Blocks of each part in the order of the forward. Layers that predict further tokens run after the
 // head, each with the head again; where a layout puts them on a part of their own, before it.
-std::vector<std::vector<int>> LayersOfParts(const std::vector<LayoutPart>& parts,
-                                            const Model& model) {
-  std::vector<std::vector<int>> all;
+std::vector<std::vector<LayerRef>> LayersOfParts(const std::vector<LayoutPart>& parts,
+                                                 const Model& model) {
+  std::vector<std::vector<LayerRef>> all;
   int depth = 0;
   for (const LayoutPart& part : parts) {
-    std::vector<int>& layers = all.emplace_back();
-    if (part.embedding) layers.push_back(kEmbeddingLayer);
-    for (int l = part.begin; l < part.end; ++l) layers.push_back(l);
-    if (part.head) layers.push_back(model.layers);
+    std::vector<LayerRef>& layers = all.emplace_back();
+    if (part.embedding) layers.push_back(LayerRef::Embedding());
+    for (int l = part.begin; l < part.end; ++l) layers.push_back(LayerRef::Layer(l));
+    if (part.head) layers.push_back(LayerRef::Head());
     const int first = part.head ? 0 : depth, heads = part.head ? model.mtp_layers : 0;
     for (int d = first; d < std::max(depth + part.mtp_layers, heads); ++d) {
-      if (d >= depth && d < depth + part.mtp_layers) layers.push_back(MtpLayer(model.layers, d));
-      if (d < heads) layers.push_back(MtpHead(model.layers, d));
+      if (d >= depth && d < depth + part.mtp_layers) layers.push_back(LayerRef::MtpLayer(d));
+      if (d < heads) layers.push_back(LayerRef::MtpHead(d));
     }
     depth += part.mtp_layers;
   }
@@ -82,8 +83,8 @@ Status LimitRecompute(const Transformer& transformer, const BlockContext& contex
   return absl::OkStatus();
 }
 
-double LargestTransfer(const std::vector<int>& transfers, const TransferTable& table) {
-  double bytes = 0;
+Bytes LargestTransfer(const std::vector<int>& transfers, const TransferTable& table) {
+  Bytes bytes;
   for (const int t : transfers) bytes = std::max(bytes, table[t].bytes);
   return bytes;
 }
@@ -107,23 +108,23 @@ std::vector<int> Merge(const std::vector<TransferSpec>& specs, TransferTable* ta
   return ids;
 }
 
-std::vector<GradientBucket> MakeBuckets(const std::vector<int>& layers, const LoweredModel& model,
-                                        const BlockContext& context) {
+std::vector<GradientBucket> MakeBuckets(const std::vector<LayerRef>& layers,
+                                        const LoweredModel& model, const BlockContext& context) {
   const Plan& plan = *context.plan;
   std::vector<GradientBucket> buckets;
   std::vector<TransferSpec> open;
-  double bytes = 0;
+  Bytes bytes;
   for (auto layer = layers.rbegin(); layer != layers.rend(); ++layer) {
     const std::vector<int>& transfers = model.of(*layer).last_reduces;
     for (const int t : transfers) open.push_back((*context.transfers)[t]);
     bytes += LargestTransfer(transfers, *context.transfers);
     const bool at_end = layer + 1 == layers.rend();
-    const bool waits = plan.gradient_bucket_bytes > 0 ? bytes < plan.gradient_bucket_bytes
+    const bool waits = plan.gradient_bucket_bytes > 0 ? bytes.value() < plan.gradient_bucket_bytes
                                                       : !plan.overlap_gradients;
     if (open.empty() || (waits && !at_end)) continue;
     buckets.push_back({*layer, Merge(open, context.transfers)});
     open.clear();
-    bytes = 0;
+    bytes = Bytes();
   }
   return buckets;
 }
@@ -134,8 +135,8 @@ void FindShared(const Transformer& transformer, const BlockContext& context, Low
   const Plan& plan = *context.plan;
   if (plan.pipeline < 0) return;
   const Pipeline shape = plan.pipeline_shape();
-  const double size = SizeOf(plan.precision.reduce).value();
-  std::map<std::pair<int, int>, double> bytes;  // per pair of stages
+  const Bytes size = SizeOf(plan.precision.reduce);
+  std::map<std::pair<int, int>, Bytes> bytes;  // per pair of stages
   const auto add = [&](int a, int b, double elements) {
     if (a != b && elements > 0) bytes[std::minmax(a, b)] += elements * size;
   };
@@ -153,7 +154,7 @@ void FindShared(const Transformer& transformer, const BlockContext& context, Low
     if (plan.parts[part].embedding) first = place.stage;
     if (plan.parts[part].head) last = place.stage;
     double elements = 0;
-    for (const int layer : model->layers[part]) elements += model->of(layer).optimizer;
+    for (const LayerRef layer : model->layers[part]) elements += model->of(layer).optimizer;
     add(place.stage, other.stage, elements);
   }
   add(first, last, tied);
@@ -183,13 +184,23 @@ StatusOr<LoweredBlock> LowerLastPosition(const Block& head, const BlockContext& 
 
 }  // namespace
 
-const LoweredBlock& LoweredModel::of(int layer) const {
-  const int layers = static_cast<int>(layer_kind.size());
-  if (layer == kEmbeddingLayer) return embedding;
-  if (layer == layers) return head;
-  if (layer == MtpLayer(layers, 0)) return kinds[Index(mtp_kind)];
-  if (layer > layers) return (layer - layers) % 2 == 1 ? mtp_again : mtp_head;
-  return kinds[Index(layer_kind[Index(layer)])];
+const LoweredBlock& LoweredModel::of(const LayerRef& layer) const {
+  switch (layer.kind) {
+    case LayerRef::Kind::kEmbedding:
+      return embedding;
+    case LayerRef::Kind::kLayer:
+      return kinds[Index(layer_kind[Index(layer.index)])];
+    case LayerRef::Kind::kHead:
+      return head;
+    case LayerRef::Kind::kMtpLayer:
+      return layer.index == 0 ? kinds[Index(mtp_kind)] : mtp_again;
+    case LayerRef::Kind::kMtpHead:
+      return mtp_head;
+    case LayerRef::Kind::kNone:
+      break;
+  }
+  CHECK(false) << "no block ";
+  return head;
 }
 
 StatusOr<LoweredModel> LowerModel(const BlockContext& context) {
@@ -209,7 +220,7 @@ StatusOr<LoweredModel> LowerModel(const BlockContext& context) {
   RETURN_IF_ERROR(LowerPrediction(transformer, context, &plan));
   RETURN_IF_ERROR(LimitRecompute(transformer, context, &plan));
   plan.layers = LayersOfParts(context.plan->parts, *context.model);
-  for (const std::vector<int>& layers : plan.layers) {
+  for (const std::vector<LayerRef>& layers : plan.layers) {
     plan.buckets.push_back(MakeBuckets(layers, plan, context));
   }
   if (!context.workload->forward_only()) FindShared(transformer, context, &plan);

@@ -140,8 +140,7 @@ StatusOr<StepGraph> LowerStep(const Scenario& scenario, const LoweringOptions& o
   if (!lowered.ok()) return InField("plan.rules", lowered.status());
   const LoweredModel& model = *lowered;
   const Sharding residual = Apply(plan.rules.residual, {"B", "T", "D"});
-  const double residual_bytes =
-      context.LocalElements(residual) * SizeOf(plan.precision.activations).value();
+  const Bytes residual_bytes = context.LocalElements(residual) * SizeOf(plan.precision.activations);
   SendTransfers send;
   if (plan.pipeline >= 0) {
     int parts = 1;

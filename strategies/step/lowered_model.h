@@ -7,14 +7,13 @@
 
 #include "sim/base/status.h"
 #include "strategies/block/lowered_block.h"
+#include "strategies/model/layer_ref.h"
 
 namespace meshstep {
 
-inline constexpr int kEmbeddingLayer = -1;  // TaskInfo::layer; the head is model.layers
-
 // Gradients that leave together once a step, when the backward of `layer` is done for good.
 struct GradientBucket {
-  int layer;
+  LayerRef layer;
   std::vector<int> transfers;  // one after the other
 };
 
@@ -32,11 +31,11 @@ struct LoweredModel {
   std::vector<LoweredBlock> kinds;
   std::vector<int> layer_kind;
   int mtp_kind = -1;
-  std::vector<std::vector<int>> layers;              // per part, in the order of the forward
+  std::vector<std::vector<LayerRef>> layers;         // per part, in the order of the forward
   std::vector<std::vector<GradientBucket>> buckets;  // per part, in the order of the backward
   std::vector<SharedParameters> shared;
 
-  const LoweredBlock& of(int layer) const;
+  const LoweredBlock& of(const LayerRef& layer) const;
 };
 
 }  // namespace meshstep

@@ -115,8 +115,8 @@ PatternId StepBuilder::Add(const CollectiveCost& cost, int transfer) {
   for (const CostPhase& phase : cost.phases) {
     Phase& p = phases.emplace_back();
     p.latency = phase.latency;
-    p.weight = phase.weight;
-    for (const LinkDemand& d : phase.demands) p.demands.push_back({d.link, d.bytes});
+    p.weight = phase.weight.value();
+    for (const LinkDemand& d : phase.demands) p.demands.push_back({d.link, d.bytes.value()});
   }
   // Point-to-point copies are small; their engines are not counted.
   return out_->graph.AddPattern(std::move(phases), cost.algorithm != nullptr ? taken_ : 0);
@@ -124,7 +124,7 @@ PatternId StepBuilder::Add(const CollectiveCost& cost, int transfer) {
 
 // A copy engine moves the bytes; nothing else uses the link in that direction.
 PatternId StepBuilder::HostPattern(int transfer) {
-  const Bytes bytes(transfers_[transfer].bytes);
+  const Bytes bytes = transfers_[transfer].bytes;
   StepTransfer& info = out_->transfers[Index(transfer)];
   info.algorithm = "copy";
   info.sent_bytes_per_device = bytes.value();

@@ -33,7 +33,7 @@ class StepBuilder {
   // What all tasks of a pass have in common.
   struct Where {
     int stage = 0;
-    int layer = -2;
+    LayerRef layer;
     int micro_batch = 0;
     Pass pass = Pass::kForward;
   };

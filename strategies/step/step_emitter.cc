@@ -68,7 +68,7 @@ UnitTasks StepEmitter::None(int stage) const {
   return UnitTasks(Index(builder_.units_of(stage)), -1);
 }
 
-const std::vector<int>& StepEmitter::LayersOf(int stage, int chunk) const {
+const std::vector<LayerRef>& StepEmitter::LayersOf(int stage, int chunk) const {
   return model_.layers[Index(stages_[Index(stage)].chunks[Index(chunk)].part)];
 }
 
@@ -77,7 +77,7 @@ void StepEmitter::Resident(int stage) {
   std::array<double, kMemoryBuckets> bytes = {};
   bytes[Index(static_cast<int>(MemoryBucket::kWorkspace))] = plan_.kernels.library_workspace_bytes;
   for (const Chunk& chunk : stages_[Index(stage)].chunks) {
-    for (const int layer : model_.layers[Index(chunk.part)]) {
+    for (const LayerRef layer : model_.layers[Index(chunk.part)]) {
       const LoweredBlock& block = model_.of(layer);
       bytes[Index(static_cast<int>(MemoryBucket::kParameters))] +=
           block.parameter_bytes * (1 - plan_.offload.parameters);
@@ -128,7 +128,7 @@ std::size_t StepEmitter::ExpectedTasks() const {
     for (const Action& action : stages_[Index(s)].actions) {
       const bool forward = action.kind == Kind::kForward;
       const bool weights = action.kind == Kind::kBackwardWeight;
-      for (const int layer : LayersOf(s, action.chunk)) {
+      for (const LayerRef layer : LayersOf(s, action.chunk)) {
         const LoweredBlock& block = model_.of(layer);
         of_stage += forward   ? block.forward.steps.size() + block.gathers.size()
                     : weights ? block.backward_weight.steps.size() + block.reduces.size()
@@ -209,7 +209,7 @@ StatusOr<UnitTasks> StepEmitter::Received(int stage, int part, const Action& act
     return arrived;
   }
   return Transfer(
-      {stage, -2, static_cast<int>(action.micro_batch), forward ? Pass::kForward : Pass::kBackward},
+      {stage, {}, static_cast<int>(action.micro_batch), forward ? Pass::kForward : Pass::kBackward},
       send_name_, send_.gather, {&arrived});
 }
 
@@ -233,7 +233,7 @@ StatusOr<StepEmitter::Chain> StepEmitter::Start(int stage, const Action& action)
 Status StepEmitter::Advance(Chain* chain, bool to_transfer) {
   do {
     if (!chain->running) {
-      const int layer = chain->layers[chain->at];
+      const LayerRef layer = chain->layers[chain->at];
       ASSIGN_OR_RETURN(chain->run, Begin(chain->stage, layer, chain->action, chain->value));
       chain->running = true;
     }
@@ -268,7 +268,9 @@ Status StepEmitter::Deliver(const Chain& chain) {
   for (std::size_t u = 0; u < value.size(); ++u) {
     if (value[u] < 0) value[u] = end[u];
   }
-  const StepBuilder::Where where{chain.stage, -2, static_cast<int>(action.micro_batch),
+  const StepBuilder::Where where{chain.stage,
+                                 {},
+                                 static_cast<int>(action.micro_batch),
                                  forward ? Pass::kForward : Pass::kBackward};
   const UnitTasks issued = Issue(where, 1);
   std::vector<const UnitTasks*> after = {&value};
@@ -286,7 +288,7 @@ UnitTasks StepEmitter::Ahead(int stage) const {
 }
 
 // Brings the parameters of a block, `prefetch_layers` runs ahead of its use.
-StatusOr<UnitTasks> StepEmitter::GatherParameters(int stage, int layer, const Action& action) {
+StatusOr<UnitTasks> StepEmitter::GatherParameters(int stage, LayerRef layer, const Action& action) {
   StageState& state = stages_[Index(stage)];
   const LoweredBlock& block = model_.of(layer);
   if (action.kind == Kind::kBackwardWeight) return None(stage);
@@ -328,7 +330,7 @@ UnitTasks StepEmitter::Copy(const StepBuilder::Where& where, const std::string* 
                              list, Flops(), Bytes(bytes));
 }
 
-StatusOr<StepEmitter::Run> StepEmitter::Begin(int stage, int layer, const Action& action,
+StatusOr<StepEmitter::Run> StepEmitter::Begin(int stage, LayerRef layer, const Action& action,
                                               const UnitTasks& input) {
   StageState& state = stages_[Index(stage)];
   const LoweredBlock& block = model_.of(layer);
@@ -467,7 +469,7 @@ Status StepEmitter::End(const Run& run, const Action& action) {
     const double gathered = block.gathers.empty() ? 0 : block.gathered_bytes;
     leave(MemoryBucket::kUnsharded, gathered + block.host_parameters.bytes);
   }
-  state.last_block = turns ? run.where.layer : -2;
+  state.last_block = turns ? run.where.layer : LayerRef();
   state.run_ends.push_back(run.last);
   if (forward) RETURN_IF_ERROR(StoreActivations(run));
   if (!EndsBackward(action.kind)) return absl::OkStatus();

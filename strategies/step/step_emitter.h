@@ -49,14 +49,14 @@ class StepEmitter {
     std::size_t next = 0;
     std::vector<Chunk> chunks;
     std::vector<UnitTasks> run_ends;  // last compute task of each run, in order
-    int last_block = -2;              // of the run before
+    LayerRef last_block;              // of the run before
     UnitTasks gathered;               // when its parameters were there
-    std::set<int> seen;               // layers that ran forward
+    std::set<LayerRef> seen;          // layers that ran forward
     std::vector<UnitTasks> open;      // gradients that wait for their bucket
     std::vector<UnitTasks> reduced;   // ends of what leaves in every micro-batch, in order
     std::vector<UnitTasks> updates;   // what the optimizer waits for
     // Per layer and micro-batch: when its activations were on the host.
-    std::map<std::pair<int, int>, UnitTasks> on_host;
+    std::map<std::pair<LayerRef, int>, UnitTasks> on_host;
     HostState host;
   };
   // One block on its way through its passes.
@@ -78,7 +78,7 @@ class StepEmitter {
   struct Chain {
     int stage;
     Action action;
-    std::vector<int> layers;
+    std::vector<LayerRef> layers;
     std::size_t at = 0;
     UnitTasks value;
     Run run;
@@ -94,12 +94,12 @@ class StepEmitter {
   StatusOr<UnitTasks> Received(int stage, int part, const Action& action);
   Status Advance(Chain* chain, bool to_transfer);
   Status Deliver(const Chain& chain);
-  StatusOr<Run> Begin(int stage, int layer, const Action& action, const UnitTasks& input);
+  StatusOr<Run> Begin(int stage, LayerRef layer, const Action& action, const UnitTasks& input);
   Status EmitSteps(Run* run, bool to_transfer);
   const std::vector<const std::string*>& NamesOf(const BlockPass& pass);
   Status EmitStep(Run* run, const BlockPass& pass, Pass kind, std::size_t i);
   Status End(const Run& run, const Action& action);
-  StatusOr<UnitTasks> GatherParameters(int stage, int layer, const Action& action);
+  StatusOr<UnitTasks> GatherParameters(int stage, LayerRef layer, const Action& action);
   UnitTasks PassOverGradients(const StepBuilder::Where& where, const LoweredBlock& block,
                               const UnitTasks& after);
   // A kernel beside a transfer (strategies/framework/sharded_copies.h); `after` if it moves
@@ -118,7 +118,7 @@ class StepEmitter {
   Status UpdateFromHost(int stage);
   UnitTasks AddUpdate(const StepBuilder::Where& where, double elements, double cast,
                       std::span<const UnitTasks* const> after);
-  Status GatherUpdated(int stage, int layer, const UnitTasks& updated);
+  Status GatherUpdated(int stage, LayerRef layer, const UnitTasks& updated);
   Status StoreActivations(const Run& run);
   StatusOr<UnitTasks> LoadActivations(const Run& run);
   // step_host.cc
@@ -135,9 +135,12 @@ class StepEmitter {
   std::string Stuck() const;
   void Resident(int stage);
   void Memory(int stage, const UnitTasks& tasks, bool at_end, MemoryBucket bucket, double bytes);
-  int LastBlock() const { return MtpHead(scenario_.model.layers, scenario_.model.mtp_layers - 1); }
+  LayerRef LastBlock() const {
+    const int further = scenario_.model.mtp_layers;
+    return further > 0 ? LayerRef::MtpHead(further - 1) : LayerRef::Head();
+  }
   UnitTasks None(int stage) const;
-  const std::vector<int>& LayersOf(int stage, int chunk) const;
+  const std::vector<LayerRef>& LayersOf(int stage, int chunk) const;
 
   const Scenario& scenario_;
   const Plan& plan_;

@@ -108,8 +108,8 @@ Status StepEmitter::ShareGradients() {
     for (const auto& [from, to] :
          {std::pair(shared.stage_a, shared.stage_b), std::pair(shared.stage_b, shared.stage_a)}) {
       StageState& state = stages_[Index(from)];
-      const StepBuilder::Where where{from, -2, static_cast<int>(plan_.micro_batches) - 1,
-                                     Pass::kBackward};
+      const StepBuilder::Where where{
+          from, {}, static_cast<int>(plan_.micro_batches) - 1, Pass::kBackward};
       std::vector<const UnitTasks*> after;
       for (const UnitTasks& update : state.updates) after.push_back(&update);
       after.push_back(&state.run_ends.back());

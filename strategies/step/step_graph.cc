@@ -14,7 +14,7 @@ GraphNames StepGraph::Names() const {
   result.task = [this](TaskId t) {
     const TaskInfo& info = tasks[Index(t)];
     std::string text = *info.name;
-    if (info.layer >= 0) absl::StrAppend(&text, ", layer ", info.layer);
+    if (info.layer != LayerRef()) absl::StrAppend(&text, ", ", NameOf(info.layer));
     return absl::StrCat(text, ", micro-batch ", info.micro_batch);
   };
   result.stream = [this](StreamId s) {

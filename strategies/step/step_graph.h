@@ -15,6 +15,7 @@
 #include "sim/base/status.h"
 #include "sim/engine/engine.h"
 #include "strategies/block/lowered_block.h"
+#include "strategies/model/layer_ref.h"
 #include "strategies/plan/plan.h"
 
 namespace meshstep {
@@ -26,7 +27,7 @@ enum class Pass : std::uint8_t { kForward, kRecompute, kBackward, kWeightGradien
 struct TaskInfo {
   const std::string* name;  // of the op, or of the array that a collective moves
   std::int32_t transfer;    // index into StepGraph::transfers; -1: not a collective
-  std::int32_t layer;       // -1: embedding; layers: head, see MtpLayer; -2: none
+  LayerRef layer;           // kNone: of no block
   std::int32_t micro_batch;
   TaskKind kind;
   Pass pass;
@@ -34,11 +35,6 @@ struct TaskInfo {
   Flops flops = {};
   Bytes hbm_bytes = {};
 };
-
-// Numbers of the blocks after the head: the layer that predicts the token `depth` + 2 positions
-// ahead, and the head on its result.
-inline int MtpLayer(int layers, int depth) { return layers + 1 + 2 * depth; }
-inline int MtpHead(int layers, int depth) { return layers + 2 + 2 * depth; }
 
 struct StreamInfo {
   std::int32_t unit;

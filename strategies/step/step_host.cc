@@ -44,7 +44,7 @@ UnitTasks StepEmitter::Issued(const StepBuilder::Where& where) {
 void StepEmitter::HostWaitsFor(int stage, const UnitTasks& tasks) {
   if (dispatch_ <= Seconds(0) || tasks.empty()) return;
   HostState& host = stages_[Index(stage)].host;
-  if (host.pending > Seconds(0)) Issued({stage, -2, 0, Pass::kForward});
+  if (host.pending > Seconds(0)) Issued({stage, {}, 0, Pass::kForward});
   host.waits.push_back(tasks);
   host.ahead = std::min(host.ahead, Seconds(0));
   host.held = true;

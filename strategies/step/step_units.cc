@@ -128,14 +128,14 @@ std::string StepUnits::Algorithm(const TransferSpec& spec) const {
 }
 
 StatusOr<CollectiveCost> StepUnits::CostOf(const TransferSpec& spec, DeviceId device) const {
-  StatusOr<CollectiveCost> cost = model_.Cost(spec.collective, Bytes(spec.bytes), spec.axes, device,
-                                              Algorithm(spec), spec.copies);
+  StatusOr<CollectiveCost> cost =
+      model_.Cost(spec.collective, spec.bytes, spec.axes, device, Algorithm(spec), spec.copies);
   if (!cost.ok()) {
     return InvalidInput("plan.collectives: " + std::string(cost.status().message()));
   }
   if (!unfolded() || cost->algorithm == nullptr) return cost;
   // The same algorithm as folded, where the choice knows of all groups that share links.
-  return explicit_model_->Cost(spec.collective, Bytes(spec.bytes), spec.axes, device,
+  return explicit_model_->Cost(spec.collective, spec.bytes, spec.axes, device,
                                cost->algorithm->name(), spec.copies);
 }
 
@@ -157,7 +157,7 @@ StatusOr<std::vector<UnitGroup>> StepUnits::Groups(int transfer, int stage) cons
 std::vector<UnitGroup> StepUnits::Sends(const StageSend& send) const {
   if (is_merged_) return merged_sends_.at(send);
   const CollectiveModel& model = unfolded() ? *explicit_model_ : model_;
-  const Bytes bytes(transfers_[send.transfer].bytes);
+  const Bytes bytes = transfers_[send.transfer].bytes;
   std::vector<UnitGroup> groups;
   std::vector<int> coordinates(mesh_.axes().size());
   for (const int sender : stages_[Index(send.from)]) {

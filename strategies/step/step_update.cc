@@ -64,7 +64,7 @@ UnitTasks StepEmitter::AddUpdate(const StepBuilder::Where& where, double element
                              bytes);
 }
 
-Status StepEmitter::GatherUpdated(int stage, int layer, const UnitTasks& updated) {
+Status StepEmitter::GatherUpdated(int stage, LayerRef layer, const UnitTasks& updated) {
   if (plan_.overlap_parameters) return absl::OkStatus();
   UnitTasks ready = updated;
   for (const int transfer : model_.of(layer).regathers) {
@@ -83,7 +83,7 @@ Status StepEmitter::UpdateWhole(int stage) {
   StageState& state = stages_[Index(stage)];
   double elements = 0, cast = 0, arrays = 0;
   for (const Chunk& chunk : state.chunks) {
-    for (const int layer : model_.layers[Index(chunk.part)]) {
+    for (const LayerRef layer : model_.layers[Index(chunk.part)]) {
       elements += model_.of(layer).optimizer;
       cast += model_.of(layer).cast_bytes + ZeroedBytes(model_.of(layer), plan_);
       arrays += model_.of(layer).parameter_arrays;
@@ -91,12 +91,12 @@ Status StepEmitter::UpdateWhole(int stage) {
   }
   std::vector<const UnitTasks*> after;
   for (const UnitTasks& update : state.updates) after.push_back(&update);
-  const StepBuilder::Where where{stage, -2, 0, Pass::kUpdate};
+  const StepBuilder::Where where{stage, {}, 0, Pass::kUpdate};
   const UnitTasks issued = Issue(where, OptimizerLaunches(plan_, arrays));
   if (!issued.empty()) after.push_back(&issued);
   const UnitTasks updated = AddUpdate(where, elements, cast, after);
   for (const Chunk& chunk : state.chunks) {
-    for (const int layer : model_.layers[Index(chunk.part)]) {
+    for (const LayerRef layer : model_.layers[Index(chunk.part)]) {
       RETURN_IF_ERROR(GatherUpdated(stage, layer, updated));
     }
   }
@@ -112,7 +112,7 @@ Status StepEmitter::UpdateFromHost(int stage) {
   const UnitTasks ran = state.run_ends.empty() ? None(stage) : state.run_ends.back();
   UnitTasks left[2] = {ran, ran};  // when the block before last, and the last, were gone
   for (const Chunk& chunk : state.chunks) {
-    for (const int layer : model_.layers[Index(chunk.part)]) {
+    for (const LayerRef layer : model_.layers[Index(chunk.part)]) {
       const LoweredBlock& block = model_.of(layer);
       const StepBuilder::Where where{stage, layer, 0, Pass::kUpdate};
       std::vector<const UnitTasks*> after = gradients;

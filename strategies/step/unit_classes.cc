@@ -23,7 +23,7 @@ constexpr double kSameBytes = 1 + 1e-12;
 // Numbers amounts of bytes from 0 up, as many as differ.
 class Amounts {
  public:
-  void Add(double bytes) { all_.push_back(bytes); }
+  void Add(Bytes bytes) { all_.push_back(bytes); }
   void Number() {
     std::sort(all_.begin(), all_.end());
     std::size_t kept = 0;
@@ -39,13 +39,13 @@ class Amounts {
     all_.resize(kept);
   }
   int size() const { return number_.empty() ? 0 : number_.back() + 1; }
-  int operator[](double bytes) const {
+  int operator[](Bytes bytes) const {
     return number_[Index(
         static_cast<int>(std::lower_bound(all_.begin(), all_.end(), bytes) - all_.begin()))];
   }
 
  private:
-  std::vector<double> all_;
+  std::vector<Bytes> all_;
   std::vector<int> number_;
 };
 
@@ -143,7 +143,7 @@ std::vector<UnitGroup> MergeGroups(const UnitClasses& classes, std::span<const U
     if (Index(classes.link[l]) == example.size()) example.push_back(static_cast<int>(l));
   }
   std::vector<UnitGroup> merged;
-  std::vector<std::vector<std::map<int, double>>> bytes;  // per class and phase: by class of links
+  std::vector<std::vector<std::map<int, Bytes>>> bytes;  // per class and phase: by class of links
   for (std::size_t g = 0; g < groups.size(); ++g) {
     const std::size_t c = Index(classes.group[g]);
     if (c == merged.size()) {

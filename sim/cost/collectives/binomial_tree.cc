@@ -57,7 +57,7 @@ class BinomialTreeAlgorithm final : public BroadcastAlgorithm {
     for (const Step& step : StepsOf(group)) {
       TrafficPhase phase{StepLatency(group, step), {}};
       phase.uneven = true;
-      for (const auto& [src, dst] : step.pairs) phase.flows.push_back({src, dst, bytes.value()});
+      for (const auto& [src, dst] : step.pairs) phase.flows.push_back({src, dst, bytes});
       phases.push_back(std::move(phase));
     }
     return phases;

@@ -26,9 +26,7 @@ class ChainAlgorithm final : public BroadcastAlgorithm {
       const Group::Dim& dim = group.dims[static_cast<std::size_t>(d)];
       TrafficPhase phase{(dim.size - 1) * dim.latency, {}};
       phase.uneven = true;
-      ForEachHop(grid, d, [&](int, int src, int dst) {
-        phase.flows.push_back({src, dst, bytes.value()});
-      });
+      ForEachHop(grid, d, [&](int, int src, int dst) { phase.flows.push_back({src, dst, bytes}); });
       phases.push_back(std::move(phase));
     }
     return phases;

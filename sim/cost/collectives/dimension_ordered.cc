@@ -36,7 +36,7 @@ class DimensionOrderedAlgorithm final : public CollectiveAlgorithm {
     for (int rank = 0; rank < (phase.shifted ? 1 : grid.ranks()); ++rank) {
       for (int d = 0; d < grid.dims(); ++d) {
         for (int i = 1; i < grid.size(d); ++i) {
-          phase.flows.push_back({rank, grid.Shift(rank, d, i), bytes.value() / grid.size(d)});
+          phase.flows.push_back({rank, grid.Shift(rank, d, i), bytes / grid.size(d)});
         }
       }
     }

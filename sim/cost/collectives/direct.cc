@@ -91,7 +91,7 @@ class DirectAlgorithm final : public GatherAlgorithm {
     phase.flows.reserve(static_cast<std::size_t>(p));
     for (int src = 0; src < (phase.shifted ? 1 : p); ++src) {
       for (int i = 1; i < p; ++i) {
-        phase.flows.push_back({src, grid.ShiftBy(src, i), bytes.value() / p});
+        phase.flows.push_back({src, grid.ShiftBy(src, i), bytes / p});
       }
     }
     return {phase};

@@ -38,7 +38,7 @@ class DoubleBinaryTreeAlgorithm final : public CollectiveAlgorithm {
     for (const Tree& tree : trees) {
       for (int rank = 0; rank < group.size(); ++rank) {
         const int parent = tree.parent[static_cast<std::size_t>(rank)];
-        if (parent >= 0) up.flows.push_back({rank, parent, bytes.value() / 2});
+        if (parent >= 0) up.flows.push_back({rank, parent, bytes / 2});
       }
     }
     std::vector<TrafficPhase> phases = Transpose({up}, group);

@@ -32,14 +32,14 @@ class HalvingDoublingAlgorithm final : public GatherAlgorithm {
   std::vector<TrafficPhase> GatherTraffic(Bytes bytes, const Group& group) const override {
     const RankGrid grid(group);
     std::vector<TrafficPhase> phases;
-    double held = bytes.value() / grid.ranks();
+    Bytes held = bytes / grid.ranks();
     for (int d = grid.dims() - 1; d >= 0; --d) {
       TrafficPhase phase{Log2(grid.size(d)) * group.dims[static_cast<std::size_t>(d)].latency, {}};
       for (int distance = grid.size(d) / 2; distance >= 1; distance /= 2) {
         for (int rank = 0; rank < grid.ranks(); ++rank) {
           phase.flows.push_back({rank, Partner(grid, rank, d, distance), held});
         }
-        held *= 2;
+        held = held * 2;
       }
       phases.push_back(std::move(phase));
     }

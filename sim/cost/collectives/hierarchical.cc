@@ -67,8 +67,8 @@ TrafficPhase AllToAllTraffic(Bytes bytes, const Group& group) {
   const int g = group.dims.front().size, k = group.size() / g;
   TrafficPhase phase{AllToAllLatency(group), {}};
   phase.shifted = true;
-  for (int i = 1; i < g; ++i) phase.flows.push_back({0, i, bytes.value() / g});
-  for (int n = 1; n < k; ++n) phase.flows.push_back({0, n * g, bytes.value() / k});
+  for (int i = 1; i < g; ++i) phase.flows.push_back({0, i, bytes / g});
+  for (int n = 1; n < k; ++n) phase.flows.push_back({0, n * g, bytes / k});
   return phase;
 }
 

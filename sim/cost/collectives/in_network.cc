@@ -26,11 +26,11 @@ class InNetworkAlgorithm final : public CollectiveAlgorithm {
                                     const Group& group) const override {
     TrafficPhase phase{Latency(collective, group), {}};
     const int p = group.size();
-    const double part = bytes.value() / p;
+    const Bytes part = bytes / p;
     const bool rooted = collective == Collective::kBroadcast || collective == Collective::kReduce;
     phase.uneven = rooted;
     for (int rank = 0; rank < (rooted ? 1 : p); ++rank) {
-      const double size = rooted ? bytes.value() : part;
+      const Bytes size = rooted ? bytes : part;
       for (int other = 0; other < p; ++other) {
         if (other == rank) continue;
         if (Reduces(collective)) phase.flows.push_back({other, rank, size, Combine::kReduce});

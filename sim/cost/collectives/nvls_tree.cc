@@ -32,7 +32,7 @@ class NvlsTreeAlgorithm final : public CollectiveAlgorithm {
 
   std::vector<TrafficPhase> Traffic(Collective, Bytes bytes, const Group& group) const override {
     const int p = group.size(), g = group.dims.front().size;
-    const double part = bytes.value() / g;
+    const Bytes part = bytes / g;
     TrafficPhase phase{Latency(group), {}};
     phase.uneven = true;
     for (int owner = 0; owner < p; ++owner) {

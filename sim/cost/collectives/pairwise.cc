@@ -21,7 +21,7 @@ class PairwiseAlgorithm final : public CollectiveAlgorithm {
     const int p = group.size();
     TrafficPhase phase{(p - 1) * group.dims.front().latency, {}};
     phase.shifted = true;
-    for (int s = 1; s < p; ++s) phase.flows.push_back({0, s, bytes.value() / p});
+    for (int s = 1; s < p; ++s) phase.flows.push_back({0, s, bytes / p});
     return {phase};
   }
   MessageSchedule Messages(Collective, const Group& group) const override {

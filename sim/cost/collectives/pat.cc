@@ -41,7 +41,7 @@ class PatAlgorithm final : public GatherAlgorithm {
     phase.shifted = true;
     for (int k = CeilLog2(p) - 1; k >= 0; --k) {
       const double blocks = static_cast<double>(Offsets(p, 1 << k).size());
-      phase.flows.push_back({0, 1 << k, blocks * bytes.value() / p});
+      phase.flows.push_back({0, 1 << k, blocks * bytes / p});
     }
     return {phase};
   }

@@ -22,7 +22,7 @@ class PointToPointAlgorithm final : public CollectiveAlgorithm {
     TrafficPhase phase{Latency(group), {}};
     phase.uneven = !group.ShiftsEvenly();
     for (int rank = 0; rank < group.size(); ++rank) {
-      phase.flows.push_back({rank, (rank + 1) % group.size(), bytes.value()});
+      phase.flows.push_back({rank, (rank + 1) % group.size(), bytes});
     }
     return {phase};
   }

@@ -50,7 +50,7 @@ class RailRingAlgorithm final : public GatherAlgorithm {
     TrafficPhase phase{Latency(group), {}};
     for (int c = 0; c < g; ++c) {
       for (int i = 0; i < p; ++i) {
-        phase.flows.push_back({at(c, i), at(c, (i + 1) % p), bytes.value() / g * (p - 1) / p});
+        phase.flows.push_back({at(c, i), at(c, (i + 1) % p), bytes / g * (p - 1) / p});
       }
     }
     return {phase};

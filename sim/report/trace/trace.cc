@@ -87,7 +87,7 @@ void Tracer::Declare() {
     axes_.push_back(absl::StrJoin(transfer.axes, "+"));
     double ranks = 1;
     for (const AxisId axis : transfer.spec.axes) ranks *= scenario_.plan.axis_size(axis);
-    bus_.push_back(transfer.spec.bytes * BusFactor(transfer.spec.collective, ranks));
+    bus_.push_back(transfer.spec.bytes.value() * BusFactor(transfer.spec.collective, ranks));
   }
 }
 
@@ -117,13 +117,10 @@ void Tracer::Begin(const Edge& edge) {
   const std::span<const StreamId> members = step_.graph.members(edge.task);
   arguments_.clear();
   arguments_.push_back({"duration_ps", (end - edge.time).ps()});
-  if (info.layer == -1) arguments_.push_back({"layer", std::string_view("embedding")});
-  if (info.layer == scenario_.model.layers) {
-    arguments_.push_back({"layer", std::string_view("head")});
-  } else if (info.layer > scenario_.model.layers) {
-    arguments_.push_back({"layer", std::string_view("multi-token prediction")});
-  } else if (info.layer >= 0) {
-    arguments_.push_back({"layer", static_cast<std::int64_t>(info.layer)});
+  if (info.layer.kind == LayerRef::Kind::kLayer) {
+    arguments_.push_back({"layer", static_cast<std::int64_t>(info.layer.index)});
+  } else if (info.layer != LayerRef()) {
+    arguments_.push_back({"layer", NameOf(info.layer.kind)});
   }
   if (info.pass != Pass::kUpdate) {
     arguments_.push_back({"micro_batch", static_cast<std::int64_t>(info.micro_batch)});
@@ -165,7 +162,7 @@ void Tracer::TransferArguments(const TaskInfo& info, Time length) {
   arguments_.push_back({"axes", axes_[Index(info.transfer)]});
   arguments_.push_back({"moves", NameOf(transfer.spec.role)});
   if (!transfer.algorithm.empty()) arguments_.push_back({"algorithm", transfer.algorithm});
-  arguments_.push_back({"bytes", transfer.spec.bytes});
+  arguments_.push_back({"bytes", transfer.spec.bytes.value()});
   arguments_.push_back({"sent_bytes_per_device", transfer.sent_bytes_per_device});
   if (seconds > 0) {
     arguments_.push_back({"busbw_bytes_per_s", bus_[Index(info.transfer)] / seconds});

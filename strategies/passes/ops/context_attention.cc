@@ -63,12 +63,12 @@ std::vector<int> NextKv(const Op& op, const SequenceSplit& split, int step,
   std::vector<int> next = here;
   if (IsGathered(*pass)) {
     if (step > 0 || split.HopsNeeded() == 0) return here;
-    return {pass->Transfer("k, v", Collective::kAllGather, axes, kv * split.ranks, next)};
+    return {pass->Transfer("k, v", Collective::kAllGather, axes, Bytes(kv * split.ranks), next)};
   }
   // Two buffers: what arrives takes the place of what the kernel before worked on.
   next.push_back(done);
   if (step == split.HopsNeeded()) return next;
-  return {pass->Transfer("k, v", Collective::kPermute, axes, kv, next)};
+  return {pass->Transfer("k, v", Collective::kPermute, axes, Bytes(kv), next)};
 }
 
 // One rank's heads with the whole sequence, all of it.
@@ -98,7 +98,7 @@ std::vector<int> ExchangeKv(const Op& op, PassBuilder* pass, const std::vector<i
                            Flops(), {step}, false, copied);
     }
     there.push_back(pass->Transfer(i == 1 ? "k" : "v", Collective::kAllToAll,
-                                   SequenceAxes(op, *pass), bytes * replicas, {step}));
+                                   SequenceAxes(op, *pass), Bytes(bytes * replicas), {step}));
   }
   return there;
 }
@@ -153,7 +153,8 @@ Status RingBackward(const Op& op, PassBuilder* pass) {
     gradient_bytes *= kAccumulatorBytes / pass->ElementBytes({op.inputs[1], false});
   }
   const auto send_gradients = [&](int done, int arrived) {
-    return pass->Transfer("dk, dv", Collective::kPermute, axes, gradient_bytes, {done, arrived});
+    return pass->Transfer("dk, dv", Collective::kPermute, axes, Bytes(gradient_bytes),
+                          {done, arrived});
   };
   int done = PassBuilder::kReady, gradients = PassBuilder::kReady;
   for (int step = 0; step <= hops; ++step) {
@@ -187,15 +188,15 @@ Status UlyssesForward(const Op& op, PassBuilder* pass) {
     ready.push_back(step);
   }
   const std::vector<AxisId> axes = SequenceAxes(op, *pass);
-  const int q =
-      pass->Transfer("q", Collective::kAllToAll, axes, UsedBytes(op.inputs[0], *pass), {ready[0]});
+  const int q = pass->Transfer("q", Collective::kAllToAll, axes,
+                               Bytes(UsedBytes(op.inputs[0], *pass)), {ready[0]});
   std::vector<int> after = ExchangeKv(op, pass, {ready[1], ready[2]});
   after.push_back(q);
   const KernelCost cost = HeadShardCost(op, *pass, false);
   const int step = pass->Compute(op.name, cost.time, cost.flops, after, false, cost.hbm_bytes);
   const ArrayId out = op.outputs[0];
-  const int back =
-      pass->Transfer("attention_out", Collective::kAllToAll, axes, UsedBytes(out, *pass), {step});
+  const int back = pass->Transfer("attention_out", Collective::kAllToAll, axes,
+                                  Bytes(UsedBytes(out, *pass)), {step});
   RETURN_IF_ERROR(pass->Finish({out, false}, pass->Used(out), back));
   // What only backward's kernel reads stays where it is.
   for (std::size_t i = 1; i < op.outputs.size(); ++i) {
@@ -208,8 +209,8 @@ Status UlyssesBackward(const Op& op, PassBuilder* pass) {
   const ArrayId out = op.outputs[0];
   const std::vector<AxisId> axes = SequenceAxes(op, *pass);
   ASSIGN_OR_RETURN(int incoming, pass->Bring({out, true}, pass->Used(out)));
-  incoming = pass->Transfer("dattention_out", Collective::kAllToAll, axes, UsedBytes(out, *pass),
-                            {incoming});
+  incoming = pass->Transfer("dattention_out", Collective::kAllToAll, axes,
+                            Bytes(UsedBytes(out, *pass)), {incoming});
   const double replicas = KvReplicas(op, *pass);
   std::vector<int> after;
   if (replicas > 1) after = ExchangeKv(op, pass, {PassBuilder::kReady, PassBuilder::kReady});
@@ -222,7 +223,7 @@ Status UlyssesBackward(const Op& op, PassBuilder* pass) {
     const ArrayId input = op.inputs[i];
     const double copies = i == 0 ? 1 : replicas;
     const double bytes = UsedBytes(input, *pass);
-    int back = pass->Transfer(names[i], Collective::kAllToAll, axes, bytes * copies, {step});
+    int back = pass->Transfer(names[i], Collective::kAllToAll, axes, Bytes(bytes * copies), {step});
     if (copies > 1) {
       const Bytes summed(bytes * (1 + copies));
       back = pass->Compute("add copies of key/value heads",

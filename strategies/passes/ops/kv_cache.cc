@@ -102,14 +102,14 @@ Status DecodeAttention(const Op& op, PassBuilder* pass) {
   if (const std::vector<AxisId>& axes = context.plan->cache_axes; !axes.empty()) {
     Sharding rows = pass->Used(out);
     rows.dims.pop_back();
-    step = pass->Transfer("log_sum_exp", Collective::kAllGather, axes,
-                          Product(axes, *context.plan) * context.LocalElements(rows) * kFp32Bytes,
-                          {step});
+    step = pass->Transfer(
+        "log_sum_exp", Collective::kAllGather, axes,
+        Bytes(Product(axes, *context.plan) * context.LocalElements(rows) * kFp32Bytes), {step});
     const Bytes scaled(2 * UsedBytes(out, *pass));
     step = pass->Compute("scale partial outputs", context.compute->Elementwise(scaled), Flops(),
                          {step}, false, scaled);
-    step = pass->Transfer("attention_out", Collective::kAllReduce, axes, UsedBytes(out, *pass),
-                          {step});
+    step = pass->Transfer("attention_out", Collective::kAllReduce, axes,
+                          Bytes(UsedBytes(out, *pass)), {step});
   }
   RETURN_IF_ERROR(pass->Finish({out, false}, pass->Used(out), step));
   for (std::size_t i = 1; i < op.outputs.size(); ++i) {

@@ -87,7 +87,7 @@ Status LossForward(const Op& op, PassBuilder* pass) {
   rows.dims.erase(rows.dims.begin() + v);
   const double row_bytes = pass->context().LocalElements(rows) * kFp32Bytes;
   for (const char* what : {"row maximum", "row sum", "target logit"}) {
-    step = pass->Transfer(what, Collective::kAllReduce, axes, row_bytes, {step});
+    step = pass->Transfer(what, Collective::kAllReduce, axes, Bytes(row_bytes), {step});
   }
   pass->Compute("softmax", compute.Elementwise(read + write), Flops(), {step}, false, read + write);
   return absl::OkStatus();
@@ -108,7 +108,7 @@ Status SampleForward(const Op& op, PassBuilder* pass) {
   for (const AxisId axis : axes) offers *= pass->context().plan->axis_size(axis);
   used.dims.erase(used.dims.begin() + v);
   pass->Transfer("best tokens", Collective::kAllGather, axes,
-                 offers * pass->context().LocalElements(used) * kOfferBytes, {best});
+                 Bytes(offers * pass->context().LocalElements(used) * kOfferBytes), {best});
   return absl::OkStatus();
 }
 

@@ -73,7 +73,7 @@ int MatmulScatter(const MatmulKernel& kernel, const MatmulRing& ring, const std:
     sent =
         pass->Transfer(ring.array, Collective::kPermute, ring.axes, ring.part_bytes, {step, sent});
   }
-  const Bytes bytes((ring.parts + 1) * ring.part_bytes);
+  const Bytes bytes = (ring.parts + 1) * ring.part_bytes;
   return pass->Compute(kernel.name + " sum", pass->context().compute->Elementwise(bytes), Flops(),
                        {sent}, false, bytes);
 }

@@ -25,7 +25,7 @@ namespace meshstep {
 struct MatmulRing {
   int parts = 1;
   std::vector<AxisId> axes;
-  double part_bytes = 0;
+  Bytes part_bytes;
   std::string array;
 };
 

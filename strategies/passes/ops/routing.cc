@@ -119,8 +119,8 @@ int Exchange(const std::string& name, Way way, ArrayId copies, bool backward, in
   if (LaunchesInOrder(plan.expert_dispatch) && in_order && pass->LastKernel() != step) {
     after.push_back(pass->LastKernel());
   }
-  return pass->Transfer(name, Collective::kAllToAll, axes, pass->StoredBytes(copies), after, true,
-                        Routing(way == Way::kBack, *pass));
+  return pass->Transfer(name, Collective::kAllToAll, axes, Bytes(pass->StoredBytes(copies)), after,
+                        true, Routing(way == Way::kBack, *pass));
 }
 
 int Kernel(const std::string& name, Bytes bytes, const std::vector<int>& after, PassBuilder* pass) {

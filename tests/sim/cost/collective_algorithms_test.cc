@@ -202,7 +202,7 @@ std::map<std::pair<int, int>, double> TrafficBytes(const CollectiveAlgorithm& al
           src = grid.Shift(src, d, grid.Digit(rank, d));
           dst = grid.Shift(dst, d, grid.Digit(rank, d));
         }
-        bytes[{src, dst}] += flow.bytes;
+        bytes[{src, dst}] += flow.bytes.value();
       }
     }
   }
@@ -220,7 +220,7 @@ TEST(CollectiveAlgorithms, TrafficIsTheSumOfTheMessages) {
             schedule.fractions.empty()
                 ? 1.0 / schedule.splits
                 : schedule.fractions[static_cast<std::size_t>(piece % schedule.splits)];
-        sum[{m.src, m.dst}] += fraction * ChunkBytes(collective, Bytes(1), group.size());
+        sum[{m.src, m.dst}] += fraction * ChunkBytes(collective, Bytes(1), group.size()).value();
       }
     }
     const auto traffic = TrafficBytes(algorithm, collective, group);

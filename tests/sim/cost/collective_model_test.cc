@@ -49,7 +49,7 @@ std::map<LinkId, double> BruteForce(const Placed& placed, const LinkClasses& cla
     const auto cost = explicit_model.Cost(collective, bytes, axes, d, name);
     EXPECT_TRUE(cost.ok()) << cost.status();
     for (const LinkDemand& demand : cost->phases[phase].demands) {
-      sum[demand.link] += demand.bytes;
+      sum[demand.link] += demand.bytes.value();
     }
   }
   return sum;
@@ -80,7 +80,7 @@ void ExpectFoldedEqualsExplicit(const Case& c, Collective collective,
   const bool uneven = AnyUneven(algorithm, collective, group);
   for (std::size_t phase = 0; phase < cost->phases.size(); ++phase) {
     std::map<int, double> demand;
-    for (const LinkDemand& d : cost->phases[phase].demands) demand[d.link] = d.bytes;
+    for (const LinkDemand& d : cost->phases[phase].demands) demand[d.link] = d.bytes.value();
     const auto truth = BruteForce(*c.placed, classes, c.axes, c.distinguished, c.device, collective,
                                   bytes, algorithm.name(), phase);
     std::map<int, double> most;

@@ -40,7 +40,7 @@ class HandMadeStep {
                 const std::string& name = "kernel") {
     const TaskId task =
         step_.graph.AddTimed(step_.compute_stream[static_cast<std::size_t>(unit)], Time(ps), after);
-    step_.tasks.push_back({Name(name), -1, 0, 0, kind, pass});
+    step_.tasks.push_back({Name(name), -1, {}, 0, kind, pass});
     return task;
   }
 
@@ -52,7 +52,7 @@ class HandMadeStep {
     for (const int unit : units) members.push_back(comm_[static_cast<std::size_t>(unit)]);
     const PatternId pattern = step_.graph.AddPattern({Phase{Time(ps), {}, 0}});
     const TaskId task = step_.graph.AddTransfer(members, pattern, after);
-    step_.tasks.push_back({Name("array"), kind, 0, 0, TaskKind::kTransfer, Pass::kForward});
+    step_.tasks.push_back({Name("array"), kind, {}, 0, TaskKind::kTransfer, Pass::kForward});
     while (step_.transfers.size() <= static_cast<std::size_t>(kind)) {
       step_.transfers.push_back({{Collective::kAllGather, {0}, Role::kParameters, 1}, "ring", 1});
     }

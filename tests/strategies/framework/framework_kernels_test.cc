@@ -171,7 +171,7 @@ TEST(FrameworkKernels, CopiesAroundShardedTransfers) {
   const auto of_layer = [](const Step& step, const std::string& name) {
     double bytes = 0;
     for (const TaskInfo& task : step.graph.tasks) {
-      if (*task.name == name && task.layer == 0) bytes += task.hbm_bytes.value();
+      if (*task.name == name && task.layer == LayerRef::Layer(0)) bytes += task.hbm_bytes.value();
     }
     return bytes;
   };
@@ -288,8 +288,9 @@ TEST(FrameworkKernels, GatheredRing) {
     const Step step = Simulated("context: 8 context_method: " + plan);
     std::map<std::string, double> bytes;
     for (const TaskInfo& task : step.graph.tasks) {
-      if (task.transfer < 0 || task.layer != 0) continue;
-      bytes[*task.name] += step.graph.transfers[static_cast<std::size_t>(task.transfer)].spec.bytes;
+      if (task.transfer < 0 || task.layer != LayerRef::Layer(0)) continue;
+      bytes[*task.name] +=
+          step.graph.transfers[static_cast<std::size_t>(task.transfer)].spec.bytes.value();
     }
     return bytes;
   };

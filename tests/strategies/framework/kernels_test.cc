@@ -263,7 +263,7 @@ TEST(OverlapGradients, WithoutItReductionsFollowTheBackwardPass) {
     double bytes = 0;
     for (const TaskInfo& task : s.graph.tasks) {
       if (task.transfer >= 0) {
-        bytes += s.graph.transfers[static_cast<std::size_t>(task.transfer)].spec.bytes;
+        bytes += s.graph.transfers[static_cast<std::size_t>(task.transfer)].spec.bytes.value();
       }
     }
     return bytes;

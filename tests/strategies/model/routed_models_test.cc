@@ -88,7 +88,7 @@ TEST(MultiTokenPrediction, IsOnTheLastStage) {
             kDenseParameters + kExpertParameters + 2 * kHidden * kHidden + 2 * kHidden);
   std::map<std::string, int> kernels;
   for (const TaskInfo& task : b->tasks) {
-    if (task.layer > 2 && task.pass == Pass::kForward && task.micro_batch == 0) {
+    if (task.layer > LayerRef::Head() && task.pass == Pass::kForward && task.micro_batch == 0) {
       ++kernels[*task.name];
     }
   }

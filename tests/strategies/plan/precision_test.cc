@@ -83,7 +83,7 @@ double Moved(const Lowered& l, const BlockPass& pass, Collective kind) {
   double bytes = 0;
   for (const BlockStep& step : pass.steps) {
     if (step.transfer >= 0 && l.transfers[step.transfer].collective == kind) {
-      bytes += l.transfers[step.transfer].bytes;
+      bytes += l.transfers[step.transfer].bytes.value();
     }
   }
   return bytes;
@@ -243,7 +243,7 @@ TEST(Precision, SequenceParallelGathersNarrowAndScattersWide) {
 
 double Gathered(const Lowered& l) {
   double bytes = 0;
-  for (const int t : l.layer.gathers) bytes += l.transfers[t].bytes;
+  for (const int t : l.layer.gathers) bytes += l.transfers[t].bytes.value();
   return bytes;
 }
 

@@ -121,8 +121,8 @@ TEST(Pipeline, SplitHalvesHoldWhatTheirPaperSays) {
   double from_input_to_weight = 0;
   for (const MemoryEvent& event : step.graph.memory) {
     const TaskInfo& info = step.graph.tasks[static_cast<std::size_t>(event.task)];
-    if (event.bucket == MemoryBucket::kActivations && event.at_end && info.layer == 7 &&
-        info.micro_batch == 3) {
+    if (event.bucket == MemoryBucket::kActivations && event.at_end &&
+        info.layer == LayerRef::Layer(7) && info.micro_batch == 3) {
       from_input_to_weight = event.bytes;  // the last one: what the weights' half gives back
     }
   }

@@ -17,13 +17,14 @@ UnitGroup Group(std::vector<int> members, std::vector<LinkDemand> demands, int k
   UnitGroup group;
   group.kind = kind;
   group.members = std::move(members);
-  group.cost.phases.push_back({Time(1), std::move(demands), 1});
+  group.cost.phases.push_back({Time(1), std::move(demands), Bytes(1)});
   return group;
 }
 
 // Units 0 to 3 in a line, each pair with a link of its own.
 std::vector<UnitGroup> Line(double last_bytes) {
-  return {Group({0, 1}, {{0, 8}}), Group({1, 2}, {{1, 8}}), Group({2, 3}, {{2, last_bytes}})};
+  return {Group({0, 1}, {{0, Bytes(8)}}), Group({1, 2}, {{1, Bytes(8)}}),
+          Group({2, 3}, {{2, Bytes(last_bytes)}})};
 }
 
 constexpr int kAlike[] = {0, 0, 0, 0};
@@ -58,8 +59,8 @@ TEST(UnitClasses, BytesKindsAndFirstColoursTellApart) {
 // Two groups of one class on one link: the one that stands for them loads it with the bytes of
 // both.
 TEST(UnitClasses, GroupsOfAClassShareTheirLinks) {
-  const std::vector<UnitGroup> groups = {Group({0, 1}, {{0, 8}, {1, 3}}),
-                                         Group({2, 3}, {{0, 8}, {2, 3}})};
+  const std::vector<UnitGroup> groups = {Group({0, 1}, {{0, Bytes(8)}, {1, Bytes(3)}}),
+                                         Group({2, 3}, {{0, Bytes(8)}, {2, Bytes(3)}})};
   const UnitClasses classes = RefineUnits(kAlike, std::span(kAlike).first(3), groups);
   EXPECT_EQ(classes.unit, (std::vector<int>{0, 0, 0, 0}));
   EXPECT_EQ(classes.link, (std::vector<int>{0, 1, 1}));
@@ -67,9 +68,9 @@ TEST(UnitClasses, GroupsOfAClassShareTheirLinks) {
   ASSERT_EQ(merged.size(), 1U);
   const std::vector<LinkDemand>& demands = merged[0].cost.phases[0].demands;
   ASSERT_EQ(demands.size(), 2U);
-  EXPECT_EQ(demands[0].bytes, 16);
-  EXPECT_EQ(demands[1].bytes, 3);
-  EXPECT_EQ(merged[0].cost.phases[0].weight, 1);
+  EXPECT_EQ(demands[0].bytes, Bytes(16));
+  EXPECT_EQ(demands[1].bytes, Bytes(3));
+  EXPECT_EQ(merged[0].cost.phases[0].weight, Bytes(1));
 }
 
 // Who sends and who receives differ, though each does it in one group.

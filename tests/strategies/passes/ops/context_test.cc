@@ -75,7 +75,7 @@ V Volumes(const Lowered& l, const std::vector<int>& ids) {
     for (const AxisId a : l.transfers[id].axes) {
       absl::StrAppend(&key, " ", l.scenario.plan.axes[static_cast<std::size_t>(a)].name);
     }
-    volumes[key] += l.transfers[id].bytes;
+    volumes[key] += l.transfers[id].bytes.value();
   }
   return volumes;
 }

@@ -73,9 +73,9 @@ std::map<std::string, double> Volumes(const Lowered& l, const std::vector<int>& 
   std::map<std::string, double> volumes;
   for (const int id : ids) {
     const TransferSpec& spec = l.transfers[id];
-    volumes[absl::StrCat(
-        std::string(NameOf(spec.collective)), " ",
-        absl::StrJoin(AxisNames(l.scenario.plan, spec.axes, spec.experts), "+"))] += spec.bytes;
+    volumes[absl::StrCat(std::string(NameOf(spec.collective)), " ",
+                         absl::StrJoin(AxisNames(l.scenario.plan, spec.axes, spec.experts),
+                                       "+"))] += spec.bytes.value();
   }
   return volumes;
 }
