@@ -30,9 +30,9 @@ install_packages() {
 
 set_up() {
   install_packages
-  local options=(-DCMAKE_BUILD_TYPE=Release)
+  local options=()
   if command -v ccache >/dev/null; then options+=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache); fi
-  cmake -S "${root}" -B "${build_folder}" -G Ninja "${options[@]}" >/dev/null
+  (cd "${root}" && cmake --preset release "${options[@]}") >/dev/null
 }
 
 build() {
