@@ -5,9 +5,8 @@
 //   node   switch: one up and one down per chip; full mesh: one per ordered pair of chips.
 //   nic    P chips and G NICs per node: G <= P: P/G chips share one; G > P: a chip owns G/P, and
 //          messages split evenly over them.
-//   tier   the uplink of a unit of n nodes: n G nic / (product of the oversubscriptions up to it),
-//   as
-//          one fat link; with rails, one such link per rail (NIC index), 1/G of it.
+//   tier   the uplink of a unit of n nodes: n G nic / (product of the oversubscriptions up to
+//          it), as one fat link; with rails, one such link per rail (NIC index), 1/G of it.
 // Routes climb to the lowest tier that joins both ends. Under a tier with rails a NIC reaches only
 // its own rail: other rails are joined one tier higher, or, if every tier has rails (one plane per
 // NIC, as DeepSeek's), the message first crosses the node to the chip on the destination's rail.

@@ -7,8 +7,7 @@
 // scores:  of all blocks that have a visible one. With blocks of b · b a diagonal side of the mask
 //          cuts through Q / b blocks and adds Q · b / 2 scores that no query sees.
 // m:       FLOPs of one score: 2 p(H) + 2 p(H_v) forward; 6 p(H) + 4 p(H_v) in a backward that
-// makes
-//          all three gradients at once, 8 p(H) + 6 p(H_v) in two kernels of which each computes
+//          makes all three gradients at once, 8 p(H) + 6 p(H_v) in two kernels of which each computes
 //          scores and dP. p pads to the side of the systolic array, of which each of these products
 //          has the head size as one side: 128 on an array of 256 leaves half of it idle.
 // e, v:    the matrix units' fraction of the peak; scores whose softmax the vector units do in a

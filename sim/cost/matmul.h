@@ -11,8 +11,7 @@
 // U, P, HBM   units, peak and memory rate of the device
 // b, b_out    bytes of an operand and of a result element; parts of a split k are stored in fp32
 // e, f, start, load, store, split, cache, relayout, launch: the chip file's MatmulCalibration,
-// fitted
-//             by tests/validation/fit_matmul.py on measured matmuls
+//             fitted by tests/validation/fit_matmul.py on measured matmuls
 // relayout    reading and writing the right operand once more, where a format wants it transposed;
 //             it goes on beside the products
 //
@@ -21,8 +20,7 @@
 // Background User's Guide, sections 3 and 4; split-k: Osama et al., Stream-K, arXiv 2301.03598.
 // Measured: median error 2 % (bf16 on H100 and B200), see the chip files.
 //
-//   CalibratedMatmul({.m = 4096, .n = 4096, .k = 4096}, device, calibration);   // 190 us on an
-//   H100
+//   CalibratedMatmul({.m = 4096, .n = 4096, .k = 4096}, device, calibration);   // 190 us, H100
 
 #ifndef MESHSTEP_SIM_COST_MATMUL_H_
 #define MESHSTEP_SIM_COST_MATMUL_H_

@@ -14,10 +14,9 @@
 // starts at the unit's last task. Sums are exact, in picoseconds. Cost: O(tasks + edges).
 //
 //   compute  |==A==|        |==B==|       A, then all-gather G, then B which needs G.
-//   comm           |==G==|                The gap between A and B is exposed, attributed to G; had
-//   G
-//                                         begun later because a unit of another stage was late, the
-//                                         part before G would be bubble.
+//   comm           |==G==|                The gap between A and B is exposed, attributed to G;
+//                                         had G begun later because a unit of another stage was
+//                                         late, the part before G would be bubble.
 
 #ifndef MESHSTEP_SIM_SIMULATE_BREAKDOWN_H_
 #define MESHSTEP_SIM_SIMULATE_BREAKDOWN_H_

@@ -5,8 +5,7 @@
 // that shares keys. A kernel on q and k (rotary embedding, norms) leaves them in arrays of their
 // own and v where it was, with the strides of the joint product:
 //   forward   v is copied, as attention takes three arrays of the same strides; q before the kernel
-//             where it shares keys, as its heads are not evenly spaced then           2 |v| (+ 2
-//             |q|)
+//             where it shares keys, as its heads are not evenly spaced then     2 |v| (+ 2 |q|)
 //   backward  the three gradients are joined                                    2 (|q| + |k| + |v|)
 // Unfused attention on the product itself reads its heads as they lie; its output is copied from
 // the order of the batched matmul (2 |q|), and the gradients are joined.

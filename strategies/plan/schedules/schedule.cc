@@ -26,8 +26,8 @@ ChunkPlace Schedule::PlaceOf(int part, std::int64_t, const Pipeline& p) const {
 }
 
 std::span<const PublishedSchedule* const> Schedules() {
-  static const std::array<const PublishedSchedule*, 6> all = {&GPipe(), &OneFOneB(), &Interleaved(),
-                                                              &ZbH1(),  &ZbV(),      &DualPipe()};
+  static const auto all = std::to_array<const PublishedSchedule*>(
+      {&GPipe(), &OneFOneB(), &Interleaved(), &ZbH1(), &ZbV(), &DualPipe()});
   return all;
 }
 
