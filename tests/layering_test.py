@@ -39,6 +39,8 @@ ROOMS = [
 PLACE_OF_ROOM = {folder: i for i, folders in enumerate(ROOMS) for folder in folders}
 MAX_LINES = 500
 MAX_SOURCES = 25
+MAX_README_LINES = 40
+README_SAYS = ["**In**", "**Out**", "**Example**", "**To ", "**Never here**"]
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', re.MULTILINE)
 ROOT = pathlib.Path(sys.argv[2] if len(sys.argv) > 2 else pathlib.Path(__file__).parent.parent)
 
@@ -155,6 +157,17 @@ class LayeringTest(unittest.TestCase):
         problems = [f"{room}: has no source" for room in PLACE_OF_ROOM if not counts[room]]
         problems += [f"{room}: has {n} sources, limit {MAX_SOURCES}"
                      for room, n in counts.items() if n > MAX_SOURCES]
+        self.assert_none(problems)
+
+    def test_every_room_says_what_it_is(self):
+        problems = []
+        for room in PLACE_OF_ROOM:
+            readme = ROOT / room / "README.md"
+            text = readme.read_text(encoding="utf-8") if readme.is_file() else ""
+            problems += [f"{room}/README.md: lacks {words}" for words in README_SAYS
+                         if words not in text]
+            if text.count("\n") > MAX_README_LINES:
+                problems.append(f"{room}/README.md: has {text.count(chr(10))} lines")
         self.assert_none(problems)
 
     def test_headers_are_guarded_by_their_path(self):
