@@ -20,7 +20,7 @@ namespace {
 constexpr std::size_t kMaxBytes = 16 << 20;
 
 struct Options {
-  std::string file;
+  std::string file, as;
   OutputFormat format = OutputFormat::kText;
 };
 
@@ -46,7 +46,8 @@ void RunImport(const Options& options) {
   }
   v1::ImportReport report;
   std::vector<std::string> assumptions;
-  Status status = ParseHfConfig(options.file, content, report.mutable_model(), &assumptions);
+  Status status =
+      ParseHfConfig(options.file, content, report.mutable_model(), &assumptions, options.as);
   if (!status.ok()) Fail(status);
   Diagnostics diagnostics([&options](const std::string&) { return options.file; });
   LoadModel(report.model(), "model", &diagnostics);
@@ -64,6 +65,8 @@ void AddImportCommand(CLI::App* app) {
   CLI::App* command = import->add_subcommand(
       "hf", "A model from the config.json of Hugging Face, and the assumptions made");
   command->add_option("CONFIG", options->file, "config.json, or - for standard input")->required();
+  command->add_option("--as", options->as,
+                      "The model_type whose keys are read where that of the file is unknown");
   AddFormatOption(command, &options->format);
   command->footer(
       "Example:\n"

@@ -6,6 +6,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cctype>
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -16,6 +18,8 @@
 #include "meshstep/v1/cluster.pb.h"
 #include "meshstep/v1/model.pb.h"
 #include "sim/base/proto_file.h"
+#include "strategies/model/load_model.h"
+#include "strategies/model/model_arithmetic.h"
 
 namespace meshstep {
 namespace {
@@ -106,6 +110,10 @@ TEST(DataFiles, PromisedModelsAreThere) {
            "mistral-7b",    "gemma-7b",      "gemma-2-27b",   "qwen-2-72b",       "qwen-3-30b-a3b",
            "mixtral-8x7b",  "mixtral-8x22b", "deepseek-v2",   "qwen-3-235b-a22b", "deepseek-v3",
            "gpt-oss-20b",   "gpt-oss-120b"}));
+  EXPECT_THAT(Names(kModels),
+              IsSupersetOf({"llama-4-scout-17b-16e", "llama-4-maverick-17b-128e", "qwen-3-32b",
+                            "qwen-3-coder-480b-a35b", "kimi-k2", "glm-4.5", "glm-4.5-air",
+                            "gemma-3-27b", "grok-2", "ling-1t", "dbrx", "seed-oss-36b"}));
 }
 
 const std::vector<std::string>& Dtypes() {
@@ -256,11 +264,54 @@ TEST(DataFiles, ModelsAreWhole) {
     ASSERT_GT(kv_heads, 0) << name;
     EXPECT_EQ(model.heads() % kv_heads, 0) << name;
     EXPECT_TRUE(model.has_head_dim() || model.hidden() % model.heads() == 0) << name;
-    const bool dense_layers = !model.has_moe() || model.moe().dense_layers() > 0;
+    const bool dense_layers =
+        !model.has_moe() || model.moe().dense_layers() > 0 || model.moe().layer_period() > 1;
     EXPECT_EQ(model.ffn() > 0, dense_layers) << name << ": ffn is the width of dense layers";
     if (!model.has_moe()) continue;
     EXPECT_GT(model.moe().expert_ffn(), 0) << name;
     EXPECT_GE(model.moe().experts(), model.moe().experts_per_token()) << name;
+  }
+}
+
+// The number after `words` in the comment of a model's file, 0 if there is none: "671e9" or
+// "671,026,419,200"; *half_unit is half of its last digit.
+double CountAfter(const std::string& text, const std::string& words, double* half_unit) {
+  const std::size_t at = text.find(words);
+  if (at == std::string::npos) return 0;
+  std::string digits;
+  int decimals = 0;
+  bool point = false;
+  std::size_t i = at + words.size();
+  for (; i < text.size() && std::string("0123456789,.").find(text[i]) != std::string::npos; ++i) {
+    // A full stop ends a sentence.
+    if (text[i] == '.' && !std::isdigit(static_cast<unsigned char>(text[i + 1]))) break;
+    point = point || text[i] == '.';
+    if (point && text[i] != '.') ++decimals;
+    if (text[i] != ',') digits += text[i];
+  }
+  const double unit = text.compare(i, 2, "e9") == 0 ? 1e9 : 1;
+  *half_unit = unit * std::pow(10, -decimals) / 2;
+  return std::stod(digits) * unit;
+}
+
+// What the comment of each file says of published parameters and of what its dimensions give.
+TEST(DataFiles, ModelsHaveThePublishedParameters) {
+  for (const std::string& name : Names(kModels)) {
+    std::string text = Text(kModels, name);
+    for (std::size_t at = 0; (at = text.find("\n# ", at)) != std::string::npos;) {
+      text.replace(at, 3, " ");
+    }
+    const v1::Model message = Load<v1::Model>(kModels, name);
+    Diagnostics diagnostics;
+    const Model model = LoadModel(message, name, &diagnostics);
+    ASSERT_TRUE(diagnostics.ok()) << name << ": " << diagnostics.status();
+    const ParameterCounts counts = ModelArithmetic(model, TokenShape()).Parameters();
+    double half_unit = 0;
+    const double published = CountAfter(text, "Published parameters: ", &half_unit);
+    EXPECT_NEAR(counts.total, published, std::max(half_unit, 1e-3 * published)) << name;
+    EXPECT_EQ(counts.total, CountAfter(text, "dimensions give ", &half_unit)) << name;
+    const double active = CountAfter(text, ", of which ", &half_unit);
+    EXPECT_EQ(counts.active, active > 0 ? active : counts.total) << name;
   }
 }
 

@@ -13,6 +13,7 @@
 #define MESHSTEP_STRATEGIES_MODEL_HUGGING_FACE_LOAD_HF_CONFIG_H_
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "sim/base/diagnostics.h"
@@ -25,9 +26,11 @@ class Model;
 namespace meshstep {
 
 // `file` is what errors call the configuration. The language model of a multimodal file is its
-// text_config. Error: one line per problem, each with the key, its value and what was expected.
+// text_config. `as` is the model_type whose keys are read where that of the file is unknown. Error:
+// one line per problem, each with the key, its value and what was expected; so too for layers that
+// model.proto cannot say and for a key that may decide what a layer holds and that nobody reads.
 Status ParseHfConfig(const std::string& file, const std::string& content, v1::Model* model,
-                     std::vector<std::string>* assumptions);
+                     std::vector<std::string>* assumptions, std::string_view as = {});
 
 // If model->hf_config() is set, replaces it by the fields of that file with those of `model`
 // written over them; assumptions become notes. `field` names the message in errors ("model").

@@ -1,0 +1,74 @@
+// The importer of one Hugging Face configuration: from keys and family to a model
+// (load_hf_config.h says what it promises).
+
+#ifndef MESHSTEP_STRATEGIES_MODEL_HUGGING_FACE_LOAD_HF_MODEL_H_
+#define MESHSTEP_STRATEGIES_MODEL_HUGGING_FACE_LOAD_HF_MODEL_H_
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "nlohmann/json.hpp"
+#include "sim/base/diagnostics.h"
+#include "strategies/model/hugging_face/hf_family.h"
+#include "strategies/model/hugging_face/hf_keys.h"
+
+namespace meshstep::v1 {
+class Model;
+class Moe;
+}  // namespace meshstep::v1
+
+namespace meshstep {
+
+class HfImporter : private HfKeys {
+ public:
+  // as: the family whose keys are read if model_type is unknown; empty: none.
+  HfImporter(const Json& file, std::string_view as, Diagnostics* problems,
+             std::vector<std::string>* assumptions, v1::Model* model)
+      : HfKeys(file, problems, assumptions), file_(file), as_(as), out_(*model) {}
+  void Import();
+
+ private:
+  static constexpr int kMaxWidth = 1 << 20, kMaxWide = 1 << 24, kMaxLayers = 10000;
+  static constexpr int kMaxExperts = 65536;
+
+  void TakeTextConfig();
+  bool ChooseFamily();
+  bool ReadType(std::string* type);
+  bool FindFamily(const std::string& type);
+  void Name();
+  void Dimensions();
+  void MlpWidth();
+  void CheckActivation();
+  void Heads();
+  int KvHeads();
+  void HeadSize();
+  void LatentAttention();
+  void Positions();
+  void Embedding();
+  void Norms();
+  void Prediction();
+  void Biases();
+  void CheckUnread();
+
+  // In load_hf_layers.cc.
+  void Windows();
+  int WindowSize();
+  std::vector<bool> FullLayers();
+  std::vector<bool> LayersByType(const std::vector<std::string>& types);
+  void Experts();
+  bool CountExperts(int* count);
+  void SharedExperts(v1::Moe* moe);
+  void Routing(v1::Moe* moe);
+  std::vector<bool> RoutedLayers();
+  void DenseLayers(v1::Moe* moe);
+
+  const Json& file_;
+  const std::string as_;
+  HfFamily family_;
+  v1::Model& out_;
+};
+
+}  // namespace meshstep
+
+#endif  // MESHSTEP_STRATEGIES_MODEL_HUGGING_FACE_LOAD_HF_MODEL_H_
