@@ -39,7 +39,8 @@ const HfKeys::Json* HfKeys::Find(Keys keys, std::string* key) {
 std::optional<int> HfKeys::Int(Keys keys, int low, int high) {
   std::string key;
   const Json* value = Find(keys, &key);
-  if (value == nullptr) return std::nullopt;
+  // Hunyuan writes false for what is switched off.
+  if (value == nullptr || *value == false) return std::nullopt;
   if (value->is_array() && !value->empty() &&
       std::all_of(value->begin(), value->end(),
                   [value](const Json& item) { return item == value->front(); })) {

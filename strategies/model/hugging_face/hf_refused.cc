@@ -149,6 +149,7 @@ constexpr auto kHarmlessKeys = std::to_array<std::string_view>({
     "ep_size",
     "ffn_act_fn",
     "fp32_residual_connection",
+    "full_attn_mod",
     "layer_switch",
     "lm_head_bias",
     "max_batch_size",
@@ -170,6 +171,7 @@ constexpr auto kHarmlessKeys = std::to_array<std::string_view>({
     "norm_softmax",
     "norm_topk_prob",
     "norm_type",
+    "num_beam_groups",
     "order_of_interleaved_layers",
     "org_vocab_size",
     "output_attentions",
@@ -222,6 +224,7 @@ constexpr auto kStructuralWords = std::to_array<std::string_view>({
 });
 
 constexpr auto kEncoderWords = std::to_array<std::string_view>({
+    "anyres",
     "audio",
     "image",
     "img",

@@ -61,14 +61,14 @@ std::vector<bool> HfImporter::FullLayers() {
       Problem("attn_type_list", "has layers of linear attention, expected softmax attention");
     }
   }
-  if (const auto types = Texts({"layer_types", "attention_layers"}); types && !types->empty()) {
-    return LayersByType(*types);
-  }
   int period = family_.windows.period;
   std::string key;
   const Json* pattern = Find({"sliding_window_pattern", "global_attn_every_n_layers",
                               "global_attn_every_n", "_sliding_window_pattern"},
                              &key);
+  if (const auto types = Texts({"layer_types", "attention_layers"}); types && !types->empty()) {
+    return LayersByType(*types);
+  }
   if (pattern != nullptr && pattern->is_string()) {
     // EXAONE: "LLLG".
     const std::string text = pattern->get<std::string>();
@@ -156,6 +156,8 @@ void HfImporter::Experts() {
   moe->set_expert_ffn(own ? *own
                           : Needed({"intermediate_size", "ffn_config.ffn_hidden_size"}, 1, kMaxWide,
                                    0, "width of an expert"));
+  // MiniMax M2 writes the width of a dense MLP that no layer has.
+  if (type_ == "minimax_m2") Find({"mlp_intermediate_size"});
   SharedExperts(moe);
   Routing(moe);
   DenseLayers(moe);

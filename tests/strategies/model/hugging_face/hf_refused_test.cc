@@ -110,6 +110,24 @@ TEST(HfRefused, KeysThatSwitchNothingOnOrCostNothingAreNot) {
           .status.ok());
 }
 
+// Keys as the files beside the weights have them, with what is switched off or of no cost.
+TEST(HfRefused, KeysOfRealFilesAreNot) {
+  const std::string experts = R"("num_experts":8,"moe_topk":[2,2,2,2,2,2],"num_experts_per_tok":2,
+      "moe_intermediate_size":[128,128,128,128,128,128],)";
+  for (const auto& [type, keys] : std::vector<std::pair<std::string, std::string>>{
+           {"exaone4", R"("sliding_window":512,"sliding_window_pattern":"LLG","layer_types":[
+               "sliding_attention","sliding_attention","full_attention",
+               "sliding_attention","sliding_attention","full_attention"])"},
+           {"hunyuan_v1_moe", experts + R"("n_group":false,"topk_group":false,"use_mla":false,
+               "num_shared_expert":[1,1,1,1,1,1],"use_mixed_mlp_moe":true,"use_cla":false,
+               "cla_share_factor":2,"anyres_pooling_size":2,"kv_lora_rank":null)"},
+           {"qwen2", R"("num_beam_groups":1,"chunk_size_feed_forward":0,"id2label":{"0":"L"})"},
+           {"phi3", R"("full_attn_mod":1,"lm_head_bias":false,"sliding_window":262144)"}}) {
+    const Imported imported = Import(Config(type, keys));
+    EXPECT_TRUE(imported.status.ok()) << type << ": " << imported.problem();
+  }
+}
+
 TEST(HfRefused, WindowsWithoutAPeriodAreNamed) {
   EXPECT_THAT(Import(Config("qwen2", R"("use_sliding_window":true,"sliding_window":64,
       "max_window_layers":3)"))
