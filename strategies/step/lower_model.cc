@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "sim/base/check.h"
+#include "sim/base/index.h"
 #include "strategies/block/block_context.h"
 #include "strategies/model/model.h"
 #include "strategies/passes/lower_block.h"
@@ -11,8 +12,6 @@
 
 namespace meshstep {
 namespace {
-
-std::size_t Index(std::int64_t i) { return static_cast<std::size_t>(i); }
 
 // Blocks of each part in the order of the forward. Layers that predict further tokens run after the
 // head, each with the head again; where a layout puts them on a part of their own, before it.
@@ -49,17 +48,17 @@ LoweredBlock SharedHead(LoweredBlock head) {
 }
 
 Status LowerPrediction(const Transformer& transformer, const BlockContext& context,
-                       LoweredModel* plan) {
-  plan->mtp_kind = transformer.mtp_kind;
-  plan->mtp_head = SharedHead(plan->head);
+                       LoweredModel* model) {
+  model->mtp_kind = transformer.mtp_kind;
+  model->mtp_head = SharedHead(model->head);
   if (context.model->mtp_layers < 2) return absl::OkStatus();
   // On one stage shared parameters count once.
   Plan one_stage = *context.plan;
   one_stage.stages = 1;
   BlockContext again = context;
   again.plan = &one_stage;
-  ASSIGN_OR_RETURN(plan->mtp_again, LowerBlock(transformer.kinds[Index(plan->mtp_kind)], again,
-                                               context.plan->recompute));
+  ASSIGN_OR_RETURN(model->mtp_again, LowerBlock(transformer.kinds[Index(model->mtp_kind)], again,
+                                                context.plan->recompute));
   return absl::OkStatus();
 }
 
@@ -67,17 +66,17 @@ Status LowerPrediction(const Transformer& transformer, const BlockContext& conte
 // "block" counts in each TransformerBlock, of which a stage has one per virtual stage
 // (megatron/core/transformer/transformer_block.py).
 Status LimitRecompute(const Transformer& transformer, const BlockContext& context,
-                      LoweredModel* plan) {
+                      LoweredModel* model) {
   const int limit = context.plan->recompute_layers;
   if (limit < 0) return absl::OkStatus();
   const int kinds = static_cast<int>(transformer.kinds.size());
   for (const Block& kind : transformer.kinds) {
     ASSIGN_OR_RETURN(LoweredBlock block, LowerBlock(kind, context, Recompute::kNone));
-    plan->kinds.push_back(std::move(block));
+    model->kinds.push_back(std::move(block));
   }
   for (const LayoutPart& part : context.plan->parts) {
     for (int l = part.begin; l < part.end; ++l) {
-      if (l - part.begin >= limit) plan->layer_kind[Index(l)] += kinds;
+      if (l - part.begin >= limit) model->layer_kind[Index(l)] += kinds;
     }
   }
   return absl::OkStatus();
@@ -207,24 +206,26 @@ StatusOr<LoweredModel> LowerModel(const BlockContext& context) {
   const Transformer transformer = BuildTransformer(
       *context.model,
       {.unfused_attention = context.plan->unfused_attention, .dropout = context.plan->dropout});
-  LoweredModel plan;
-  ASSIGN_OR_RETURN(plan.embedding, LowerBlock(transformer.embedding, context));
+  LoweredModel model;
+  ASSIGN_OR_RETURN(model.embedding, LowerBlock(transformer.embedding, context));
   const bool prefill = context.workload->mode == Workload::Mode::kPrefill;
-  ASSIGN_OR_RETURN(plan.head, prefill ? LowerLastPosition(transformer.head, context)
-                                      : LowerBlock(transformer.head, context));
+  ASSIGN_OR_RETURN(model.head, prefill ? LowerLastPosition(transformer.head, context)
+                                       : LowerBlock(transformer.head, context));
   for (const Block& kind : transformer.kinds) {
     ASSIGN_OR_RETURN(LoweredBlock block, LowerBlock(kind, context));
-    plan.kinds.push_back(std::move(block));
+    model.kinds.push_back(std::move(block));
   }
-  plan.layer_kind = transformer.layer_kind;
-  RETURN_IF_ERROR(LowerPrediction(transformer, context, &plan));
-  RETURN_IF_ERROR(LimitRecompute(transformer, context, &plan));
-  plan.layers = LayersOfParts(context.plan->parts, *context.model);
-  for (const std::vector<LayerRef>& layers : plan.layers) {
-    plan.buckets.push_back(MakeBuckets(layers, plan, context));
+  model.layer_kind = transformer.layer_kind;
+  RETURN_IF_ERROR(LowerPrediction(transformer, context, &model));
+  RETURN_IF_ERROR(LimitRecompute(transformer, context, &model));
+  model.layers = LayersOfParts(context.plan->parts, *context.model);
+  const int further = context.model->mtp_layers;
+  model.last = further > 0 ? LayerRef::MtpHead(further - 1) : LayerRef::Head();
+  for (const std::vector<LayerRef>& layers : model.layers) {
+    model.buckets.push_back(MakeBuckets(layers, model, context));
   }
-  if (!context.workload->forward_only()) FindShared(transformer, context, &plan);
-  return plan;
+  if (!context.workload->forward_only()) FindShared(transformer, context, &model);
+  return model;
 }
 
 }  // namespace meshstep

@@ -9,7 +9,7 @@
 #include "strategies/step/lowered_model.h"
 #include "strategies/step/step_builder.h"
 #include "strategies/step/step_emitter.h"
-#include "strategies/step/stragglers.h"
+#include "strategies/step/step_rates.h"
 #include "topologies/build_fabric.h"
 #include "topologies/tiers.h"
 
@@ -20,60 +20,6 @@ namespace {
 Status InField(const char* field, const Status& status) {
   if (status.code() != absl::StatusCode::kInvalidArgument) return status;
   return InvalidInput(absl::StrCat(field, ": ", std::string(status.message())));
-}
-
-// `chip` with the measurements of the attention kernel of that name, if there are any.
-Chip WithKernel(Chip chip, const std::string& kernel) {
-  const auto blocks = chip.calibration.blocks_by_kernel.find(kernel);
-  if (blocks != chip.calibration.blocks_by_kernel.end()) {
-    chip.calibration.attention_blocks = blocks->second;
-    return chip;
-  }
-  const auto it = chip.calibration.attention_by_kernel.find(kernel);
-  if (it != chip.calibration.attention_by_kernel.end()) {
-    chip.calibration.attention = std::vector<AttentionCalibration>(it->second);
-    chip.calibration.attention_blocks.reset();
-  }
-  return chip;
-}
-
-// What a collective takes of a device's compute units, in millionths.
-std::int32_t TakenByCollectives(const Scenario& scenario, Fidelity fidelity) {
-  const Chip& chip = scenario.cluster.chip;
-  if (fidelity == Fidelity::kIdeal || !scenario.plan.collectives_take_units) return 0;
-  if (chip.compute_units <= 0) return 0;
-  return static_cast<std::int32_t>(1e6 * chip.calibration.collective_units / chip.compute_units);
-}
-
-// Of one device, one way.
-BytesPerSecond HostRate(const Chip& chip, Fidelity fidelity) {
-  const double share = 1.0 / chip.devices_per_chip;
-  return chip.datasheet.host *
-         (fidelity == Fidelity::kIdeal ? share : share * chip.calibration.host_fraction);
-}
-
-// Of one operation that the host issues.
-Seconds HostDispatch(const Scenario& scenario, Fidelity fidelity) {
-  const Kernels& kernels = scenario.plan.kernels;
-  const bool issues = kernels.launches != Kernels::Launches::kNone;
-  if (fidelity == Fidelity::kIdeal || !issues) return Seconds(0);
-  if (kernels.host_dispatch_ns) return Seconds(*kernels.host_dispatch_ns * 1e-9);
-  return scenario.cluster.chip.calibration.host_dispatch;
-}
-
-double SlowestChip(const Scenario& scenario, Fidelity fidelity) {
-  if (fidelity == Fidelity::kIdeal || !scenario.plan.stragglers) return 1;
-  return SlowestOf(static_cast<double>(scenario.cluster.chips),
-                   scenario.cluster.chip.calibration.speed_spread);
-}
-
-// The axis whose ranks send a part each of what they hold alike; -1 if they send all of it.
-AxisId AlikeAlong(const Plan& plan, const Sharding& residual) {
-  for (AxisId axis = 0; plan.split_sends && axis < static_cast<AxisId>(plan.axes.size()); ++axis) {
-    const bool tensor = plan.axes[static_cast<std::size_t>(axis)].name == "tensor";
-    if (tensor && plan.axis_size(axis) > 1 && !residual.Uses(axis)) return axis;
-  }
-  return -1;
 }
 
 // Axes along which devices differ: the pipeline's, and those along which a transfer loads links
@@ -122,6 +68,33 @@ std::set<StageSend> SendsOf(const Plan& plan, const LoweredModel& model, int sen
   return sends;
 }
 
+// The axis whose ranks send a part each of what they hold alike; -1 if they send all of it.
+AxisId AlikeAlong(const Plan& plan, const Sharding& residual) {
+  for (AxisId axis = 0; plan.split_sends && axis < static_cast<AxisId>(plan.axes.size()); ++axis) {
+    const bool tensor = plan.axes[static_cast<std::size_t>(axis)].name == "tensor";
+    if (tensor && plan.axis_size(axis) > 1 && !residual.Uses(axis)) return axis;
+  }
+  return -1;
+}
+
+// What stages send each other: the residual stream.
+SendTransfers AddSends(const BlockContext& context) {
+  const Plan& plan = *context.plan;
+  SendTransfers sends;
+  if (plan.pipeline < 0) return sends;
+  const Sharding residual = Apply(plan.rules.residual, {"B", "T", "D"});
+  const Bytes bytes = context.LocalElements(residual) * SizeOf(plan.precision.activations);
+  int parts = 1;
+  if (const AxisId alike = AlikeAlong(plan, residual); alike >= 0) {
+    parts = plan.axis_size(alike);
+    sends.gather =
+        context.transfers->Intern({Collective::kAllGather, {alike}, Role::kActivations, bytes});
+  }
+  sends.send = context.transfers->Intern(
+      {Collective::kPermute, {plan.pipeline}, Role::kPipeline, bytes / parts});
+  return sends;
+}
+
 }  // namespace
 
 StatusOr<StepGraph> LowerStep(const Scenario& scenario, const LoweringOptions& options) {
@@ -131,27 +104,14 @@ StatusOr<StepGraph> LowerStep(const Scenario& scenario, const LoweringOptions& o
   StatusOr<Mesh> placed = Mesh::Place(*fabric, plan.axes);
   if (!placed.ok()) return InField("plan.mesh", placed.status());
   const Mesh mesh = *std::move(placed);
-  const ComputeModel compute(WithKernel(scenario.cluster.chip, plan.flash_kernel),
-                             RateSet::kDatasheet, options.fidelity);
+  const StepRates rates = RatesOf(scenario, options.fidelity);
 
   TransferTable transfers;
-  const BlockContext context{&scenario.model, &plan, &scenario.workload, &compute, &transfers};
-  const StatusOr<LoweredModel> lowered = LowerModel(context);
-  if (!lowered.ok()) return InField("plan.rules", lowered.status());
-  const LoweredModel& model = *lowered;
-  const Sharding residual = Apply(plan.rules.residual, {"B", "T", "D"});
-  const Bytes residual_bytes = context.LocalElements(residual) * SizeOf(plan.precision.activations);
-  SendTransfers send;
-  if (plan.pipeline >= 0) {
-    int parts = 1;
-    if (const AxisId tensor = AlikeAlong(plan, residual); tensor >= 0) {
-      parts = plan.axis_size(tensor);
-      send.gather =
-          transfers.Intern({Collective::kAllGather, {tensor}, Role::kActivations, residual_bytes});
-    }
-    send.send = transfers.Intern(
-        {Collective::kPermute, {plan.pipeline}, Role::kPipeline, residual_bytes / parts});
-  }
+  const BlockContext context{&scenario.model, &plan, &scenario.workload, &rates.compute,
+                             &transfers};
+  const StatusOr<LoweredModel> model = LowerModel(context);
+  if (!model.ok()) return InField("plan.rules", model.status());
+  const SendTransfers sends = AddSends(context);
 
   StepGraph out;
   out.distinguished = DistinguishedAxes(plan, mesh, transfers, scenario.cluster.twisted);
@@ -164,13 +124,9 @@ StatusOr<StepGraph> LowerStep(const Scenario& scenario, const LoweringOptions& o
   }
   const StepUnits units(plan, mesh, classes, collectives,
                         options.unfolded ? &explicit_links : nullptr, transfers,
-                        SendsOf(plan, model, send.send));
-  StepBuilder builder(units, transfers, TakenByCollectives(scenario, options.fidelity),
-                      SlowestChip(scenario, options.fidelity),
-                      HostRate(scenario.cluster.chip, options.fidelity), &out);
-  out.resident.resize(out.units.size());
-  StepEmitter emitter(scenario, model, compute, &builder, &out, send,
-                      HostDispatch(scenario, options.fidelity));
+                        SendsOf(plan, *model, sends.send));
+  StepBuilder builder(units, transfers, rates, &out);
+  StepEmitter emitter(scenario, *model, rates, sends, &builder, &out);
   RETURN_IF_ERROR(emitter.Emit());
   return out;
 }

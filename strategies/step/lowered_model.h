@@ -34,6 +34,7 @@ struct LoweredModel {
   std::vector<std::vector<LayerRef>> layers;         // per part, in the order of the forward
   std::vector<std::vector<GradientBucket>> buckets;  // per part, in the order of the backward
   std::vector<SharedParameters> shared;
+  LayerRef last;  // block of the forward
 
   const LoweredBlock& of(const LayerRef& layer) const;
 };

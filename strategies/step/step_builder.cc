@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
-#include "sim/cost/collective_model.h"
 
 namespace meshstep {
 namespace {
@@ -12,13 +11,11 @@ constexpr char kHostStream[] = "host";
 
 }  // namespace
 
-StepBuilder::StepBuilder(const StepUnits& units, const TransferTable& transfers, std::int32_t taken,
-                         double slowest, BytesPerSecond host, StepGraph* out)
+StepBuilder::StepBuilder(const StepUnits& units, const TransferTable& transfers,
+                         const StepRates& rates, StepGraph* out)
     : step_units_(units),
       transfers_(transfers),
-      taken_(taken),
-      slowest_(slowest),
-      host_(host),
+      rates_(rates),
       out_(out),
       stage_units_(units.stages()),
       position_(units.units().size(), 0),
@@ -76,9 +73,10 @@ UnitTasks StepBuilder::AddCompute(const Where& where, TaskKind kind, const std::
                                   Flops flops, Bytes hbm_bytes) {
   const std::vector<int>& units = stage_units_[Index(where.stage)];
   UnitTasks tasks(units.size());
-  if (slowest_ > 1 && flops > Flops()) {
-    duration = Time::RoundUp(Seconds(duration.seconds() * slowest_));
+  if (rates_.slowest_chip > 1 && flops > Flops()) {
+    duration = Time::RoundUp(Seconds(duration.seconds() * rates_.slowest_chip));
   }
+  out_->hardware_flops += static_cast<double>(DevicesOf(where.stage)) * flops;
   for (std::size_t u = 0; u < units.size(); ++u) {
     scratch_.clear();
     for (const UnitTasks* list : after) {
@@ -119,7 +117,8 @@ PatternId StepBuilder::Add(const CollectiveCost& cost, int transfer) {
     for (const LinkDemand& d : phase.demands) p.demands.push_back({d.link, d.bytes.value()});
   }
   // Point-to-point copies are small; their engines are not counted.
-  return out_->graph.AddPattern(std::move(phases), cost.algorithm != nullptr ? taken_ : 0);
+  return out_->graph.AddPattern(std::move(phases),
+                                cost.algorithm != nullptr ? rates_.taken_by_collectives : 0);
 }
 
 // A copy engine moves the bytes; nothing else uses the link in that direction.
@@ -129,7 +128,7 @@ PatternId StepBuilder::HostPattern(int transfer) {
   info.algorithm = "copy";
   info.sent_bytes_per_device = bytes.value();
   Phase phase;
-  phase.latency = Time::RoundUp(bytes / host_);
+  phase.latency = Time::RoundUp(bytes / rates_.host_link);
   return out_->graph.AddPattern({phase}, 0);
 }
 

@@ -1,15 +1,23 @@
-// Builds the task graph of a step: instantiates block plans on the units of each stage.
+// Builds the task graph of a step: kernels on the streams of every unit of a stage, transfers in
+// every group of units that run them together. It knows streams, groups and patterns, and nothing
+// of blocks.
 
 #ifndef MESHSTEP_STRATEGIES_STEP_STEP_BUILDER_H_
 #define MESHSTEP_STRATEGIES_STEP_STEP_BUILDER_H_
 
+#include <cstddef>
+#include <cstdint>
 #include <map>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "sim/cost/collective_model.h"
+#include "sim/base/index.h"
+#include "sim/base/units.h"
+#include "sim/cost/collective_cost.h"
 #include "strategies/step/step_graph.h"
+#include "strategies/step/step_rates.h"
 #include "strategies/step/step_units.h"
 
 namespace meshstep {
@@ -17,16 +25,16 @@ namespace meshstep {
 // One task id per unit of a stage; -1 where there is nothing to wait for.
 using UnitTasks = std::vector<TaskId>;
 
-// Streams, groups and patterns of the units; knows nothing of blocks.
 class StepBuilder {
  public:
-  // taken: what a collective takes of a device's compute units, in millionths.
-  StepBuilder(const StepUnits& units, const TransferTable& transfers, std::int32_t taken,
-              double slowest, BytesPerSecond host, StepGraph* out);
+  StepBuilder(const StepUnits& units, const TransferTable& transfers, const StepRates& rates,
+              StepGraph* out);
 
   int units_of(int stage) const { return static_cast<int>(stage_units_[Index(stage)].size()); }
   int unit(int stage, int i) const { return stage_units_[Index(stage)][Index(i)]; }
   std::int64_t DevicesOf(int stage) const { return devices_[Index(stage)]; }
+  // Nothing to wait for, on any unit of the stage.
+  UnitTasks None(int stage) const { return UnitTasks(stage_units_[Index(stage)].size(), -1); }
   // Room for about so many tasks.
   void Reserve(std::size_t tasks);
 
@@ -38,7 +46,8 @@ class StepBuilder {
     Pass pass = Pass::kForward;
   };
 
-  // One task on the compute stream of every unit. deps: per unit, several lists.
+  // One task on the compute stream of every unit of the stage, after the tasks that `after` has for
+  // the unit. flops: of one device.
   UnitTasks AddCompute(const Where& where, TaskKind kind, const std::string* name, Time duration,
                        std::span<const UnitTasks* const> after, Flops flops = {},
                        Bytes hbm_bytes = {});
@@ -56,7 +65,6 @@ class StepBuilder {
   const std::string* Intern(const std::string& name);
 
  private:
-  static std::size_t Index(int i) { return static_cast<std::size_t>(i); }
   // Units that run a transfer together, by their positions in stage_units_.
   struct Group {
     std::vector<int> members;  // who it waits for
@@ -76,9 +84,7 @@ class StepBuilder {
 
   const StepUnits& step_units_;
   const TransferTable& transfers_;
-  const std::int32_t taken_;
-  const double slowest_;       // time of matmuls and attention on the slowest chip over the mean
-  const BytesPerSecond host_;  // of one device's link to its host, one way
+  const StepRates& rates_;
   StepGraph* out_;
   const std::vector<std::vector<int>>& stage_units_;
   std::vector<std::int64_t> devices_;                    // per stage

@@ -1,14 +1,9 @@
 #include "strategies/step/step_graph.h"
 
 #include "absl/strings/str_cat.h"
+#include "sim/base/index.h"
 
 namespace meshstep {
-namespace {
-
-std::size_t Index(std::int64_t i) { return static_cast<std::size_t>(i); }
-
-}  // namespace
-
 GraphNames StepGraph::Names() const {
   GraphNames result;
   result.task = [this](TaskId t) {

@@ -3,13 +3,12 @@
 #include <algorithm>
 
 #include "sim/base/check.h"
+#include "sim/base/index.h"
 #include "sim/cost/collective_model.h"
 #include "sim/cost/collective_registry.h"
 
 namespace meshstep {
 namespace {
-
-std::size_t Index(int i) { return static_cast<std::size_t>(i); }
 
 bool IsCollective(Role role) {
   return role == Role::kActivations || role == Role::kParameters || role == Role::kGradients;

@@ -9,13 +9,12 @@
 #include <utility>
 
 #include "sim/base/check.h"
+#include "sim/base/index.h"
 #include "sim/cost/collective_model.h"
 #include "topologies/colouring.h"
 
 namespace meshstep {
 namespace {
-
-std::size_t Index(int i) { return static_cast<std::size_t>(i); }
 
 // Bytes closer than this are the same: sums of the same parts in another order.
 constexpr double kSameBytes = 1 + 1e-12;

@@ -1,0 +1,166 @@
+#include "strategies/step/block_runner.h"
+
+#include <algorithm>
+
+#include "sim/base/index.h"
+
+namespace meshstep {
+
+using Kind = Action::Kind;
+
+namespace {
+
+std::vector<std::pair<Pass, const BlockPass*>> PassesOf(const LoweredBlock& block, Kind kind) {
+  switch (kind) {
+    case Kind::kForward:
+      return {{Pass::kForward, &block.forward}};
+    case Kind::kBackward:
+      return {{Pass::kRecompute, &block.recompute}, {Pass::kBackward, &block.backward}};
+    case Kind::kBackwardInput:
+      return {{Pass::kRecompute, &block.recompute}, {Pass::kBackward, &block.backward_input}};
+    case Kind::kBackwardWeight:
+      return {{Pass::kWeightGradients, &block.backward_weight}};
+  }
+  return {};
+}
+
+}  // namespace
+
+BlockRunner::BlockRunner(StepContext* context, ParameterGatherer* gatherer,
+                         ActivationOffloader* offloader, GradientReducer* reducer)
+    : context_(*context), gatherer_(*gatherer), offloader_(*offloader), reducer_(*reducer) {}
+
+StatusOr<BlockRun> BlockRunner::Begin(int stage, const LayerRef& layer, const Action& action,
+                                      const UnitTasks& input) {
+  const LoweredBlock& block = context_.model.of(layer);
+  BlockRun run;
+  run.where = {stage, layer, static_cast<int>(action.micro_batch), Pass::kForward};
+  run.kind = action.kind;
+  run.block = &block;
+  run.passes = PassesOf(block, action.kind);
+  run.input = input;
+  ASSIGN_OR_RETURN(run.gathered, gatherer_.Gather(stage, layer, action));
+  run.before = run.last = context_.ends.Last(stage);
+  if (EndsBackward(action.kind)) run.hold = reducer_.HeldBy(stage, block);
+  // What the weights' half gathers was there before it began.
+  run.ahead = action.kind == Kind::kBackwardWeight;
+  if (action.kind == Kind::kBackward || action.kind == Kind::kBackwardInput) {
+    ASSIGN_OR_RETURN(run.loaded, offloader_.Load(run.where));
+  }
+  return run;
+}
+
+const std::vector<const std::string*>& BlockRunner::NamesOf(const BlockPass& pass) {
+  std::vector<const std::string*>& names = names_[&pass];
+  if (names.empty()) {
+    for (const BlockStep& step : pass.steps) names.push_back(context_.builder.Intern(step.name));
+  }
+  return names;
+}
+
+Status BlockRunner::Advance(BlockRun* run, bool to_transfer) {
+  bool transferred = false;
+  while (!run->Done()) {
+    const auto& [kind, pass] = run->passes[run->pass];
+    if (run->step == 0) {
+      run->made.assign(pass->steps.size(), {});
+      run->busy_before = context_.host.busy(run->where.stage);
+      run->names = &NamesOf(*pass);
+    }
+    for (; run->step < pass->steps.size(); ++run->step) {
+      const bool compute = pass->steps[run->step].transfer < 0;
+      if (compute && transferred && to_transfer) return absl::OkStatus();
+      transferred |= !compute;
+      RETURN_IF_ERROR(EmitStep(run, *pass, kind, run->step));
+    }
+    run->output = pass->output >= 0 ? std::move(run->made[Index(pass->output)]) : run->input;
+    run->step = 0;
+    ++run->pass;
+  }
+  return absl::OkStatus();
+}
+
+// Kernels emitted since the pass began, which a collective after one of its kernels need not
+// follow.
+std::optional<Seconds> BlockRunner::Behind(const BlockRun& run, const BlockPass& pass,
+                                           const BlockStep& step) const {
+  if (step.transfer < 0) return Seconds(0);
+  const bool follows = std::any_of(step.after.begin(), step.after.end(),
+                                   [&](int s) { return pass.steps[Index(s)].transfer < 0; });
+  if (!follows) return std::nullopt;
+  return context_.host.busy(run.where.stage) - run.busy_before;
+}
+
+Status BlockRunner::EmitStep(BlockRun* run, const BlockPass& pass, Pass kind, std::size_t i) {
+  const BlockStep& step = pass.steps[i];
+  run->where.pass = kind;
+  std::vector<const UnitTasks*> after;
+  for (const int s : step.after) after.push_back(&run->made[Index(s)]);
+  // Recomputation begins when the gradient is there (torch.utils.checkpoint, jax.checkpoint).
+  const bool begins = kind == Pass::kRecompute ? step.after.empty() : step.needs_input;
+  if (begins) after.push_back(&run->input);
+  if (step.needs_parameters) after.push_back(&run->gathered);
+  const std::string* name = (*run->names)[i];
+  HostClock& host = context_.host;
+  if (step.host_after >= 0) host.WaitFor(run->where.stage, run->made[Index(step.host_after)]);
+  const UnitTasks issued = host.Issue(run->where, step.host_ops, Behind(*run, pass, step));
+  if (!issued.empty()) after.push_back(&issued);
+  if (step.transfer < 0) {
+    if (!run->loaded.empty()) after.push_back(&run->loaded);
+    if (!run->hold.empty()) after.push_back(&run->hold);
+    run->made[i] = context_.builder.AddCompute(run->where, TaskKind::kCompute, name, step.duration,
+                                               after, step.flops, step.hbm_bytes);
+    host.GainBy(run->where.stage, step.duration);
+    run->last = run->made[i];
+    run->hold.clear();
+    run->loaded.clear();  // later kernels follow this one
+  } else {
+    // A collective on what an earlier block computed starts when that block is done.
+    if (step.after.empty()) after.push_back(run->ahead ? &run->before : &run->last);
+    ASSIGN_OR_RETURN(run->made[i],
+                     context_.builder.AddTransfer(run->where, name, step.transfer, after));
+  }
+  if (run->first.empty()) run->first = run->made[i];
+  return absl::OkStatus();
+}
+
+void BlockRunner::CountMemory(const BlockRun& run) {
+  const LoweredBlock& block = *run.block;
+  const auto take = [&](MemoryBucket bucket, double bytes) {
+    context_.memory.AtStart(run.where.stage, run.first, bucket, bytes);
+  };
+  const auto leave = [&](MemoryBucket bucket, double bytes) {
+    context_.memory.AtEnd(run.where.stage, run.last, bucket, -bytes);
+  };
+  const double logits = block.kept_logits_bytes, used_logits = block.workspace_logits_bytes;
+  const double kept = block.kept_bytes - logits;
+  if (!run.first.empty()) {
+    take(MemoryBucket::kWorkspace, block.workspace_bytes - used_logits);
+    leave(MemoryBucket::kWorkspace, block.workspace_bytes - used_logits);
+    take(MemoryBucket::kLogits, used_logits);
+    leave(MemoryBucket::kLogits, used_logits);
+  }
+  if (run.kind == Kind::kForward) {
+    take(MemoryBucket::kActivations, kept);
+    take(MemoryBucket::kLogits, logits);
+  } else if (run.kind == Kind::kBackwardWeight) {
+    leave(MemoryBucket::kActivations, block.weight_half_bytes);
+  } else {
+    const bool half = run.kind == Kind::kBackwardInput;
+    take(MemoryBucket::kActivations, block.recomputed_bytes);
+    leave(MemoryBucket::kActivations,
+          kept + block.recomputed_bytes - (half ? block.weight_half_bytes : 0));
+    leave(MemoryBucket::kLogits, logits);
+  }
+}
+
+Status BlockRunner::End(const BlockRun& run, int part, bool last) {
+  CountMemory(run);
+  gatherer_.Release(run.where, run.kind, run.last);
+  context_.ends.Add(run.where.stage, run.last);
+  if (run.kind == Kind::kForward) return offloader_.Store(run.where, run.last);
+  return EndsBackward(run.kind) ? reducer_.Reduce(run.where, part, last, run.last)
+                                : absl::OkStatus();
+}
+
+}  // namespace meshstep

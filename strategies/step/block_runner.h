@@ -1,0 +1,74 @@
+// One block on its way through the passes of an action: forward, or recomputation and backward, or
+// the half of a split backward.
+
+#ifndef MESHSTEP_STRATEGIES_STEP_BLOCK_RUNNER_H_
+#define MESHSTEP_STRATEGIES_STEP_BLOCK_RUNNER_H_
+
+#include <cstddef>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "sim/base/status.h"
+#include "strategies/plan/schedules/schedule.h"
+#include "strategies/step/activation_offloader.h"
+#include "strategies/step/gradient_reducer.h"
+#include "strategies/step/parameter_gatherer.h"
+#include "strategies/step/step_context.h"
+
+namespace meshstep {
+
+struct BlockRun {
+  StepBuilder::Where where;
+  Action::Kind kind = Action::Kind::kForward;
+  const LoweredBlock* block = nullptr;
+  std::vector<std::pair<Pass, const BlockPass*>> passes;
+  std::size_t pass = 0, step = 0;                          // the next to emit
+  Seconds busy_before;                                     // kernels of the stage before the pass
+  const std::vector<const std::string*>* names = nullptr;  // of the steps of the pass
+  std::vector<UnitTasks> made;                             // by the steps of the pass
+  UnitTasks input, gathered, before, first, last, output;
+  UnitTasks hold;      // its first kernel waits for this reduction
+  UnitTasks loaded;    // from the host; empty: nothing to wait for
+  bool ahead = false;  // its collectives need not wait for its kernels
+  bool Done() const { return pass == passes.size(); }
+};
+
+// It runs the last of a chunk's backward on one micro-batch.
+inline bool EndsBackward(Action::Kind kind) {
+  return kind == Action::Kind::kBackward || kind == Action::Kind::kBackwardWeight;
+}
+
+class BlockRunner {
+ public:
+  BlockRunner(StepContext* context, ParameterGatherer* gatherer, ActivationOffloader* offloader,
+              GradientReducer* reducer);
+
+  // Begins a run of `layer` on what `input` made, and brings what it needs.
+  StatusOr<BlockRun> Begin(int stage, const LayerRef& layer, const Action& action,
+                           const UnitTasks& input);
+  // Emits its steps; to_transfer: stops where a kernel may have to wait for a collective.
+  Status Advance(BlockRun* run, bool to_transfer);
+  // Once it is done: memory that it took and left, and the gradients that it made. part, last: as
+  // GradientReducer::Reduce takes them.
+  Status End(const BlockRun& run, int part, bool last);
+
+ private:
+  const std::vector<const std::string*>& NamesOf(const BlockPass& pass);
+  Status EmitStep(BlockRun* run, const BlockPass& pass, Pass kind, std::size_t i);
+  std::optional<Seconds> Behind(const BlockRun& run, const BlockPass& pass,
+                                const BlockStep& step) const;
+  void CountMemory(const BlockRun& run);
+
+  StepContext& context_;
+  ParameterGatherer& gatherer_;
+  ActivationOffloader& offloader_;
+  GradientReducer& reducer_;
+  std::map<const BlockPass*, std::vector<const std::string*>> names_;
+};
+
+}  // namespace meshstep
+
+#endif  // MESHSTEP_STRATEGIES_STEP_BLOCK_RUNNER_H_

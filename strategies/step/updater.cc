@@ -1,0 +1,134 @@
+#include "strategies/step/updater.h"
+
+#include <utility>
+
+#include "sim/base/index.h"
+#include "strategies/framework/host_launches.h"
+#include "strategies/framework/optimizer.h"
+
+namespace meshstep {
+namespace {
+
+// What an update reads and writes beside the optimizer's own: copies of parameters that are made
+// anew, and gradients that are set to zero for the next step.
+double CastAndZeroedBytes(const LoweredBlock& block, const Plan& plan) {
+  const double zeroed = plan.kernels.zeroes_gradients
+                            ? block.gradients * SizeOf(plan.precision.gradients).value()
+                            : 0;
+  return block.cast_bytes + zeroed;
+}
+
+}  // namespace
+
+Updater::Updater(StepContext* context)
+    : context_(*context),
+      update_name_(context->builder.Intern("optimizer")),
+      gather_name_(context->builder.Intern("parameters")) {}
+
+Status Updater::Update(int stage, const std::vector<int>& parts,
+                       const std::vector<UnitTasks>& gradients) {
+  std::vector<LayerRef> layers;
+  for (const int part : parts) {
+    const std::vector<LayerRef>& of_part = context_.model.layers[Index(part)];
+    layers.insert(layers.end(), of_part.begin(), of_part.end());
+  }
+  const Offload& offload = context_.plan.offload;
+  const bool from_host = offload.optimizer > 0 || offload.parameters > 0;
+  return from_host ? UpdateFromHost(stage, layers, gradients)
+                   : UpdateWhole(stage, layers, gradients);
+}
+
+// Reads gradients and state, writes state and parameters (ZeRO, arXiv 1910.02054 §3.1), and makes
+// the copies of parameters in the matmuls' type anew.
+UnitTasks Updater::AddUpdate(const StepBuilder::Where& where, double elements, double cast,
+                             After after) {
+  Bytes bytes(cast);
+  Time duration = cast > 0 ? context_.compute.Elementwise(bytes) : Time();
+  for (const double per_element : OptimizerPasses(context_.plan)) {
+    bytes += Bytes(elements * per_element);
+    duration += context_.compute.Elementwise(Bytes(elements * per_element));
+  }
+  return context_.builder.AddCompute(where, TaskKind::kOptimizer, update_name_, duration, after,
+                                     Flops(), bytes);
+}
+
+Status Updater::GatherUpdated(const StepBuilder::Where& where, const UnitTasks& updated) {
+  if (context_.plan.overlap_parameters) return absl::OkStatus();
+  UnitTasks ready = updated;
+  for (const int transfer : context_.model.of(where.layer).regathers) {
+    ASSIGN_OR_RETURN(ready, context_.host.Transfer(where, gather_name_, transfer, {&ready}));
+  }
+  return absl::OkStatus();
+}
+
+Status Updater::UpdateWhole(int stage, const std::vector<LayerRef>& layers,
+                            const std::vector<UnitTasks>& gradients) {
+  double elements = 0, cast = 0, arrays = 0;
+  for (const LayerRef& layer : layers) {
+    const LoweredBlock& block = context_.model.of(layer);
+    elements += block.optimizer;
+    cast += CastAndZeroedBytes(block, context_.plan);
+    arrays += block.parameter_arrays;
+  }
+  std::vector<const UnitTasks*> after;
+  for (const UnitTasks& tasks : gradients) after.push_back(&tasks);
+  const StepBuilder::Where where{stage, {}, 0, Pass::kUpdate};
+  const UnitTasks issued = context_.host.Issue(where, OptimizerLaunches(context_.plan, arrays));
+  if (!issued.empty()) after.push_back(&issued);
+  const UnitTasks updated = AddUpdate(where, elements, cast, after);
+  for (const LayerRef& layer : layers) {
+    RETURN_IF_ERROR(GatherUpdated({stage, layer, 0, Pass::kUpdate}, updated));
+  }
+  return absl::OkStatus();
+}
+
+Status Updater::UpdateFromHost(int stage, const std::vector<LayerRef>& layers,
+                               const std::vector<UnitTasks>& gradients) {
+  const UnitTasks& ran = context_.ends.Last(stage);
+  UnitTasks left[2] = {ran, ran};  // when the block before last, and the last, were gone
+  for (const LayerRef& layer : layers) {
+    ASSIGN_OR_RETURN(UnitTasks gone,
+                     UpdateBlock({stage, layer, 0, Pass::kUpdate}, left[0], gradients));
+    left[0] = std::exchange(left[1], std::move(gone));
+  }
+  return absl::OkStatus();
+}
+
+StatusOr<UnitTasks> Updater::UpdateBlock(const StepBuilder::Where& where, const UnitTasks& room,
+                                         const std::vector<UnitTasks>& gradients) {
+  const LoweredBlock& block = context_.model.of(where.layer);
+  const HostCopy &state = block.host_optimizer, &parameters = block.host_parameters;
+  std::vector<const UnitTasks*> after;
+  for (const UnitTasks& tasks : gradients) after.push_back(&tasks);
+  UnitTasks fetched;
+  if (state.from >= 0) {
+    const UnitTasks* list[] = {&room};
+    ASSIGN_OR_RETURN(fetched, context_.builder.AddTransfer(where, update_name_, state.from, list));
+    context_.memory.AtStart(where.stage, fetched, MemoryBucket::kOptimizer, state.bytes);
+    after.push_back(&fetched);
+  }
+  const UnitTasks updated =
+      AddUpdate(where, block.optimizer, CastAndZeroedBytes(block, context_.plan), after);
+  UnitTasks gone = updated;
+  if (parameters.to >= 0) {
+    context_.memory.AtStart(where.stage, updated, MemoryBucket::kUnsharded, parameters.bytes);
+    ASSIGN_OR_RETURN(gone,
+                     Leave(where, gather_name_, parameters, MemoryBucket::kUnsharded, updated));
+  }
+  if (state.to >= 0) {
+    ASSIGN_OR_RETURN(gone, Leave(where, update_name_, state, MemoryBucket::kOptimizer, updated));
+  }
+  RETURN_IF_ERROR(GatherUpdated(where, updated));
+  return gone;
+}
+
+StatusOr<UnitTasks> Updater::Leave(const StepBuilder::Where& where, const std::string* name,
+                                   const HostCopy& copy, MemoryBucket bucket,
+                                   const UnitTasks& after) {
+  const UnitTasks* list[] = {&after};
+  ASSIGN_OR_RETURN(UnitTasks gone, context_.builder.AddTransfer(where, name, copy.to, list));
+  context_.memory.AtEnd(where.stage, gone, bucket, -copy.bytes);
+  return gone;
+}
+
+}  // namespace meshstep

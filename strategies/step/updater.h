@@ -1,0 +1,46 @@
+// The optimizer's update of what each stage holds, and what gathers its result.
+
+#ifndef MESHSTEP_STRATEGIES_STEP_UPDATER_H_
+#define MESHSTEP_STRATEGIES_STEP_UPDATER_H_
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "sim/base/status.h"
+#include "strategies/step/step_context.h"
+
+namespace meshstep {
+
+class Updater {
+ public:
+  explicit Updater(StepContext* context);
+
+  // Of a stage that holds `parts`. gradients: what it waits for.
+  Status Update(int stage, const std::vector<int>& parts, const std::vector<UnitTasks>& gradients);
+
+ private:
+  using After = std::span<const UnitTasks* const>;
+  // All blocks at once.
+  Status UpdateWhole(int stage, const std::vector<LayerRef>& layers,
+                     const std::vector<UnitTasks>& gradients);
+  // Block by block: the state of one comes while another is updated and that before it leaves, so
+  // that the device holds the state of two blocks.
+  Status UpdateFromHost(int stage, const std::vector<LayerRef>& layers,
+                        const std::vector<UnitTasks>& gradients);
+  // One block whose state may come when `room` ends; returns when all of it has left again.
+  StatusOr<UnitTasks> UpdateBlock(const StepBuilder::Where& where, const UnitTasks& room,
+                                  const std::vector<UnitTasks>& gradients);
+  // To the host when `after` ends.
+  StatusOr<UnitTasks> Leave(const StepBuilder::Where& where, const std::string* name,
+                            const HostCopy& copy, MemoryBucket bucket, const UnitTasks& after);
+  UnitTasks AddUpdate(const StepBuilder::Where& where, double elements, double cast, After after);
+  Status GatherUpdated(const StepBuilder::Where& where, const UnitTasks& updated);
+
+  StepContext& context_;
+  const std::string *const update_name_, *const gather_name_;
+};
+
+}  // namespace meshstep
+
+#endif  // MESHSTEP_STRATEGIES_STEP_UPDATER_H_
