@@ -54,7 +54,7 @@ class HandMadeStep {
     const TaskId task = step_.graph.AddTransfer(members, pattern, after);
     step_.tasks.push_back({Name("array"), kind, {}, 0, TaskKind::kTransfer, Pass::kForward});
     while (step_.transfers.size() <= static_cast<std::size_t>(kind)) {
-      step_.transfers.push_back({{Collective::kAllGather, {0}, Role::kParameters, 1}, "ring", 1});
+      step_.transfers.push_back({{Collective::kAllGather, {0}, Role::kParameters, Bytes(1)}, "ring", 1});
     }
     return task;
   }
