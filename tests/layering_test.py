@@ -17,7 +17,7 @@ ROOMS = [
     ["sim/base"],
     ["sim/engine"],
     ["topologies"],
-    ["sim/cost", "sim/cost/collectives"],
+    ["sim/cost", "sim/cost/collectives", "sim/cost/library"],
     ["strategies/algebra"],
     ["strategies/model"],
     ["strategies/model/hugging_face"],

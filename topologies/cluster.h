@@ -3,10 +3,12 @@
 #ifndef MESHSTEP_TOPOLOGIES_CLUSTER_H_
 #define MESHSTEP_TOPOLOGIES_CLUSTER_H_
 
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "topologies/chip.h"
+#include "topologies/library.h"
 
 namespace meshstep {
 
@@ -17,6 +19,7 @@ struct Tier {
   double oversubscription = 1;
   Seconds latency;
   bool rails = false;
+  double usable_fraction = 1;  // of the uplinks' rate
 };
 
 struct Nodes {
@@ -26,6 +29,8 @@ struct Nodes {
   double nic_usable_fraction = 1;
   Seconds nic_latency;
   std::vector<Tier> tiers;  // lowest first
+  std::vector<std::string> missing_protocols = {};
+  Seconds message{};  // of a dispatcher or an all-to-all at a NIC, beyond its bytes
 };
 
 // One direction of a link of a custom graph. Nodes 0 .. devices-1 are the devices, those above
@@ -49,6 +54,7 @@ struct Cluster {
   Seconds dcn_latency;
   int switches = 0;              // custom graph
   std::vector<GraphLink> graph;  // custom graph: every device reaches every other
+  std::shared_ptr<const CollectiveLibrary> library;  // null: the quickest of all algorithms
 
   bool is_torus() const { return !slice.empty(); }
   bool is_graph() const { return !graph.empty(); }

@@ -54,6 +54,7 @@ struct Level {
   std::vector<CollectiveCalibration> measured = {};
   // kNetwork: the same of collectives across nodes.
   std::vector<NetworkCalibration> across = {};
+  double usable = 1;  // `bandwidth` over that of the wires
 };
 
 // The fabric as an explicit directed graph. Nodes 0 .. devices-1 are the devices; further nodes are
@@ -74,10 +75,15 @@ class Fabric {
   virtual ~Fabric() = default;
 
   const std::vector<Level>& levels() const { return levels_; }
+  // What runs the collectives; null: the quickest of all algorithms.
+  const CollectiveLibrary* library() const { return library_.get(); }
   DeviceId devices() const { return devices_; }
   LinkId links() const { return links_; }
 
+  // At the fidelity asked for: what large transfers reach.
   virtual BytesPerSecond capacity(LinkId link) const = 0;
+  // What no transfer exceeds: the data sheet's rate.
+  virtual BytesPerSecond wire(LinkId link) const { return capacity(link); }
   // For people: "x+ (3,0,1)", "nic up 17".
   virtual std::string LinkName(LinkId link) const = 0;
   // Appends the hops from src to dst. src == dst appends nothing.
@@ -103,6 +109,7 @@ class Fabric {
   std::vector<Level> levels_;
   DeviceId devices_ = 0;
   LinkId links_ = 0;
+  std::shared_ptr<const CollectiveLibrary> library_;
 };
 
 }  // namespace meshstep

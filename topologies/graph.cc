@@ -80,7 +80,7 @@ std::vector<std::vector<int>> HopsToDevices(const FabricGraph& graph, int device
 Graph::Graph(const Fabric& fabric) : graph_(fabric.Explicit()), devices_(fabric.devices()) {
   for (const FabricEdge& edge : graph_.edges) {
     capacity_.push_back(edge.link == kNoLink ? std::numeric_limits<double>::infinity()
-                                             : fabric.capacity(edge.link).value());
+                                             : fabric.wire(edge.link).value());
   }
 }
 

@@ -44,7 +44,7 @@ class Graph {
  private:
   FabricGraph graph_;
   int devices_;
-  std::vector<double> capacity_;  // per edge, bytes per second; attachments infinite
+  std::vector<double> capacity_;  // per edge, of the wire, bytes per second; attachments infinite
 };
 
 }  // namespace meshstep

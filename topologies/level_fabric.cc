@@ -21,13 +21,13 @@ int LevelFabric::AddLevel(Level level) {
 }
 
 int LevelFabric::AddFamily(std::string name, int variants, const Coordinates& extents,
-                           BytesPerSecond capacity) {
+                           BytesPerSecond capacity, double usable) {
   std::int64_t size = variants;
   for (const int extent : extents) size *= extent;
   if (size == 0) return -1;
   CHECK_LE(links_ + size, std::numeric_limits<LinkId>::max()) << "too many links ";
-  families_.push_back(
-      {std::move(name), variants, extents, capacity, links_, static_cast<LinkId>(size)});
+  families_.push_back({std::move(name), variants, extents, capacity, links_,
+                       static_cast<LinkId>(size), capacity / usable});
   links_ += static_cast<LinkId>(size);
   return families() - 1;
 }

@@ -34,11 +34,13 @@ struct LinkFamily {
   BytesPerSecond capacity;
   LinkId first = 0;
   LinkId size = 0;
+  BytesPerSecond wire;  // data-sheet rate
 };
 
 class LevelFabric : public Fabric {
  public:
   BytesPerSecond capacity(LinkId link) const final { return FamilyOf(link).capacity; }
+  BytesPerSecond wire(LinkId link) const final { return FamilyOf(link).wire; }
   int SymmetryKeys(const std::vector<bool>& fixed) const final;
   int SymmetryKey(LinkId link, const std::vector<bool>& fixed) const final;
   std::int64_t KeyCount(int key, const std::vector<bool>& fixed) const final;
@@ -54,8 +56,9 @@ class LevelFabric : public Fabric {
 
   int AddLevel(Level level);
   // Returns the index of the family. Extents of 0 make an empty family, which is left out: -1.
-  int AddFamily(std::string name, int variants, const Coordinates& extents,
-                BytesPerSecond capacity);
+  // `usable`: the part of the wire's rate that `capacity` is.
+  int AddFamily(std::string name, int variants, const Coordinates& extents, BytesPerSecond capacity,
+                double usable = 1);
   // Extents of all levels from `first` on; 1 below.
   Coordinates ExtentsFrom(int first) const;
 

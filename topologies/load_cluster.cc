@@ -8,10 +8,12 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "meshstep/v1/cluster.pb.h"
+#include "meshstep/v1/library.pb.h"
 #include "sim/base/proto_file.h"
 #include "topologies/field_checks.h"
 #include "topologies/load_chip.h"
 #include "topologies/load_graph.h"
+#include "topologies/load_library.h"
 #include "topologies/tiers.h"
 
 namespace meshstep {
@@ -189,6 +191,10 @@ Tier LoadTier(const v1::Tier& proto, const std::string& item, Diagnostics* diagn
   tier.latency =
       Seconds(CheckedNanoseconds(proto.latency_ns(), item + ".latency_ns", diagnostics) * 1e-9);
   tier.rails = proto.rails();
+  if (proto.has_usable_fraction()) {
+    tier.usable_fraction =
+        CheckedFraction(proto.usable_fraction(), item + ".usable_fraction", diagnostics);
+  }
   return tier;
 }
 
@@ -213,6 +219,10 @@ void LoadNics(const v1::Nodes& proto, const std::string& field, Diagnostics* dia
     nodes->nic_usable_fraction =
         CheckedFraction(proto.nic_usable_fraction(), field + ".nic_usable_fraction", diagnostics);
   }
+  nodes->missing_protocols.assign(proto.missing_protocols().begin(),
+                                  proto.missing_protocols().end());
+  nodes->message =
+      Seconds(CheckedNanoseconds(proto.message_ns(), field + ".message_ns", diagnostics) * 1e-9);
   if (proto.tiers_size() > 8) {
     diagnostics->Error(field + ".tiers",
                        absl::StrCat("has ", proto.tiers_size(), " tiers, expected at most 8"));
@@ -267,6 +277,16 @@ void LoadNodes(const v1::Cluster& proto, const std::string& field, Diagnostics* 
   if (!tiers.ok()) diagnostics->Error(nodes_field, std::string(tiers.message()));
 }
 
+// The one named, else that of the chip's vendor.
+void LoadItsLibrary(const v1::Cluster& proto, const std::string& field, Diagnostics* diagnostics,
+                    Cluster* cluster) {
+  v1::CollectiveLibrary library = proto.library();
+  if (!proto.has_library()) library.set_preset(LibraryOfVendor(cluster->chip.vendor));
+  if (library.preset().empty() && library.algorithms_size() == 0) return;
+  ResolvePreset("topologies/libraries", field, &library, diagnostics);
+  cluster->library = LoadLibrary(library, *cluster, field, diagnostics);
+}
+
 }  // namespace
 
 void ResolveClusterPresets(v1::Cluster* proto, const std::string& field, Diagnostics* diagnostics) {
@@ -291,6 +311,7 @@ Cluster LoadCluster(const v1::Cluster& proto, const std::string& field, Diagnost
   } else {
     LoadNodes(proto, field, diagnostics, &cluster);
   }
+  if (!cluster.is_graph()) LoadItsLibrary(proto, field + ".library", diagnostics, &cluster);
   return cluster;
 }
 

@@ -20,12 +20,14 @@ Seconds Nanoseconds(double value, const std::string& field, Diagnostics* diagnos
 std::string LoadDispatcher(const std::string& dispatcher, const std::string& collective,
                            const std::string& item, Diagnostics* diagnostics) {
   if (dispatcher.empty()) return "";
-  const bool known =
-      dispatcher == "deepep" || dispatcher == "hybridep" || dispatcher == "hybridep-combine";
+  const bool known = dispatcher == "deepep" || dispatcher == "hybridep" ||
+                     dispatcher == "hybridep-combine" || dispatcher == "deepep-low-latency" ||
+                     dispatcher == "deepep-low-latency-combine";
   if (!known) {
     diagnostics->Error(item + ".dispatcher",
                        absl::StrCat("is \"", dispatcher,
-                                    "\", expected deepep, hybridep, hybridep-combine or nothing"));
+                                    "\", expected deepep, hybridep, hybridep-combine, "
+                                    "deepep-low-latency, deepep-low-latency-combine or nothing"));
   } else if (collective != "all-to-all") {
     diagnostics->Error(item + ".dispatcher", absl::StrCat("is \"", dispatcher, "\" of ", collective,
                                                           ", expected it of all-to-all only"));

@@ -21,16 +21,18 @@ NodeFabric::NodeFabric(const Cluster& cluster, RateSet rates, Fidelity fidelity)
     node_ = 1;
   }
   devices_ = cluster.devices();
+  if (fidelity == Fidelity::kCalibrated) library_ = cluster.library;
   AddNodeLevel(cluster, rates, fidelity);
   if (cluster.chips > cluster.nodes.chips_per_node) AddNetwork(cluster, fidelity);
   if (dies > 1) die_family_ = AddFamily("die", 2, ExtentsFrom(0), net.die_to_die);
   const Coordinates chips = ExtentsFrom(node_);
   const int peers = levels_[Index(node_)].extent - 1;
+  const double usable = fidelity == Fidelity::kCalibrated ? net.usable_fraction : 1;
   if (peers == 0) return;
   if (levels_[Index(node_)].kind == Level::Kind::kFullMesh) {
-    node_family_ = AddFamily("node", peers, chips, levels_[Index(node_)].bandwidth / peers);
+    node_family_ = AddFamily("node", peers, chips, levels_[Index(node_)].bandwidth / peers, usable);
   } else {
-    node_family_ = AddFamily("node", 2, chips, levels_[Index(node_)].bandwidth);
+    node_family_ = AddFamily("node", 2, chips, levels_[Index(node_)].bandwidth, usable);
   }
 }
 
@@ -46,6 +48,7 @@ void NodeFabric::AddNodeLevel(const Cluster& cluster, RateSet rates, Fidelity fi
     AddLevel(
         {Level::Kind::kSwitch, "node", chips, false, link, net.latency, net.in_network_reduction});
   }
+  levels_.back().usable = usable;
   if (fidelity == Fidelity::kCalibrated) levels_.back().measured = cluster.chip.collectives;
 }
 
@@ -55,8 +58,13 @@ void NodeFabric::AddNetwork(const Cluster& cluster, Fidelity fidelity) {
   CHECK_EQ(cluster.chips % per_node, 0);
   const StatusOr<std::vector<Tier>> tiers = UsedTiers(nodes.tiers, cluster.chips / per_node);
   CHECK(tiers.ok()) << tiers.status().ToString();
-  const BytesPerSecond nic =
-      nodes.nic * (fidelity == Fidelity::kCalibrated ? nodes.nic_usable_fraction : 1);
+  const bool calibrated = fidelity == Fidelity::kCalibrated;
+  const double usable = calibrated ? nodes.nic_usable_fraction : 1;
+  const BytesPerSecond nic = nodes.nic * usable;
+  // What a tier's uplinks pass on of what reaches it.
+  const auto passed = [&](const Tier& tier) {
+    return (calibrated ? tier.usable_fraction : 1) / tier.oversubscription;
+  };
   const int nics = nodes.nics_per_node;
   chips_per_nic_ = std::max(1, per_node / nics);
   nics_per_chip_ = std::max(1, nics / per_node);
@@ -64,32 +72,39 @@ void NodeFabric::AddNetwork(const Cluster& cluster, Fidelity fidelity) {
   const int devices_per_node = per_node * cluster.chip.devices_per_chip;
 
   int below = 1;
-  double taper = 1;  // bandwidth of the NICs over what reaches this tier
+  double taper = 1;       // bandwidth of the NICs over what reaches this tier
+  double wire_taper = 1;  // the same by the wires
   for (const Tier& tier : *tiers) {
     AddLevel({Level::Kind::kNetwork, tier.name, tier.nodes / below, false,
               nic * nics / (devices_per_node * taper), nodes.nic_latency + tier.latency, false});
-    if (fidelity == Fidelity::kCalibrated) levels_.back().across = cluster.chip.across_nodes;
+    levels_.back().usable = usable * wire_taper / taper;
+    if (calibrated) levels_.back().across = cluster.chip.across_nodes;
     rails_.push_back(tier.rails);
     // Chips 0 and 1 may share a rail while 1 and 2 do not.
     if (tier.rails && chips_per_nic_ > 1) levels_[Index(node_)].shifts = false;
     below = tier.nodes;
-    taper *= std::max(1.0, tier.oversubscription);
+    taper *= std::max(1.0, 1 / passed(tier));
+    wire_taper *= std::max(1.0, tier.oversubscription);
   }
   Coordinates extents = ExtentsFrom(node_);
   extents[Index(node_)] = per_node / chips_per_nic_;
-  nic_family_ = AddFamily("nic", 2 * nics_per_chip_, extents, nic);
-  taper = 1;
+  nic_family_ = AddFamily("nic", 2 * nics_per_chip_, extents, nic, usable);
+  taper = wire_taper = 1;
   for (std::size_t t = 0; t + 1 < tiers->size(); ++t) {
     const Tier& tier = (*tiers)[t];
     extents[Index(tier_level(static_cast<int>(t)))] = 1;
-    const BytesPerSecond uplink = nic * tier.nodes / (taper * tier.oversubscription);
-    taper *= std::max(1.0, tier.oversubscription);
+    const BytesPerSecond uplink = nic * tier.nodes * passed(tier) / taper;
+    const double usable_here =
+        uplink / (nodes.nic * tier.nodes / (wire_taper * tier.oversubscription));
+    taper *= std::max(1.0, 1 / passed(tier));
+    wire_taper *= std::max(1.0, tier.oversubscription);
     if (tier.rails) {
-      uplink_family_.push_back(AddFamily(tier.name, 2 * nics_per_chip_, extents, uplink));
+      uplink_family_.push_back(
+          AddFamily(tier.name, 2 * nics_per_chip_, extents, uplink, usable_here));
     } else {
       Coordinates units = extents;
       units[Index(node_)] = 1;
-      uplink_family_.push_back(AddFamily(tier.name, 2, units, uplink * nics));
+      uplink_family_.push_back(AddFamily(tier.name, 2, units, uplink * nics, usable_here));
     }
   }
 }

@@ -26,16 +26,17 @@ TorusFabric::TorusFabric(const Cluster& cluster, RateSet rates, Fidelity fidelit
   CHECK(dimensions_ >= 1 && dimensions_ <= kMaxTorusDimensions);
   CHECK_EQ(cluster.wraps.size(), cluster.slice.size());
   const Interconnect& net = cluster.chip.interconnect;
-  const double usable = fidelity == Fidelity::kCalibrated ? net.usable_fraction : 1;
+  if (fidelity == Fidelity::kCalibrated) usable_ = net.usable_fraction;
   const int dies = cluster.chip.devices_per_chip;
   if (dies > 1) {
     AddLevel({Level::Kind::kSwitch, "die", dies, false, net.die_to_die, net.latency, false});
   }
   first_ = dies > 1 ? 1 : 0;
-  AddTorusLevels(cluster, cluster.chip.rates(rates).link * usable, net.latency);
+  AddTorusLevels(cluster, cluster.chip.rates(rates).link * usable_, net.latency);
   devices_ = cluster.devices();
+  if (fidelity == Fidelity::kCalibrated) library_ = cluster.library;
   AddSlices(cluster);
-  AddTorusLinks(cluster.chip.rates(rates).link * usable);
+  AddTorusLinks(cluster.chip.rates(rates).link * usable_);
   if (dies > 1) die_family_ = AddFamily("die", 2, ExtentsFrom(0), net.die_to_die);
 }
 
@@ -55,6 +56,7 @@ void TorusFabric::AddTorusLevels(const Cluster& cluster, BytesPerSecond link, Se
     const bool wraps = ring_.back() && (twist_ == 0 || e == 2 * twist_);
     const bool shifts = twist_ == 0 && (wraps || e <= 2);
     AddLevel({Level::Kind::kTorus, kDimensionNames[d], e, wraps, link, latency, false, shifts});
+    levels_.back().usable = usable_;
   }
 }
 
@@ -65,7 +67,7 @@ void TorusFabric::AddTorusLinks(BytesPerSecond link) {
     Coordinates box = extents;
     // The links of a line are named by the lower of their two ends.
     if (!ring_[Index(d)] && e != 2) box[Index(level_of(d))] = e - 1;
-    family_.push_back(AddFamily(kDimensionNames[d], e == 2 ? 1 : 2, box, link));
+    family_.push_back(AddFamily(kDimensionNames[d], e == 2 ? 1 : 2, box, link, usable_));
   }
 }
 

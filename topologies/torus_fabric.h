@@ -43,6 +43,8 @@ class TorusFabric final : public LevelFabric {
   // A signed number of hops per torus dimension.
   using Displacement = std::array<int, kMaxTorusDimensions>;
 
+  double usable_ = 1;  // of the links' rate
+
   void AddTorusLevels(const Cluster& cluster, BytesPerSecond link, Seconds latency);
   int level_of(int dimension) const { return first_ + dimension; }
   int extent(int dimension) const {

@@ -23,7 +23,7 @@ constexpr int kMostStepwiseRanks = 1024;
 struct Options {
   std::string kind, bytes, sweep, algorithm = "auto", fidelity = "calibrated", rates = "datasheet";
   CollectivePlace place;
-  bool stepwise = false;
+  bool stepwise = false, why = false;
   OutputFormat format = OutputFormat::kText;
 };
 
@@ -84,6 +84,18 @@ StatusOr<std::vector<double>> SizesOf(const Options& options) {
   return sizes;
 }
 
+void AddCandidates(const std::vector<CollectiveModel::Offer>& offers,
+                   v1::CollectiveReport* report) {
+  for (const CollectiveModel::Offer& offer : offers) {
+    v1::CollectiveCandidate* candidate = report->add_candidates();
+    candidate->set_library_algorithm(std::string(offer.cost.library_name));
+    candidate->set_protocol(std::string(offer.cost.protocol));
+    candidate->set_algorithm(std::string(offer.cost.algorithm->name()));
+    candidate->set_tuner_s(offer.tuner.value());
+    candidate->set_time_s(offer.cost.idle_time.value());
+  }
+}
+
 StatusOr<v1::CollectiveReport> Time(const CollectiveSetup& setup, const CollectiveModel& model,
                                     Collective collective, Bytes bytes, const Options& options) {
   const Group group = setup.mesh->GroupOf(setup.axes, 0);
@@ -97,6 +109,8 @@ StatusOr<v1::CollectiveReport> Time(const CollectiveSetup& setup, const Collecti
   if (cost.algorithm == nullptr) return report;
   const double time = cost.idle_time.value();
   report.set_algorithm(std::string(cost.algorithm->name()));
+  report.set_protocol(std::string(cost.protocol));
+  if (options.why) AddCandidates(model.Offers(collective, bytes, setup.axes, 0), &report);
   report.set_time_s(time);
   report.set_closed_form_s(cost.algorithm->ClosedForm(collective, bytes, group).value());
   report.set_lower_bound_s(LowerBoundOf(*setup.fabric, group, collective, bytes).value().value());
@@ -111,11 +125,29 @@ StatusOr<v1::CollectiveReport> Time(const CollectiveSetup& setup, const Collecti
 
 std::string Rate(double bytes_per_s) { return FormatTraffic(bytes_per_s) + "/s"; }
 
+// The candidates of one size; what was measured stands before them.
+std::string WhyText(const v1::CollectiveReport& report) {
+  if (report.candidates().empty()) {
+    return "\nno library's algorithms are known for this group: the quickest of all runs\n";
+  }
+  std::vector<std::vector<std::string>> rows = {
+      {"library", "protocol", "runs as", "simulated", "by its tuner"}};
+  for (const v1::CollectiveCandidate& c : report.candidates()) {
+    rows.push_back({c.library_algorithm(), c.protocol(), c.algorithm(), FormatSeconds(c.time_s()),
+                    FormatSeconds(c.tuner_s())});
+  }
+  const bool measured = report.protocol().empty();
+  return absl::StrCat("\n", FormatTable(rows, "<<<>>", 1),
+                      measured ? "measured curves of this domain decide instead of these\n" : "");
+}
+
 std::string ToText(const v1::CollectiveReport& report) {
   std::vector<std::vector<std::string>> rows = {
       {"collective", absl::StrCat(report.collective(), " of ", FormatTraffic(report.bytes()))},
       {"ranks", FormatCount(report.ranks())},
-      {"algorithm", report.algorithm()},
+      {"algorithm", report.protocol().empty()
+                        ? report.algorithm()
+                        : absl::StrCat(report.algorithm(), ", ", report.protocol())},
       {"time", FormatSeconds(report.time_s())},
       {"closed form", FormatSeconds(report.closed_form_s())},
       {"lower bound", FormatSeconds(report.lower_bound_s())}};
@@ -145,7 +177,11 @@ std::string ToText(const v1::CollectiveReports& reports) {
 std::string Written(const v1::CollectiveReports& reports, const Options& options) {
   const bool one = options.sweep.empty();
   if (options.format == OutputFormat::kText) {
-    return one ? ToText(reports.reports(0)) : ToText(reports);
+    std::string text = one ? ToText(reports.reports(0)) : ToText(reports);
+    for (const v1::CollectiveReport& report : reports.reports()) {
+      if (options.why) absl::StrAppend(&text, WhyText(report));
+    }
+    return text;
   }
   if (one) return Serialize(reports.reports(0), options.format);
   if (options.format != OutputFormat::kJson) return Serialize(reports, options.format);
@@ -201,6 +237,8 @@ void AddCollectiveCommand(CLI::App* app) {
   command->add_option("--rates", options->rates, "datasheet (default) or book")
       ->check(CLI::IsMember({"datasheet", "book"}));
   command->add_flag("--stepwise", options->stepwise, "Also simulate it message by message");
+  command->add_flag("--why", options->why,
+                    "Also what the library could run: simulated, and as its tuner takes it");
   AddFormatOption(command, &options->format);
   command->footer(
       "Example:\n  meshstep collective all-gather --bytes=64MiB --chip=tpu-v5p --mesh=X=4 "

@@ -3,6 +3,7 @@
 #ifndef MESHSTEP_SIM_COST_COLLECTIVE_COST_H_
 #define MESHSTEP_SIM_COST_COLLECTIVE_COST_H_
 
+#include <string_view>
 #include <vector>
 
 #include "sim/base/units.h"
@@ -22,6 +23,9 @@ struct CostPhase {
 };
 struct CollectiveCost {
   const CollectiveAlgorithm* algorithm = nullptr;
+  std::string_view library_name, protocol;  // of the library's entry; "": none is known
+  // Compute units held over those of a ring that fills the links inside a node.
+  double units = 1;
   std::vector<CostPhase> phases;
   Bytes sent_per_device;  // the most that one member sends
   Seconds idle_time;      // phases on an idle fabric

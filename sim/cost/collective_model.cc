@@ -9,7 +9,9 @@
 #include "sim/base/check.h"
 #include "sim/cost/collective_registry.h"
 #include "sim/cost/dim_gather.h"
+#include "sim/cost/library/tuner.h"
 #include "sim/cost/link_load.h"
+#include "sim/cost/unit_load.h"
 
 namespace meshstep {
 
@@ -20,6 +22,9 @@ struct CollectiveModel::Impl {
   using Key =
       std::tuple<Collective, Bytes, std::vector<AxisId>, std::vector<int>, std::string, Copies>;
   mutable std::map<Key, CollectiveCost> cache;
+  using LoadKey =
+      std::tuple<const CollectiveAlgorithm*, Collective, std::vector<AxisId>, std::vector<int>>;
+  mutable std::map<LoadKey, UnitLoad> loads;
 
   BytesPerSecond Capacity(int link) const {
     return classes != nullptr ? classes->capacity(link) : mesh->fabric().capacity(link);
@@ -67,17 +72,25 @@ struct CollectiveModel::Impl {
     Copies copies;
   };
 
+  // What part of the bytes moves inside nodes and between them; less than all where copies are
+  // joined.
+  static std::pair<double, double> Moved(const CollectiveAlgorithm& algorithm,
+                                         const Request& request, const Group& group) {
+    const bool by_node = algorithm.JoinsCopies();
+    if (request.collective != Collective::kAllToAll || (!by_node && !request.copies.by_rank)) {
+      return {1, 1};
+    }
+    const double inside = JoinedShare(request.copies, group.size());
+    const int nodes = group.size() / RanksPerNode(group);
+    return {inside, by_node ? JoinedShare(request.copies, nodes) : inside};
+  }
+
   static std::vector<TrafficPhase> TrafficOf(const CollectiveAlgorithm& algorithm,
                                              const Request& request, const Group& group) {
     std::vector<TrafficPhase> traffic = algorithm.Traffic(request.collective, request.bytes, group);
-    const bool by_node = algorithm.JoinsCopies();
-    if (request.collective != Collective::kAllToAll || (!by_node && !request.copies.by_rank)) {
-      return traffic;
-    }
+    const auto [inside, across] = Moved(algorithm, request, group);
+    if (inside == 1 && across == 1) return traffic;
     const int per_node = RanksPerNode(group);
-    const double inside = JoinedShare(request.copies, group.size());
-    const int nodes = group.size() / per_node;
-    const double across = by_node ? JoinedShare(request.copies, nodes) : inside;
     for (TrafficPhase& phase : traffic) {
       for (RankFlow& flow : phase.flows) {
         const bool near = flow.src / per_node == flow.dst / per_node;
@@ -121,7 +134,8 @@ struct CollectiveModel::Impl {
     const Measured what{request.collective, algorithm.name(), request.copies.mover};
     for (const NetworkCalibration& entry : entries) {
       if (!HoldsFor(entry, what)) continue;
-      CollectiveCost cost = PriceByProtocol(entry, traffic, axes, device, group);
+      CollectiveCost cost =
+          PriceByProtocol(entry, traffic, request.copies.item_bytes, axes, device, group);
       cost.algorithm = &algorithm;
       if (best.algorithm == nullptr || cost.idle_time < best.idle_time) best = std::move(cost);
     }
@@ -129,7 +143,7 @@ struct CollectiveModel::Impl {
   }
 
   CollectiveCost PriceByProtocol(const NetworkCalibration& entry,
-                                 const std::vector<TrafficPhase>& traffic,
+                                 const std::vector<TrafficPhase>& traffic, double item_bytes,
                                  std::span<const AxisId> axes, DeviceId device,
                                  const Group& group) const {
     const int per_node = RanksPerNode(group);
@@ -137,28 +151,29 @@ struct CollectiveModel::Impl {
     for (const Group::Dim& dim : group.dims) {
       if (dim.kind == Level::Kind::kNetwork) alpha = std::max(alpha, dim.latency);
     }
-    const Seconds latency = entry.Latency(group.size(), group.size() / per_node, alpha);
     CollectiveCost cost;
-    std::vector<Bytes> sent(group.members.size());
-    for (TrafficPhase phase : traffic) {
-      phase.latency = latency / static_cast<double>(traffic.size());
+    std::vector<Bytes> sent(group.members.size()), left = sent;
+    std::vector<TrafficPhase> slowed = traffic;
+    for (TrafficPhase& phase : slowed) {
       for (RankFlow& flow : phase.flows) {
-        sent[static_cast<std::size_t>(flow.src)] += flow.bytes;
         const bool inside = flow.src / per_node == flow.dst / per_node;
+        sent[static_cast<std::size_t>(flow.src)] += flow.bytes;
+        if (!inside) left[static_cast<std::size_t>(flow.src)] += flow.bytes;
         flow.bytes = flow.bytes / (inside ? entry.node_fraction : entry.network_fraction);
       }
+    }
+    Seconds latency = entry.Latency(group.size(), group.size() / per_node, alpha);
+    if (const CollectiveLibrary* library = mesh->fabric().library();
+        library != nullptr && item_bytes > 0) {
+      const double messages = *std::max_element(left.begin(), left.end()) / Bytes(item_bytes);
+      latency += messages * library->message;
+    }
+    for (TrafficPhase& phase : slowed) {
+      phase.latency = latency / static_cast<double>(slowed.size());
       AddPhase(axes, device, phase, &cost);
     }
     cost.sent_per_device = *std::max_element(sent.begin(), sent.end());
     return cost;
-  }
-
-  static int RanksPerNode(const Group& group) {
-    int ranks = 1;
-    for (const Group::Dim& dim : group.dims) {
-      if (dim.kind != Level::Kind::kNetwork) ranks *= dim.size;
-    }
-    return ranks;
   }
 
   // What measurements are looked up for.
@@ -213,8 +228,8 @@ struct CollectiveModel::Impl {
   // it does at the measured rate.
   void Calibrate(const CollectiveCalibration& measured, Bytes bytes, const Group& group,
                  CollectiveCost* cost) const {
-    const Seconds latency =
-        measured.Latency(group.size()) / static_cast<double>(cost->phases.size());
+    const Seconds latency = MeasuredLatency(measured, *cost->algorithm, group) /
+                            static_cast<double>(cost->phases.size());
     const double slower =
         LinkBandwidth(group.dims.front()) / measured.PortRateAt(group.size(), bytes);
     cost->idle_time = Seconds(0);
@@ -226,6 +241,29 @@ struct CollectiveModel::Impl {
     }
   }
 
+  // Beyond the ranks measured it goes on as the library's latency does.
+  Seconds MeasuredLatency(const CollectiveCalibration& measured,
+                          const CollectiveAlgorithm& algorithm, const Group& group) const {
+    const Seconds latency = measured.Latency(group.size());
+    const int edge =
+        std::clamp(group.size(), measured.groups.front().ranks, measured.groups.back().ranks);
+    const StatusOr<Collective> collective = ParseCollective(measured.collective);
+    const CollectiveLibrary* library = mesh->fabric().library();
+    if (edge == group.size() || library == nullptr || !collective.ok()) return latency;
+    LibraryShape shape = ShapeOf(mesh->fabric(), group);
+    const auto least = [&](int ranks) {
+      shape.ranks = ranks;
+      Seconds best(0);
+      for (const LibraryEntry& entry : EntriesOf(*library, shape, *collective, group)) {
+        if (entry.runs != &algorithm) continue;
+        if (!(best > Seconds(0)) || entry.latency < best) best = entry.latency;
+      }
+      return best;
+    };
+    const Seconds there = least(edge), here = least(group.size());
+    return there > Seconds(0) && here > Seconds(0) ? latency * (here / there) : latency;
+  }
+
   Seconds IdleTime(const CostPhase& phase) const {
     Seconds drain;
     for (const LinkDemand& demand : phase.demands) {
@@ -234,27 +272,105 @@ struct CollectiveModel::Impl {
     return Seconds((phase.latency + Time::RoundUp(drain)).seconds());
   }
 
+  // What the library's entry takes.
+  CollectiveCost PriceEntry(const LibraryEntry& entry, const Request& request,
+                            std::span<const AxisId> axes, DeviceId device,
+                            const Group& group) const {
+    const UnitLoad& load = LoadOfOne(*entry.runs, request.collective, axes, device);
+    const auto [inside, across] = Moved(*entry.runs, request, group);
+    const double factor = entry.SizeFactor(request.bytes);
+    CollectiveCost cost = Scaled(load, request.bytes, inside / (entry.node_fraction * factor),
+                                 across / (entry.network_fraction * factor), entry.latency);
+    cost.sent_per_device = request.bytes.value() * (load.sent_inside * inside + load.sent_across * across);
+    cost.algorithm = entry.runs;
+    cost.library_name = entry.entry->name;
+    cost.protocol = entry.entry->protocol;
+    cost.units = entry.units;
+    for (const CostPhase& phase : cost.phases) cost.idle_time += IdleTime(phase);
+    return cost;
+  }
+
+  const UnitLoad& LoadOfOne(const CollectiveAlgorithm& algorithm, Collective collective,
+                            std::span<const AxisId> axes, DeviceId device) const {
+    const LoadKey key{&algorithm, collective, {axes.begin(), axes.end()}, PlaceOf(device)};
+    const auto found = loads.find(key);
+    if (found != loads.end()) return found->second;
+    return loads.emplace(key, UnitLoadOf(algorithm, collective, *mesh, classes, axes, device))
+        .first->second;
+  }
+
+  // The library's entries, of one algorithm if `only` is given.
+  std::vector<LibraryEntry> Entries(Collective collective, const Group& group,
+                                    const CollectiveAlgorithm* only) const {
+    const CollectiveLibrary* library = mesh->fabric().library();
+    if (library == nullptr || fidelity != Fidelity::kCalibrated || !IsOfNodes(group)) return {};
+    std::vector<LibraryEntry> entries =
+        EntriesOf(*library, ShapeOf(mesh->fabric(), group), collective, group);
+    std::erase_if(entries,
+                  [&](const LibraryEntry& entry) { return only != nullptr && entry.runs != only; });
+    return entries;
+  }
+
+  CollectiveCost Quickest(const std::vector<LibraryEntry>& entries, const Request& request,
+                          std::span<const AxisId> axes, DeviceId device, const Group& group) const {
+    CollectiveCost best;
+    for (const LibraryEntry& entry : entries) {
+      if (request.bytes > entry.entry->max_bytes) continue;
+      CollectiveCost cost = PriceEntry(entry, request, axes, device, group);
+      if (best.algorithm == nullptr || cost.idle_time < best.idle_time) best = std::move(cost);
+    }
+    return best;
+  }
+
+  // The library's start of every collective, before anything moves.
+  void AddLaunch(CollectiveCost* cost) const {
+    const CollectiveLibrary* library = mesh->fabric().library();
+    if (library == nullptr || cost->phases.empty()) return;
+    const Time launch = Time::RoundUp(library->launch);
+    cost->phases.front().latency += launch;
+    cost->idle_time += Seconds(launch.seconds());
+  }
+
+  StatusOr<CollectiveCost> ByName(const Request& request, std::span<const AxisId> axes,
+                                  DeviceId device, const Group& group,
+                                  std::string_view name) const {
+    const Collective collective = request.collective;
+    const CollectiveAlgorithm* algorithm = FindAlgorithm(name);
+    if (algorithm == nullptr) {
+      return InvalidInput(absl::StrCat("algorithm: is \"", std::string(name),
+                                       "\", expected auto or one of ", Known(collective, group)));
+    }
+    if (!algorithm->Supports(collective, group)) {
+      return InvalidInput(absl::StrCat(
+          "algorithm: \"", std::string(name), "\" does not run ", std::string(NameOf(collective)),
+          " on this group of ", group.size(), "; expected one of ", Known(collective, group)));
+    }
+    if (request.copies.mover == Mover::kLibrary &&
+        !IsMeasured(group, {collective, name, request.copies.mover})) {
+      CollectiveCost cost =
+          Quickest(Entries(collective, group, algorithm), request, axes, device, group);
+      if (cost.algorithm != nullptr) return cost;
+    }
+    return Price(*algorithm, request, axes, device, group);
+  }
+
   StatusOr<CollectiveCost> Choose(const Request& request, std::span<const AxisId> axes,
                                   DeviceId device, std::string_view name) const {
     const Collective collective = request.collective;
     const Group group = mesh->GroupOf(axes, device);
     if (group.size() == 1) return CollectiveCost{};
-    if (name != "auto") {
-      const CollectiveAlgorithm* algorithm = FindAlgorithm(name);
-      if (algorithm == nullptr) {
-        return InvalidInput(absl::StrCat("algorithm: is \"", std::string(name),
-                                         "\", expected auto or one of ", Known(collective, group)));
-      }
-      if (!algorithm->Supports(collective, group)) {
-        return InvalidInput(absl::StrCat(
-            "algorithm: \"", std::string(name), "\" does not run ", std::string(NameOf(collective)),
-            " on this group of ", group.size(), "; expected one of ", Known(collective, group)));
-      }
-      return Price(*algorithm, request, axes, device, group);
-    }
+    if (name != "auto") return ByName(request, axes, device, group, name);
+    std::vector<const CollectiveAlgorithm*> candidates =
+        Measurements(collective, group, request.copies.mover);
     CollectiveCost best;
-    for (const CollectiveAlgorithm* algorithm :
-         Candidates(collective, group, request.copies.mover)) {
+    if (candidates.empty()) {
+      if (request.copies.mover == Mover::kLibrary) {
+        best = Quickest(Entries(collective, group, nullptr), request, axes, device, group);
+      }
+      if (best.algorithm != nullptr) return best;
+      candidates = Candidates(collective, group);
+    }
+    for (const CollectiveAlgorithm* algorithm : candidates) {
       CollectiveCost cost = Price(*algorithm, request, axes, device, group);
       if (best.algorithm == nullptr || cost.idle_time < best.idle_time) best = std::move(cost);
     }
@@ -262,21 +378,33 @@ struct CollectiveModel::Impl {
     return best;
   }
 
-  // Where the library was measured, it runs one of the algorithms measured; elsewhere, on nodes of
-  // chips and for real predictions, one of those that NCCL has.
-  std::vector<const CollectiveAlgorithm*> Candidates(Collective collective, const Group& group,
-                                                     Mover mover) const {
-    std::vector<const CollectiveAlgorithm*> all, measured, in_library;
-    const bool nodes =
-        std::none_of(group.dims.begin(), group.dims.end(),
-                     [](const Group::Dim& dim) { return dim.kind == Level::Kind::kTorus; });
+  static bool IsOfNodes(const Group& group) {
+    return std::none_of(group.dims.begin(), group.dims.end(),
+                        [](const Group::Dim& dim) { return dim.kind == Level::Kind::kTorus; });
+  }
+
+  // Algorithms that were measured on such a group.
+  std::vector<const CollectiveAlgorithm*> Measurements(Collective collective, const Group& group,
+                                                       Mover mover) const {
+    std::vector<const CollectiveAlgorithm*> measured;
+    for (const CollectiveAlgorithm* algorithm : CollectiveAlgorithms()) {
+      if (algorithm->ByNameOnly() || !algorithm->Supports(collective, group)) continue;
+      if (IsMeasured(group, {collective, algorithm->name(), mover})) measured.push_back(algorithm);
+    }
+    return measured;
+  }
+
+  // All, but on nodes of chips with a library those that such libraries have.
+  std::vector<const CollectiveAlgorithm*> Candidates(Collective collective,
+                                                     const Group& group) const {
+    std::vector<const CollectiveAlgorithm*> all, in_library;
     for (const CollectiveAlgorithm* algorithm : CollectiveAlgorithms()) {
       if (algorithm->ByNameOnly() || !algorithm->Supports(collective, group)) continue;
       all.push_back(algorithm);
-      if (IsMeasured(group, {collective, algorithm->name(), mover})) measured.push_back(algorithm);
-      if (nodes && IsInNccl(algorithm->name(), collective, group)) in_library.push_back(algorithm);
+      if (IsOfNodes(group) && IsInNccl(algorithm->name(), collective, group)) {
+        in_library.push_back(algorithm);
+      }
     }
-    if (!measured.empty()) return measured;
     return fidelity == Fidelity::kCalibrated && !in_library.empty() ? in_library : all;
   }
 
@@ -301,7 +429,7 @@ struct CollectiveModel::Impl {
 };
 
 CollectiveModel::CollectiveModel(const Mesh& mesh, const LinkClasses* classes, Fidelity fidelity)
-    : impl_(new Impl{&mesh, classes, fidelity, {}}) {}
+    : impl_(new Impl{&mesh, classes, fidelity, {}, {}}) {}
 
 CollectiveModel::~CollectiveModel() = default;
 
@@ -314,9 +442,29 @@ StatusOr<CollectiveCost> CollectiveModel::Cost(Collective collective, Bytes byte
                       copies};
   const auto found = impl_->cache.find(key);
   if (found != impl_->cache.end()) return found->second;
-  ASSIGN_OR_RETURN(const CollectiveCost cost,
+  ASSIGN_OR_RETURN(CollectiveCost cost,
                    impl_->Choose({collective, bytes, copies}, list, device, algorithm));
+  impl_->AddLaunch(&cost);
   return impl_->cache.emplace(key, cost).first->second;
+}
+
+std::vector<CollectiveModel::Offer> CollectiveModel::Offers(Collective collective, Bytes bytes,
+                                                            std::span<const AxisId> axes,
+                                                            DeviceId device) const {
+  const std::vector<AxisId> list = impl_->AsPlaced(axes);
+  const Group group = impl_->mesh->GroupOf(list, device);
+  std::vector<Offer> offers;
+  if (group.size() == 1) return offers;
+  const LibraryShape shape = ShapeOf(impl_->mesh->fabric(), group);
+  for (const LibraryEntry& entry : impl_->Entries(collective, group, nullptr)) {
+    if (bytes > entry.entry->max_bytes) continue;
+    offers.push_back({impl_->PriceEntry(entry, {collective, bytes, {}}, list, device, group),
+                      TunerTime(entry, shape, collective, bytes)});
+  }
+  std::stable_sort(offers.begin(), offers.end(), [](const Offer& a, const Offer& b) {
+    return a.cost.idle_time < b.cost.idle_time;
+  });
+  return offers;
 }
 
 CollectiveCost CollectiveModel::PointToPoint(Bytes bytes, AxisId axis, DeviceId src,

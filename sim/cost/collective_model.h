@@ -1,4 +1,19 @@
 // Prices of collectives on one mesh: which algorithm runs, and what it asks of which links.
+//
+// What "auto" takes, the first that applies:
+//   a dispatcher of routed tokens  what was measured of it, inside a node or across nodes;
+//   measured inside one domain     the quickest of the algorithms measured (a library ran each);
+//   calibrated, with a library     the quickest of the library's entries
+//   (sim/cost/library/tuner.h):
+//                                  latency by its formula, then the bytes over the real links;
+//   else                           the quickest of all algorithms by their closed forms.
+// A measured curve corrects the constants of its algorithm: latency and rate between the ranks and
+// sizes measured; beyond them it goes on in the library's shape, latency growing as its formula
+// does.
+//
+// Time is affine in bytes per algorithm, and a minimum of such, so that it never falls with bytes.
+// Symbols: n ranks, N nodes, S bytes. Links are loaded once per algorithm and group for one byte
+// (sim/cost/unit_load.h); a size costs a multiplication per link class.
 
 #ifndef MESHSTEP_SIM_COST_COLLECTIVE_MODEL_H_
 #define MESHSTEP_SIM_COST_COLLECTIVE_MODEL_H_
@@ -6,6 +21,7 @@
 #include <memory>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "sim/base/status.h"
 #include "sim/base/units.h"
@@ -30,6 +46,15 @@ class CollectiveModel {
   StatusOr<CollectiveCost> Cost(Collective collective, Bytes bytes, std::span<const AxisId> axes,
                                 DeviceId device, std::string_view algorithm = "auto",
                                 const Copies& copies = {}) const;
+
+  // What the library of the fabric could run, quickest first, each with what its tuner takes it
+  // for; empty where none is known for the group.
+  struct Offer {
+    CollectiveCost cost;
+    Seconds tuner;  // by the library's own constants
+  };
+  std::vector<Offer> Offers(Collective collective, Bytes bytes, std::span<const AxisId> axes,
+                            DeviceId device) const;
 
   // One message of `bytes` from `src` to `dst`, which differ along `axis` only. Folded: every
   // device that agrees with `src` on the distinguished axes sends to its counterpart at once.

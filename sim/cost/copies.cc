@@ -22,6 +22,10 @@ std::string_view NameOf(Mover mover) {
       return "hybridep";
     case Mover::kHybridEpCombine:
       return "hybridep-combine";
+    case Mover::kLowLatency:
+      return "deepep-low-latency";
+    case Mover::kLowLatencyCombine:
+      return "deepep-low-latency-combine";
   }
   return "";
 }

@@ -18,7 +18,16 @@ namespace meshstep {
 
 // What moves them: the library of all collectives, or a dispatcher of routed tokens.
 // HybridEP has a kernel that sends tokens to their experts and one that sums them on the way back.
-enum class Mover { kLibrary, kDeepEp, kHybridEp, kHybridEpCombine };
+// DeepEP's low-latency kernels send every copy of a token as a message of its own, straight to its
+// rank, and have their own times there (FP8) and back (BF16).
+enum class Mover {
+  kLibrary,
+  kDeepEp,
+  kHybridEp,
+  kHybridEpCombine,
+  kLowLatency,
+  kLowLatencyCombine
+};
 
 struct Copies {
   double copies = 1;  // c, of one item
@@ -36,7 +45,8 @@ struct Copies {
 // Bytes that reach `places` nodes or ranks over those of all copies.
 double JoinedShare(const Copies& copies, double places);
 
-// As chip files name it: "", "deepep", "hybridep", "hybridep-combine".
+// As chip files name it: "", "deepep", "hybridep", "hybridep-combine", "deepep-low-latency",
+// "deepep-low-latency-combine".
 std::string_view NameOf(Mover mover);
 
 }  // namespace meshstep

@@ -29,8 +29,8 @@ Ports PortsOf(const Fabric& fabric, const Group& group, const FabricGraph& graph
       if (edge.from < fabric.devices() || edge.to < fabric.devices()) return {};
       continue;
     }
-    out[Index(edge.from)] += fabric.capacity(edge.link).value();
-    in[Index(edge.to)] += fabric.capacity(edge.link).value();
+    out[Index(edge.from)] += fabric.wire(edge.link).value();
+    in[Index(edge.to)] += fabric.wire(edge.link).value();
   }
   Ports ports;
   ports.known = true;
@@ -79,6 +79,11 @@ double CutBytes(Collective collective, double bytes, double p, double u) {
   return 0;
 }
 
+// Of one device at the level, by the wires.
+double WireOf(const Fabric& fabric, const Group::Dim& dim) {
+  return dim.bandwidth.value() / fabric.levels()[Index(dim.level)].usable;
+}
+
 // Capacity of the cut of a group that is a whole torus, between the lower half of dim d and the
 // rest; nothing otherwise.
 std::optional<double> CountedCut(const Fabric& fabric, const Group& group, int d) {
@@ -90,7 +95,7 @@ std::optional<double> CountedCut(const Fabric& fabric, const Group& group, int d
   }
   const Group::Dim& dim = group.dims[Index(d)];
   const double rows = static_cast<double>(group.size()) / dim.size;
-  return rows * (dim.ring && dim.size > 2 ? 2 : 1) * dim.bandwidth.value();
+  return rows * (dim.ring && dim.size > 2 ? 2 : 1) * WireOf(fabric, dim);
 }
 
 // Capacity out of one unit below a network level, all its NICs or uplinks together; nothing for
@@ -100,7 +105,7 @@ std::optional<double> UnitCut(const Fabric& fabric, const Group::Dim& dim) {
   if (dim.kind != Level::Kind::kNetwork || !levels[Index(dim.level)].shifts) return std::nullopt;
   double devices = 1;
   for (int l = 0; l < dim.level; ++l) devices *= levels[Index(l)].extent;
-  return devices * dim.bandwidth.value();
+  return devices * WireOf(fabric, dim);
 }
 
 // Members whose coordinate in dim d is below `digits` and, if `unit`, 0 in all dims above.

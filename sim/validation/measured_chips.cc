@@ -23,6 +23,8 @@ constexpr DeviceName kDevices[] = {
     {"B300", "b300"},
     {"GB200", "gb200"},
     {"GB300", "gb300"},
+    {"GH200", "gh200"},
+    {"MI250X", "mi250x"},
     {"MI300X", "mi300x"},
     {"MI355X", "mi355x"},
     {"H800", "h800"},

@@ -1,17 +1,23 @@
-// Double binary tree, for all-reduce: half of the data along each of two
-// trees, so chosen that an inner rank of one is a leaf of the other and every port is busy both
-// ways. Pieces follow one another up, then down:
-//   2 (D alpha + S / B), D the depth of the trees, about log2 p.
-// Tree A is the in-order binary tree over ranks 0 .. p-2 hung under rank p-1; tree B is its mirror
-// image (p even) or A moved on by one rank (p odd).
+// Double binary tree, for all-reduce: half of the data along each of two trees, so chosen that an
+// inner rank of one is a leaf of the other and every port is busy both ways. Pieces follow one
+// another up, then down.
+//   p ranks of a switch or network:  2 (D alpha + S / B), D the depth of the trees, about log2 p.
+// Over k nodes of g chips there are g such pairs of trees, one per rail and g-th part of the data:
+// a chain inside each node leads from the last chip to the rail's, the trees join the rail's chips.
+// All in one pipeline; a NIC carries its part twice (once for k = 2), and a port each of g - 1
+// parts up and down; on a full mesh of even g the chains zigzag (see rail_ring.cc) and a link
+// carries one:
+//   2 ((g - 1) alpha_in + D alpha_net) + (2 S / g) max((g - 1) / B_in or 1 / B_link, 1 / b).
 // Source: P. Sanders, J. Speck and J. L. Träff, "Two-tree algorithms for full bandwidth broadcast,
-// reduction and scan", Parallel Computing 35(12), 2009; NCCL 2.4.
+// reduction and scan", Parallel Computing 35(12), 2009; NCCL 2.4 (chains inside nodes:
+// NVIDIA/nccl src/graph/trees.cc, connect.cc).
 // Example: 8 nodes, 1 GiB through NICs of 50 GB/s: 2 (4 alpha + 21.5 ms).
 
 #include <algorithm>
 #include <vector>
 
 #include "sim/cost/collective_registry.h"
+#include "sim/cost/dim_gather.h"
 #include "sim/cost/double_tree.h"
 #include "sim/cost/gather_algorithm.h"
 
@@ -21,24 +27,65 @@ namespace {
 // Pieces per tree in the message-by-message form; the closed form is the limit of many.
 constexpr int kPieces = 4;
 
+std::size_t Index(int i) { return static_cast<std::size_t>(i); }
+
+// g chips of a node on k nodes; one dim alone counts as k nodes of one chip.
+struct Shape {
+  int g = 1, k = 1;
+  bool mesh = false;
+  Seconds inside, network;  // alpha
+
+  explicit Shape(const Group& group) {
+    const Group::Dim& first = group.dims.front();
+    if (group.dims.size() > 1 && first.kind != Level::Kind::kNetwork) {
+      g = first.size;
+      mesh = first.kind == Level::Kind::kFullMesh;
+      inside = first.latency;
+    }
+    k = group.size() / g;
+    for (std::size_t d = g > 1 ? 1 : 0; d < group.dims.size(); ++d) {
+      network = std::max(network, group.dims[d].latency);
+    }
+  }
+  // Chip at place i of the chain of rail c; place 0 is on the rail.
+  int ChipAt(int c, int i) const {
+    const int step = !mesh ? i : i % 2 == 1 ? (i + 1) / 2 : g - i / 2;
+    return (c + step) % g;
+  }
+};
+
 class DoubleBinaryTreeAlgorithm final : public CollectiveAlgorithm {
  public:
   std::string_view name() const override { return "double-binary-tree"; }
 
   bool Supports(Collective collective, const Group& group) const override {
-    if (collective != Collective::kAllReduce || group.dims.size() != 1) return false;
-    const Level::Kind kind = group.dims.front().kind;
-    return kind == Level::Kind::kSwitch || kind == Level::Kind::kNetwork;
+    if (collective != Collective::kAllReduce) return false;
+    const Group::Dim& first = group.dims.front();
+    if (group.dims.size() == 1) {
+      return first.kind == Level::Kind::kSwitch || first.kind == Level::Kind::kNetwork;
+    }
+    const bool node = first.kind == Level::Kind::kSwitch || first.kind == Level::Kind::kNetwork ||
+                      (first.kind == Level::Kind::kFullMesh && first.size % 2 == 0);
+    return node && std::all_of(group.dims.begin() + 1, group.dims.end(),
+                               [](const auto& dim) { return dim.kind == Level::Kind::kNetwork; });
   }
 
   std::vector<TrafficPhase> Traffic(Collective, Bytes bytes, const Group& group) const override {
-    const std::vector<Tree> trees = TwoTrees(group.size());
-    TrafficPhase up{Depth(trees) * group.dims.front().latency, {}};
+    const Shape shape(group);
+    const std::vector<Tree> trees = TwoTrees(shape.k);
+    TrafficPhase up{(shape.g - 1) * shape.inside + Depth(trees) * shape.network, {}};
     up.uneven = true;
-    for (const Tree& tree : trees) {
-      for (int rank = 0; rank < group.size(); ++rank) {
-        const int parent = tree.parent[static_cast<std::size_t>(rank)];
-        if (parent >= 0) up.flows.push_back({rank, parent, bytes / 2});
+    const Bytes part = bytes / shape.g;
+    for (int node = 0; node < shape.k; ++node) {
+      for (int c = 0; c < shape.g; ++c) {
+        for (int i = 1; i < shape.g; ++i) {
+          up.flows.push_back(
+              {node * shape.g + shape.ChipAt(c, i), node * shape.g + shape.ChipAt(c, i - 1), part});
+        }
+        for (const Tree& tree : trees) {
+          const int parent = tree.parent[Index(node)];
+          if (parent >= 0) up.flows.push_back({node * shape.g + c, parent * shape.g + c, part / 2});
+        }
       }
     }
     std::vector<TrafficPhase> phases = Transpose({up}, group);
@@ -47,25 +94,18 @@ class DoubleBinaryTreeAlgorithm final : public CollectiveAlgorithm {
   }
 
   MessageSchedule Messages(Collective, const Group& group) const override {
-    const int p = group.size();
-    const std::vector<Tree> trees = TwoTrees(p);
+    const Shape shape(group);
+    const std::vector<Tree> trees = TwoTrees(shape.k);
     const int depth = Depth(trees);
     MessageSchedule schedule;
     schedule.splits = 2 * kPieces;
     for (int t = 0; t < 2; ++t) {
-      const Tree& tree = trees[static_cast<std::size_t>(t)];
-      for (int rank = 0; rank < p; ++rank) {
-        const int parent = tree.parent[static_cast<std::size_t>(rank)];
-        if (parent < 0) continue;
-        for (int k = 0; k < kPieces; ++k) {
-          std::vector<int> pieces;
-          for (int c = 0; c < p; ++c) pieces.push_back(c * schedule.splits + t * kPieces + k);
-          schedule.messages.push_back(
-              {depth - tree.depth[static_cast<std::size_t>(rank)] + k, rank, parent, pieces, true});
-        }
+      for (int c = 0; c < shape.g; ++c) {
+        for (int node = 0; node < shape.k; ++node)
+          AppendUp(shape, trees[Index(t)], {t, c, node, depth}, &schedule);
       }
     }
-    const int turn = depth + kPieces - 1;
+    const int turn = shape.g - 1 + depth + kPieces - 1;
     const std::size_t up = schedule.messages.size();
     for (std::size_t i = 0; i < up; ++i) {
       const Message m = schedule.messages[i];
@@ -76,11 +116,48 @@ class DoubleBinaryTreeAlgorithm final : public CollectiveAlgorithm {
     return schedule;
   }
 
+  // The two ways follow one another, each as long as its own busiest link: S / g into the inner
+  // chips of a tree.
   Seconds ClosedForm(Collective, Bytes bytes, const Group& group) const override {
-    const Group::Dim& dim = group.dims.front();
-    // With two ranks each tree is one edge.
-    const double load = group.size() == 2 ? 0.5 : 1;
-    return 2 * (Depth(TwoTrees(group.size())) * dim.latency + bytes * load / dim.bandwidth);
+    const Shape shape(group);
+    const Bytes part = bytes / shape.g;
+    // With two nodes each tree is one edge.
+    const double load = shape.k == 2 ? 0.5 : 1;
+    Seconds drain;
+    if (shape.g > 1) {
+      drain = part * (shape.mesh ? 1 : shape.g - 1) / LinkBandwidth(group.dims.front());
+    }
+    for (std::size_t d = shape.g > 1 ? 1 : 0; d < group.dims.size(); ++d) {
+      drain = std::max(drain, part * load / group.dims[d].bandwidth);
+    }
+    return 2 * ((shape.g - 1) * shape.inside + Depth(TwoTrees(shape.k)) * shape.network + drain);
+  }
+
+ private:
+  struct Place {
+    int tree, rail, node, depth;
+  };
+
+  // What one node sends up for one rail and tree: along its chain, then to its parent.
+  static void AppendUp(const Shape& shape, const Tree& tree, const Place& at,
+                       MessageSchedule* schedule) {
+    const int first = at.depth - tree.depth[Index(at.node)];
+    const int parent = tree.parent[Index(at.node)];
+    const int p = shape.g * shape.k;
+    for (int k = 0; k < kPieces; ++k) {
+      std::vector<int> pieces;
+      for (int chunk = at.rail; chunk < p; chunk += shape.g) {
+        pieces.push_back(chunk * schedule->splits + at.tree * kPieces + k);
+      }
+      for (int i = shape.g - 1; i > 0; --i) {
+        schedule->messages.push_back(
+            {shape.g - 1 - i + k, at.node * shape.g + shape.ChipAt(at.rail, i),
+             at.node * shape.g + shape.ChipAt(at.rail, i - 1), pieces, true});
+      }
+      if (parent < 0) continue;
+      schedule->messages.push_back({shape.g - 1 + first + k, at.node * shape.g + at.rail,
+                                    parent * shape.g + at.rail, pieces, true});
+    }
   }
 };
 

@@ -1,5 +1,6 @@
 // PAT, parallel aggregated trees: every rank's block spreads along a binomial tree rooted there,
-// all trees at once, far partners first while messages are small. Any p, on a switch or network:
+// all trees at once, far partners first while messages are small. Any p, on a switch or the NICs of
+// one chip of each node:
 //   all-gather of S bytes: ceil(log2 p) alpha + S (p - 1) / (p B).
 // At distance D (the powers of two below p, falling) rank r sends to r + D the blocks of the roots
 // r - o with o a multiple of 2D and o + D < p.
@@ -7,6 +8,7 @@
 // arXiv 2506.20252, 2025.
 // Example: 8 nodes, 1 MiB: 3 alpha + 0.92 MB through each NIC.
 
+#include <algorithm>
 #include <bit>
 
 #include "sim/cost/collective_registry.h"
@@ -25,6 +27,21 @@ std::vector<int> Offsets(int p, int distance) {
   return offsets;
 }
 
+// Blocks that leave `unit` ranks in a row.
+double BlocksOut(int p, int unit) {
+  double blocks = 0;
+  for (int k = CeilLog2(p) - 1; k >= 0; --k) {
+    blocks += static_cast<double>(Offsets(p, 1 << k).size()) * std::min(unit, 1 << k);
+  }
+  return blocks;
+}
+
+Seconds LongestLatency(const Group& group) {
+  Seconds longest;
+  for (const Group::Dim& dim : group.dims) longest = std::max(longest, dim.latency);
+  return longest;
+}
+
 class PatAlgorithm final : public GatherAlgorithm {
  public:
   std::string_view name() const override { return "pat"; }
@@ -32,17 +49,21 @@ class PatAlgorithm final : public GatherAlgorithm {
  protected:
   bool SupportsGather(const Group& group) const override {
     const Level::Kind kind = group.dims.front().kind;
-    return group.dims.size() == 1 &&
-           (kind == Level::Kind::kSwitch || kind == Level::Kind::kNetwork);
+    return kind == Level::Kind::kNetwork ||
+           (group.dims.size() == 1 && kind == Level::Kind::kSwitch);
   }
   std::vector<TrafficPhase> GatherTraffic(Bytes bytes, const Group& group) const override {
     const int p = group.size();
-    TrafficPhase phase{CeilLog2(p) * group.dims.front().latency, {}};
-    phase.shifted = true;
+    TrafficPhase phase{CeilLog2(p) * LongestLatency(group), {}};
+    // Over several tiers the ranks count on across units, so that not all shift alike.
+    phase.shifted = group.dims.size() == 1;
     for (int k = CeilLog2(p) - 1; k >= 0; --k) {
       const double blocks = static_cast<double>(Offsets(p, 1 << k).size());
-      phase.flows.push_back({0, 1 << k, blocks * bytes / p});
+      for (int rank = 0; rank < (phase.shifted ? 1 : p); ++rank) {
+        phase.flows.push_back({rank, (rank + (1 << k)) % p, blocks * bytes / p});
+      }
     }
+    phase.uneven = !phase.shifted;
     return {phase};
   }
   MessageSchedule GatherMessages(const Group& group) const override {
@@ -59,8 +80,14 @@ class PatAlgorithm final : public GatherAlgorithm {
   }
   Seconds GatherClosedForm(Bytes bytes, const Group& group) const override {
     const double p = group.size();
-    return CeilLog2(group.size()) * group.dims.front().latency +
-           bytes * (p - 1) / p / group.dims.front().bandwidth;
+    Seconds drain;
+    double inside = 1;
+    for (const Group::Dim& dim : group.dims) {
+      drain = std::max(drain, bytes * BlocksOut(group.size(), static_cast<int>(inside)) /
+                                  (inside * p) / dim.bandwidth);
+      inside *= dim.size;
+    }
+    return CeilLog2(group.size()) * LongestLatency(group) + drain;
   }
 };
 

@@ -8,6 +8,7 @@
 // g paths use every link of the mesh once (Walecki's decomposition, run both ways), so that a link
 // carries one ring:
 //   ... + S (p - 1) / (p g) max(1 / B_link, 1 / b).
+// With one chip of each node, over several tiers, it is one ring over the NICs (g = 1).
 // A block moves on as soon as it has come; chips do not wait for one another.
 // Source: NCCL's rings with one channel per NIC (github.com/NVIDIA/nccl, src/graph).
 // Example: 4 nodes of 8 B200 with 50 GB/s NICs, all-reduce of 4 GiB: 2 · 4.29 GB · 31/32 / 400
@@ -32,20 +33,27 @@ int RankAt(int c, int i, int g, bool zigzag) {
 
 bool IsMesh(const Group& group) { return group.dims.front().kind == Level::Kind::kFullMesh; }
 
+// g, chips of a node.
+int RailsOf(const Group& group) {
+  const Group::Dim& dim = group.dims.front();
+  return dim.kind == Level::Kind::kNetwork ? 1 : dim.size;
+}
+
 class RailRingAlgorithm final : public GatherAlgorithm {
  public:
   std::string_view name() const override { return "rail-ring"; }
 
  protected:
   bool SupportsGather(const Group& group) const override {
-    const bool node = group.dims.front().kind == Level::Kind::kSwitch ||
+    const Level::Kind kind = group.dims.front().kind;
+    const bool node = kind == Level::Kind::kSwitch || kind == Level::Kind::kNetwork ||
                       (IsMesh(group) && group.dims.front().size % 2 == 0);
     return group.dims.size() > 1 && node &&
            std::all_of(group.dims.begin() + 1, group.dims.end(),
                        [](const Group::Dim& dim) { return dim.kind == Level::Kind::kNetwork; });
   }
   std::vector<TrafficPhase> GatherTraffic(Bytes bytes, const Group& group) const override {
-    const int p = group.size(), g = group.dims.front().size;
+    const int p = group.size(), g = RailsOf(group);
     const auto at = [&](int c, int i) { return RankAt(c, i, g, IsMesh(group)); };
     TrafficPhase phase{Latency(group), {}};
     for (int c = 0; c < g; ++c) {
@@ -56,7 +64,7 @@ class RailRingAlgorithm final : public GatherAlgorithm {
     return {phase};
   }
   MessageSchedule GatherMessages(const Group& group) const override {
-    const int p = group.size(), g = group.dims.front().size;
+    const int p = group.size(), g = RailsOf(group);
     const auto at = [&](int c, int i) { return RankAt(c, i, g, IsMesh(group)); };
     MessageSchedule schedule;
     schedule.splits = g;
@@ -71,11 +79,12 @@ class RailRingAlgorithm final : public GatherAlgorithm {
     return schedule;
   }
   Seconds GatherClosedForm(Bytes bytes, const Group& group) const override {
-    const double p = group.size(), g = group.dims.front().size;
-    Seconds slowest = Bytes(IsMesh(group) ? 1 : g - 1) / LinkBandwidth(group.dims.front());
+    const double p = group.size(), g = RailsOf(group);
+    Seconds slowest;
+    if (g > 1) slowest = Bytes(IsMesh(group) ? 1 : g - 1) / LinkBandwidth(group.dims.front());
     // A tier carries g rings out of every unit, that is 1 / (its chips) of them per chip.
     double inside = g;
-    for (std::size_t d = 1; d < group.dims.size(); ++d) {
+    for (std::size_t d = g > 1 ? 1 : 0; d < group.dims.size(); ++d) {
       slowest = std::max(slowest, Bytes(g / inside) / group.dims[d].bandwidth);
       inside *= group.dims[d].size;
     }
@@ -84,11 +93,12 @@ class RailRingAlgorithm final : public GatherAlgorithm {
 
  private:
   static Seconds Latency(const Group& group) {
-    const int p = group.size(), k = p / group.dims.front().size;
+    const int p = group.size(), g = RailsOf(group), k = p / g;
     Seconds network;
     for (const Group::Dim& dim : group.dims) {
       if (dim.kind == Level::Kind::kNetwork) network = std::max(network, dim.latency);
     }
+    if (g == 1) return (p - 1) * network;
     return (p - 1 - k) * group.dims.front().latency + k * network;
   }
 };

@@ -1,0 +1,125 @@
+// What must hold of collectives whatever the library, cluster, group and size: time never falls as
+// bytes or ranks (by whole nodes) grow, an algorithm's change included; nothing is quicker than
+// physics allows; ideal is never slower than calibrated; better links are never slower.
+//
+// Where measured rows fall instead:
+//  - from one node to two, below 8 MiB: the curves inside a node are a compiler's and include its
+//    run-time (8 H100: 37 us; 16 in two nodes by nccl-tests: 25 us), so that growth starts at two.
+
+#include <cmath>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "sim/cost/lower_bound.h"
+#include "tests/sim/cost/library/library_fixtures.h"
+
+namespace meshstep {
+namespace {
+
+constexpr Collective kKinds[] = {Collective::kAllGather, Collective::kReduceScatter,
+                                 Collective::kAllReduce, Collective::kAllToAll};
+constexpr double kMost = 64.0 * (1 << 30);
+
+struct Clusters {
+  const char* preset;
+  int per_node;
+  int most_nodes;  // sampled up to
+};
+constexpr Clusters kClusters[] = {
+    {"dgx-h100", 8, 2048},         {"aws-p5", 8, 64},       {"gcp-a3-mega", 8, 64},
+    {"hgx-h800-deepseek", 8, 256}, {"dgx-a100", 8, 64},     {"gb200-nvl72", 72, 64},
+    {"mi300x-node", 8, 64},        {"mi355x-ainic", 8, 32}, {"frontier-mi250x", 8, 32}};
+
+// Powers of two times a factor drawn anew, so that sizes between the knots of curves are met.
+std::vector<double> Sizes(std::mt19937* random, double step) {
+  std::vector<double> sizes;
+  std::uniform_real_distribution<double> part(1, step);
+  for (double bytes = 1; bytes <= kMost; bytes *= step) sizes.push_back(bytes * part(*random));
+  return sizes;
+}
+
+TEST(Sanity, TimeGrowsWithBytesAndStaysAboveTheBound) {
+  std::mt19937 random(5);
+  for (const auto& [preset, per_node, most] : kClusters) {
+    for (const int inside : {1, per_node / 2, per_node}) {
+      for (int nodes = 1; nodes <= std::min(most, 64); nodes *= 4) {
+        if (nodes * inside < 2) continue;
+        const OneGroup group(ClusterOfPreset(preset, nodes * per_node), inside);
+        for (const Collective kind : kKinds) {
+          double last = 0;
+          for (const double bytes : Sizes(&random, 4)) {
+            const double time = group.Time(kind, bytes);
+            const std::string what = std::string(preset) + " " + std::to_string(inside) + " of " +
+                                     std::to_string(nodes) + " " + std::string(NameOf(kind)) + " " +
+                                     std::to_string(bytes);
+            EXPECT_GE(time, last * 0.99) << what;
+            if (nodes * per_node <= 512) {
+              const Seconds bound =
+                  LowerBoundOf(group.fabric(), group.group(), kind, Bytes(bytes)).value();
+              EXPECT_GE(time, bound.value() * (1 - 1e-9)) << what;
+            }
+            last = time;
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST(Sanity, TimeGrowsWithNodes) {
+  std::mt19937 random(6);
+  for (const auto& [preset, per_node, most] : kClusters) {
+    for (const int inside : {1, per_node}) {
+      const std::vector<double> sizes = Sizes(&random, 16);
+      std::vector<double> last(sizes.size() * std::size(kKinds), 0.0);
+      for (int nodes = 2; nodes <= most; nodes *= nodes < 64 ? 2 : 8) {
+        const OneGroup group(ClusterOfPreset(preset, nodes * per_node), inside);
+        std::size_t i = 0;
+        for (const Collective kind : kKinds) {
+          for (const double bytes : sizes) {
+            const double time = group.Time(kind, bytes);
+            EXPECT_GE(time, last[i] * 0.99) << preset << " " << inside << " of " << nodes << " "
+                                            << NameOf(kind) << " " << bytes;
+            last[i++] = time;
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST(Sanity, IdealIsNeverSlower) {
+  for (const auto& [preset, per_node, most] : kClusters) {
+    for (const int nodes : {1, 2, 8}) {
+      const Cluster cluster = ClusterOfPreset(preset, nodes * per_node);
+      const OneGroup real(cluster, per_node), ideal(cluster, per_node, Fidelity::kIdeal);
+      for (const Collective kind : kKinds) {
+        for (double bytes = 1; bytes <= kMost; bytes *= 64) {
+          EXPECT_LE(ideal.Time(kind, bytes), real.Time(kind, bytes) * (1 + 1e-9))
+              << preset << " " << nodes << " " << NameOf(kind) << " " << bytes;
+        }
+      }
+    }
+  }
+}
+
+TEST(Sanity, BetterLinksAreNeverSlower) {
+  for (const auto& [preset, per_node, most] : kClusters) {
+    const Cluster cluster = ClusterOfPreset(preset, 8 * per_node);
+    Cluster quicker = cluster, wider = cluster;
+    quicker.nodes.nic_latency = cluster.nodes.nic_latency / 2;
+    wider.nodes.nic = cluster.nodes.nic * 2;
+    const OneGroup base(cluster, per_node), quick(quicker, per_node), wide(wider, per_node);
+    for (const Collective kind : kKinds) {
+      for (double bytes = 1; bytes <= kMost; bytes *= 64) {
+        const double time = base.Time(kind, bytes) * (1 + 1e-9);
+        EXPECT_LE(quick.Time(kind, bytes), time) << preset << " " << NameOf(kind) << " " << bytes;
+        EXPECT_LE(wide.Time(kind, bytes), time) << preset << " " << NameOf(kind) << " " << bytes;
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace meshstep
