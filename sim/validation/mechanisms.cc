@@ -83,6 +83,7 @@ void WithoutSoftmax(Scenario* scenario) {
 void WithoutMeasuredCollectives(Scenario* scenario) {
   scenario->cluster.chip.collectives.clear();
   scenario->cluster.chip.across_nodes.clear();
+  scenario->cluster.library.reset();
 }
 
 void WithoutNetworkLatency(Scenario* scenario) {

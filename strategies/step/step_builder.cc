@@ -1,6 +1,7 @@
 #include "strategies/step/step_builder.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "absl/strings/str_cat.h"
 
@@ -116,9 +117,9 @@ PatternId StepBuilder::Add(const CollectiveCost& cost, int transfer) {
     p.weight = phase.weight.value();
     for (const LinkDemand& d : phase.demands) p.demands.push_back({d.link, d.bytes.value()});
   }
-  // Point-to-point copies are small; their engines are not counted.
-  return out_->graph.AddPattern(std::move(phases),
-                                cost.algorithm != nullptr ? rates_.taken_by_collectives : 0);
+  // As many compute units as the library's choice has channels; fewer over one NIC.
+  const auto units = static_cast<std::int32_t>(std::lround(rates_.taken_by_collectives * cost.units));
+  return out_->graph.AddPattern(std::move(phases), cost.algorithm != nullptr ? units : 0);
 }
 
 // A copy engine moves the bytes; nothing else uses the link in that direction.
