@@ -54,6 +54,24 @@ struct Shape {
   }
 };
 
+// The most edges of the trees that lead out of, or into, `unit` nodes in a row.
+int MostEdges(const std::vector<Tree>& trees, int unit) {
+  std::vector<int> out, in;
+  for (const Tree& tree : trees) {
+    const int nodes = static_cast<int>(tree.parent.size());
+    out.resize(Index(nodes / unit));
+    in.resize(out.size());
+    for (int node = 0; node < nodes; ++node) {
+      const int parent = tree.parent[Index(node)];
+      if (parent < 0 || parent / unit == node / unit) continue;
+      ++out[Index(node / unit)];
+      ++in[Index(parent / unit)];
+    }
+  }
+  return std::max(*std::max_element(out.begin(), out.end()),
+                  *std::max_element(in.begin(), in.end()));
+}
+
 class DoubleBinaryTreeAlgorithm final : public CollectiveAlgorithm {
  public:
   std::string_view name() const override { return "double-binary-tree"; }
@@ -121,14 +139,16 @@ class DoubleBinaryTreeAlgorithm final : public CollectiveAlgorithm {
   Seconds ClosedForm(Collective, Bytes bytes, const Group& group) const override {
     const Shape shape(group);
     const Bytes part = bytes / shape.g;
-    // With two nodes each tree is one edge.
-    const double load = shape.k == 2 ? 0.5 : 1;
     Seconds drain;
     if (shape.g > 1) {
       drain = part * (shape.mesh ? 1 : shape.g - 1) / LinkBandwidth(group.dims.front());
     }
+    const std::vector<Tree> trees = TwoTrees(shape.k);
+    int unit = 1;  // nodes below the tier
     for (std::size_t d = shape.g > 1 ? 1 : 0; d < group.dims.size(); ++d) {
-      drain = std::max(drain, part * load / group.dims[d].bandwidth);
+      const Group::Dim& dim = group.dims[d];
+      drain = std::max(drain, part / 2 * MostEdges(trees, unit) / unit / dim.bandwidth);
+      unit *= dim.size;
     }
     return 2 * ((shape.g - 1) * shape.inside + Depth(TwoTrees(shape.k)) * shape.network + drain);
   }

@@ -1,7 +1,8 @@
 // PAT, parallel aggregated trees: every rank's block spreads along a binomial tree rooted there,
 // all trees at once, far partners first while messages are small. Any p, on a switch or the NICs of
 // one chip of each node:
-//   all-gather of S bytes: ceil(log2 p) alpha + S (p - 1) / (p B).
+//   all-gather of S bytes: ceil(log2 p) alpha + S (p - 1) / (p B),
+// over tapered tiers each step as its busiest uplink.
 // At distance D (the powers of two below p, falling) rank r sends to r + D the blocks of the roots
 // r - o with o a multiple of 2D and o + D < p.
 // Source: S. Jeaugey, "PAT: a new algorithm for all-gather and reduce-scatter operations at scale",
@@ -10,6 +11,8 @@
 
 #include <algorithm>
 #include <bit>
+#include <utility>
+#include <vector>
 
 #include "sim/cost/collective_registry.h"
 #include "sim/cost/gather_algorithm.h"
@@ -25,15 +28,6 @@ std::vector<int> Offsets(int p, int distance) {
   std::vector<int> offsets;
   for (int o = 0; o + distance < p; o += 2 * distance) offsets.push_back(o);
   return offsets;
-}
-
-// Blocks that leave `unit` ranks in a row.
-double BlocksOut(int p, int unit) {
-  double blocks = 0;
-  for (int k = CeilLog2(p) - 1; k >= 0; --k) {
-    blocks += static_cast<double>(Offsets(p, 1 << k).size()) * std::min(unit, 1 << k);
-  }
-  return blocks;
 }
 
 Seconds LongestLatency(const Group& group) {
@@ -54,16 +48,13 @@ class PatAlgorithm final : public GatherAlgorithm {
   }
   std::vector<TrafficPhase> GatherTraffic(Bytes bytes, const Group& group) const override {
     const int p = group.size();
-    TrafficPhase phase{CeilLog2(p) * LongestLatency(group), {}};
-    // Over several tiers the ranks count on across units, so that not all shift alike.
-    phase.shifted = group.dims.size() == 1;
+    if (group.dims.size() > 1) return StepByStep(bytes, group);
+    TrafficPhase phase{CeilLog2(p) * group.dims.front().latency, {}};
+    phase.shifted = true;
     for (int k = CeilLog2(p) - 1; k >= 0; --k) {
       const double blocks = static_cast<double>(Offsets(p, 1 << k).size());
-      for (int rank = 0; rank < (phase.shifted ? 1 : p); ++rank) {
-        phase.flows.push_back({rank, (rank + (1 << k)) % p, blocks * bytes / p});
-      }
+      phase.flows.push_back({0, 1 << k, blocks * bytes / p});
     }
-    phase.uneven = !phase.shifted;
     return {phase};
   }
   MessageSchedule GatherMessages(const Group& group) const override {
@@ -79,15 +70,38 @@ class PatAlgorithm final : public GatherAlgorithm {
     return schedule;
   }
   Seconds GatherClosedForm(Bytes bytes, const Group& group) const override {
-    const double p = group.size();
-    Seconds drain;
-    double inside = 1;
-    for (const Group::Dim& dim : group.dims) {
-      drain = std::max(drain, bytes * BlocksOut(group.size(), static_cast<int>(inside)) /
-                                  (inside * p) / dim.bandwidth);
-      inside *= dim.size;
+    const int p = group.size();
+    Seconds total;
+    for (int k = CeilLog2(p) - 1; k >= 0; --k) {
+      const double blocks = static_cast<double>(Offsets(p, 1 << k).size());
+      Seconds drain;
+      int unit = 1;
+      for (const Group::Dim& dim : group.dims) {
+        const double out = std::min({unit, 1 << k, p - (1 << k)});  // of `unit` ranks in a row
+        drain = std::max(drain, blocks * bytes / p * out / unit / dim.bandwidth);
+        unit *= dim.size;
+      }
+      total += LongestLatency(group) + drain;
     }
-    return CeilLog2(group.size()) * LongestLatency(group) + drain;
+    return total;
+  }
+
+ private:
+  // Over several tiers ranks count on across units, so that not all shift alike, and the steps load
+  // different links most.
+  static std::vector<TrafficPhase> StepByStep(Bytes bytes, const Group& group) {
+    const int p = group.size();
+    std::vector<TrafficPhase> phases;
+    for (int k = CeilLog2(p) - 1; k >= 0; --k) {
+      TrafficPhase phase{LongestLatency(group), {}};
+      phase.uneven = true;
+      const double blocks = static_cast<double>(Offsets(p, 1 << k).size());
+      for (int rank = 0; rank < p; ++rank) {
+        phase.flows.push_back({rank, (rank + (1 << k)) % p, blocks * bytes / p});
+      }
+      phases.push_back(std::move(phase));
+    }
+    return phases;
   }
 };
 
