@@ -118,7 +118,8 @@ PatternId StepBuilder::Add(const CollectiveCost& cost, int transfer) {
     for (const LinkDemand& d : phase.demands) p.demands.push_back({d.link, d.bytes.value()});
   }
   // As many compute units as the library's choice has channels; fewer over one NIC.
-  const auto units = static_cast<std::int32_t>(std::lround(rates_.taken_by_collectives * cost.units));
+  const auto units =
+      static_cast<std::int32_t>(std::lround(rates_.taken_by_collectives * cost.units));
   return out_->graph.AddPattern(std::move(phases), cost.algorithm != nullptr ? units : 0);
 }
 
