@@ -8,8 +8,6 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "meshstep/v1/cluster.pb.h"
-#include "meshstep/v1/library.pb.h"
-#include "sim/base/proto_file.h"
 #include "topologies/field_checks.h"
 #include "topologies/load_chip.h"
 #include "topologies/load_graph.h"
@@ -277,23 +275,23 @@ void LoadNodes(const v1::Cluster& proto, const std::string& field, Diagnostics* 
   if (!tiers.ok()) diagnostics->Error(nodes_field, std::string(tiers.message()));
 }
 
-// The one named, else that of the chip's vendor.
-void LoadItsLibrary(const v1::Cluster& proto, const std::string& field, Diagnostics* diagnostics,
-                    Cluster* cluster) {
-  v1::CollectiveLibrary library = proto.library();
-  if (!proto.has_library()) library.set_preset(LibraryOfVendor(cluster->chip.vendor));
-  if (library.preset().empty() && library.algorithms_size() == 0) return;
-  ResolvePreset("topologies/libraries", field, &library, diagnostics);
-  cluster->library = LoadLibrary(library, *cluster, field, diagnostics);
-}
-
 }  // namespace
 
-void ResolveClusterPresets(v1::Cluster* proto, const std::string& field, Diagnostics* diagnostics) {
-  ResolvePreset("topologies/clusters", field, proto, diagnostics);
+void ResolveClusterPresets(v1::Cluster* proto, const std::string& field, const Catalog& catalog,
+                           Diagnostics* diagnostics) {
+  catalog.Resolve("topologies/clusters", field, proto, diagnostics);
   if (proto->has_chip()) {
-    ResolvePreset("topologies/chips", field + ".chip", proto->mutable_chip(), diagnostics);
+    catalog.Resolve("topologies/chips", field + ".chip", proto->mutable_chip(), diagnostics);
   }
+  if (proto->has_graph()) return;
+  // The library that is named, else that of the chip's vendor.
+  if (!proto->has_library()) {
+    const std::string name = LibraryOfVendor(proto->chip().vendor());
+    if (name.empty()) return;
+    proto->mutable_library()->set_preset(name);
+  }
+  catalog.Resolve("topologies/libraries", field + ".library", proto->mutable_library(),
+                  diagnostics);
 }
 
 Cluster LoadCluster(const v1::Cluster& proto, const std::string& field, Diagnostics* diagnostics) {
@@ -311,7 +309,9 @@ Cluster LoadCluster(const v1::Cluster& proto, const std::string& field, Diagnost
   } else {
     LoadNodes(proto, field, diagnostics, &cluster);
   }
-  if (!cluster.is_graph()) LoadItsLibrary(proto, field + ".library", diagnostics, &cluster);
+  if (!cluster.is_graph() && proto.has_library()) {
+    cluster.library = LoadLibrary(proto.library(), cluster, field + ".library", diagnostics);
+  }
   return cluster;
 }
 

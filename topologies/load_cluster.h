@@ -6,6 +6,7 @@
 
 #include <string>
 
+#include "sim/base/catalog.h"
 #include "sim/base/diagnostics.h"
 #include "topologies/cluster.h"
 
@@ -17,7 +18,8 @@ class Cluster;
 
 // Replaces the cluster's preset (topologies/clusters) and its chip's (topologies/chips) by their
 // files with the inline fields written over them.
-void ResolveClusterPresets(v1::Cluster* proto, const std::string& field, Diagnostics* diagnostics);
+void ResolveClusterPresets(v1::Cluster* proto, const std::string& field, const Catalog& catalog,
+                           Diagnostics* diagnostics);
 
 // Presets are resolved already. `field` is the cluster's path in errors ("cluster"). Problems go to
 // `diagnostics`; the value is then safe to read but BuildFabric must not be called with it.

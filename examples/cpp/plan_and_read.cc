@@ -5,11 +5,7 @@
 
 #include "meshstep/v1/report.pb.h"
 #include "meshstep/v1/scenario.pb.h"
-#include "sim/engine/engine.h"
-#include "sim/simulate/report.h"
-#include "strategies/plan/load_scenario.h"
-#include "strategies/step/lower_step.h"
-#include "strategies/step/step_graph.h"
+#include "sim/simulate/simulate.h"
 
 namespace {
 
@@ -29,20 +25,13 @@ meshstep::v1::Scenario MakeScenario(int tensor, int fsdp) {
   return s;
 }
 
-meshstep::StatusOr<meshstep::v1::SimulateReport> Report(const meshstep::v1::Scenario& proto) {
-  meshstep::Diagnostics diagnostics;
-  const meshstep::Scenario scenario = meshstep::LoadScenario(proto, &diagnostics);
-  if (!diagnostics.ok()) return diagnostics.status();
-  ASSIGN_OR_RETURN(const meshstep::StepGraph step, meshstep::LowerStep(scenario, {}));
-  ASSIGN_OR_RETURN(const meshstep::Run run, meshstep::Simulate(step.graph, step.Names()));
-  return meshstep::MakeReport(scenario, step, run, meshstep::Fidelity::kCalibrated);
-}
-
 }  // namespace
 
 int main() {
+  const meshstep::Catalog catalog;  // presets, read once for all calls
   for (const int tensor : {1, 2, 4, 8}) {
-    const auto report = Report(MakeScenario(tensor, 64 / tensor));
+    const auto report =
+        meshstep::Simulate(MakeScenario(tensor, 64 / tensor), {.catalog = &catalog});
     if (!report.ok()) {
       std::fprintf(stderr, "%s\n", std::string(report.status().message()).c_str());
       return 2;

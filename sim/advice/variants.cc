@@ -3,86 +3,16 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <functional>
-#include <optional>
 #include <string_view>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "sim/base/format.h"
 #include "sim/base/set_field.h"
-#include "sim/simulate/report.h"
-#include "strategies/plan/load_scenario.h"
 #include "strategies/plan/schedules/schedule.h"
-#include "strategies/step/lower_step.h"
 
 namespace meshstep {
 namespace {
-
-// A rate of a scenario and how to make it `factor` times as good.
-struct HardwareRate {
-  const char* name;
-  void (*improve)(double factor, Scenario* scenario);
-};
-
-const HardwareRate kRates[] = {
-    {"matrix rate",
-     [](double factor, Scenario* scenario) {
-       for (FlopsPerSecond& rate : scenario->cluster.chip.datasheet.matmul) rate = rate * factor;
-     }},
-    {"HBM rate",
-     [](double factor, Scenario* scenario) {
-       scenario->cluster.chip.datasheet.hbm_rate =
-           scenario->cluster.chip.datasheet.hbm_rate * factor;
-     }},
-    {"link bandwidth",
-     [](double factor, Scenario* scenario) {
-       scenario->cluster.chip.datasheet.link = scenario->cluster.chip.datasheet.link * factor;
-       scenario->cluster.chip.interconnect.die_to_die =
-           scenario->cluster.chip.interconnect.die_to_die * factor;
-       for (CollectiveCalibration& c : scenario->cluster.chip.collectives) {
-         for (CollectiveCalibration::Group& group : c.groups) {
-           for (BytesPerSecond& rate : group.rates) rate = rate * factor;
-         }
-       }
-     }},
-    {"NIC bandwidth",
-     [](double factor, Scenario* scenario) {
-       scenario->cluster.chip.datasheet.scale_out =
-           scenario->cluster.chip.datasheet.scale_out * factor;
-       scenario->cluster.nodes.nic = scenario->cluster.nodes.nic * factor;
-     }},
-    {"latency",
-     [](double factor, Scenario* scenario) {
-       scenario->cluster.chip.interconnect.latency =
-           scenario->cluster.chip.interconnect.latency / factor;
-       scenario->cluster.nodes.nic_latency = scenario->cluster.nodes.nic_latency / factor;
-       for (Tier& tier : scenario->cluster.nodes.tiers) tier.latency = tier.latency / factor;
-       for (CollectiveCalibration& c : scenario->cluster.chip.collectives) {
-         for (CollectiveCalibration::Group& group : c.groups)
-           group.latency = group.latency / factor;
-       }
-     }},
-    {"kernel launch",
-     [](double factor, Scenario* scenario) {
-       ComputeCalibration& c = scenario->cluster.chip.calibration;
-       for (MatmulCalibration& m : c.matmul) m.launch = m.launch / factor;
-       c.elementwise_launch = c.elementwise_launch / factor;
-     }},
-    {"host dispatch",
-     [](double factor, Scenario* scenario) {
-       std::optional<double>& given = scenario->plan.kernels.host_dispatch_ns;
-       if (given) *given /= factor;
-       Seconds& dispatch = scenario->cluster.chip.calibration.host_dispatch;
-       dispatch = dispatch / factor;
-     }},
-};
-
-// Without launches no time of the host's is in the step.
-bool Acts(const HardwareRate& rate, const Scenario& scenario) {
-  return std::string_view(rate.name) != "host dispatch" ||
-         scenario.plan.kernels.launches != Kernels::Launches::kNone;
-}
 
 std::string Set(const char* field, std::int64_t value) {
   return absl::StrCat("plan.", field, "=", value);
@@ -121,7 +51,7 @@ void AddSchedules(const v1::Plan& plan, std::vector<PlanEdit>* edits) {
   }
 }
 
-void AddRecomputation(const ScenarioInput& input, std::vector<PlanEdit>* edits) {
+void AddRecomputation(const ScenarioFile& input, std::vector<PlanEdit>* edits) {
   const v1::Plan& plan = input.proto.plan();
   const std::string set = plan.recompute().empty() ? "none" : plan.recompute();
   const std::string now = set == "block" ? "full" : set;
@@ -145,7 +75,7 @@ void AddRecomputation(const ScenarioInput& input, std::vector<PlanEdit>* edits) 
 }
 
 // What only a training step has.
-void AddTraining(const ScenarioInput& input, std::vector<PlanEdit>* edits) {
+void AddTraining(const ScenarioFile& input, std::vector<PlanEdit>* edits) {
   const v1::Plan& plan = input.proto.plan();
   AddRecomputation(input, edits);
   if (plan.data() > 1) {
@@ -172,17 +102,9 @@ std::string Sentence(const PlanEdit& edit, const v1::PlanChange& change, double 
                       FormatPercent(std::abs(time)), " time");
 }
 
-StatusOr<double> StepSeconds(const Scenario& scenario, const SimulateOptions& options) {
-  const Fidelity fidelity = options.ideal ? Fidelity::kIdeal : Fidelity::kCalibrated;
-  ASSIGN_OR_RETURN(const StepGraph step,
-                   LowerStep(scenario, {.fidelity = fidelity, .unfolded = options.unfolded}));
-  ASSIGN_OR_RETURN(const Run run, Simulate(step.graph, step.Names()));
-  return run.makespan.seconds();
-}
-
 }  // namespace
 
-std::vector<PlanEdit> PlanEdits(const ScenarioInput& input) {
+std::vector<PlanEdit> PlanEdits(const ScenarioFile& input) {
   const v1::Plan& plan = input.proto.plan();
   std::vector<PlanEdit> edits;
   if (!input.scenario.workload.forward_only()) {
@@ -220,19 +142,17 @@ std::vector<PlanEdit> PlanEdits(const ScenarioInput& input) {
   return edits;
 }
 
-std::vector<v1::PlanChange> SimulateEdits(const ScenarioInput& input,
+std::vector<v1::PlanChange> SimulateEdits(const ScenarioFile& input,
                                           const std::vector<PlanEdit>& edits,
                                           const v1::SimulateReport& base,
                                           const SimulateOptions& options) {
   std::vector<v1::PlanChange> changes;
   for (const PlanEdit& edit : edits) {
-    ScenarioInput changed = input;
+    v1::Scenario changed = input.proto;
     bool ok = true;
-    for (const std::string& set : edit) ok = ok && SetField(set, &changed.proto).ok();
-    Diagnostics diagnostics;
-    if (ok) changed.scenario = LoadScenario(changed.proto, &diagnostics);
-    if (!ok || !diagnostics.ok()) continue;
-    const StatusOr<v1::SimulateReport> report = SimulateOne(changed, options);
+    for (const std::string& set : edit) ok = ok && SetField(set, &changed).ok();
+    if (!ok) continue;
+    const StatusOr<v1::SimulateReport> report = Simulate(changed, options);
     if (!report.ok()) continue;
     if (report->step_time_s() == base.step_time_s() &&
         report->memory().peak_bytes() == base.memory().peak_bytes()) {
@@ -253,35 +173,6 @@ std::vector<v1::PlanChange> SimulateEdits(const ScenarioInput& input,
                      return a.step_time_s() < b.step_time_s();
                    });
   return changes;
-}
-
-StatusOr<std::vector<v1::HardwareResponse>> SimulateRates(const ScenarioInput& input,
-                                                          double step_time_s,
-                                                          const SimulateOptions& options) {
-  std::vector<v1::HardwareResponse> responses;
-  for (const HardwareRate& rate : kRates) {
-    if (!Acts(rate, input.scenario)) continue;
-    v1::HardwareResponse response;
-    response.set_rate(rate.name);
-    for (const double factor : {2.0, 0.5}) {
-      Scenario changed = input.scenario;
-      rate.improve(factor, &changed);
-      ASSIGN_OR_RETURN(const double seconds, StepSeconds(changed, options));
-      if (factor > 1) {
-        response.set_better_step_time_s(seconds);
-      } else {
-        response.set_worse_step_time_s(seconds);
-      }
-    }
-    response.set_saved_fraction(1 - response.better_step_time_s() / step_time_s);
-    responses.push_back(std::move(response));
-  }
-  std::stable_sort(responses.begin(), responses.end(),
-                   [](const v1::HardwareResponse& a, const v1::HardwareResponse& b) {
-                     return a.worse_step_time_s() - a.better_step_time_s() >
-                            b.worse_step_time_s() - b.better_step_time_s();
-                   });
-  return responses;
 }
 
 }  // namespace meshstep

@@ -1,4 +1,4 @@
-// A scenario with something changed: single changes of a plan, and hardware rates.
+// A scenario with something of its plan changed.
 
 #ifndef MESHSTEP_SIM_ADVICE_VARIANTS_H_
 #define MESHSTEP_SIM_ADVICE_VARIANTS_H_
@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "meshstep/v1/advice_report.pb.h"
-#include "sim/base/status.h"
-#include "sim/simulate/simulate_scenario.h"
+#include "sim/simulate/scenario_file.h"
+#include "sim/simulate/simulate.h"
 
 namespace meshstep {
 
@@ -17,19 +17,14 @@ using PlanEdit = std::vector<std::string>;
 
 // Changes of one knob each: recomputation, schedule, micro-batch, ZeRO stage, offloading, sequence
 // parallelism, experts, precision, prefetch, and degrees traded two for one. Some may not be valid.
-std::vector<PlanEdit> PlanEdits(const ScenarioInput& input);
+std::vector<PlanEdit> PlanEdits(const ScenarioFile& input);
 
 // Simulates every valid edit; each result is relative to `base`. Edits that change neither time nor
 // memory are left out.
-std::vector<v1::PlanChange> SimulateEdits(const ScenarioInput& input,
+std::vector<v1::PlanChange> SimulateEdits(const ScenarioFile& input,
                                           const std::vector<PlanEdit>& edits,
                                           const v1::SimulateReport& base,
                                           const SimulateOptions& options);
-
-// Each rate of the cluster twice and half as good. Error: the step cannot be simulated.
-StatusOr<std::vector<v1::HardwareResponse>> SimulateRates(const ScenarioInput& input,
-                                                          double step_time_s,
-                                                          const SimulateOptions& options);
 
 }  // namespace meshstep
 

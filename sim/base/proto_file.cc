@@ -4,7 +4,6 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -16,7 +15,6 @@
 #include "google/protobuf/stubs/logging.h"
 #include "google/protobuf/text_format.h"
 #include "google/protobuf/util/json_util.h"
-#include "sim/base/check.h"
 #include "sim/base/data_path.h"
 #include "sim/base/text_recovery.h"
 
@@ -184,27 +182,6 @@ Status ParseBinary(const std::string& name, const std::string& content, pb::Mess
   return absl::OkStatus();
 }
 
-// Writes the fields of `from` over `to`.
-void Overlay(const pb::Message& from, pb::Message* to) {
-  std::vector<const pb::FieldDescriptor*> fields;
-  const pb::Reflection* reflection = from.GetReflection();
-  reflection->ListFields(from, &fields);
-  for (const pb::FieldDescriptor* field : fields) {
-    if (!field->is_repeated() && field->cpp_type() == pb::FieldDescriptor::CPPTYPE_MESSAGE) {
-      Overlay(reflection->GetMessage(from, field), reflection->MutableMessage(to, field));
-      continue;
-    }
-    // Only this field travels: copy the message, keep the field, merge.
-    std::unique_ptr<pb::Message> one(from.New());
-    one->CopyFrom(from);
-    for (const pb::FieldDescriptor* other : fields) {
-      if (other != field) one->GetReflection()->ClearField(one.get(), other);
-    }
-    reflection->ClearField(to, field);
-    to->MergeFrom(*one);
-  }
-}
-
 }  // namespace
 
 StatusOr<InputFormat> FormatOfFile(const std::string& path) {
@@ -247,48 +224,6 @@ Status ParseMessage(const std::string& name, const std::string& content, InputFo
 Status ReadDataFile(const std::string& path, pb::Message* message) {
   ASSIGN_OR_RETURN(const std::string content, ReadFile(path));
   return ParseMessage(path, content, InputFormat::kTextproto, message);
-}
-
-Status ReadPreset(const std::string& folder, const std::string& name, pb::Message* message) {
-  const pb::FieldDescriptor* preset = message->GetDescriptor()->FindFieldByName("preset");
-  CHECK(preset != nullptr) << message->GetTypeName();
-  ASSIGN_OR_RETURN(std::string path, PresetPath(folder, name));
-  RETURN_IF_ERROR(ReadDataFile(path, message));
-  std::set<std::string> seen = {name};
-  std::string base = message->GetReflection()->GetString(*message, preset);
-  while (!base.empty()) {
-    if (!seen.insert(base).second) {
-      return InvalidInput(
-          absl::StrCat(path, ": preset: is \"", base, "\", which builds on itself"));
-    }
-    const StatusOr<std::string> next = PresetPath(folder, base);
-    if (!next.ok()) {
-      return InvalidInput(absl::StrCat(path, ": preset: ", std::string(next.status().message())));
-    }
-    path = *next;
-    std::unique_ptr<pb::Message> below(message->New());
-    RETURN_IF_ERROR(ReadDataFile(path, below.get()));
-    base = below->GetReflection()->GetString(*below, preset);
-    Overlay(*message, below.get());
-    message->GetReflection()->Swap(message, below.get());
-  }
-  message->GetReflection()->ClearField(message, preset);
-  return absl::OkStatus();
-}
-
-void ResolvePreset(const std::string& folder, const std::string& field, pb::Message* message,
-                   Diagnostics* diagnostics) {
-  const pb::FieldDescriptor* preset = message->GetDescriptor()->FindFieldByName("preset");
-  CHECK(preset != nullptr) << message->GetTypeName();
-  const std::string name = message->GetReflection()->GetString(*message, preset);
-  if (name.empty()) return;
-  std::unique_ptr<pb::Message> merged(message->New());
-  if (const Status status = ReadPreset(folder, name, merged.get()); !status.ok()) {
-    diagnostics->Error(field + ".preset", std::string(status.message()));
-    return;
-  }
-  Overlay(*message, merged.get());
-  message->GetReflection()->Swap(message, merged.get());
 }
 
 }  // namespace meshstep

@@ -32,18 +32,6 @@ Status ParseMessage(const std::string& name, const std::string& content, InputFo
 // program is broken, so errors are reported as they are.
 Status ReadDataFile(const std::string& path, google::protobuf::Message* message);
 
-// Reads the file that ships as `name` in `folder`, of a message with a string field `preset`. A
-// file that names a preset itself builds on it: its fields are written over that preset's, as
-// ResolvePreset does. Error: a file that cannot be read, or that builds on itself.
-Status ReadPreset(const std::string& folder, const std::string& name,
-                  google::protobuf::Message* message);
-
-// If `message` has a non-empty string field `preset`, replaces it by the preset's file from
-// `folder` with the fields of `message` written over it: singular fields replace, sub-messages
-// merge, repeated fields replace when not empty. `field` names the message in errors ("model").
-void ResolvePreset(const std::string& folder, const std::string& field,
-                   google::protobuf::Message* message, Diagnostics* diagnostics);
-
 }  // namespace meshstep
 
 #endif  // MESHSTEP_SIM_BASE_PROTO_FILE_H_

@@ -11,9 +11,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "meshstep/v1/chip.pb.h"
+#include "sim/base/catalog.h"
 #include "sim/base/check.h"
 #include "sim/base/data_path.h"
-#include "sim/base/proto_file.h"
 #include "sim/calibration/calibrated_chip.h"
 #include "sim/calibration/nccl_log.h"
 #include "sim/cli/commands.h"
@@ -56,7 +56,7 @@ StatusOr<Calibration> ReadBase(const Options& options) {
   Calibration calibration;
   calibration.message.set_preset(ChipPreset(options.chip));
   Diagnostics diagnostics;
-  ResolvePreset("topologies/chips", "chip", &calibration.message, &diagnostics);
+  Catalog().Resolve("topologies/chips", "chip", &calibration.message, &diagnostics);
   RETURN_IF_ERROR(diagnostics.status());
   calibration.message.clear_preset();
   calibration.base = LoadChip(calibration.message, "chip", &diagnostics);

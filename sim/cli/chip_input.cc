@@ -3,7 +3,7 @@
 #include "CLI/CLI.hpp"
 #include "absl/strings/str_cat.h"
 #include "meshstep/v1/chip.pb.h"
-#include "sim/base/proto_file.h"
+#include "sim/base/catalog.h"
 #include "sim/cli/values.h"
 #include "strategies/einsum/load_hardware.h"
 #include "topologies/load_chip.h"
@@ -65,7 +65,7 @@ StatusOr<AskedChip> ReadChip(const ChipInput& input, Dtype math) {
     v1::Chip message;
     message.set_preset(ChipPreset(input.name));
     Diagnostics diagnostics;
-    ResolvePreset("topologies/chips", "chip", &message, &diagnostics);
+    Catalog().Resolve("topologies/chips", "chip", &message, &diagnostics);
     RETURN_IF_ERROR(diagnostics.status());
     const Chip chip = LoadChip(message, "chip", &diagnostics);
     RETURN_IF_ERROR(diagnostics.status());

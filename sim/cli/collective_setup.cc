@@ -11,7 +11,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "meshstep/v1/cluster.pb.h"
-#include "sim/base/proto_file.h"
+#include "sim/base/catalog.h"
 #include "strategies/einsum/load_hardware.h"
 #include "strategies/einsum/notation/mesh_shape.h"
 #include "topologies/build_fabric.h"
@@ -75,7 +75,7 @@ StatusOr<std::vector<AxisId>> ParseAxes(const std::string& option, const std::st
 
 StatusOr<Cluster> LoadCluster(v1::Cluster proto) {
   Diagnostics diagnostics;
-  ResolveClusterPresets(&proto, "cluster", &diagnostics);
+  ResolveClusterPresets(&proto, "cluster", Catalog(), &diagnostics);
   RETURN_IF_ERROR(diagnostics.status());
   Cluster cluster = LoadCluster(proto, "cluster", &diagnostics);
   RETURN_IF_ERROR(diagnostics.status());
@@ -87,7 +87,7 @@ StatusOr<Cluster> ClusterOfChip(const std::string& chip, const std::vector<Named
   proto.mutable_chip()->set_preset(ChipPreset(chip));
   Diagnostics diagnostics;
   v1::Cluster resolved = proto;
-  ResolveClusterPresets(&resolved, "cluster", &diagnostics);
+  ResolveClusterPresets(&resolved, "cluster", Catalog(), &diagnostics);
   RETURN_IF_ERROR(diagnostics.status());
   const v1::Interconnect& net = resolved.chip().interconnect();
   int ranks = 1;

@@ -20,6 +20,7 @@ namespace meshstep {
 namespace {
 
 struct Options {
+  Catalog catalog;
   ScenarioOptions scenarios;
   SimulateOptions simulate;
   OutputFormat format = OutputFormat::kText;
@@ -27,32 +28,29 @@ struct Options {
 };
 
 // Tells apart scenarios of one name: "NAME (FILE)", and the second of a file "NAME (FILE, 2)".
-void DistinguishNames(std::vector<ScenarioInput>* inputs) {
+void DistinguishNames(std::vector<ScenarioFile>* inputs) {
   std::map<std::string, int> of_name;
   std::map<std::pair<std::string, std::string>, int> of_file;
-  for (const ScenarioInput& input : *inputs) ++of_name[input.scenario.name];
-  for (ScenarioInput& input : *inputs) {
+  for (const ScenarioFile& input : *inputs) ++of_name[input.scenario.name];
+  for (ScenarioFile& input : *inputs) {
     std::string& name = input.scenario.name;
     if (of_name[name] == 1) continue;
-    const std::string file = input.file.substr(input.file.find_last_of('/') + 1);
+    const std::string file = input.path.substr(input.path.find_last_of('/') + 1);
     const int count = ++of_file[{name, file}];
     absl::StrAppend(&name, " (", file, count > 1 ? absl::StrCat(", ", count) : "", ")");
   }
 }
 
 void RunCompare(const Options& options) {
-  std::vector<ScenarioInput> inputs = ReadScenarios(options.scenarios);
+  std::vector<ScenarioFile> inputs = ReadScenarios(options.scenarios, options.catalog);
   DistinguishNames(&inputs);
   std::string html;
   const std::vector<v1::SimulateReport> reports =
-      SimulateAll(inputs, options.simulate,
-                  [&](const ScenarioInput& input, const StepGraph& step, const Run& run,
-                      const v1::SimulateReport& of_step) {
-                    if (!options.html.empty())
-                      html += StepToHtml(input.scenario, step, run, of_step);
-                  });
+      SimulateAll(inputs, options.simulate, [&](const SimulatedStep& s) {
+        if (!options.html.empty()) html += StepToHtml(s.scenario, s.step, s.run, s.report);
+      });
   std::vector<v1::Scenario> scenarios;
-  for (const ScenarioInput& input : inputs) scenarios.push_back(input.proto);
+  for (const ScenarioFile& input : inputs) scenarios.push_back(input.proto);
   const v1::CompareReport report = Compare(scenarios, reports);
   Print(options.format == OutputFormat::kText ? ToText(report, TerminalStyle())
                                               : Serialize(report, options.format));

@@ -6,7 +6,7 @@
 #include "sim/cli/commands.h"
 #include "sim/cli/terminal.h"
 #include "sim/report/text.h"
-#include "sim/simulate/catalog.h"
+#include "sim/simulate/listing.h"
 
 namespace meshstep {
 namespace {
@@ -17,7 +17,7 @@ struct Options {
 };
 
 void RunList(const Options& options) {
-  const StatusOr<v1::ListReport> report = Catalog(options.kind);
+  const StatusOr<v1::ListReport> report = List(options.kind, Catalog());
   if (!report.ok()) Fail(report.status());
   Print(options.format == OutputFormat::kText ? ToText(*report, TerminalStyle())
                                               : Serialize(*report, options.format));
@@ -31,7 +31,7 @@ void AddListCommand(CLI::App* app) {
       "list", "List chips, clusters, models, frameworks, collectives, schedules or examples");
   command->add_option("KIND", options->kind, "chips, clusters, models, collectives, ...")
       ->required()
-      ->check(CLI::IsMember(CatalogKinds()));
+      ->check(CLI::IsMember(ListKinds()));
   AddFormatOption(command, &options->format);
   command->footer("Example:\n  meshstep list models");
   command->callback([options] { RunList(*options); });

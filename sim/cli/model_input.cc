@@ -5,6 +5,7 @@
 #include "CLI/CLI.hpp"
 #include "absl/strings/str_cat.h"
 #include "meshstep/v1/model.pb.h"
+#include "sim/base/catalog.h"
 #include "sim/base/data_path.h"
 #include "sim/base/proto_file.h"
 #include "sim/base/set_field.h"
@@ -27,7 +28,7 @@ StatusOr<v1::Model> ReadNamed(const std::string& name) {
     message.set_preset(name);
   }
   Diagnostics diagnostics;
-  ResolvePreset(kModels, "model", &message, &diagnostics);
+  Catalog().Resolve(kModels, "model", &message, &diagnostics);
   RETURN_IF_ERROR(diagnostics.status());
   if (message.name().empty()) message.set_name(name);
   return message;

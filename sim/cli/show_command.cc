@@ -1,6 +1,7 @@
 // meshstep show: one chip, cluster or model as its file says it, or a scenario written out in full.
 
 #include <memory>
+#include <utility>
 
 #include "CLI/CLI.hpp"
 #include "absl/strings/str_cat.h"
@@ -8,8 +9,8 @@
 #include "meshstep/v1/chip.pb.h"
 #include "meshstep/v1/cluster.pb.h"
 #include "meshstep/v1/model.pb.h"
+#include "sim/base/catalog.h"
 #include "sim/base/data_path.h"
-#include "sim/base/proto_file.h"
 #include "sim/cli/commands.h"
 #include "sim/cli/scenario_input.h"
 #include "strategies/plan/load_scenario.h"
@@ -32,19 +33,20 @@ StatusOr<std::string> ShowFile(const std::string& folder, const Options& options
   }
   if (options.format == OutputFormat::kText) return ReadFile(*path);
   Message message;
-  RETURN_IF_ERROR(ReadPreset(folder, options.name, &message));
+  RETURN_IF_ERROR(Catalog().Read(folder, options.name, &message));
   return Serialize(message, options.format);
 }
 
 std::string ShowScenario(Options options) {
-  options.scenario.files = {options.name};
-  const std::vector<ScenarioInput> inputs = ReadScenarios(options.scenario);
-  const v1::Scenario expanded = ExpandScenario(inputs.front().proto);
+  options.scenario.names = {options.name};
+  const Catalog catalog;
+  const ScenarioFile file = std::move(ReadScenarios(options.scenario, catalog).front());
+  const v1::Scenario expanded = ExpandScenario(file.proto, catalog);
   if (options.format != OutputFormat::kText) return Serialize(expanded, options.format);
   std::string text;
   google::protobuf::TextFormat::PrintToString(expanded, &text);
   std::string notes;
-  for (const std::string& note : inputs.front().scenario.notes) {
+  for (const std::string& note : file.scenario.notes) {
     absl::StrAppend(&notes, "# Note: ", note, "\n");
   }
   return absl::StrCat(
@@ -79,11 +81,12 @@ void AddShowCommand(CLI::App* app) {
       ->check(CLI::IsMember({"chip", "cluster", "model", "framework", "scenario"}));
   command->add_option("NAME", options->name, "A name from `meshstep list`, or a file")->required();
   command
-      ->add_option("--input-format", options->scenario.input_format,
+      ->add_option("--input-format", options->scenario.files.input_format,
                    "Of a scenario: textproto, json or binary")
       ->check(CLI::IsMember({"textproto", "json", "binary"}));
   command
-      ->add_option("--set", options->scenario.sets, "Of a scenario: PATH=VALUE overrides a field")
+      ->add_option("--set", options->scenario.files.sets,
+                   "Of a scenario: PATH=VALUE overrides a field")
       ->take_all()
       ->expected(1)
       ->allow_extra_args(false);

@@ -17,6 +17,7 @@ namespace meshstep {
 namespace {
 
 struct Options {
+  Catalog catalog;
   ScenarioOptions scenarios;
   SimulateOptions simulate;
   OutputFormat format = OutputFormat::kText;
@@ -47,9 +48,9 @@ std::string Written(const std::vector<v1::SimulateReport>& reports, OutputFormat
 
 Status CheckTrace(const Options& options) {
   if (options.trace.empty()) return absl::OkStatus();
-  if (options.scenarios.files.size() > 1) {
+  if (options.scenarios.names.size() > 1) {
     return InvalidInput(absl::StrCat("--trace: is of one scenario, but ",
-                                     options.scenarios.files.size(), " are given"));
+                                     options.scenarios.names.size(), " are given"));
   }
   return CheckTracePath(options.trace);
 }
@@ -58,13 +59,12 @@ void RunSimulate(const Options& options) {
   if (const Status status = CheckTrace(options); !status.ok()) Fail(status);
   Status written;  // told after the report, which a full disk must not cost
   std::string html;
-  const auto visit = [&](const ScenarioInput& input, const StepGraph& step, const Run& run,
-                         const v1::SimulateReport& report) {
-    if (!options.trace.empty()) written = WriteTrace(input.scenario, step, run, options.trace);
-    if (!options.html.empty()) html += StepToHtml(input.scenario, step, run, report);
+  const auto visit = [&](const SimulatedStep& s) {
+    if (!options.trace.empty()) written = WriteTrace(s.scenario, s.step, s.run, options.trace);
+    if (!options.html.empty()) html += StepToHtml(s.scenario, s.step, s.run, s.report);
   };
   const std::vector<v1::SimulateReport> reports =
-      SimulateAll(ReadScenarios(options.scenarios), options.simulate, visit);
+      SimulateAll(ReadScenarios(options.scenarios, options.catalog), options.simulate, visit);
   if (!options.html.empty()) {
     written.Update(WriteFile("--html", options.html, HtmlPage(reports.front().scenario(), html)));
   }

@@ -5,6 +5,7 @@
 
 #include "CLI/CLI.hpp"
 #include "absl/strings/str_cat.h"
+#include "sim/base/catalog.h"
 #include "sim/base/data_path.h"
 #include "sim/cli/commands.h"
 #include "sim/report/html/html.h"
@@ -72,7 +73,8 @@ void RunValidate(const Options& options) {
   if (!(options.min_bytes >= 0)) {
     Fail(InvalidInput(absl::StrCat("--min-bytes: is ", options.min_bytes, ", expected 0 or more")));
   }
-  RunOptions run;
+  const Catalog catalog;
+  RunOptions run{.catalog = &catalog};
   run.threads = options.threads;
   for (const std::string& name : options.without) {
     const StatusOr<const Mechanism*> mechanism = FindMechanism(name);
@@ -81,8 +83,9 @@ void RunValidate(const Options& options) {
   }
   v1::ValidateReport report;
   if (!options.runs.empty()) Append(ValidateRuns(options.runs, run), &report);
-  if (!options.collectives.empty()) Append(ValidateCollectives(options.collectives), &report);
-  if (!options.matmuls.empty()) Append(ValidateMatmuls(options.matmuls), &report);
+  if (!options.collectives.empty())
+    Append(ValidateCollectives(options.collectives, catalog), &report);
+  if (!options.matmuls.empty()) Append(ValidateMatmuls(options.matmuls, catalog), &report);
   if (!options.memory.empty()) Append(ValidateMemory(options.memory, run), &report);
   if (options.runs.empty() && options.collectives.empty() && options.matmuls.empty() &&
       options.memory.empty()) {

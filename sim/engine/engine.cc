@@ -262,7 +262,7 @@ Status Engine::Deadlock(const GraphNames& names) const {
 
 }  // namespace
 
-StatusOr<Run> Simulate(const TaskGraph& graph, const GraphNames& names) {
+StatusOr<Run> RunGraph(const TaskGraph& graph, const GraphNames& names) {
   return Engine(graph).Execute(names);
 }
 

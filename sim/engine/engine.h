@@ -33,7 +33,7 @@ struct GraphNames {
 
 // Error: a deadlock. The message names, for each stream that is stuck, its next task and what that
 // task waits for.
-StatusOr<Run> Simulate(const TaskGraph& graph, const GraphNames& names = {});
+StatusOr<Run> RunGraph(const TaskGraph& graph, const GraphNames& names = {});
 
 }  // namespace meshstep
 

@@ -14,7 +14,7 @@
 //   StreamId compute = graph.AddStream(), comm = graph.AddStream();
 //   TaskId a = graph.AddTimed(compute, Time(5000), {});
 //   graph.AddTransfer({{comm}}, p, {{a}});
-//   Run run = *Simulate(graph);
+//   Run run = *RunGraph(graph);
 
 #ifndef MESHSTEP_SIM_ENGINE_TASK_GRAPH_H_
 #define MESHSTEP_SIM_ENGINE_TASK_GRAPH_H_

@@ -240,19 +240,19 @@ Question Ask(const CsvTable& table, std::size_t row) {
 // A cluster with all its devices as one group.
 class Predictor {
  public:
-  static StatusOr<std::unique_ptr<Predictor>> Make(const Place& place) {
+  static StatusOr<std::unique_ptr<Predictor>> Make(const Place& place, const Catalog& catalog) {
     v1::Cluster proto;
     proto.set_preset(place.cluster);
     proto.mutable_chip()->set_preset(place.chip);
     if (!place.slice.empty()) {
       proto.set_slice(place.slice);
-      return FromProto(proto, place);
+      return FromProto(proto, place, catalog);
     }
     proto.set_chips(place.ranks);
     v1::Nodes* nodes = proto.mutable_nodes();
     nodes->set_chips_per_node(place.per_node);
-    RETURN_IF_ERROR(SetNics(place, nodes));
-    return FromProto(proto, place);
+    RETURN_IF_ERROR(SetNics(place, catalog, nodes));
+    return FromProto(proto, place, catalog);
   }
 
   StatusOr<CollectiveCost> Predict(const Question& question) const {
@@ -266,12 +266,12 @@ class Predictor {
  private:
   // One NIC per chip, where the preset's do not give the node what the row says or the node is
   // another; nodes of no preset are alone and need none.
-  static Status SetNics(const Place& place, v1::Nodes* nodes) {
+  static Status SetNics(const Place& place, const Catalog& catalog, v1::Nodes* nodes) {
     v1::Cluster preset;
     preset.set_preset(place.cluster);
     if (!place.cluster.empty()) {
       Diagnostics diagnostics;
-      ResolveClusterPresets(&preset, "cluster", &diagnostics);
+      ResolveClusterPresets(&preset, "cluster", catalog, &diagnostics);
       RETURN_IF_ERROR(diagnostics.status());
     }
     const v1::Nodes& of = preset.nodes();
@@ -288,9 +288,10 @@ class Predictor {
     return absl::OkStatus();
   }
 
-  static StatusOr<std::unique_ptr<Predictor>> FromProto(v1::Cluster proto, const Place& place) {
+  static StatusOr<std::unique_ptr<Predictor>> FromProto(v1::Cluster proto, const Place& place,
+                                                        const Catalog& catalog) {
     Diagnostics diagnostics;
-    ResolveClusterPresets(&proto, "cluster", &diagnostics);
+    ResolveClusterPresets(&proto, "cluster", catalog, &diagnostics);
     RETURN_IF_ERROR(diagnostics.status());
     auto predictor = std::make_unique<Predictor>();
     const Cluster cluster = LoadCluster(proto, "cluster", &diagnostics);
@@ -319,14 +320,15 @@ class Predictor {
 
 using Predictors = std::map<Place, std::unique_ptr<Predictor>>;
 
-void Predict(const Question& question, Predictors* predictors, v1::ValidateRow* row) {
+void Predict(const Question& question, const Catalog& catalog, Predictors* predictors,
+             v1::ValidateRow* row) {
   if (!question.reason.empty()) {
     row->set_reason(question.reason);
     return;
   }
   std::unique_ptr<Predictor>& predictor = (*predictors)[question.place];
   if (predictor == nullptr) {
-    StatusOr<std::unique_ptr<Predictor>> made = Predictor::Make(question.place);
+    StatusOr<std::unique_ptr<Predictor>> made = Predictor::Make(question.place, catalog);
     if (!made.ok()) {
       row->set_reason(std::string(made.status().message()));
       return;
@@ -379,7 +381,7 @@ Status CheckColumns(const std::string& path, const CsvTable& table) {
 
 }  // namespace
 
-StatusOr<v1::ValidateReport> ValidateCollectives(const std::string& path) {
+StatusOr<v1::ValidateReport> ValidateCollectives(const std::string& path, const Catalog& catalog) {
   ASSIGN_OR_RETURN(const std::string content, ReadFile(path));
   ASSIGN_OR_RETURN(const CsvTable table, ParseCsv(path, content));
   RETURN_IF_ERROR(CheckColumns(path, table));
@@ -395,7 +397,7 @@ StatusOr<v1::ValidateReport> ValidateCollectives(const std::string& path) {
     row->set_collective(table.At(i, "collective"));
     row->set_group_size(question.place.ranks);
     row->set_tensor_bytes(question.bytes);
-    Predict(question, &predictors, row);
+    Predict(question, catalog, &predictors, row);
   }
   SummarizeFamilies(&report);
   return report;

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "meshstep/v1/validate_report.pb.h"
+#include "sim/base/catalog.h"
 #include "sim/base/status.h"
 
 namespace meshstep {
@@ -18,7 +19,7 @@ namespace meshstep {
 //    topologies/clusters, whose answer is that of `meshstep collective --cluster`; NICs that differ
 //    from its own are read as "8x400G" (Gb/s per node).
 // Rows that cannot be expressed get a reason. Error: the file cannot be read or lacks columns.
-StatusOr<v1::ValidateReport> ValidateCollectives(const std::string& path);
+StatusOr<v1::ValidateReport> ValidateCollectives(const std::string& path, const Catalog& catalog);
 
 }  // namespace meshstep
 

@@ -10,7 +10,6 @@
 #include "meshstep/v1/chip.pb.h"
 #include "sim/base/csv.h"
 #include "sim/base/data_path.h"
-#include "sim/base/proto_file.h"
 #include "sim/cost/compute.h"
 #include "sim/validation/matmul_formats.h"
 #include "sim/validation/measured_chips.h"
@@ -27,7 +26,8 @@ double Number(const CsvTable& table, std::size_t row, const std::string& column)
   return absl::SimpleAtod(table.At(row, column), &value) && std::isfinite(value) ? value : 0;
 }
 
-StatusOr<const ComputeModel*> ModelOf(const std::string& device, Models* models) {
+StatusOr<const ComputeModel*> ModelOf(const std::string& device, const Catalog& catalog,
+                                      Models* models) {
   const std::string name = ChipOfDevice(device);
   if (name.empty()) return InvalidInput(absl::StrCat("the chip \"", device, "\" is not described"));
   std::unique_ptr<ComputeModel>& model = (*models)[name];
@@ -35,7 +35,7 @@ StatusOr<const ComputeModel*> ModelOf(const std::string& device, Models* models)
   v1::Chip message;
   message.set_preset(name);
   Diagnostics diagnostics;
-  ResolvePreset("topologies/chips", "chip", &message, &diagnostics);
+  catalog.Resolve("topologies/chips", "chip", &message, &diagnostics);
   RETURN_IF_ERROR(diagnostics.status());
   const Chip chip = LoadChip(message, "chip", &diagnostics);
   RETURN_IF_ERROR(diagnostics.status());
@@ -43,7 +43,8 @@ StatusOr<const ComputeModel*> ModelOf(const std::string& device, Models* models)
   return model.get();
 }
 
-Status Predict(const CsvTable& table, std::size_t i, Models* models, v1::ValidateRow* row) {
+Status Predict(const CsvTable& table, std::size_t i, const Catalog& catalog, Models* models,
+               v1::ValidateRow* row) {
   const std::string& op = table.At(i, "op");
   if (table.Has("op") && !op.starts_with("gemm")) {
     return InvalidInput(absl::StrCat("the op \"", op, "\" is not a single matmul"));
@@ -51,7 +52,7 @@ Status Predict(const CsvTable& table, std::size_t i, Models* models, v1::Validat
   if (!table.At(i, "flag").empty()) {
     return InvalidInput(absl::StrCat("flagged ", table.At(i, "flag"), " in the table"));
   }
-  ASSIGN_OR_RETURN(const ComputeModel* model, ModelOf(row->chip(), models));
+  ASSIGN_OR_RETURN(const ComputeModel* model, ModelOf(row->chip(), catalog, models));
   ASSIGN_OR_RETURN(const MatmulFormats formats, MatmulFormatsOf(table, i));
   RETURN_IF_ERROR(model->Supports(formats.operand));
   const MatmulShape shape{.batch = static_cast<double>(row->batch()),
@@ -73,7 +74,7 @@ std::string FamilyOf(const v1::ValidateRow& row) {
 
 }  // namespace
 
-StatusOr<v1::ValidateReport> ValidateMatmuls(const std::string& path) {
+StatusOr<v1::ValidateReport> ValidateMatmuls(const std::string& path, const Catalog& catalog) {
   ASSIGN_OR_RETURN(const std::string content, ReadFile(path));
   ASSIGN_OR_RETURN(const CsvTable table, ParseCsv(path, content));
   const bool by_device = table.Has("device");
@@ -97,7 +98,7 @@ StatusOr<v1::ValidateReport> ValidateMatmuls(const std::string& path) {
     row->set_measured_s(by_device ? Number(table, i, "time_us") * 1e-6
                                   : Number(table, i, "time_ms") * 1e-3);
     row->set_family(FamilyOf(*row));
-    const Status status = Predict(table, i, &models, row);
+    const Status status = Predict(table, i, catalog, &models, row);
     if (!status.ok()) row->set_reason(std::string(status.message()));
   }
   SummarizeFamilies(&report);

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "meshstep/v1/validate_report.pb.h"
+#include "sim/base/catalog.h"
 #include "sim/base/status.h"
 
 namespace meshstep {
@@ -15,7 +16,7 @@ namespace meshstep {
 //  - id, chip, op, m, n, k, dtype, out_dtype, time_ms.
 // Only single matmuls (op "gemm") are expressed; other rows get a reason, and so do rows flagged as
 // faster than the chip can be. Error: the file cannot be read or lacks columns.
-StatusOr<v1::ValidateReport> ValidateMatmuls(const std::string& path);
+StatusOr<v1::ValidateReport> ValidateMatmuls(const std::string& path, const Catalog& catalog);
 
 }  // namespace meshstep
 

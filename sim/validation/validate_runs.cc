@@ -11,7 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
 #include "sim/base/data_path.h"
-#include "sim/simulate/simulate_scenario.h"
+#include "sim/simulate/simulate.h"
 #include "sim/validation/run_scenario.h"
 #include "sim/validation/validate_report.h"
 #include "strategies/plan/load_scenario.h"
@@ -54,13 +54,15 @@ std::string OneLine(const Status& status) {
 }
 
 StatusOr<v1::SimulateReport> SimulateRow(const v1::Scenario& proto, const RunOptions& options) {
-  ScenarioInput input;
-  input.proto = proto;
+  if (options.without.empty()) return Simulate(proto, {.catalog = options.catalog});
   Diagnostics diagnostics;
-  input.scenario = LoadScenario(proto, &diagnostics);
+  const Catalog own;
+  const Catalog& catalog = options.catalog != nullptr ? *options.catalog : own;
+  Scenario scenario = LoadScenario(proto, catalog, &diagnostics);
   RETURN_IF_ERROR(diagnostics.status());
-  for (const Mechanism* mechanism : options.without) mechanism->remove(&input.scenario);
-  return SimulateOne(input, SimulateOptions());
+  for (const Mechanism* mechanism : options.without) mechanism->remove(&scenario);
+  ASSIGN_OR_RETURN(SimulatedStep step, SimulateStep(scenario, {}));
+  return std::move(step.report);
 }
 
 // Peak FLOP/s that MFU is counted against.

@@ -10,6 +10,7 @@
 #include "meshstep/v1/report.pb.h"
 #include "meshstep/v1/scenario.pb.h"
 #include "meshstep/v1/validate_report.pb.h"
+#include "sim/base/catalog.h"
 #include "sim/base/status.h"
 #include "sim/validation/mechanisms.h"
 #include "sim/validation/run_row.h"
@@ -17,7 +18,8 @@
 namespace meshstep {
 
 struct RunOptions {
-  std::vector<const Mechanism*> without;
+  const Catalog* catalog = nullptr;  // unset: presets are read anew for every row
+  std::vector<const Mechanism*> without = {};
   int threads = 0;  // 0: as many as the machine has
 };
 

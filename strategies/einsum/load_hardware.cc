@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "meshstep/v1/chip.pb.h"
+#include "sim/base/catalog.h"
 #include "sim/base/data_path.h"
-#include "sim/base/proto_file.h"
 #include "topologies/load_chip.h"
 
 namespace meshstep {
@@ -39,7 +39,7 @@ std::string ChipPreset(const std::string& chip) {
 
 StatusOr<einsum::Hardware> LoadHardware(const std::string& chip, RateSet rates) {
   v1::Chip proto;
-  if (const Status status = ReadPreset(kFolder, ChipPreset(chip), &proto); !status.ok()) {
+  if (const Status status = Catalog().Read(kFolder, ChipPreset(chip), &proto); !status.ok()) {
     return InvalidInput("chip " + std::string(status.message()));
   }
   Diagnostics diagnostics;

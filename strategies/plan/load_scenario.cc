@@ -4,7 +4,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "meshstep/v1/scenario.pb.h"
-#include "sim/base/proto_file.h"
 #include "strategies/model/hugging_face/load_hf_config.h"
 #include "strategies/model/load_model.h"
 #include "strategies/plan/load_plan.h"
@@ -40,14 +39,14 @@ Workload LoadWorkload(const v1::Workload& proto, Diagnostics* diagnostics) {
 
 }  // namespace
 
-Scenario LoadScenario(const v1::Scenario& proto, Diagnostics* diagnostics) {
+Scenario LoadScenario(const v1::Scenario& proto, const Catalog& catalog, Diagnostics* diagnostics) {
   v1::Scenario resolved = proto;
   ResolveHfConfig("model", resolved.mutable_model(), diagnostics);
-  ResolvePreset(kModelFolder, "model", resolved.mutable_model(), diagnostics);
-  ResolveClusterPresets(resolved.mutable_cluster(), "cluster", diagnostics);
+  catalog.Resolve(kModelFolder, "model", resolved.mutable_model(), diagnostics);
+  ResolveClusterPresets(resolved.mutable_cluster(), "cluster", catalog, diagnostics);
   if (resolved.plan().has_kernels()) {
-    ResolvePreset(kFrameworkFolder, "plan.kernels", resolved.mutable_plan()->mutable_kernels(),
-                  diagnostics);
+    catalog.Resolve(kFrameworkFolder, "plan.kernels", resolved.mutable_plan()->mutable_kernels(),
+                    diagnostics);
   }
   Scenario scenario;
   scenario.name = proto.name();
@@ -72,14 +71,20 @@ Scenario LoadScenario(const v1::Scenario& proto, Diagnostics* diagnostics) {
   return scenario;
 }
 
-v1::Scenario ExpandScenario(const v1::Scenario& proto) {
+v1::Scenario ExpandScenario(const v1::Scenario& proto, const Catalog& catalog) {
   Diagnostics diagnostics;
-  const Scenario scenario = LoadScenario(proto, &diagnostics);
+  const Scenario scenario = LoadScenario(proto, catalog, &diagnostics);
   CHECK(diagnostics.ok()) << std::string(diagnostics.status().message());
   v1::Scenario expanded = proto;
   ResolveHfConfig("model", expanded.mutable_model(), &diagnostics);
-  ResolvePreset(kModelFolder, "model", expanded.mutable_model(), &diagnostics);
-  ResolveClusterPresets(expanded.mutable_cluster(), "cluster", &diagnostics);
+  catalog.Resolve(kModelFolder, "model", expanded.mutable_model(), &diagnostics);
+  ResolveClusterPresets(expanded.mutable_cluster(), "cluster", catalog, &diagnostics);
+  // The library's tables follow from its name or the chip's vendor.
+  if (proto.cluster().has_library()) {
+    *expanded.mutable_cluster()->mutable_library() = proto.cluster().library();
+  } else {
+    expanded.mutable_cluster()->clear_library();
+  }
   ExpandPlan(scenario.plan, expanded.mutable_plan());
   if (scenario.workload.forward_only()) {
     v1::Precision* precision = expanded.mutable_plan()->mutable_precision();

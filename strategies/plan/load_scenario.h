@@ -3,6 +3,7 @@
 #ifndef MESHSTEP_STRATEGIES_PLAN_LOAD_SCENARIO_H_
 #define MESHSTEP_STRATEGIES_PLAN_LOAD_SCENARIO_H_
 
+#include "sim/base/catalog.h"
 #include "sim/base/diagnostics.h"
 #include "strategies/plan/plan.h"
 
@@ -12,12 +13,13 @@ class Scenario;
 
 namespace meshstep {
 
-// Reports every problem; the result is usable only if `diagnostics` stays ok.
-Scenario LoadScenario(const v1::Scenario& proto, Diagnostics* diagnostics);
+// Presets are those of `catalog`. Reports every problem; the result is usable only if `diagnostics`
+// stays ok.
+Scenario LoadScenario(const v1::Scenario& proto, const Catalog& catalog, Diagnostics* diagnostics);
 
 // The scenario with presets written out and the plan as mesh and rules. Requires a scenario that
 // loaded without a problem.
-v1::Scenario ExpandScenario(const v1::Scenario& proto);
+v1::Scenario ExpandScenario(const v1::Scenario& proto, const Catalog& catalog);
 
 }  // namespace meshstep
 

@@ -54,7 +54,7 @@ TaskGraph PipelineGraph(int micro_batches, int layers) {
 void BM_Pipeline(benchmark::State& state) {
   const TaskGraph graph = PipelineGraph(static_cast<int>(state.range(0)), 20);
   for (auto _ : state) {
-    const StatusOr<Run> run = Simulate(graph);
+    const StatusOr<Run> run = RunGraph(graph);
     CHECK(run.ok());
     benchmark::DoNotOptimize(run->makespan);
   }

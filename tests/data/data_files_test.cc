@@ -17,6 +17,7 @@
 #include "meshstep/v1/chip.pb.h"
 #include "meshstep/v1/cluster.pb.h"
 #include "meshstep/v1/model.pb.h"
+#include "sim/base/catalog.h"
 #include "sim/base/proto_file.h"
 #include "strategies/model/load_model.h"
 #include "strategies/model/model_arithmetic.h"
@@ -54,7 +55,7 @@ std::string Text(const std::string& folder, const std::string& name) {
 template <typename Message>
 Message Load(const std::string& folder, const std::string& name) {
   Message message;
-  const Status read = ReadPreset(folder, name, &message);
+  const Status read = Catalog().Read(folder, name, &message);
   EXPECT_TRUE(read.ok()) << read;
   EXPECT_EQ(message.name(), name);
   EXPECT_FALSE(message.sources().empty()) << name << " states no source";

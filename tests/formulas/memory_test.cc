@@ -10,8 +10,7 @@
 #include "gtest/gtest.h"
 #include "meshstep/v1/report.pb.h"
 #include "meshstep/v1/scenario.pb.h"
-#include "sim/simulate/report.h"
-#include "strategies/step/lower_step.h"
+#include "sim/simulate/simulate.h"
 #include "strategies/step/step_graph.h"
 #include "tests/strategies/scenario_fixtures.h"
 
@@ -37,15 +36,14 @@ Simulated Simulate(int chips, int batch, const std::string& plan) {
       plan, " }");
   const Scenario scenario = Load(ParseScenario(text));
   Simulated out;
-  const StatusOr<StepGraph> step = LowerStep(scenario, {.fidelity = Fidelity::kIdeal});
-  EXPECT_TRUE(step.ok()) << step.status();
-  const StatusOr<meshstep::Run> run = meshstep::Simulate(step->graph, step->Names());
-  EXPECT_TRUE(run.ok()) << run.status();
-  out.report = MakeReport(scenario, *step, *run, Fidelity::kIdeal);
+  const SimulatedStep simulated = StepOf(scenario);
+  const StepGraph& step = simulated.step;
+  out.report = simulated.report;
   out.most.resize(static_cast<std::size_t>(scenario.plan.stages));
-  for (std::size_t u = 0; u < step->units.size(); ++u) {
-    MemoryBuckets& most = out.most[static_cast<std::size_t>(step->units[u].stage)];
-    for (const MemoryPoint& point : MemoryCurve(*step, *run, static_cast<std::int32_t>(u))) {
+  for (std::size_t u = 0; u < step.units.size(); ++u) {
+    MemoryBuckets& most = out.most[static_cast<std::size_t>(step.units[u].stage)];
+    for (const MemoryPoint& point :
+         MemoryCurve(step, simulated.run, static_cast<std::int32_t>(u))) {
       for (std::size_t b = 0; b < most.size(); ++b) most[b] = std::max(most[b], point.bytes[b]);
     }
   }

@@ -7,7 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "meshstep/v1/scenario.pb.h"
-#include "strategies/step/lower_step.h"
+#include "sim/simulate/simulate.h"
 #include "strategies/step/step_graph.h"
 #include "tests/strategies/scenario_fixtures.h"
 
@@ -25,11 +25,7 @@ double StepSeconds(int chips, int batch, const std::string& plan) {
       RoundCluster(chips), " workload { global_batch_sequences: ", batch,
       " sequence_length: 1024 } plan { ", plan, " }");
   const Scenario scenario = Load(ParseScenario(text));
-  const StatusOr<StepGraph> step = LowerStep(scenario, {.fidelity = Fidelity::kIdeal});
-  EXPECT_TRUE(step.ok()) << step.status();
-  const StatusOr<meshstep::Run> run = Simulate(step->graph, step->Names());
-  EXPECT_TRUE(run.ok()) << run.status();
-  return run->makespan.seconds();
+  return StepOf(scenario).run.makespan.seconds();
 }
 
 // Roofline of C[m, n] = A[m, k] · B[k, n] in bf16, and of `bytes` through HBM.

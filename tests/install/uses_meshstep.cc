@@ -26,5 +26,5 @@ int main() {
   graph.AddTransfer({&stream, 1}, send, {});
   std::cout << meshstep::DataRoot() << "\n"
             << chip.name() << "\n"
-            << meshstep::Simulate(graph)->makespan.seconds() << " s\n";
+            << meshstep::RunGraph(graph)->makespan.seconds() << " s\n";
 }

@@ -4,12 +4,16 @@
 #define MESHSTEP_TESTS_STRATEGIES_SCENARIO_FIXTURES_H_
 
 #include <string>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
 #include "meshstep/v1/scenario.pb.h"
+#include "sim/base/catalog.h"
+#include "sim/base/check.h"
 #include "sim/base/diagnostics.h"
+#include "sim/simulate/simulate.h"
 #include "strategies/plan/load_scenario.h"
 
 namespace meshstep {
@@ -22,9 +26,18 @@ inline v1::Scenario ParseScenario(const std::string& text) {
 
 inline Scenario Load(const v1::Scenario& proto) {
   Diagnostics diagnostics;
-  Scenario scenario = LoadScenario(proto, &diagnostics);
+  Scenario scenario = LoadScenario(proto, Catalog(), &diagnostics);
   EXPECT_TRUE(diagnostics.ok()) << diagnostics.status() << "\n" << proto.ShortDebugString();
   return scenario;
+}
+
+// The step of a scenario that can be simulated.
+inline SimulatedStep StepOf(const Scenario& scenario, Fidelity fidelity = Fidelity::kIdeal,
+                            bool unfolded = false) {
+  StatusOr<SimulatedStep> step =
+      SimulateStep(scenario, {.fidelity = fidelity, .unfolded = unfolded});
+  CHECK(step.ok()) << std::string(step.status().message());
+  return *std::move(step);
 }
 
 // `model` on DGX H100 nodes, 256 sequences of 512 tokens.

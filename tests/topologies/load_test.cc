@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/text_format.h"
 #include "meshstep/v1/cluster.pb.h"
+#include "sim/base/catalog.h"
 #include "sim/base/data_path.h"
 #include "topologies/build_fabric.h"
 #include "topologies/fabric.h"
@@ -357,7 +358,7 @@ TEST(LoadCluster, DataFiles) {
     v1::Cluster proto;
     proto.set_preset(name);
     Diagnostics diagnostics;
-    ResolveClusterPresets(&proto, "cluster", &diagnostics);
+    ResolveClusterPresets(&proto, "cluster", Catalog(), &diagnostics);
     const bool torus = proto.chip().interconnect().kind() == v1::Interconnect::TORUS;
     if (torus && proto.slice().empty()) proto.set_slice("4x4");
     if (!torus && proto.chips() == 0) proto.set_chips(proto.nodes().chips_per_node());

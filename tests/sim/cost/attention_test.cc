@@ -6,6 +6,7 @@
 #include <string>
 
 #include "meshstep/v1/chip.pb.h"
+#include "sim/base/catalog.h"
 #include "sim/base/data_path.h"
 #include "sim/base/diagnostics.h"
 #include "sim/base/proto_file.h"
@@ -17,7 +18,7 @@ namespace {
 
 ComputeModel ShippedModel(const std::string& name) {
   v1::Chip proto;
-  EXPECT_TRUE(ReadPreset("topologies/chips", name, &proto).ok()) << name;
+  EXPECT_TRUE(Catalog().Read("topologies/chips", name, &proto).ok()) << name;
   Diagnostics diagnostics;
   const Chip chip = LoadChip(proto, "chip", &diagnostics);
   EXPECT_TRUE(diagnostics.ok()) << diagnostics.status();

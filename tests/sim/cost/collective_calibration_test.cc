@@ -7,6 +7,7 @@
 
 #include "gtest/gtest.h"
 #include "meshstep/v1/cluster.pb.h"
+#include "sim/base/catalog.h"
 #include "sim/base/data_path.h"
 #include "sim/cost/collective.h"
 #include "sim/cost/collective_model.h"
@@ -238,7 +239,7 @@ TEST(NetworkCalibration, EntriesOfAllChipsNameAlgorithms) {
     v1::Cluster proto;
     proto.mutable_chip()->set_preset(chip);
     Diagnostics diagnostics;
-    ResolveClusterPresets(&proto, "cluster", &diagnostics);
+    ResolveClusterPresets(&proto, "cluster", Catalog(), &diagnostics);
     ASSERT_TRUE(diagnostics.ok()) << diagnostics.status();
     for (const v1::NetworkCalibration& entry : proto.chip().across_nodes()) {
       EXPECT_TRUE(ParseCollective(entry.collective()).ok()) << chip << ": " << entry.collective();
@@ -256,7 +257,7 @@ TEST(CollectiveCalibration, EntriesOfAllChipsNameAlgorithmsThatRun) {
     v1::Cluster proto;
     proto.mutable_chip()->set_preset(chip);
     Diagnostics diagnostics;
-    ResolveClusterPresets(&proto, "cluster", &diagnostics);
+    ResolveClusterPresets(&proto, "cluster", Catalog(), &diagnostics);
     ASSERT_TRUE(diagnostics.ok()) << diagnostics.status();
     for (const v1::CollectiveCalibration& entry : proto.chip().collectives()) {
       const auto collective = ParseCollective(entry.collective());
@@ -283,7 +284,7 @@ Cluster DomainOf(const std::string& chip, int p) {
   proto.mutable_nodes()->set_chips_per_node(p);
   proto.mutable_nodes()->set_nic_gbytes_per_s(50);
   Diagnostics diagnostics;
-  ResolveClusterPresets(&proto, "cluster", &diagnostics);
+  ResolveClusterPresets(&proto, "cluster", Catalog(), &diagnostics);
   Cluster cluster = LoadCluster(proto, "cluster", &diagnostics);
   EXPECT_TRUE(diagnostics.ok()) << diagnostics.status();
   return cluster;
@@ -319,7 +320,7 @@ TEST(CollectiveCalibration, CurvesOfAllChipsAreMonotoneAndAboveTheLowerBound) {
     v1::Cluster proto;
     proto.mutable_chip()->set_preset(chip);
     Diagnostics diagnostics;
-    ResolveClusterPresets(&proto, "cluster", &diagnostics);
+    ResolveClusterPresets(&proto, "cluster", Catalog(), &diagnostics);
     ASSERT_TRUE(diagnostics.ok()) << diagnostics.status();
     if (proto.chip().collectives().empty()) continue;
     for (const int p : {2, 3, 4, 6, 8, 18, 20, 72}) {

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "meshstep/v1/chip.pb.h"
+#include "sim/base/catalog.h"
 #include "sim/base/data_path.h"
 #include "sim/base/diagnostics.h"
 #include "sim/base/proto_file.h"
@@ -21,7 +22,7 @@ namespace {
 
 StatusOr<Chip> ShippedChip(const std::string& name) {
   v1::Chip proto;
-  RETURN_IF_ERROR(ReadPreset("topologies/chips", name, &proto));
+  RETURN_IF_ERROR(Catalog().Read("topologies/chips", name, &proto));
   Diagnostics diagnostics;
   Chip chip = LoadChip(proto, "chip", &diagnostics);
   RETURN_IF_ERROR(diagnostics.status());

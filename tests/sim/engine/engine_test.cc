@@ -96,7 +96,7 @@ TEST(EngineTest, RandomGraphsAgreeWithSlowSimulatorToThePicosecond) {
     SCOPED_TRACE(seed);
     Random random(seed);
     const TaskGraph graph = RandomGraph(random);
-    const auto run = Simulate(graph);
+    const auto run = RunGraph(graph);
     ASSERT_TRUE(run.ok()) << run.status();
     const SlowRun truth = SlowSimulator(graph).Run();
     ASSERT_EQ(run->start, truth.start);
@@ -116,7 +116,7 @@ TEST(EngineTest, MakespanIsAtLeastCriticalPathAndWorkOverCapacity) {
     SCOPED_TRACE(seed);
     Random random(seed);
     const TaskGraph graph = RandomGraph(random);
-    const auto run = Simulate(graph);
+    const auto run = RunGraph(graph);
     ASSERT_TRUE(run.ok());
     std::vector<Time> earliest_end;
     std::vector<Time> stream_work(static_cast<std::size_t>(graph.streams()));
@@ -153,8 +153,8 @@ TEST(EngineTest, MakespanIsAtLeastCriticalPathAndWorkOverCapacity) {
 TEST(EngineTest, SameGraphTwiceGivesTheSameRun) {
   Random random(7);
   const TaskGraph graph = RandomGraph(random);
-  const auto a = Simulate(graph);
-  const auto b = Simulate(graph);
+  const auto a = RunGraph(graph);
+  const auto b = RunGraph(graph);
   ASSERT_TRUE(a.ok() && b.ok());
   EXPECT_EQ(a->start, b->start);
   EXPECT_EQ(a->end, b->end);
@@ -210,8 +210,8 @@ TEST(EngineTest, OrderOfIndependentTasksDoesNotMatter) {
     Random random(seed);
     const TaskGraph graph = RandomGraph(random);
     std::vector<TaskId> new_id;
-    const auto a = Simulate(graph);
-    const auto b = Simulate(Reordered(graph, random, &new_id));
+    const auto a = RunGraph(graph);
+    const auto b = RunGraph(Reordered(graph, random, &new_id));
     ASSERT_TRUE(a.ok() && b.ok());
     for (std::size_t t = 0; t < a->start.size(); ++t) {
       ASSERT_EQ(a->start[t], b->start[static_cast<std::size_t>(new_id[t])]);
@@ -231,7 +231,7 @@ TEST(EngineTest, TransferIsARendezvousOfItsMembers) {
   Timed(&graph, b, 5000);
   const TaskId transfer = Transfer(&graph, {a, b}, pattern);
   const TaskId after = Timed(&graph, a, 10);
-  const auto run = Simulate(graph);
+  const auto run = RunGraph(graph);
   ASSERT_TRUE(run.ok());
   EXPECT_EQ(run->start[static_cast<std::size_t>(transfer)], Time(5000));
   // 300 ps of latency, then 4 bytes at 2 GB/s = 2000 ps.
@@ -252,14 +252,14 @@ TEST(EngineTest, FlowsShareALink) {
   const TaskId first = Transfer(&graph, {a}, large);
   Timed(&graph, b, 1000000);
   const TaskId second = Transfer(&graph, {b}, small);
-  const auto run = Simulate(graph);
+  const auto run = RunGraph(graph);
   ASSERT_TRUE(run.ok());
   EXPECT_EQ(run->end[static_cast<std::size_t>(second)], Time(3000000));
   EXPECT_EQ(run->end[static_cast<std::size_t>(first)], Time(5000000));
 }
 
 TEST(EngineTest, EmptyGraph) {
-  const auto run = Simulate(TaskGraph());
+  const auto run = RunGraph(TaskGraph());
   ASSERT_TRUE(run.ok());
   EXPECT_EQ(run->makespan, Time(0));
   EXPECT_EQ(run->events, 0);
@@ -273,7 +273,7 @@ TEST(EngineTest, BarriersAndRepeatedMembers) {
   const TaskId x = Timed(&graph, a, 100), y = Timed(&graph, b, 200);
   const TaskId barrier = Transfer(&graph, {}, nothing, {x, y});
   const TaskId twice = Transfer(&graph, {a, b, a}, nothing, {barrier});
-  const auto run = Simulate(graph);
+  const auto run = RunGraph(graph);
   ASSERT_TRUE(run.ok()) << run.status();
   EXPECT_EQ(run->end[static_cast<std::size_t>(barrier)], Time(200));
   EXPECT_EQ(run->end[static_cast<std::size_t>(twice)], Time(200));
@@ -298,7 +298,7 @@ TEST(EngineTest, DeadlockNamesStreamsAndWhatTheyWaitFor) {
                            : "receive 1";
   };
   names.stream = [](StreamId s) { return "rank " + std::to_string(s); };
-  const auto run = Simulate(graph, names);
+  const auto run = RunGraph(graph, names);
   EXPECT_EQ(run.status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(run.status().message(),
             "deadlock: 5 of 5 tasks can never start\n"
@@ -312,7 +312,7 @@ TEST(EngineTest, DeadlockWithoutNamesOrMembers) {
   const TaskId a = Transfer(&graph, {}, pattern), b = Transfer(&graph, {}, pattern);
   graph.AddDependency(a, b);
   graph.AddDependency(b, a);
-  const auto run = Simulate(graph);
+  const auto run = RunGraph(graph);
   EXPECT_EQ(run.status().message(),
             "deadlock: 2 of 2 tasks can never start\n"
             "\"task 0\" waits for \"task 1\"\n"
@@ -323,7 +323,7 @@ TEST(EngineTest, TooLongIsAnError) {
   TaskGraph graph;
   const StreamId s = graph.AddStream();
   for (int i = 0; i < 8; ++i) graph.AddTimed(s, Time::Longest(), {});
-  const auto run = Simulate(graph);
+  const auto run = RunGraph(graph);
   EXPECT_THAT(std::string(run.status().message()), HasSubstr("the longest that can be simulated"));
 }
 
@@ -333,7 +333,7 @@ TEST(EngineTest, ManyPhases) {
   const PatternId pattern =
       graph.AddPattern(std::vector<Phase>(100000, Phase{Time(1), {{link, 2}}, 2}));
   Transfer(&graph, {graph.AddStream()}, pattern);
-  const auto run = Simulate(graph);
+  const auto run = RunGraph(graph);
   ASSERT_TRUE(run.ok());
   EXPECT_EQ(run->makespan, Time(100000 * (1 + 2)));
 }

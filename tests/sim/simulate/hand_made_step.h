@@ -65,7 +65,7 @@ class HandMadeStep {
 
   StepGraph& step() { return step_; }
   Run Simulated() const {
-    StatusOr<Run> run = Simulate(step_.graph);
+    StatusOr<Run> run = RunGraph(step_.graph);
     CHECK(run.ok());
     return *std::move(run);
   }

@@ -4,12 +4,11 @@
 
 #include "gtest/gtest.h"
 #include "meshstep/v1/scenario.pb.h"
-#include "sim/base/diagnostics.h"
+#include "sim/base/check.h"
 #include "sim/base/proto_file.h"
 #include "sim/report/compare.h"
 #include "sim/report/text.h"
-#include "strategies/plan/load_scenario.h"
-#include "strategies/step/lower_step.h"
+#include "sim/simulate/simulate.h"
 
 namespace meshstep {
 namespace {
@@ -20,22 +19,12 @@ v1::Scenario Parsed(const std::string& text) {
   return proto;
 }
 
-Scenario Loaded(const v1::Scenario& proto) {
-  Diagnostics diagnostics;
-  Scenario scenario = LoadScenario(proto, &diagnostics);
-  CHECK(diagnostics.ok()) << std::string(diagnostics.status().message());
-  return scenario;
-}
-
 v1::SimulateReport ReportOf(const v1::Scenario& proto, Fidelity fidelity = Fidelity::kIdeal,
                             bool unfolded = false) {
-  const Scenario scenario = Loaded(proto);
-  const StatusOr<StepGraph> step =
-      LowerStep(scenario, {.fidelity = fidelity, .unfolded = unfolded});
-  CHECK(step.ok()) << std::string(step.status().message());
-  const StatusOr<meshstep::Run> run = Simulate(step->graph, step->Names());
-  CHECK(run.ok()) << std::string(run.status().message());
-  return MakeReport(scenario, *step, *run, fidelity);
+  const StatusOr<v1::SimulateReport> report =
+      Simulate(proto, {.fidelity = fidelity, .unfolded = unfolded});
+  CHECK(report.ok()) << std::string(report.status().message());
+  return *report;
 }
 
 // A dense model small enough to check by hand: L layers, D = 1024, F = 4096, 16 heads of 64.

@@ -11,6 +11,8 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "meshstep/v1/scenario.pb.h"
+#include "sim/base/catalog.h"
+#include "sim/simulate/simulate.h"
 #include "strategies/block/block_context.h"
 #include "strategies/passes/lower_block.h"
 #include "strategies/passes/recompute.h"
@@ -43,7 +45,7 @@ v1::Scenario Proto(const std::string& plan, int devices = 8) {
 
 std::string Problem(const std::string& plan) {
   Diagnostics diagnostics;
-  LoadScenario(Proto(plan), &diagnostics);
+  LoadScenario(Proto(plan), Catalog(), &diagnostics);
   EXPECT_FALSE(diagnostics.ok()) << plan;
   return std::string(diagnostics.status().message());
 }
@@ -367,12 +369,7 @@ TEST(RecomputeModules, AreMegatrons) {
 }
 
 double Seconds(const v1::Scenario& proto, bool unfolded = false) {
-  const StatusOr<StepGraph> step =
-      LowerStep(Load(proto), {.fidelity = Fidelity::kCalibrated, .unfolded = unfolded});
-  EXPECT_TRUE(step.ok()) << step.status();
-  const StatusOr<Run> run = Simulate(step->graph, step->Names());
-  EXPECT_TRUE(run.ok()) << run.status();
-  return run->makespan.seconds();
+  return StepOf(Load(proto), Fidelity::kCalibrated, unfolded).run.makespan.seconds();
 }
 
 TEST(OverlapExperts, HidesTransfersBehindAnotherMicroBatch) {
@@ -418,7 +415,7 @@ TEST(ExpertPlans, ExpandToTheSameStep) {
         "data: 4 pipeline: 2 virtual_stages: 2 expert: 4 expert_dispatch: 'all-to-all' "
         "overlap_experts: true recompute: 'modules' recompute_modules: ['moe', 'layernorm']"}) {
     const v1::Scenario proto = Proto(plan);
-    EXPECT_EQ(Seconds(proto), Seconds(ExpandScenario(proto))) << plan;
+    EXPECT_EQ(Seconds(proto), Seconds(ExpandScenario(proto, Catalog()))) << plan;
   }
 }
 

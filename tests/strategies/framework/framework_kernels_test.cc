@@ -7,7 +7,8 @@
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "meshstep/v1/scenario.pb.h"
-#include "sim/engine/engine.h"
+#include "sim/base/catalog.h"
+#include "sim/simulate/simulate.h"
 #include "strategies/plan/load_scenario.h"
 #include "strategies/step/lower_step.h"
 #include "strategies/step/step_graph.h"
@@ -56,11 +57,8 @@ struct Step {
 };
 
 Step Simulated(const v1::Scenario& proto, Fidelity fidelity = Fidelity::kIdeal) {
-  StatusOr<StepGraph> graph = LowerStep(Load(proto), {.fidelity = fidelity});
-  EXPECT_TRUE(graph.ok()) << graph.status();
-  const StatusOr<Run> run = Simulate(graph->graph, graph->Names());
-  EXPECT_TRUE(run.ok()) << run.status();
-  return {*std::move(graph), run->makespan.seconds()};
+  SimulatedStep simulated = StepOf(Load(proto), fidelity);
+  return {std::move(simulated.step), simulated.run.makespan.seconds()};
 }
 
 Step Simulated(const std::string& plan) { return Simulated(Proto(plan)); }
@@ -316,7 +314,7 @@ TEST(FrameworkKernels, ExpandedPlansAreTheSameStep) {
         "repeated_heads: true }"}) {
     const v1::Scenario proto = Proto(plan);
     EXPECT_EQ(Simulated(proto, Fidelity::kCalibrated).seconds,
-              Simulated(ExpandScenario(proto), Fidelity::kCalibrated).seconds)
+              Simulated(ExpandScenario(proto, Catalog()), Fidelity::kCalibrated).seconds)
         << plan;
   }
 }
@@ -326,7 +324,7 @@ TEST(FrameworkKernels, WrongNamesAreReported) {
   LoadScenario(Proto("data: 8 context_method: 'gathered' recompute: 'second' kernels { "
                      "gradient_sums: 'two' projections: 'one' sharded_copies: 'fsdp3' "
                      "tensor_transfers: 'own' }"),
-               &diagnostics);
+               Catalog(), &diagnostics);
   const std::string message(diagnostics.status().message());
   for (const char* part :
        {"plan.context_method: is \"gathered\", expected ring, all-gather, ulysses or gathered-ring",

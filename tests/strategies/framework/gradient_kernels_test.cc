@@ -7,10 +7,10 @@
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "meshstep/v1/scenario.pb.h"
+#include "sim/base/catalog.h"
 #include "sim/cost/compute.h"
-#include "sim/engine/engine.h"
+#include "sim/simulate/simulate.h"
 #include "strategies/plan/load_scenario.h"
-#include "strategies/step/lower_step.h"
 #include "strategies/step/step_graph.h"
 #include "tests/strategies/scenario_fixtures.h"
 
@@ -42,11 +42,8 @@ struct Step {
 };
 
 Step Simulated(const v1::Scenario& proto) {
-  StatusOr<StepGraph> graph = LowerStep(Load(proto), {.fidelity = Fidelity::kIdeal});
-  EXPECT_TRUE(graph.ok()) << graph.status();
-  const StatusOr<Run> run = Simulate(graph->graph, graph->Names());
-  EXPECT_TRUE(run.ok()) << run.status();
-  return {*std::move(graph), run->makespan.seconds()};
+  SimulatedStep simulated = StepOf(Load(proto));
+  return {std::move(simulated.step), simulated.run.makespan.seconds()};
 }
 
 // HBM bytes of the tasks of this name, on one device in one step.
@@ -161,10 +158,7 @@ TEST(GradientKernels, AttentionOfCudnn2024) {
     v1::Scenario proto = Proto("", "", absl::StrCat("attention_kernel: '", kernel, "'"));
     proto.mutable_model()->set_heads(8);  // of 128
     proto.mutable_workload()->set_sequence_length(8192);
-    const Scenario scenario = Load(proto);
-    const StatusOr<StepGraph> graph = LowerStep(scenario, {});
-    EXPECT_TRUE(graph.ok());
-    return Simulate(graph->graph, graph->Names())->makespan.seconds();
+    return StepOf(Load(proto), Fidelity::kCalibrated).run.makespan.seconds();
   };
   EXPECT_LT(seconds("flash"), seconds("cudnn-2024"));
   EXPECT_LT(seconds("cudnn-2024"), seconds("flash-2"));
@@ -176,13 +170,13 @@ TEST(GradientKernels, ExpandedPlansAreTheSameStep) {
             "copied_heads: true bias_gradients: 'but-qkv' dense_embedding_gradient: true "
             "gradient_passes: ['zero', 'check', 'scale']",
             "attention_kernel: 'cudnn-2024'");
-  EXPECT_EQ(Simulated(proto).seconds, Simulated(ExpandScenario(proto)).seconds);
+  EXPECT_EQ(Simulated(proto).seconds, Simulated(ExpandScenario(proto, Catalog())).seconds);
   EXPECT_GT(Simulated(proto).seconds, Simulated(Proto(kBiases, "")).seconds);
 }
 
 TEST(GradientKernels, WrongNamesAreReported) {
   Diagnostics diagnostics;
-  LoadScenario(Proto("", "gradient_passes: ['zero', 'twice'] bias_gradients: 'none'"),
+  LoadScenario(Proto("", "gradient_passes: ['zero', 'twice'] bias_gradients: 'none'"), Catalog(),
                &diagnostics);
   const std::string message(diagnostics.status().message());
   for (const char* part :

@@ -9,7 +9,8 @@
 #include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
 #include "meshstep/v1/scenario.pb.h"
-#include "sim/engine/engine.h"
+#include "sim/base/catalog.h"
+#include "sim/simulate/simulate.h"
 #include "strategies/plan/load_scenario.h"
 #include "strategies/step/lower_step.h"
 #include "strategies/step/step_graph.h"
@@ -37,11 +38,7 @@ v1::Scenario Proto(const std::string& model, int layers, const std::string& plan
 }
 
 double Seconds(const v1::Scenario& proto, Fidelity fidelity = Fidelity::kCalibrated) {
-  const StatusOr<StepGraph> graph = LowerStep(Load(proto), {.fidelity = fidelity});
-  EXPECT_TRUE(graph.ok()) << graph.status();
-  const StatusOr<Run> run = Simulate(graph->graph, graph->Names());
-  EXPECT_TRUE(run.ok()) << run.status();
-  return run->makespan.seconds();
+  return StepOf(Load(proto), fidelity).run.makespan.seconds();
 }
 
 // Operations of one layer in a step that the host bounds: what a layer more costs, by how much more
@@ -289,14 +286,14 @@ TEST(HostLaunches, ExpandedPlansAreTheSameStep) {
         "launches: 'megatron-core' graphs: ['attention', 'router'] host_dispatch_ns: 80000"}) {
     const v1::Scenario proto =
         Proto(kExperts, 2, absl::StrCat("data: 8 expert: 4 kernels { ", kernels, " }"));
-    EXPECT_EQ(Seconds(proto), Seconds(ExpandScenario(proto))) << kernels;
+    EXPECT_EQ(Seconds(proto), Seconds(ExpandScenario(proto, Catalog()))) << kernels;
   }
 }
 
 TEST(HostLaunches, WrongPlansAreReported) {
   const auto error = [](const std::string& kernels) {
     Diagnostics diagnostics;
-    LoadScenario(Proto(kGpt, 2, "data: 8 kernels { " + kernels + " }"), &diagnostics);
+    LoadScenario(Proto(kGpt, 2, "data: 8 kernels { " + kernels + " }"), Catalog(), &diagnostics);
     return std::string(diagnostics.status().message());
   };
   EXPECT_NE(error("launches: 'jax'")

@@ -8,13 +8,13 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "meshstep/v1/scenario.pb.h"
-#include "sim/engine/engine.h"
+#include "sim/base/catalog.h"
+#include "sim/simulate/simulate.h"
 #include "strategies/block/block_context.h"
 #include "strategies/block/lowered_block.h"
 #include "strategies/framework/optimizer.h"
 #include "strategies/passes/lower_block.h"
 #include "strategies/plan/load_scenario.h"
-#include "strategies/step/lower_step.h"
 #include "strategies/step/step_graph.h"
 #include "tests/strategies/scenario_fixtures.h"
 
@@ -42,11 +42,8 @@ struct Step {
 };
 
 Step Simulated(const Scenario& scenario, Fidelity fidelity = Fidelity::kIdeal) {
-  StatusOr<StepGraph> graph = LowerStep(scenario, {.fidelity = fidelity});
-  EXPECT_TRUE(graph.ok()) << graph.status();
-  const StatusOr<Run> run = Simulate(graph->graph, graph->Names());
-  EXPECT_TRUE(run.ok()) << run.status();
-  return {*std::move(graph), run->makespan.seconds()};
+  SimulatedStep simulated = StepOf(scenario, fidelity);
+  return {std::move(simulated.step), simulated.run.makespan.seconds()};
 }
 
 Step Simulated(const std::string& plan) { return Simulated(Load(Proto(plan))); }
@@ -129,7 +126,7 @@ TEST(Kernels, ThoseThatCannotRunTogetherAreRefused) {
          "plan.kernels.repeated_heads: is true beside context_method \"ulysses\""},
         {"data: 8 kernels { experts: 'each' expert_tile_rows: 8 }", "beside experts \"each\""}}) {
     Diagnostics diagnostics;
-    LoadScenario(Proto(plan), &diagnostics);
+    LoadScenario(Proto(plan), Catalog(), &diagnostics);
     EXPECT_THAT(std::string(diagnostics.status().message()), HasSubstr(problem));
   }
 }
@@ -192,15 +189,13 @@ TEST(Kernels, UnfusedAttentionMovesTheSquare) {
 TEST(Kernels, AttentionOfAnOlderGenerationIsNotFaster) {
   const auto seconds = [](const std::string& kernel) {
     const Scenario s = Load(Proto("data: 8 attention_kernel: '" + kernel + "'"));
-    const StatusOr<StepGraph> graph = LowerStep(s, {});
-    EXPECT_TRUE(graph.ok());
-    return Simulate(graph->graph, graph->Names())->makespan.seconds();
+    return StepOf(s, Fidelity::kCalibrated).run.makespan.seconds();
   };
   EXPECT_LT(seconds("flash"), seconds("flash-2"));
   EXPECT_LT(seconds("flash-2"), seconds("flash-1"));
   // Not measured on this chip: the note says that its fastest is taken.
   Diagnostics diagnostics;
-  LoadScenario(Proto("data: 8 attention_kernel: 'flash-1'", "dgx-b200"), &diagnostics);
+  LoadScenario(Proto("data: 8 attention_kernel: 'flash-1'", "dgx-b200"), Catalog(), &diagnostics);
   ASSERT_EQ(diagnostics.notes().size(), 1U);
   EXPECT_NE(diagnostics.notes()[0].find("flash-1 was not measured on b200"), std::string::npos);
 }
@@ -226,7 +221,7 @@ TEST(Kernels, TheHostLaunchesEveryKernel) {
 TEST(Kernels, LibrariesHoldWorkspace) {
   const Step none = Simulated("data: 8");
   const v1::Scenario proto = Proto("data: 8 kernels { library_workspace_bytes: 1e6 }");
-  for (const v1::Scenario& some : {proto, ExpandScenario(proto)}) {
+  for (const v1::Scenario& some : {proto, ExpandScenario(proto, Catalog())}) {
     const Step step = Simulated(Load(some));
     EXPECT_EQ(step.seconds, none.seconds);
     for (std::size_t b = 0; b < kMemoryBuckets; ++b) {
@@ -240,7 +235,7 @@ TEST(Kernels, WrongNamesAreReported) {
   Diagnostics diagnostics;
   LoadScenario(Proto("data: 8 attention_kernel: 'flash-9' kernels { loss: 'fast' "
                      "gradient_accumulation: 'some' library_workspace_bytes: -1 }"),
-               &diagnostics);
+               Catalog(), &diagnostics);
   const std::string message(diagnostics.status().message());
   for (const char* part :
        {"plan.attention_kernel: is \"flash-9\", expected flash, flash-1, flash-2, cudnn-2024, "
@@ -277,7 +272,7 @@ TEST(OverlapGradients, WithoutItReductionsFollowTheBackwardPass) {
 TEST(Plan, NotesWhatChangesNothing) {
   const auto notes = [](const v1::Scenario& proto) {
     Diagnostics diagnostics;
-    LoadScenario(proto, &diagnostics);
+    LoadScenario(proto, Catalog(), &diagnostics);
     EXPECT_TRUE(diagnostics.ok()) << diagnostics.status();
     return diagnostics.notes();
   };
@@ -296,14 +291,15 @@ TEST(Plan, NotesWhatChangesNothing) {
       "data: 2 tensor: 2 pipeline: 2 sequence_parallel: true async_tensor: true "
       "split_sends: true recompute: 'full' recompute_drops_unread: true");
   EXPECT_THAT(notes(acting), IsEmpty());
-  EXPECT_THAT(notes(ExpandScenario(acting)), IsEmpty());
+  EXPECT_THAT(notes(ExpandScenario(acting, Catalog())), IsEmpty());
 }
 
 TEST(Kernels, ExpandedPlansAreTheSameStep) {
   const v1::Scenario proto = Proto(
       "data: 8 overlap_gradients: false attention_kernel: 'flash-1' kernels { loss: 'megatron' "
       "gradient_accumulation: 'separate' unfused_optimizer: true }");
-  EXPECT_EQ(Simulated(Load(proto)).seconds, Simulated(Load(ExpandScenario(proto))).seconds);
+  EXPECT_EQ(Simulated(Load(proto)).seconds,
+            Simulated(Load(ExpandScenario(proto, Catalog()))).seconds);
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "meshstep/v1/scenario.pb.h"
+#include "sim/simulate/simulate.h"
 #include "strategies/model/model_arithmetic.h"
 #include "strategies/step/lower_step.h"
 #include "strategies/step/step_graph.h"
@@ -114,14 +115,12 @@ TEST(RoutedModels, PresetsSimulate) {
         Case{"gpt-oss-20b", 16, "fsdp: 16 expert: 8"},
         Case{"gpt-oss-120b", 64, "data: 16 pipeline: 4 expert: 16"}}) {
     const Scenario s = Load(absl::StrCat("preset: '", c.preset, "'"), c.chips, c.plan);
-    const StatusOr<StepGraph> step = LowerStep(s, {Fidelity::kCalibrated, false});
-    ASSERT_TRUE(step.ok()) << c.preset << step.status();
-    const StatusOr<meshstep::Run> run = Simulate(step->graph, step->Names());
-    ASSERT_TRUE(run.ok()) << run.status();
+    const StatusOr<SimulatedStep> simulated = SimulateStep(s, {});
+    ASSERT_TRUE(simulated.ok()) << c.preset << simulated.status();
     // No rank is faster than its FLOPs.
-    EXPECT_GT(
-        run->makespan.seconds() * c.chips * s.cluster.chip.datasheet.peak(Dtype::kBf16).value(),
-        step->hardware_flops.value())
+    EXPECT_GT(simulated->run.makespan.seconds() * c.chips *
+                  s.cluster.chip.datasheet.peak(Dtype::kBf16).value(),
+              simulated->step.hardware_flops.value())
         << c.preset;
   }
 }

@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "meshstep/v1/scenario.pb.h"
+#include "sim/base/catalog.h"
 #include "strategies/block/block_context.h"
 #include "strategies/block/lowered_block.h"
 #include "strategies/plan/load_scenario.h"
@@ -39,7 +40,8 @@ Lowered Lower(int devices, const std::string& plan) {
       " micro_batch_sequences: 2 }");
   const v1::Scenario proto = ParseScenario(text);
   Diagnostics diagnostics;
-  Lowered out{.scenario = LoadScenario(proto, &diagnostics), .transfers = {}, .layer = {}};
+  Lowered out{
+      .scenario = LoadScenario(proto, Catalog(), &diagnostics), .transfers = {}, .layer = {}};
   EXPECT_TRUE(diagnostics.ok()) << diagnostics.status();
   const Scenario& s = out.scenario;
   const ComputeModel compute(s.cluster.chip, RateSet::kDatasheet, Fidelity::kIdeal);
@@ -138,7 +140,7 @@ TEST(Expansion, IsTheSamePlan) {
     proto = ParseScenario(text);
     const auto layer = [](const v1::Scenario& message) {
       Diagnostics diagnostics;
-      const Scenario scenario = LoadScenario(message, &diagnostics);
+      const Scenario scenario = LoadScenario(message, Catalog(), &diagnostics);
       EXPECT_TRUE(diagnostics.ok()) << diagnostics.status();
       const ComputeModel compute(scenario.cluster.chip, RateSet::kDatasheet, Fidelity::kIdeal);
       TransferTable transfers;
@@ -149,7 +151,7 @@ TEST(Expansion, IsTheSamePlan) {
       EXPECT_TRUE(lowered.ok()) << lowered.status();
       return lowered.ok() ? *std::move(lowered) : LoweredBlock();
     };
-    const LoweredBlock a = layer(proto), b = layer(ExpandScenario(proto));
+    const LoweredBlock a = layer(proto), b = layer(ExpandScenario(proto, Catalog()));
     EXPECT_EQ(a.parameters, b.parameters) << plan;
     EXPECT_EQ(a.gradients, b.gradients) << plan;
     EXPECT_EQ(a.optimizer, b.optimizer) << plan;

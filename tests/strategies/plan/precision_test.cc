@@ -11,6 +11,7 @@
 #include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
 #include "meshstep/v1/scenario.pb.h"
+#include "sim/base/catalog.h"
 #include "strategies/block/block_context.h"
 #include "strategies/block/lowered_block.h"
 #include "strategies/passes/lower_block.h"
@@ -45,7 +46,7 @@ Lowered Lower(const std::string& cluster, int devices, const std::string& precis
   const v1::Scenario proto = ParseScenario(text);
   Diagnostics diagnostics;
   Lowered out;
-  out.scenario = LoadScenario(proto, &diagnostics);
+  out.scenario = LoadScenario(proto, Catalog(), &diagnostics);
   if (!diagnostics.ok()) {
     out.error = std::string(diagnostics.status().message());
     return out;
@@ -328,8 +329,9 @@ TEST(Precision, ExpansionIsTheSame) {
                      text, " } }"),
         &proto));
     Diagnostics diagnostics;
-    const Precision a = LoadScenario(proto, &diagnostics).plan.precision;
-    const Precision b = LoadScenario(ExpandScenario(proto), &diagnostics).plan.precision;
+    const Precision a = LoadScenario(proto, Catalog(), &diagnostics).plan.precision;
+    const Precision b =
+        LoadScenario(ExpandScenario(proto, Catalog()), Catalog(), &diagnostics).plan.precision;
     EXPECT_TRUE(diagnostics.ok()) << diagnostics.status();
     EXPECT_EQ(a.compute, b.compute);
     EXPECT_EQ(a.activations, b.activations);

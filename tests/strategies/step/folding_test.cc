@@ -11,6 +11,8 @@
 #include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
 #include "meshstep/v1/scenario.pb.h"
+#include "sim/base/catalog.h"
+#include "sim/simulate/simulate.h"
 #include "strategies/plan/load_scenario.h"
 #include "strategies/step/lower_step.h"
 #include "strategies/step/step_graph.h"
@@ -151,8 +153,9 @@ std::string RandomPlan(int devices, bool routed, std::mt19937* random) {
 }
 
 StatusOr<Run> RunScenario(const Scenario& scenario, Fidelity fidelity, bool unfolded) {
-  ASSIGN_OR_RETURN(const StepGraph step, LowerStep(scenario, {fidelity, unfolded}));
-  return Simulate(step.graph, step.Names());
+  ASSIGN_OR_RETURN(SimulatedStep simulated,
+                   SimulateStep(scenario, {.fidelity = fidelity, .unfolded = unfolded}));
+  return std::move(simulated.run);
 }
 
 // Of a random plan on a random cluster; nothing if the plan does not go.
@@ -171,7 +174,7 @@ v1::Scenario RandomScenario(bool routed, std::mt19937* random) {
 // False if the plan does not go (interleaving needs micro-batches in groups of stages).
 bool Compare(const v1::Scenario& proto, Fidelity fidelity) {
   Diagnostics diagnostics;
-  const Scenario scenario = LoadScenario(proto, &diagnostics);
+  const Scenario scenario = LoadScenario(proto, Catalog(), &diagnostics);
   if (!diagnostics.ok()) return false;
   const StatusOr<meshstep::Run> folded = RunScenario(scenario, fidelity, false);
   const StatusOr<meshstep::Run> unfolded = RunScenario(scenario, fidelity, true);
@@ -235,7 +238,7 @@ v1::Scenario Toy(const std::string& text) {
 
 std::size_t UnitsOf(const v1::Scenario& proto) {
   Diagnostics diagnostics;
-  const Scenario scenario = LoadScenario(proto, &diagnostics);
+  const Scenario scenario = LoadScenario(proto, Catalog(), &diagnostics);
   EXPECT_TRUE(diagnostics.ok()) << diagnostics.status();
   const StatusOr<StepGraph> step = LowerStep(scenario, {});
   EXPECT_TRUE(step.ok()) << step.status();

@@ -10,10 +10,10 @@
 #include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
 #include "meshstep/v1/scenario.pb.h"
-#include "sim/simulate/report.h"
+#include "sim/base/catalog.h"
+#include "sim/simulate/simulate.h"
 #include "strategies/bounds/inference_bounds.h"
 #include "strategies/plan/load_scenario.h"
-#include "strategies/step/lower_step.h"
 #include "strategies/step/step_graph.h"
 #include "tests/strategies/scenario_fixtures.h"
 
@@ -42,15 +42,10 @@ v1::Scenario Proto(int chips, const std::string& mode, const std::string& plan,
 }
 
 v1::SimulateReport ReportOf(const v1::Scenario& proto, bool unfolded = false) {
-  Diagnostics diagnostics;
-  const Scenario scenario = LoadScenario(proto, &diagnostics);
-  EXPECT_TRUE(diagnostics.ok()) << diagnostics.status();
-  const StatusOr<StepGraph> step =
-      LowerStep(scenario, {.fidelity = Fidelity::kIdeal, .unfolded = unfolded});
-  EXPECT_TRUE(step.ok()) << step.status();
-  const StatusOr<meshstep::Run> run = Simulate(step->graph, step->Names());
-  EXPECT_TRUE(run.ok()) << run.status();
-  return MakeReport(scenario, *step, *run, Fidelity::kIdeal);
+  const StatusOr<v1::SimulateReport> report =
+      Simulate(proto, {.fidelity = Fidelity::kIdeal, .unfolded = unfolded});
+  EXPECT_TRUE(report.ok()) << report.status();
+  return *report;
 }
 
 v1::SimulateReport ReportOf(int chips, const std::string& mode, const std::string& plan,
@@ -248,7 +243,7 @@ TEST(Inference, IsNotFasterThanItsBound) {
       EXPECT_LE(r.lower_bound_s(), r.step_time_s()) << mode << " " << plan;
       EXPECT_GT(r.lower_bound_s(), 0.01 * r.step_time_s()) << mode << " " << plan;
       EXPECT_EQ(r.step_time_s(), ReportOf(proto, true).step_time_s()) << mode << " " << plan;
-      EXPECT_EQ(r.step_time_s(), ReportOf(ExpandScenario(proto)).step_time_s()) << plan;
+      EXPECT_EQ(r.step_time_s(), ReportOf(ExpandScenario(proto, Catalog())).step_time_s()) << plan;
     }
   }
 }
@@ -266,7 +261,7 @@ TEST(Inference, PipelinesFill) {
 void ExpectError(const std::string& mode, const std::string& plan, const std::string& expected,
                  const std::string& model = "") {
   Diagnostics diagnostics;
-  LoadScenario(Proto(1, mode, plan, model), &diagnostics);
+  LoadScenario(Proto(1, mode, plan, model), Catalog(), &diagnostics);
   const std::string error(diagnostics.status().message());
   EXPECT_NE(error.find(expected), std::string::npos) << plan << ": " << error;
 }

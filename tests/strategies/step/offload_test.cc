@@ -10,10 +10,10 @@
 #include "gtest/gtest.h"
 #include "meshstep/v1/report.pb.h"
 #include "meshstep/v1/scenario.pb.h"
+#include "sim/base/catalog.h"
 #include "sim/simulate/memory.h"
-#include "sim/simulate/report.h"
+#include "sim/simulate/simulate.h"
 #include "strategies/plan/load_scenario.h"
-#include "strategies/step/lower_step.h"
 #include "strategies/step/step_graph.h"
 #include "tests/strategies/scenario_fixtures.h"
 
@@ -62,21 +62,18 @@ Simulated Simulate(int chips, const std::string& plan, double host = 50, int bat
       batch, " sequence_length: 512 } plan { micro_batch_sequences: 1 ", plan, " }");
   const v1::Scenario proto = ParseScenario(text);
   Simulated out;
-  Diagnostics diagnostics;
-  const Scenario scenario = LoadScenario(proto, &diagnostics);
-  if (!diagnostics.ok()) {
-    out.error = std::string(diagnostics.status().message());
+  const StatusOr<SimulatedStep> simulated = SimulateStep(proto, {.fidelity = Fidelity::kIdeal});
+  if (!simulated.ok()) {
+    out.error = std::string(simulated.status().message());
     return out;
   }
-  const StatusOr<StepGraph> step = LowerStep(scenario, {.fidelity = Fidelity::kIdeal});
-  EXPECT_TRUE(step.ok()) << step.status();
-  const StatusOr<meshstep::Run> run = meshstep::Simulate(step->graph, step->Names());
-  EXPECT_TRUE(run.ok()) << run.status();
-  out.time = run->makespan;
-  out.flops = step->hardware_flops;
-  out.report = MakeReport(scenario, *step, *run, Fidelity::kIdeal);
-  for (std::size_t u = 0; u < step->units.size(); ++u) {
-    for (const MemoryPoint& point : MemoryCurve(*step, *run, static_cast<std::int32_t>(u))) {
+  const StepGraph& step = simulated->step;
+  out.time = simulated->run.makespan;
+  out.flops = step.hardware_flops;
+  out.report = simulated->report;
+  for (std::size_t u = 0; u < step.units.size(); ++u) {
+    for (const MemoryPoint& point :
+         MemoryCurve(step, simulated->run, static_cast<std::int32_t>(u))) {
       for (std::size_t b = 0; b < out.most.size(); ++b) {
         out.most[b] = std::max(out.most[b], point.bytes[b]);
         out.least[b] = std::min(out.least[b], point.bytes[b]);
@@ -243,7 +240,7 @@ TEST(Offload, ExpansionIsTheSame) {
       "recompute_layers: 3 offload { activations: 0.5 parameters: 0.25 optimizer: 1 } }",
       &proto));
   Diagnostics diagnostics;
-  const Plan plan = LoadScenario(ExpandScenario(proto), &diagnostics).plan;
+  const Plan plan = LoadScenario(ExpandScenario(proto, Catalog()), Catalog(), &diagnostics).plan;
   EXPECT_TRUE(diagnostics.ok()) << diagnostics.status();
   EXPECT_EQ(plan.recompute_layers, 3);
   EXPECT_EQ(plan.offload.activations, 0.5);

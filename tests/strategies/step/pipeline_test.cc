@@ -12,7 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "meshstep/v1/scenario.pb.h"
-#include "strategies/step/lower_step.h"
+#include "sim/simulate/simulate.h"
 #include "strategies/step/step_graph.h"
 #include "tests/strategies/scenario_fixtures.h"
 
@@ -49,11 +49,8 @@ Step Simulated(int chips, const std::string& plan, const std::string& model = kG
       " } cluster { preset: 'dgx-h100' chips: ", chips,
       " } workload { global_batch_sequences: 16 sequence_length: 256 } plan { ", plan, " }");
   const Scenario scenario = Load(ParseScenario(text));
-  StatusOr<StepGraph> graph = LowerStep(scenario, {.fidelity = fidelity});
-  EXPECT_TRUE(graph.ok()) << graph.status();
-  const StatusOr<meshstep::Run> run = Simulate(graph->graph, graph->Names());
-  EXPECT_TRUE(run.ok()) << run.status();
-  return {*std::move(graph), *run};
+  SimulatedStep simulated = StepOf(scenario, fidelity);
+  return {std::move(simulated.step), std::move(simulated.run)};
 }
 
 TEST(Pipeline, EveryScheduleDoesTheSameWork) {

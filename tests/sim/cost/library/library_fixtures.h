@@ -12,6 +12,7 @@
 
 #include "gtest/gtest.h"
 #include "meshstep/v1/cluster.pb.h"
+#include "sim/base/catalog.h"
 #include "sim/cost/collective_model.h"
 #include "topologies/build_fabric.h"
 #include "topologies/load_cluster.h"
@@ -23,7 +24,7 @@ inline Cluster ClusterOfPreset(const std::string& preset, int chips) {
   v1::Cluster proto;
   proto.set_preset(preset);
   Diagnostics diagnostics;
-  ResolveClusterPresets(&proto, "cluster", &diagnostics);
+  ResolveClusterPresets(&proto, "cluster", Catalog(), &diagnostics);
   proto.set_chips(chips);
   Cluster cluster = LoadCluster(proto, "cluster", &diagnostics);
   EXPECT_TRUE(diagnostics.errors().empty()) << diagnostics.status().message();

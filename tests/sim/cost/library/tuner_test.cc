@@ -8,6 +8,7 @@
 #include <set>
 #include <string>
 
+#include "sim/base/catalog.h"
 #include "sim/base/data_path.h"
 #include "sim/base/proto_file.h"
 #include "sim/cost/collective_registry.h"
@@ -115,7 +116,7 @@ TEST(Libraries, NameAlgorithmsThatAre) {
     proto.set_preset("dgx-h100");
     proto.mutable_library()->set_preset(file.path().stem());
     Diagnostics diagnostics;
-    ResolveClusterPresets(&proto, "cluster", &diagnostics);
+    ResolveClusterPresets(&proto, "cluster", Catalog(), &diagnostics);
     const Cluster cluster = LoadCluster(proto, "cluster", &diagnostics);
     ASSERT_TRUE(diagnostics.errors().empty()) << diagnostics.status().message();
     EXPECT_EQ(cluster.library->name, file.path().stem());

@@ -11,13 +11,14 @@
 #include "google/protobuf/text_format.h"
 #include "gtest/gtest.h"
 #include "meshstep/v1/scenario.pb.h"
+#include "sim/base/catalog.h"
+#include "sim/simulate/simulate.h"
 #include "strategies/block/block_context.h"
 #include "strategies/passes/lower_block.h"
 #include "strategies/passes/ops/composite.h"
 #include "strategies/passes/ops/sequence_split.h"
 #include "strategies/passes/pass_builder.h"
 #include "strategies/plan/load_scenario.h"
-#include "strategies/step/lower_step.h"
 #include "strategies/step/step_graph.h"
 #include "tests/strategies/scenario_fixtures.h"
 
@@ -49,7 +50,8 @@ struct Lowered {
 
 Lowered Lower(const v1::Scenario& proto) {
   Diagnostics diagnostics;
-  Lowered out{.scenario = LoadScenario(proto, &diagnostics), .transfers = {}, .layer = {}};
+  Lowered out{
+      .scenario = LoadScenario(proto, Catalog(), &diagnostics), .transfers = {}, .layer = {}};
   EXPECT_TRUE(diagnostics.ok()) << diagnostics.status();
   const Scenario& s = out.scenario;
   const ComputeModel compute(s.cluster.chip, RateSet::kDatasheet, Fidelity::kIdeal);
@@ -160,14 +162,9 @@ TEST(Context, EveryMethodDoesTheSameWork) {
 
 TEST(Context, OfOneIsTheIdentity) {
   const auto step = [](const std::string& plan) {
-    Diagnostics diagnostics;
-    const Scenario scenario = LoadScenario(Proto(8, plan), &diagnostics);
-    EXPECT_TRUE(diagnostics.ok()) << diagnostics.status();
-    const StatusOr<StepGraph> graph = LowerStep(scenario, {});
-    EXPECT_TRUE(graph.ok()) << graph.status();
-    const StatusOr<meshstep::Run> run = Simulate(graph->graph, graph->Names());
-    EXPECT_TRUE(run.ok()) << run.status();
-    return run->makespan.ps();
+    const StatusOr<SimulatedStep> simulated = SimulateStep(Proto(8, plan), {});
+    EXPECT_TRUE(simulated.ok()) << simulated.status();
+    return simulated->run.makespan.ps();
   };
   const std::string plan = "tensor: 4 fsdp: 2 sequence_parallel: true ";
   for (const char* method : {"ring", "all-gather", "ulysses"}) {
@@ -213,7 +210,7 @@ TEST(Context, WorksByRules) {
   for (const char* method : {"ring", "all-gather", "ulysses"}) {
     const v1::Scenario degrees =
         Proto(8, absl::StrCat("tensor: 2 context_load_balanced: false ", WithMethod(4, method)));
-    const v1::Scenario rules = ExpandScenario(degrees);
+    const v1::Scenario rules = ExpandScenario(degrees, Catalog());
     EXPECT_FALSE(rules.plan().has_context());
     EXPECT_EQ(rules.plan().context_method(), method);
     const Lowered a = Lower(degrees), b = Lower(rules);
@@ -403,7 +400,7 @@ TEST(SequenceSplit, CountsWhatIsVisible) {
 
 std::string ErrorOf(const v1::Scenario& proto) {
   Diagnostics diagnostics;
-  LoadScenario(proto, &diagnostics);
+  LoadScenario(proto, Catalog(), &diagnostics);
   return std::string(diagnostics.status().message());
 }
 

@@ -12,7 +12,9 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "meshstep/v1/scenario.pb.h"
+#include "sim/base/catalog.h"
 #include "sim/cost/collective_model.h"
+#include "sim/simulate/simulate.h"
 #include "strategies/block/block_context.h"
 #include "strategies/passes/lower_block.h"
 #include "strategies/plan/load_scenario.h"
@@ -44,7 +46,7 @@ Scenario Load(const std::string& model, int devices, const std::string& plan) {
 std::string Problem(const std::string& model, int devices, const std::string& plan) {
   const v1::Scenario proto = OnDgx(model, devices, plan);
   Diagnostics diagnostics;
-  LoadScenario(proto, &diagnostics);
+  LoadScenario(proto, Catalog(), &diagnostics);
   EXPECT_FALSE(diagnostics.ok()) << plan;
   return std::string(diagnostics.status().message());
 }
@@ -262,7 +264,7 @@ TEST(ExpertDispatch, IsNearDeepEp) {
         " }");
     proto = ParseScenario(text);
     Diagnostics diagnostics;
-    const Scenario s = LoadScenario(proto, &diagnostics);
+    const Scenario s = LoadScenario(proto, Catalog(), &diagnostics);
     ASSERT_TRUE(diagnostics.ok()) << diagnostics.status();
     const std::unique_ptr<Fabric> fabric =
         BuildFabric(FitTiers(s.cluster, s.plan.axes), RateSet::kDatasheet, Fidelity::kCalibrated);
@@ -395,16 +397,12 @@ TEST(ExpertPlan, ExpansionIsTheSameStep) {
                      plan, " }");
     proto = ParseScenario(text);
     std::vector<std::int64_t> times;
-    for (const v1::Scenario& message : {proto, ExpandScenario(proto)}) {
-      Diagnostics diagnostics;
-      const Scenario scenario = LoadScenario(message, &diagnostics);
-      ASSERT_TRUE(diagnostics.ok()) << plan << diagnostics.status();
-      const StatusOr<StepGraph> step = LowerStep(scenario, {Fidelity::kIdeal, false});
-      ASSERT_TRUE(step.ok()) << plan << step.status();
-      const StatusOr<meshstep::Run> run = Simulate(step->graph, step->Names());
-      ASSERT_TRUE(run.ok()) << run.status();
-      times.push_back(run->makespan.ps());
-      EXPECT_EQ(step->resident.size(), step->units.size());
+    for (const v1::Scenario& message : {proto, ExpandScenario(proto, Catalog())}) {
+      const StatusOr<SimulatedStep> simulated =
+          SimulateStep(message, {.fidelity = Fidelity::kIdeal});
+      ASSERT_TRUE(simulated.ok()) << plan << simulated.status();
+      times.push_back(simulated->run.makespan.ps());
+      EXPECT_EQ(simulated->step.resident.size(), simulated->step.units.size());
     }
     EXPECT_EQ(times[0], times[1]) << plan;
   }

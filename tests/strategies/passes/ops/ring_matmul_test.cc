@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "meshstep/v1/scenario.pb.h"
+#include "sim/simulate/simulate.h"
 #include "strategies/step/lower_step.h"
 #include "strategies/step/step_graph.h"
 #include "tests/strategies/scenario_fixtures.h"
@@ -27,19 +28,17 @@ Result Simulated(const std::string& plan, Fidelity fidelity = Fidelity::kIdeal) 
       "global_batch_sequences: 1 sequence_length: 8192 } plan { ",
       plan, " }");
   const Scenario scenario = Load(ParseScenario(text));
-  const StatusOr<StepGraph> graph = LowerStep(scenario, {.fidelity = fidelity});
-  EXPECT_TRUE(graph.ok()) << graph.status();
-  const StatusOr<meshstep::Run> run = Simulate(graph->graph, graph->Names());
-  EXPECT_TRUE(run.ok()) << run.status();
-  Result result{graph->hardware_flops.value(), 0, run->makespan};
-  for (TaskId t = 0; t < graph->graph.tasks(); ++t) {
-    const TaskInfo& task = graph->tasks[static_cast<std::size_t>(t)];
+  const SimulatedStep simulated = StepOf(scenario, fidelity);
+  const StepGraph& graph = simulated.step;
+  Result result{graph.hardware_flops.value(), 0, simulated.run.makespan};
+  for (TaskId t = 0; t < graph.graph.tasks(); ++t) {
+    const TaskInfo& task = graph.tasks[static_cast<std::size_t>(t)];
     const int transfer = task.transfer;
     if (transfer < 0) {
       result.hbm[*task.name] = task.hbm_bytes.value();
       continue;
     }
-    const StepTransfer& info = graph->transfers[static_cast<std::size_t>(transfer)];
+    const StepTransfer& info = graph.transfers[static_cast<std::size_t>(transfer)];
     if (info.spec.role == Role::kActivations) result.bytes += info.sent_bytes_per_device;
   }
   return result;

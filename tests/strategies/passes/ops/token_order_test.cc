@@ -8,6 +8,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "meshstep/v1/scenario.pb.h"
+#include "sim/base/catalog.h"
 #include "strategies/block/block_context.h"
 #include "strategies/passes/lower_block.h"
 #include "strategies/plan/load_scenario.h"
@@ -114,7 +115,7 @@ TEST(TokenOrder, EinsumIsNotGrouped) {
 
 TEST(TokenOrder, EinsumNeedsPlaces) {
   Diagnostics diagnostics;
-  LoadScenario(Proto("expert_dispatch: 'einsum'"), &diagnostics);
+  LoadScenario(Proto("expert_dispatch: 'einsum'"), Catalog(), &diagnostics);
   ASSERT_FALSE(diagnostics.ok());
   EXPECT_THAT(std::string(diagnostics.status().message()),
               HasSubstr("plan.expert_dispatch: is \"einsum\", whose masks need places"));

@@ -130,7 +130,7 @@ Run Execute(const Case& c, const StageTimes& times) {
       graph.AddDependency(backward[At(k)][At(i)], forward[At(k)][At(i)]);
     }
   }
-  const StatusOr<Run> run = Simulate(graph);
+  const StatusOr<Run> run = RunGraph(graph);
   EXPECT_TRUE(run.ok()) << c.Name() << ": " << run.status();
   return run.ok() ? *run : Run{};
 }

@@ -1,4 +1,4 @@
-#include "sim/simulate/catalog.h"
+#include "sim/simulate/listing.h"
 
 #include <algorithm>
 
@@ -10,7 +10,6 @@
 #include "meshstep/v1/model.pb.h"
 #include "sim/base/data_path.h"
 #include "sim/base/format.h"
-#include "sim/base/proto_file.h"
 #include "sim/cost/collective.h"
 #include "sim/cost/collective_registry.h"
 #include "strategies/plan/schedules/schedule.h"
@@ -20,20 +19,22 @@ namespace {
 
 // Describes every file of a data folder.
 template <class Describe>
-StatusOr<v1::ListReport> Files(const std::string& folder, Describe describe) {
+StatusOr<v1::ListReport> Files(const std::string& folder, const Catalog& catalog,
+                               Describe describe) {
   v1::ListReport report;
   for (const std::string& name : ListPresets(folder)) {
     v1::ListEntry* entry = report.add_entries();
     entry->set_name(name);
-    ASSIGN_OR_RETURN(const std::string text, describe(folder, name));
+    ASSIGN_OR_RETURN(const std::string text, describe(folder, name, catalog));
     entry->set_description(text);
   }
   return report;
 }
 
-StatusOr<std::string> DescribeChip(const std::string& folder, const std::string& name) {
+StatusOr<std::string> DescribeChip(const std::string& folder, const std::string& name,
+                                   const Catalog& catalog) {
   v1::Chip chip;
-  RETURN_IF_ERROR(ReadPreset(folder, name, &chip));
+  RETURN_IF_ERROR(catalog.Read(folder, name, &chip));
   std::string text = absl::StrCat(chip.vendor(), " ", chip.year(), ": ");
   for (const v1::MatmulPeak& peak : chip.datasheet().matmul()) {
     if (peak.dtype() != "bf16") continue;
@@ -48,15 +49,17 @@ StatusOr<std::string> DescribeChip(const std::string& folder, const std::string&
   return text;
 }
 
-StatusOr<std::string> DescribeCluster(const std::string& folder, const std::string& name) {
+StatusOr<std::string> DescribeCluster(const std::string& folder, const std::string& name,
+                                      const Catalog& catalog) {
   v1::Cluster cluster;
-  RETURN_IF_ERROR(ReadPreset(folder, name, &cluster));
+  RETURN_IF_ERROR(catalog.Read(folder, name, &cluster));
   return cluster.description();
 }
 
-StatusOr<std::string> DescribeModel(const std::string& folder, const std::string& name) {
+StatusOr<std::string> DescribeModel(const std::string& folder, const std::string& name,
+                                    const Catalog& catalog) {
   v1::Model model;
-  RETURN_IF_ERROR(ReadPreset(folder, name, &model));
+  RETURN_IF_ERROR(catalog.Read(folder, name, &model));
   std::string text = absl::StrCat(
       model.layers(), " layers of ", FormatCount(model.hidden()), ", ", model.heads(), " heads",
       model.has_kv_heads() ? absl::StrCat(" (", model.kv_heads(), " of K and V)") : "",
@@ -69,7 +72,8 @@ StatusOr<std::string> DescribeModel(const std::string& folder, const std::string
 }
 
 // The comment at the head of the file, without the lines that name the proto.
-StatusOr<std::string> DescribeComment(const std::string& folder, const std::string& name) {
+StatusOr<std::string> DescribeComment(const std::string& folder, const std::string& name,
+                                      const Catalog& /*catalog*/) {
   ASSIGN_OR_RETURN(const std::string path, PresetPath(folder, name));
   ASSIGN_OR_RETURN(const std::string content, ReadFile(path));
   std::vector<std::string> words;
@@ -153,19 +157,19 @@ v1::ListReport AllSchedules() {
 
 }  // namespace
 
-std::vector<std::string> CatalogKinds() {
+std::vector<std::string> ListKinds() {
   return {"chips", "clusters", "models", "frameworks", "collectives", "schedules", "examples"};
 }
 
-StatusOr<v1::ListReport> Catalog(const std::string& kind) {
+StatusOr<v1::ListReport> List(const std::string& kind, const Catalog& catalog) {
   StatusOr<v1::ListReport> report =
-      kind == "chips"         ? Files("topologies/chips", DescribeChip)
-      : kind == "clusters"    ? Files("topologies/clusters", DescribeCluster)
-      : kind == "models"      ? Files("strategies/models", DescribeModel)
-      : kind == "frameworks"  ? Files("strategies/frameworks", DescribeComment)
+      kind == "chips"         ? Files("topologies/chips", catalog, DescribeChip)
+      : kind == "clusters"    ? Files("topologies/clusters", catalog, DescribeCluster)
+      : kind == "models"      ? Files("strategies/models", catalog, DescribeModel)
+      : kind == "frameworks"  ? Files("strategies/frameworks", catalog, DescribeComment)
       : kind == "collectives" ? StatusOr<v1::ListReport>(Collectives())
       : kind == "schedules"   ? StatusOr<v1::ListReport>(AllSchedules())
-                              : Files("examples", DescribeComment);
+                              : Files("examples", catalog, DescribeComment);
   if (report.ok()) report->set_kind(kind);
   return report;
 }

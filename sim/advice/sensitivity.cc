@@ -1,0 +1,128 @@
+#include "sim/advice/sensitivity.h"
+
+#include <algorithm>
+#include <optional>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "sim/advice/variants.h"
+#include "strategies/plan/plan.h"
+
+namespace meshstep {
+namespace {
+
+// A rate of a scenario and how to make it `factor` times as good.
+struct HardwareRate {
+  const char* name;
+  void (*improve)(double factor, Scenario* scenario);
+};
+
+const HardwareRate kRates[] = {
+    {"matrix rate",
+     [](double factor, Scenario* scenario) {
+       for (FlopsPerSecond& rate : scenario->cluster.chip.datasheet.matmul) rate = rate * factor;
+     }},
+    {"HBM rate",
+     [](double factor, Scenario* scenario) {
+       scenario->cluster.chip.datasheet.hbm_rate =
+           scenario->cluster.chip.datasheet.hbm_rate * factor;
+     }},
+    {"link bandwidth",
+     [](double factor, Scenario* scenario) {
+       scenario->cluster.chip.datasheet.link = scenario->cluster.chip.datasheet.link * factor;
+       scenario->cluster.chip.interconnect.die_to_die =
+           scenario->cluster.chip.interconnect.die_to_die * factor;
+       for (CollectiveCalibration& c : scenario->cluster.chip.collectives) {
+         for (CollectiveCalibration::Group& group : c.groups) {
+           for (BytesPerSecond& rate : group.rates) rate = rate * factor;
+         }
+       }
+     }},
+    {"NIC bandwidth",
+     [](double factor, Scenario* scenario) {
+       scenario->cluster.chip.datasheet.scale_out =
+           scenario->cluster.chip.datasheet.scale_out * factor;
+       scenario->cluster.nodes.nic = scenario->cluster.nodes.nic * factor;
+     }},
+    {"latency",
+     [](double factor, Scenario* scenario) {
+       scenario->cluster.chip.interconnect.latency =
+           scenario->cluster.chip.interconnect.latency / factor;
+       scenario->cluster.nodes.nic_latency = scenario->cluster.nodes.nic_latency / factor;
+       for (Tier& tier : scenario->cluster.nodes.tiers) tier.latency = tier.latency / factor;
+       for (CollectiveCalibration& c : scenario->cluster.chip.collectives) {
+         for (CollectiveCalibration::Group& group : c.groups)
+           group.latency = group.latency / factor;
+       }
+     }},
+    {"kernel launch",
+     [](double factor, Scenario* scenario) {
+       ComputeCalibration& c = scenario->cluster.chip.calibration;
+       for (MatmulCalibration& m : c.matmul) m.launch = m.launch / factor;
+       c.elementwise_launch = c.elementwise_launch / factor;
+     }},
+    {"host dispatch",
+     [](double factor, Scenario* scenario) {
+       std::optional<double>& given = scenario->plan.kernels.host_dispatch_ns;
+       if (given) *given /= factor;
+       Seconds& dispatch = scenario->cluster.chip.calibration.host_dispatch;
+       dispatch = dispatch / factor;
+     }},
+};
+
+// Without launches no time of the host's is in the step.
+bool Acts(const HardwareRate& rate, const Scenario& scenario) {
+  return std::string_view(rate.name) != "host dispatch" ||
+         scenario.plan.kernels.launches != Kernels::Launches::kNone;
+}
+
+// Each rate of the cluster twice and half as good.
+StatusOr<std::vector<v1::HardwareResponse>> SimulateRates(const Scenario& scenario,
+                                                          double step_time_s,
+                                                          const SimulateOptions& options) {
+  std::vector<v1::HardwareResponse> responses;
+  for (const HardwareRate& rate : kRates) {
+    if (!Acts(rate, scenario)) continue;
+    v1::HardwareResponse response;
+    response.set_rate(rate.name);
+    for (const double factor : {2.0, 0.5}) {
+      Scenario changed = scenario;
+      rate.improve(factor, &changed);
+      ASSIGN_OR_RETURN(const SimulatedStep step, SimulateStep(changed, options));
+      const double seconds = step.report.step_time_s();
+      if (factor > 1) {
+        response.set_better_step_time_s(seconds);
+      } else {
+        response.set_worse_step_time_s(seconds);
+      }
+    }
+    response.set_saved_fraction(1 - response.better_step_time_s() / step_time_s);
+    responses.push_back(std::move(response));
+  }
+  std::stable_sort(responses.begin(), responses.end(),
+                   [](const v1::HardwareResponse& a, const v1::HardwareResponse& b) {
+                     return a.worse_step_time_s() - a.better_step_time_s() >
+                            b.worse_step_time_s() - b.better_step_time_s();
+                   });
+  return responses;
+}
+
+}  // namespace
+
+StatusOr<v1::SensitivityReport> Sensitivity(const ScenarioFile& input,
+                                            const v1::SimulateReport& base,
+                                            const SimulateOptions& options) {
+  v1::SensitivityReport report;
+  report.set_scenario(base.scenario());
+  report.set_step_time_s(base.step_time_s());
+  ASSIGN_OR_RETURN(std::vector<v1::HardwareResponse> hardware,
+                   SimulateRates(input.scenario, base.step_time_s(), options));
+  for (v1::HardwareResponse& r : hardware) *report.add_hardware() = std::move(r);
+  for (v1::PlanChange& c : SimulateEdits(input, PlanEdits(input), base, options)) {
+    *report.add_plan() = std::move(c);
+  }
+  return report;
+}
+
+}  // namespace meshstep

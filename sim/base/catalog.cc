@@ -1,0 +1,102 @@
+#include "sim/base/catalog.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "google/protobuf/descriptor.h"
+#include "google/protobuf/message.h"
+#include "sim/base/data_path.h"
+#include "sim/base/proto_file.h"
+
+namespace meshstep {
+namespace {
+
+namespace pb = google::protobuf;
+
+// Writes the fields of `from` over `to`.
+void Overlay(const pb::Message& from, pb::Message* to) {
+  std::vector<const pb::FieldDescriptor*> fields;
+  const pb::Reflection* reflection = from.GetReflection();
+  reflection->ListFields(from, &fields);
+  for (const pb::FieldDescriptor* field : fields) {
+    if (!field->is_repeated() && field->cpp_type() == pb::FieldDescriptor::CPPTYPE_MESSAGE) {
+      Overlay(reflection->GetMessage(from, field), reflection->MutableMessage(to, field));
+      continue;
+    }
+    // Only this field travels: copy the message, keep the field, merge.
+    std::unique_ptr<pb::Message> one(from.New());
+    one->CopyFrom(from);
+    for (const pb::FieldDescriptor* other : fields) {
+      if (other != field) one->GetReflection()->ClearField(one.get(), other);
+    }
+    reflection->ClearField(to, field);
+    to->MergeFrom(*one);
+  }
+}
+
+// The name of the preset that `message` builds on; "" if there is none.
+std::string PresetOf(const pb::Message& message) {
+  const pb::FieldDescriptor* preset = message.GetDescriptor()->FindFieldByName("preset");
+  return preset == nullptr ? "" : message.GetReflection()->GetString(message, preset);
+}
+
+}  // namespace
+
+Catalog::Catalog() = default;
+Catalog::~Catalog() = default;
+
+StatusOr<const pb::Message*> Catalog::Find(const std::string& folder, const std::string& name,
+                                           const pb::Message& prototype,
+                                           std::vector<std::string>* above) const {
+  const Key key(prototype.GetDescriptor(), folder, name);
+  if (const auto known = files_.find(key); known != files_.end()) return known->second.get();
+  ASSIGN_OR_RETURN(const std::string path, PresetPath(folder, name));
+  std::unique_ptr<pb::Message> message(prototype.New());
+  RETURN_IF_ERROR(ReadDataFile(path, message.get()));
+  if (const std::string base = PresetOf(*message); !base.empty()) {
+    above->push_back(name);
+    if (std::ranges::find(*above, base) != above->end()) {
+      return InvalidInput(
+          absl::StrCat(path, ": preset: is \"", base, "\", which builds on itself"));
+    }
+    if (const Status there = PresetPath(folder, base).status(); !there.ok()) {
+      return InvalidInput(absl::StrCat(path, ": preset: ", std::string(there.message())));
+    }
+    ASSIGN_OR_RETURN(const pb::Message* below, Find(folder, base, prototype, above));
+    std::unique_ptr<pb::Message> merged(below->New());
+    merged->CopyFrom(*below);
+    Overlay(*message, merged.get());
+    merged->GetReflection()->ClearField(merged.get(),
+                                        merged->GetDescriptor()->FindFieldByName("preset"));
+    message = std::move(merged);
+  }
+  return files_.emplace(key, std::move(message)).first->second.get();
+}
+
+Status Catalog::Read(const std::string& folder, const std::string& name,
+                     pb::Message* message) const {
+  const pb::Message* file = nullptr;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    std::vector<std::string> above;
+    ASSIGN_OR_RETURN(file, Find(folder, name, *message, &above));
+  }
+  message->CopyFrom(*file);
+  return absl::OkStatus();
+}
+
+void Catalog::Resolve(const std::string& folder, const std::string& field, pb::Message* message,
+                      Diagnostics* diagnostics) const {
+  const std::string name = PresetOf(*message);
+  if (name.empty()) return;
+  const std::unique_ptr<pb::Message> merged(message->New());
+  if (const Status status = Read(folder, name, merged.get()); !status.ok()) {
+    diagnostics->Error(field + ".preset", std::string(status.message()));
+    return;
+  }
+  Overlay(*message, merged.get());
+  message->GetReflection()->Swap(message, merged.get());
+}
+
+}  // namespace meshstep

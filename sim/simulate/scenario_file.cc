@@ -1,0 +1,104 @@
+#include "sim/simulate/scenario_file.h"
+
+#include <filesystem>
+#include <iostream>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "sim/base/data_path.h"
+#include "sim/base/proto_file.h"
+#include "sim/base/set_field.h"
+#include "strategies/plan/load_scenario.h"
+
+namespace meshstep {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t kMaxInputBytes = 64 << 20;
+
+StatusOr<std::string> ReadStandardInput() {
+  std::string content;
+  std::vector<char> buffer(1 << 16);
+  while (std::cin) {
+    std::cin.read(buffer.data(), static_cast<std::streamsize>(buffer.size()));
+    content.append(buffer.data(), static_cast<std::size_t>(std::cin.gcount()));
+    if (content.size() > kMaxInputBytes) {
+      return InvalidInput(absl::StrCat("-: is longer than ", kMaxInputBytes, " bytes"));
+    }
+  }
+  if (std::cin.bad()) return InvalidInput("-: standard input cannot be read");
+  return content;
+}
+
+// A file as named, or the example of that name.
+std::string PathOf(const std::string& name) {
+  std::error_code ignored;
+  if (name.find('/') != std::string::npos || fs::exists(name, ignored)) return name;
+  const StatusOr<std::string> example = PresetPath("examples", name);
+  return example.ok() ? *example : name;
+}
+
+StatusOr<InputFormat> FormatOf(const std::string& path, const std::string& input_format) {
+  if (!input_format.empty()) return ParseInputFormat(input_format);
+  if (path == "-") {
+    return InvalidInput("-: give --input-format=textproto, json or binary with standard input");
+  }
+  return FormatOfFile(path);
+}
+
+// Fields that --set wrote are found there, not in the file.
+Locator WithOverrides(Locator file, const std::vector<std::string>& sets) {
+  std::vector<std::string> paths;
+  for (const std::string& set : sets) paths.push_back(set.substr(0, set.find('=')));
+  return [file = std::move(file), paths = std::move(paths)](const std::string& field) {
+    for (const std::string& path : paths) {
+      const bool inside =
+          field.starts_with(path) &&
+          (field.size() == path.size() || field[path.size()] == '.' || field[path.size()] == '[');
+      if (inside) return std::string("--set");
+    }
+    return file(field);
+  };
+}
+
+// What the message takes from the place of its file: a name, and the folder of a configuration.
+void FillFromPath(const std::string& path, v1::Scenario* proto) {
+  const bool standard_input = path == "-";
+  if (proto->name().empty()) {
+    proto->set_name(standard_input ? "scenario" : fs::path(path).stem().string());
+  }
+  const std::string& hf = proto->model().hf_config();
+  if (!hf.empty() && !standard_input && fs::path(hf).is_relative()) {
+    proto->mutable_model()->set_hf_config((fs::path(path).parent_path() / hf).string());
+  }
+}
+
+}  // namespace
+
+StatusOr<ScenarioFile> ReadScenarioFile(const std::string& name, const ScenarioFileOptions& options,
+                                        const Catalog& catalog) {
+  ScenarioFile file;
+  file.path = PathOf(name);
+  ASSIGN_OR_RETURN(const std::string content,
+                   file.path == "-" ? ReadStandardInput() : ReadFile(file.path, kMaxInputBytes));
+  ASSIGN_OR_RETURN(const InputFormat format, FormatOf(file.path, options.input_format));
+  if (content.find_first_not_of(" \t\r\n") == std::string::npos) {
+    return InvalidInput(file.path + ": is empty, expected a meshstep.v1.Scenario");
+  }
+  Locator locator;
+  RETURN_IF_ERROR(ParseMessage(file.path, content, format, &file.proto, &locator));
+  for (const std::string& set : options.sets) {
+    if (const Status status = SetField(set, &file.proto); !status.ok()) {
+      return InvalidInput(absl::StrCat("--set: ", std::string(status.message())));
+    }
+  }
+  FillFromPath(file.path, &file.proto);
+  file.locator = WithOverrides(std::move(locator), options.sets);
+  Diagnostics diagnostics(file.locator);
+  file.scenario = LoadScenario(file.proto, catalog, &diagnostics);
+  RETURN_IF_ERROR(diagnostics.status());
+  return file;
+}
+
+}  // namespace meshstep
