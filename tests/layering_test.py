@@ -32,8 +32,8 @@ ROOMS = [
     ["sim/simulate"],
     ["sim/report", "sim/report/arithmetic", "sim/report/html", "sim/report/trace"],
     ["sim/advice"],
-    ["sim/calibration"],
     ["sim/validation"],
+    ["sim/calibration"],
     ["sim/cli"],
 ]
 PLACE_OF_ROOM = {folder: i for i, folders in enumerate(ROOMS) for folder in folders}

@@ -8,7 +8,6 @@
 #include <boost/graph/boykov_kolmogorov_max_flow.hpp>
 #include <boost/graph/breadth_first_search.hpp>
 #include <boost/graph/compressed_sparse_row_graph.hpp>
-#include <boost/graph/dijkstra_shortest_paths.hpp>
 #include <cmath>
 #include <limits>
 #include <utility>
@@ -16,53 +15,17 @@
 #include "sim/base/check.h"
 
 namespace meshstep {
-namespace {
-
-struct Length {
-  int length;
-};
-using LengthGraph =
-    boost::compressed_sparse_row_graph<boost::directedS, boost::no_property, Length>;
-
-// Links have length 1, attachments 0.
-std::vector<int> HopsFrom(const FabricGraph& graph, int src) {
-  std::vector<std::pair<int, int>> ends;
-  std::vector<Length> lengths;
-  for (const FabricEdge& edge : graph.edges) {
-    ends.emplace_back(edge.from, edge.to);
-    lengths.push_back({edge.link == kNoLink ? 0 : 1});
-  }
-  const LengthGraph g(boost::edges_are_unsorted_multi_pass, ends.begin(), ends.end(),
-                      lengths.begin(), static_cast<std::size_t>(graph.nodes));
-  std::vector<int> hops(static_cast<std::size_t>(graph.nodes));
-  boost::dijkstra_shortest_paths(g, static_cast<std::size_t>(src),
-                                 boost::weight_map(boost::get(&Length::length, g))
-                                     .distance_map(boost::make_iterator_property_map(
-                                         hops.begin(), boost::get(boost::vertex_index, g))));
-  for (int& hop : hops) {
-    if (hop == std::numeric_limits<int>::max()) hop = -1;
-  }
-  return hops;
-}
-
-bool ReachesAllDevices(const FabricGraph& graph, int devices) {
-  const std::vector<int> hops = HopsFrom(graph, 0);
-  return std::all_of(hops.begin(), hops.begin() + devices, [](int hop) { return hop >= 0; });
-}
-
-}  // namespace
 
 std::vector<std::vector<int>> HopsToDevices(const FabricGraph& graph, int devices) {
   // Searched backwards from each device.
+  using HopGraph = boost::compressed_sparse_row_graph<boost::directedS>;
   std::vector<std::pair<int, int>> ends;
-  std::vector<Length> lengths;
   for (const FabricEdge& edge : graph.edges) {
     CHECK_NE(edge.link, kNoLink);
     ends.emplace_back(edge.to, edge.from);
-    lengths.push_back({1});
   }
-  const LengthGraph g(boost::edges_are_unsorted_multi_pass, ends.begin(), ends.end(),
-                      lengths.begin(), static_cast<std::size_t>(graph.nodes));
+  const HopGraph g(boost::edges_are_unsorted_multi_pass, ends.begin(), ends.end(),
+                   static_cast<std::size_t>(graph.nodes));
   std::vector<std::vector<int>> hops;
   for (int device = 0; device < devices; ++device) {
     std::vector<int> to(static_cast<std::size_t>(graph.nodes), -1);
@@ -77,20 +40,11 @@ std::vector<std::vector<int>> HopsToDevices(const FabricGraph& graph, int device
   return hops;
 }
 
-Graph::Graph(const Fabric& fabric) : graph_(fabric.Explicit()), devices_(fabric.devices()) {
+Graph::Graph(const Fabric& fabric) : graph_(fabric.Explicit()) {
   for (const FabricEdge& edge : graph_.edges) {
     capacity_.push_back(edge.link == kNoLink ? std::numeric_limits<double>::infinity()
                                              : fabric.wire(edge.link).value());
   }
-}
-
-std::vector<int> Graph::Distances(DeviceId src) const { return HopsFrom(graph_, src); }
-
-// Device 0 reaches all and all reach device 0.
-bool Graph::Connected() const {
-  FabricGraph reversed = graph_;
-  for (FabricEdge& edge : reversed.edges) std::swap(edge.from, edge.to);
-  return ReachesAllDevices(graph_, devices_) && ReachesAllDevices(reversed, devices_);
 }
 
 Cut Graph::MinCut(std::span<const DeviceId> from, std::span<const DeviceId> to) const {

@@ -1,5 +1,5 @@
-// Questions about a fabric as an explicit graph: hops between devices, connectedness, cuts. For
-// tests, for lower bounds and for custom fabrics; everything else computes links instead.
+// Questions about a fabric as an explicit graph: hops to devices, cuts. For lower bounds and for
+// custom fabrics; everything else computes links instead.
 //
 // The length of a path is its number of links (attachments have none); the capacity of an
 // attachment is unlimited. The minimum cut between two sets of devices bounds what they can
@@ -34,16 +34,11 @@ class Graph {
 
   const FabricGraph& graph() const { return graph_; }
 
-  // Links on a shortest path from device `src` to every node; -1: no way. O(nodes + edges).
-  std::vector<int> Distances(DeviceId src) const;
-  // Whether every device reaches every other.
-  bool Connected() const;
   // The sets must be disjoint and not empty.
   Cut MinCut(std::span<const DeviceId> from, std::span<const DeviceId> to) const;
 
  private:
   FabricGraph graph_;
-  int devices_;
   std::vector<double> capacity_;  // per edge, of the wire, bytes per second; attachments infinite
 };
 

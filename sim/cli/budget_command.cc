@@ -11,6 +11,7 @@
 #include "sim/cli/numeric_options.h"
 #include "sim/report/arithmetic/budget_report.h"
 #include "sim/report/arithmetic/field_table.h"
+#include "sim/report/numbers.h"
 #include "strategies/model/model_arithmetic.h"
 
 namespace meshstep {
@@ -70,13 +71,13 @@ double CheckpointElements(const std::string& text, const Values& dims) {
     at = comma + 1;
     double times = 1;
     if (const std::size_t x = item.find('x'); x != std::string::npos && x > 0) {
-      const StatusOr<double> count = ParseNumber("--checkpoint", item.substr(0, x));
+      const StatusOr<double> count = ReadCount("--checkpoint", item.substr(0, x));
       if (!count.ok()) Fail(count.status());
       times = *count;
       item = item.substr(x + 1);
     }
-    StatusOr<double> size = ValueOr(dims, item, 0);
-    if (*size == 0) size = ParseNumber("--checkpoint", item);
+    StatusOr<double> size = NumberOr(dims, item, 0);
+    if (*size == 0) size = ReadCount("--checkpoint", item);
     if (!size.ok()) Fail(size.status());
     sum += times * *size;
   }

@@ -5,6 +5,7 @@
 #include "meshstep/v1/chip.pb.h"
 #include "sim/base/catalog.h"
 #include "sim/cli/values.h"
+#include "sim/report/numbers.h"
 #include "strategies/einsum/load_hardware.h"
 #include "topologies/load_chip.h"
 
@@ -14,7 +15,7 @@ namespace {
 // Rates of one chip, as the book's letters: C FLOP/s of the format asked for, W a link or axis.
 void Override(const Values& hw, AskedChip* asked) {
   ChipLimits& chip = asked->limits;
-  const auto set = [&](const char* letter, double* rate) { *rate = ValueOr(hw, letter, *rate); };
+  const auto set = [&](const char* letter, double* rate) { *rate = NumberOr(hw, letter, *rate); };
   set("C", &chip.flops_per_s);
   set("hbm", &chip.hbm_bytes);
   set("hbm_bw", &chip.hbm_bytes_per_s);

@@ -23,7 +23,8 @@ inline constexpr int kExitDoesNotFit = 3;
 // Adds --format=text|json|textproto|binary to a command.
 void AddFormatOption(CLI::App* command, OutputFormat* format);
 
-// Writes to standard output; a closed pipe ends the program quietly.
+// Writes to standard output. Where that fails, a closed pipe included, ends the command with one
+// sentence on standard error and kExitInput.
 void Print(const std::string& text);
 
 // Ends the running command: prints the message of `status` on standard error, one line per problem,

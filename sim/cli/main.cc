@@ -12,6 +12,7 @@
 #endif
 
 #include "CLI/CLI.hpp"
+#include "sim/base/version.h"
 #include "sim/cli/commands.h"
 
 namespace meshstep {
@@ -60,7 +61,7 @@ int Main(int argc, char** argv) {
   CLI::App app(
       "meshstep: how long one training step takes, where the time goes, and whether it fits");
   app.require_subcommand(1);
-  app.set_version_flag("--version", "meshstep 0.1.0");
+  app.set_version_flag("--version", "meshstep " + std::string(Version()));
   AddSimulateCommand(&app);
   AddCompareCommand(&app);
   AddCollectiveCommand(&app);

@@ -7,6 +7,7 @@
 #include "sim/cli/model_input.h"
 #include "sim/report/arithmetic/field_table.h"
 #include "sim/report/arithmetic/model_report.h"
+#include "sim/report/numbers.h"
 
 namespace meshstep {
 namespace {
@@ -36,12 +37,12 @@ double ElementBytes(const std::string& option, const std::string& name) {
 
 TokenShape ShapeOf(const Options& options, const Values& dims) {
   TokenShape shape;
-  shape.batch = ValueOr(dims, "B", 1);
-  shape.queries = ValueOr(dims, "T", ValueOr(dims, "S", 4096));
-  shape.keys = ValueOr(dims, "S", shape.queries);
-  if (!options.batch.empty()) shape.batch = OrFail(ParseNumber("--batch", options.batch));
+  shape.batch = NumberOr(dims, "B", 1);
+  shape.queries = NumberOr(dims, "T", NumberOr(dims, "S", 4096));
+  shape.keys = NumberOr(dims, "S", shape.queries);
+  if (!options.batch.empty()) shape.batch = OrFail(ReadCount("--batch", options.batch));
   if (!options.sequence.empty()) {
-    shape.queries = shape.keys = OrFail(ParseNumber("--seq", options.sequence));
+    shape.queries = shape.keys = OrFail(ReadCount("--seq", options.sequence));
   }
   if (options.decode) shape.queries = 1;
   if (shape.batch < 1 || shape.queries < 1 || shape.keys < shape.queries) {

@@ -17,7 +17,7 @@ StatusOr<Values> NumericOptions::Read() const {
     if (text.empty()) continue;
     const bool percent = name == "mfu" && text.back() == '%';
     const std::string number = percent ? text.substr(0, text.size() - 1) : text;
-    ASSIGN_OR_RETURN(double value, ParseNumber("--" + name, number));
+    ASSIGN_OR_RETURN(double value, ReadCount("--" + name, number));
     if (percent) value /= 100;
     if (value <= 0) {
       return InvalidInput(absl::StrCat("--", name, ": is ", text, ", expected a number above 0"));

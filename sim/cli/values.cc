@@ -1,41 +1,41 @@
 #include "sim/cli/values.h"
 
 #include <algorithm>
-#include <cmath>
-#include <cstdlib>
+#include <optional>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "sim/base/number.h"
 
 namespace meshstep {
 namespace {
 
 // Products of a few numbers stay finite.
 constexpr double kLargest = 1e40;
+constexpr double kMostBytes = 1e18;
 
 }  // namespace
 
-StatusOr<double> ParseNumber(const std::string& option, const std::string& text) {
-  const std::size_t times = text.find('*');
-  if (times != std::string::npos) {
-    ASSIGN_OR_RETURN(const double first, ParseNumber(option, text.substr(0, times)));
-    ASSIGN_OR_RETURN(const double rest, ParseNumber(option, text.substr(times + 1)));
-    if (first * rest <= kLargest) return first * rest;
-    return InvalidInput(absl::StrCat(option, ": is above ", kLargest, ", expected less"));
-  }
-  char* end = nullptr;
-  const double number = std::strtod(text.c_str(), &end);
-  const std::map<std::string, double> factors = {
-      {"", 1},     {"k", 1e3},  {"K", 1e3},  {"M", 1e6},   {"G", 1e9},          {"B", 1e9},
-      {"T", 1e12}, {"P", 1e15}, {"E", 1e18}, {"Ki", 1024}, {"Mi", 1024 * 1024}, {"Gi", 1 << 30}};
-  const auto factor = factors.find(end);
-  if (end == text.c_str() || factor == factors.end() || !std::isfinite(number) || number < 0 ||
-      number * factor->second > kLargest) {
+StatusOr<double> ReadCount(const std::string& option, const std::string& text) {
+  const std::optional<double> number = ParseNumber(text, CountSuffixes());
+  if (!number || *number < 0) {
     return InvalidInput(absl::StrCat(option, ": is \"", text,
                                      "\", expected a number such as 4096, 1e9, 8Ki or 70B"));
   }
-  return number * factor->second;
+  if (*number > kLargest) {
+    return InvalidInput(absl::StrCat(option, ": is above ", kLargest, ", expected less"));
+  }
+  return *number;
+}
+
+StatusOr<double> ReadBytes(const std::string& option, const std::string& text) {
+  const std::optional<double> bytes = ParseNumber(text, ByteSuffixes());
+  if (!bytes || !(*bytes >= 0 && *bytes <= kMostBytes)) {
+    return InvalidInput(absl::StrCat(option, ": is \"", text.substr(0, 60),
+                                     "\", expected bytes from 0 to 1e18, as 64MiB"));
+  }
+  return *bytes;
 }
 
 StatusOr<Values> ParseValues(const std::string& option, const std::vector<std::string>& lists,
@@ -54,18 +54,13 @@ StatusOr<Values> ParseValues(const std::string& option, const std::vector<std::s
                                          absl::StrJoin(known, ", ")));
       }
       ASSIGN_OR_RETURN(const double number,
-                       ParseNumber(absl::StrCat(option, ": ", key), item.substr(equals + 1)));
+                       ReadCount(absl::StrCat(option, ": ", key), item.substr(equals + 1)));
       if (!values.emplace(key, number).second) {
         return InvalidInput(absl::StrCat(option, ": \"", key, "\" is given twice"));
       }
     }
   }
   return values;
-}
-
-double ValueOr(const Values& values, const std::string& key, double otherwise) {
-  const auto it = values.find(key);
-  return it == values.end() ? otherwise : it->second;
 }
 
 }  // namespace meshstep

@@ -14,16 +14,16 @@ namespace meshstep {
 
 using Values = std::map<std::string, double>;
 
-// A finite number >= 0: "1e9", "4096", "8Ki" (1024), "70B" and "15T" (1e9, 1e12), "4k", "4M", "4G".
-StatusOr<double> ParseNumber(const std::string& option, const std::string& text);
+// A finite number >= 0 with the suffixes of counts (sim/base/number.h): "4096", "8Ki", "70B".
+StatusOr<double> ReadCount(const std::string& option, const std::string& text);
+
+// The same with those of bytes, up to 1e18: "64MiB", "2*4096*8192".
+StatusOr<double> ReadBytes(const std::string& option, const std::string& text);
 
 // `option` names the list in errors ("--dims"). Keys not in `known` are errors that list those
 // known (empty: any key). A key twice is an error.
 StatusOr<Values> ParseValues(const std::string& option, const std::vector<std::string>& lists,
                              const std::vector<std::string>& known);
-
-// The value, or `otherwise` if the key is not there.
-double ValueOr(const Values& values, const std::string& key, double otherwise);
 
 }  // namespace meshstep
 

@@ -260,10 +260,4 @@ double MegatronActivationBytes(double s, double b, double h, double a, double t,
   return s * b * h * (10 + 24 / t + square / t);
 }
 
-double MegatronFlops(double b, double s, double l, double h, double v, bool full_recompute) {
-  const double matmuls = full_recompute ? 96 : 72;
-  const double head = full_recompute ? 16 : 12;
-  return matmuls * b * s * l * h * h * (1 + s / (6 * h) + v / (head * l * h));
-}
-
 }  // namespace meshstep

@@ -109,10 +109,6 @@ class ModelArithmetic {
 double MegatronActivationBytes(double s, double b, double h, double a, double t,
                                bool sequence_parallel, bool selective);
 
-// Model FLOPs of one iteration, Narayanan et al. arXiv 2104.04473 eq. 3 without recomputation:
-// 72 b s l h² (1 + s/6h + V/12lh); with full recomputation 96 b s l h² (1 + s/6h + V/16lh).
-double MegatronFlops(double b, double s, double l, double h, double v, bool full_recompute);
-
 }  // namespace meshstep
 
 #endif  // MESHSTEP_STRATEGIES_MODEL_MODEL_ARITHMETIC_H_

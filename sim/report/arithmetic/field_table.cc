@@ -2,11 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <iterator>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_format.h"
 #include "google/protobuf/message.h"
 
 namespace meshstep {
@@ -50,6 +50,28 @@ std::string Title(std::string name) {
   return name;
 }
 
+// Four significant digits with a prefix: "70.55 G", "1.2 ms" for unit "s".
+std::string WithPrefix(double value, const std::string& unit) {
+  if (!std::isfinite(value)) return "unlimited";
+  const char* const large[] = {"", "k", "M", "G", "T", "P", "E", "Z", "Y"};
+  const char* const small[] = {"", "m", "u", "n", "p"};
+  double scaled = value;
+  std::string prefix;
+  const double magnitude = std::abs(value);
+  if (magnitude >= 1e4 || (magnitude >= 1e3 && !unit.empty() && unit != "s")) {
+    std::size_t i = 0;
+    while (std::abs(scaled) >= 999.95 && i + 1 < std::size(large)) scaled /= 1e3, ++i;
+    prefix = unit == "s" ? "" : large[i];
+    if (unit == "s") scaled = value;
+  } else if (unit == "s" && magnitude > 0 && magnitude < 1) {
+    std::size_t i = 0;
+    while (std::abs(scaled) < 1 && i + 1 < std::size(small)) scaled *= 1e3, ++i;
+    prefix = small[i];
+  }
+  const std::string number = absl::StrFormat("%.4g", scaled), suffix = prefix + unit;
+  return suffix.empty() ? number : number + " " + suffix;
+}
+
 // Empty if there is nothing to say.
 std::string ScalarText(const pb::Message& m, const pb::FieldDescriptor* f,
                        const std::string& unit) {
@@ -57,7 +79,7 @@ std::string ScalarText(const pb::Message& m, const pb::FieldDescriptor* f,
   switch (f->cpp_type()) {
     case pb::FieldDescriptor::CPPTYPE_DOUBLE: {
       const double value = r->GetDouble(m, f);
-      return value == 0 && !f->has_presence() ? "" : HumanNumber(value, unit);
+      return value == 0 && !f->has_presence() ? "" : WithPrefix(value, unit);
     }
     case pb::FieldDescriptor::CPPTYPE_STRING:
       return r->GetString(m, f);
@@ -148,29 +170,6 @@ std::string FieldTable(const pb::Message& message) {
   std::string text;
   Append(message, "", "", &text);
   return text;
-}
-
-std::string HumanNumber(double value, const std::string& unit) {
-  if (!std::isfinite(value)) return "unlimited";
-  const char* const large[] = {"", "k", "M", "G", "T", "P", "E", "Z", "Y"};
-  const char* const small[] = {"", "m", "u", "n", "p"};
-  double scaled = value;
-  std::string prefix;
-  const double magnitude = std::abs(value);
-  if (magnitude >= 1e4 || (magnitude >= 1e3 && !unit.empty() && unit != "s")) {
-    std::size_t i = 0;
-    while (std::abs(scaled) >= 999.95 && i + 1 < std::size(large)) scaled /= 1e3, ++i;
-    prefix = unit == "s" ? "" : large[i];
-    if (unit == "s") scaled = value;
-  } else if (unit == "s" && magnitude > 0 && magnitude < 1) {
-    std::size_t i = 0;
-    while (std::abs(scaled) < 1 && i + 1 < std::size(small)) scaled *= 1e3, ++i;
-    prefix = small[i];
-  }
-  char text[64];
-  std::snprintf(text, sizeof(text), "%.4g", scaled);
-  const std::string suffix = prefix + unit;
-  return suffix.empty() ? text : std::string(text) + " " + suffix;
 }
 
 }  // namespace meshstep

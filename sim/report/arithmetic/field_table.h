@@ -15,9 +15,6 @@ namespace meshstep {
 // Fields that are unset or zero are left out.
 std::string FieldTable(const google::protobuf::Message& message);
 
-// Four significant digits with a prefix: "70.55 G", "1.2 ms" for unit "s".
-std::string HumanNumber(double value, const std::string& unit);
-
 }  // namespace meshstep
 
 #endif  // MESHSTEP_SIM_REPORT_ARITHMETIC_FIELD_TABLE_H_

@@ -3,58 +3,16 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
-#include <charconv>
-#include <cmath>
+#include <optional>
 #include <string_view>
 #include <utility>
+
+#include "sim/base/number.h"
 
 namespace meshstep::einsum {
 namespace {
 
 constexpr std::size_t kMaxSizes = 65536;  // characters
-
-// What a suffix at the front of `text` multiplies by, and is removed: Ki is 1024, k or K 1000.
-double TakeSuffix(std::string_view* text) {
-  static constexpr std::array<std::pair<std::string_view, double>, 8> kSuffixes = {{
-      {"Ki", 1024.0},
-      {"Mi", 1024.0 * 1024},
-      {"Gi", 1024.0 * 1024 * 1024},
-      {"k", 1e3},
-      {"K", 1e3},
-      {"M", 1e6},
-      {"G", 1e9},
-      {"B", 1e9},
-  }};
-  for (const auto& [suffix, factor] : kSuffixes) {
-    if (!text->starts_with(suffix)) continue;
-    text->remove_prefix(suffix.size());
-    return factor;
-  }
-  return 1;
-}
-
-// "8*1024", "2^17", "1e15", "8Ki", "4096". NaN if it is none of these.
-double EvaluateSize(std::string_view text) {
-  double product = 1;
-  while (true) {
-    double factor = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), factor);
-    if (error != std::errc()) return std::nan("");
-    text.remove_prefix(static_cast<std::size_t>(end - text.data()));
-    if (!text.empty() && text[0] == '^') {
-      double power = 0;
-      text.remove_prefix(1);
-      const auto result = std::from_chars(text.data(), text.data() + text.size(), power);
-      if (result.ec != std::errc()) return std::nan("");
-      text.remove_prefix(static_cast<std::size_t>(result.ptr - text.data()));
-      factor = std::pow(factor, power);
-    }
-    product *= factor * TakeSuffix(&text);
-    if (text.empty()) return product;
-    if (text[0] != '*' && text[0] != 'x') return std::nan("");
-    text.remove_prefix(1);
-  }
-}
 
 }  // namespace
 
@@ -95,12 +53,15 @@ StatusOr<std::map<std::string, double>> ParseSizes(const std::string& text) {
     if (entry.empty()) return absl::OkStatus();
     const std::size_t is = entry.find_first_of("=:");
     const std::string dim = entry.substr(0, std::min(is, entry.size()));
-    const double size = is == std::string::npos ? std::nan("") : EvaluateSize(entry.substr(is + 1));
-    if (dim.empty() || std::isnan(size)) {
+    const std::optional<double> size =
+        is == std::string::npos
+            ? std::nullopt
+            : ParseNumber(std::string_view(entry).substr(is + 1), CountSuffixes());
+    if (dim.empty() || !size) {
       return InvalidInput("size \"" + entry.substr(0, 60) +
                           "\" is not NAME=NUMBER; write sizes as B=1024,D=8*1024,F=2^15");
     }
-    if (!sizes.emplace(dim, size).second) {
+    if (!sizes.emplace(dim, *size).second) {
       return InvalidInput("dim " + dim + " has two sizes; give it one");
     }
     entry.clear();

@@ -106,7 +106,13 @@ TEST(ParametersTest, MultiTokenPredictionModule) {
   EXPECT_EQ(ModelArithmetic(m, {}).Parameters().prediction, layer + 2 * d * d + 2 * d);
 }
 
-// Narayanan et al. eq. 3: 72 b l s h² (1 + s/6h + V/12lh) for every model of their Table 1 family.
+// Narayanan et al. arXiv 2104.04473 eq. 3, with full recomputation as printed there and without it.
+double MegatronFlops(double b, double s, double l, double h, double v, bool full_recompute) {
+  const double matmuls = full_recompute ? 96 : 72;
+  const double head = full_recompute ? 16 : 12;
+  return matmuls * b * s * l * h * h * (1 + s / (6 * h) + v / (head * l * h));
+}
+
 TEST(FlopsTest, AreMegatronsFormula) {
   for (const double s : {128.0, 2048.0}) {
     const double b = 3, l = 24, h = 2304, v = 51200;

@@ -1,17 +1,12 @@
-#include "sim/cli/collective_setup.h"
+#include "sim/simulate/collective_setup.h"
 
 #include <algorithm>
-#include <cmath>
-#include <map>
 #include <utility>
 
-#include "absl/strings/ascii.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "meshstep/v1/cluster.pb.h"
-#include "sim/base/catalog.h"
 #include "strategies/einsum/load_hardware.h"
 #include "strategies/einsum/notation/mesh_shape.h"
 #include "topologies/build_fabric.h"
@@ -73,21 +68,22 @@ StatusOr<std::vector<AxisId>> ParseAxes(const std::string& option, const std::st
   return axes;
 }
 
-StatusOr<Cluster> LoadCluster(v1::Cluster proto) {
+StatusOr<Cluster> LoadCluster(v1::Cluster proto, const Catalog& catalog) {
   Diagnostics diagnostics;
-  ResolveClusterPresets(&proto, "cluster", Catalog(), &diagnostics);
+  ResolveClusterPresets(&proto, "cluster", catalog, &diagnostics);
   RETURN_IF_ERROR(diagnostics.status());
   Cluster cluster = LoadCluster(proto, "cluster", &diagnostics);
   RETURN_IF_ERROR(diagnostics.status());
   return cluster;
 }
 
-StatusOr<Cluster> ClusterOfChip(const std::string& chip, const std::vector<NamedSize>& mesh) {
+StatusOr<Cluster> ClusterOfChip(const std::string& chip, const std::vector<NamedSize>& mesh,
+                                const Catalog& catalog) {
   v1::Cluster proto;
   proto.mutable_chip()->set_preset(ChipPreset(chip));
   Diagnostics diagnostics;
   v1::Cluster resolved = proto;
-  ResolveClusterPresets(&resolved, "cluster", Catalog(), &diagnostics);
+  ResolveClusterPresets(&resolved, "cluster", catalog, &diagnostics);
   RETURN_IF_ERROR(diagnostics.status());
   const v1::Interconnect& net = resolved.chip().interconnect();
   int ranks = 1;
@@ -120,7 +116,7 @@ StatusOr<Cluster> ClusterOfChip(const std::string& chip, const std::vector<Named
     proto.mutable_nodes()->set_chips_per_node(ranks);
     proto.mutable_nodes()->set_nic_gbytes_per_s(1);
   }
-  return LoadCluster(std::move(proto));
+  return LoadCluster(std::move(proto), catalog);
 }
 
 // One axis per level of the fabric.
@@ -171,7 +167,7 @@ Status Finish(const CollectivePlace& place, const std::vector<NamedSize>& mesh,
 
 }  // namespace
 
-StatusOr<CollectiveSetup> SetUpCollective(const CollectivePlace& place) {
+StatusOr<CollectiveSetup> SetUpCollective(const CollectivePlace& place, const Catalog& catalog) {
   if (place.cluster.empty() == place.chip.empty()) {
     return InvalidInput("--cluster or --chip: expected one of the two");
   }
@@ -187,7 +183,7 @@ StatusOr<CollectiveSetup> SetUpCollective(const CollectivePlace& place) {
     }
     ASSIGN_OR_RETURN(mesh,
                      ParseMesh(place.mesh.empty() ? absl::StrCat("X=", place.chips) : place.mesh));
-    ASSIGN_OR_RETURN(setup.cluster, ClusterOfChip(place.chip, mesh));
+    ASSIGN_OR_RETURN(setup.cluster, ClusterOfChip(place.chip, mesh, catalog));
   } else {
     if (!place.mesh.empty() || !place.over.empty()) {
       return InvalidInput("--mesh and --over: go with --chip, not with --cluster");
@@ -196,46 +192,10 @@ StatusOr<CollectiveSetup> SetUpCollective(const CollectivePlace& place) {
     proto.set_preset(place.cluster);
     if (!place.slice.empty()) proto.set_slice(place.slice);
     if (place.chips != 0) proto.set_chips(place.chips);
-    ASSIGN_OR_RETURN(setup.cluster, LoadCluster(std::move(proto)));
+    ASSIGN_OR_RETURN(setup.cluster, LoadCluster(std::move(proto), catalog));
   }
   RETURN_IF_ERROR(Finish(place, mesh, &setup));
   return setup;
-}
-
-StatusOr<double> ParseByteCount(const std::string& option, const std::string& text) {
-  static const std::map<std::string, double> kUnits = {
-      {"", 1},
-      {"B", 1},
-      {"kB", 1e3},
-      {"KB", 1e3},
-      {"MB", 1e6},
-      {"GB", 1e9},
-      {"TB", 1e12},
-      {"KiB", 1024},
-      {"MiB", 1 << 20},
-      {"GiB", 1 << 30},
-      {"TiB", 1099511627776},
-      {"K", 1024},
-      {"M", 1 << 20},
-      {"G", 1 << 30},
-  };
-  const std::string expected = absl::StrCat(option, ": is \"", text.substr(0, 60),
-                                            "\", expected bytes from 0 to 1e18, as 64MiB");
-  double bytes = 1;
-  for (const std::string& factor : std::vector<std::string>(absl::StrSplit(text, '*'))) {
-    std::size_t digits = factor.find_first_not_of("0123456789.eE+-");
-    if (digits == std::string::npos) digits = factor.size();
-    double value = 0;
-    const auto unit = kUnits.find(
-        std::string(absl::StripLeadingAsciiWhitespace(absl::string_view(factor).substr(digits))));
-    if (!absl::SimpleAtod(factor.substr(0, digits), &value) || unit == kUnits.end() ||
-        !std::isfinite(value) || value < 0) {
-      return InvalidInput(expected);
-    }
-    bytes *= value * unit->second;
-  }
-  if (!(bytes <= 1e18)) return InvalidInput(expected);
-  return bytes;
 }
 
 }  // namespace meshstep

@@ -1,4 +1,4 @@
-#include "sim/validation/measured_matmuls.h"
+#include "sim/calibration/measured_matmuls.h"
 
 #include <cmath>
 #include <set>

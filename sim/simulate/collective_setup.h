@@ -1,17 +1,18 @@
-// The fabric, mesh and group that `meshstep collective` is asked about.
+// The fabric, mesh and group of one collective, as a person asks for it.
 //
 // Either a cluster, whose levels are the axes (x, y, z of a torus; node, leaf, spine of nodes), or
 // a chip and a mesh: on a torus each axis takes one dimension, in order. Where whole cubes of 4
 // close (TPU v4, v5p, v7x) dimensions that the mesh does not name are 4 long if all axes are
 // multiples of 4, else 1. Example: chip tpu-v5p, mesh X=4: a ring of 4 in a slice of 4x4x4.
 
-#ifndef MESHSTEP_SIM_CLI_COLLECTIVE_SETUP_H_
-#define MESHSTEP_SIM_CLI_COLLECTIVE_SETUP_H_
+#ifndef MESHSTEP_SIM_SIMULATE_COLLECTIVE_SETUP_H_
+#define MESHSTEP_SIM_SIMULATE_COLLECTIVE_SETUP_H_
 
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "sim/base/catalog.h"
 #include "sim/base/status.h"
 #include "topologies/mesh.h"
 
@@ -33,12 +34,8 @@ struct CollectiveSetup {
 };
 
 // Error: one line per problem, naming the option.
-StatusOr<CollectiveSetup> SetUpCollective(const CollectivePlace& place);
-
-// "64", "1e9", "64MB" (10^6), "64MiB" (2^20), "64M" (2^20, as nccl-tests), or a
-// product "2*4096*8192". Error: what it is.
-StatusOr<double> ParseByteCount(const std::string& option, const std::string& text);
+StatusOr<CollectiveSetup> SetUpCollective(const CollectivePlace& place, const Catalog& catalog);
 
 }  // namespace meshstep
 
-#endif  // MESHSTEP_SIM_CLI_COLLECTIVE_SETUP_H_
+#endif  // MESHSTEP_SIM_SIMULATE_COLLECTIVE_SETUP_H_

@@ -1,7 +1,7 @@
 // The rows of a table of measured matmuls that are of one chip, checked, for `meshstep calibrate`.
 
-#ifndef MESHSTEP_SIM_VALIDATION_MEASURED_MATMULS_H_
-#define MESHSTEP_SIM_VALIDATION_MEASURED_MATMULS_H_
+#ifndef MESHSTEP_SIM_CALIBRATION_MEASURED_MATMULS_H_
+#define MESHSTEP_SIM_CALIBRATION_MEASURED_MATMULS_H_
 
 #include <map>
 #include <string>
@@ -30,4 +30,4 @@ StatusOr<MeasuredMatmuls> ReadMeasuredMatmuls(const std::string& path, const std
 
 }  // namespace meshstep
 
-#endif  // MESHSTEP_SIM_VALIDATION_MEASURED_MATMULS_H_
+#endif  // MESHSTEP_SIM_CALIBRATION_MEASURED_MATMULS_H_

@@ -1,0 +1,77 @@
+#include "sim/simulate/collective_report.h"
+
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "sim/cost/collective_model.h"
+#include "sim/cost/lower_bound.h"
+#include "sim/cost/stepwise.h"
+#include "sim/simulate/names.h"
+
+namespace meshstep {
+namespace {
+
+// Message by message, all-to-all of p ranks is p^2 flows, a ring all-reduce 2 p^2.
+constexpr int kMostStepwiseRanks = 1024;
+
+void AddCandidates(const std::vector<CollectiveModel::Offer>& offers,
+                   v1::CollectiveReport* report) {
+  for (const CollectiveModel::Offer& offer : offers) {
+    v1::CollectiveCandidate* candidate = report->add_candidates();
+    candidate->set_library_algorithm(std::string(offer.cost.library_name));
+    candidate->set_protocol(std::string(offer.cost.protocol));
+    candidate->set_algorithm(std::string(offer.cost.algorithm->name()));
+    candidate->set_tuner_s(offer.tuner.value());
+    candidate->set_time_s(offer.cost.idle_time.value());
+  }
+}
+
+StatusOr<v1::CollectiveReport> TimeOne(const CollectiveSetup& setup, const CollectiveModel& model,
+                                       Collective collective, Bytes bytes,
+                                       const CollectiveOptions& options) {
+  const Group group = setup.mesh->GroupOf(setup.axes, 0);
+  v1::CollectiveReport report;
+  report.set_collective(std::string(NameOf(collective)));
+  report.set_ranks(group.size());
+  report.set_bytes(bytes.value());
+  ASSIGN_OR_RETURN(const CollectiveCost cost,
+                   model.Cost(collective, bytes, setup.axes, 0, options.algorithm));
+  report.set_algorithm("none");
+  if (cost.algorithm == nullptr) return report;
+  const double time = cost.idle_time.value();
+  report.set_algorithm(std::string(cost.algorithm->name()));
+  report.set_protocol(std::string(cost.protocol));
+  if (options.why) AddCandidates(model.Offers(collective, bytes, setup.axes, 0), &report);
+  report.set_time_s(time);
+  report.set_closed_form_s(cost.algorithm->ClosedForm(collective, bytes, group).value());
+  report.set_lower_bound_s(LowerBoundOf(*setup.fabric, group, collective, bytes).value().value());
+  report.set_algbw_bytes_per_s(time > 0 ? bytes.value() / time : 0);
+  report.set_busbw_bytes_per_s(report.algbw_bytes_per_s() * BusFactor(collective, group.size()));
+  if (options.stepwise) {
+    report.set_stepwise_s(
+        Stepwise(*setup.fabric, group, *cost.algorithm, collective, bytes).time.seconds());
+  }
+  return report;
+}
+
+}  // namespace
+
+StatusOr<v1::CollectiveReports> TimeCollective(const CollectiveSetup& setup, Collective collective,
+                                               std::span<const double> sizes,
+                                               const CollectiveOptions& options) {
+  const int ranks = setup.mesh->GroupOf(setup.axes, 0).size();
+  if (options.stepwise && ranks > kMostStepwiseRanks) {
+    return InvalidInput(absl::StrCat("--stepwise: the group has ", ranks,
+                                     " ranks, expected at most ", kMostStepwiseRanks));
+  }
+  const LinkClasses classes(*setup.mesh, {});
+  const CollectiveModel model(*setup.mesh, &classes, options.fidelity);
+  v1::CollectiveReports reports;
+  for (const double bytes : sizes) {
+    ASSIGN_OR_RETURN(*reports.add_reports(),
+                     TimeOne(setup, model, collective, Bytes(bytes), options));
+  }
+  return reports;
+}
+
+}  // namespace meshstep
