@@ -45,6 +45,7 @@ class Loader {
   void Dimensions();
   void Heads();
   void Options();
+  void EmbeddingWidth();
   void Norms();
   void Window();
   void RoutedExperts();
@@ -99,11 +100,27 @@ void Loader::Options() {
   out_.mlp_bias = in_.mlp_bias();
   out_.position_embeddings = Range("position_embeddings", in_.position_embeddings(), 0, kMaxWide);
   out_.parallel_block = in_.parallel_block();
+  out_.rotary = in_.has_rotary() ? in_.rotary() : out_.position_embeddings == 0;
   out_.qk_norm = in_.qk_norm();
+  out_.qk_norm_all_heads = in_.qk_norm_all_heads();
+  if (out_.qk_norm_all_heads && !out_.qk_norm) {
+    Problem("qk_norm_all_heads", "is true, which needs qk_norm to be true");
+  }
   out_.attention_sinks = in_.attention_sinks();
   out_.bidirectional = in_.bidirectional();
   out_.final_norm = !in_.has_final_norm() || in_.final_norm();
   out_.mtp_layers = Range("mtp_layers", in_.mtp_layers(), 0, 64);
+}
+
+void Loader::EmbeddingWidth() {
+  if (!in_.has_embedding_dim()) return;
+  const int width = Range("embedding_dim", in_.embedding_dim(), 1, kMaxWidth);
+  if (width == out_.hidden) return;
+  out_.embedding_dim = width;
+  if (out_.mtp_layers > 0) {
+    Problem("embedding_dim", absl::StrCat("is ", width, ", but mtp_layers needs a table as wide ",
+                                          "as the stream, ", out_.hidden));
+  }
 }
 
 // A parallel block has one norm for both halves or one each; a sequential one has a norm before
@@ -176,6 +193,7 @@ Model Loader::Load() {
   Dimensions();
   Heads();
   Options();
+  EmbeddingWidth();
   Norms();
   Window();
   RoutedExperts();

@@ -3,10 +3,10 @@
 // Named dimensions: B batch (sequences), T positions, S key positions (scores only), D hidden,
 // N query heads, K key/value heads, H head size, F MLP width, V vocabulary, P rows of the position
 // table. Routed experts: E experts, A experts of one token, F_e and F_s inner widths of a routed
-// expert and of the shared experts together. Latent attention: R_q, R_kv ranks, H_r, H_n, H_v sizes
-// of the rotary, the other and the value part of a head (then H is H_n + H_r). C: 2 D, two streams
-// side by side (multi-token prediction).
-// Sources: "How To Scale Your Model" ch. 4; Korthikanti et al. arXiv 2205.05198 for what is saved.
+// expert and of the shared experts together. D_e: width of the embedding table. Latent attention:
+// R_q, R_kv ranks, H_r, H_n, H_v sizes of the rotary, the other and the value part of a head (then
+// H is H_n + H_r). C: 2 D, two streams side by side (multi-token prediction). Sources: "How To
+// Scale Your Model" ch. 4; Korthikanti et al. arXiv 2205.05198 for what is saved.
 
 #ifndef MESHSTEP_STRATEGIES_MODEL_MODEL_H_
 #define MESHSTEP_STRATEGIES_MODEL_MODEL_H_
@@ -40,6 +40,8 @@ struct Model {
   int norms_per_layer = 2;
   bool qkv_bias = false, attention_output_bias = false, mlp_bias = false;
   int position_embeddings = 0;
+  int embedding_dim = 0;  // of a table narrower than the stream; 0: as wide
+  bool rotary = true, qk_norm_all_heads = false;
   bool parallel_block = false, qk_norm = false, bidirectional = false, final_norm = true;
   bool attention_sinks = false;
   int sliding_window = 0, global_layer_period = 0;

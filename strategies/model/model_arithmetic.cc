@@ -175,6 +175,7 @@ FlopCounts ModelArithmetic::Forward(Square square) const {
                                   static_cast<int>(kind));
     add(transformer_.kinds[kind], static_cast<double>(times), false);
   }
+  add(transformer_.embedding, 1, false);
   add(transformer_.head, 1, false);
   if (model_.mtp_layers > 0) {
     add(transformer_.kinds[static_cast<std::size_t>(transformer_.mtp_kind)], model_.mtp_layers,

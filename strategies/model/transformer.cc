@@ -93,9 +93,8 @@ ArrayId LayerBuilder::Project(ArrayId heads, const std::string& head_out) {
 ArrayId LayerBuilder::Attention(ArrayId x) {
   b_.SetPart(Op::Part::kAttention);
   const Dims q_dims = {"B", "T", "N", "H"}, k_dims = {"B", "T", "K", "H"};
-  // With learned positions there is no rotary embedding, and q and k are the projections
-  // themselves.
-  const bool rotary = m_.position_embeddings == 0;
+  // Without rotary positions and norms q and k are the projections themselves.
+  const bool rotary = m_.rotary;
   const bool after = rotary || m_.qk_norm;
   ArrayId q = b_.Activation(after ? "q_projected" : "q", q_dims);
   ArrayId k = b_.Activation(after ? "k_projected" : "k", k_dims);
@@ -111,7 +110,11 @@ ArrayId LayerBuilder::Attention(ArrayId x) {
     q = b_.Activation("q", q_dims);
     k = b_.Activation("k", k_dims);
     std::vector<ArrayId> scales;
-    if (m_.qk_norm) scales = {b_.Parameter({"q_scale", {"H"}}), b_.Parameter({"k_scale", {"H"}})};
+    if (m_.qk_norm_all_heads) {
+      scales = {b_.Parameter({"q_scale", {"N", "H"}}), b_.Parameter({"k_scale", {"K", "H"}})};
+    } else if (m_.qk_norm) {
+      scales = {b_.Parameter({"q_scale", {"H"}}), b_.Parameter({"k_scale", {"H"}})};
+    }
     const std::string name = !m_.qk_norm ? "rotary" : rotary ? "qk_norm_rotary" : "qk_norm";
     Op& op = b_.Elementwise(name, {q_in, k_in}, {q, k}, kRotaryFlops + (m_.qk_norm ? 4 : 0));
     op.weights = scales;
@@ -314,13 +317,38 @@ Block LayerBuilder::Layer(bool predicts_ahead) {
   return b_.Take();
 }
 
+// A table of D_e columns and a projection to D; learned positions are as wide as the stream
+// (OPT-350m, arXiv 2205.01068; modeling_opt.py of Hugging Face transformers).
+ArrayId NarrowEmbedding(const Model& model, BlockBuilder* b) {
+  const ArrayId narrow = b->Activation("x_narrow", {"B", "T", "D_e"});
+  b->SetPlace(narrow, Place::kResidual);
+  b->Other(Op::Kind::kEmbedding, "embedding", {}, {narrow}).weights = {
+      b->Parameter({"W_embedding", {"V", "D_e"}})};
+  b->SetPart(Op::Part::kHead);
+  ArrayId x = b->Activation("x", kTokens);
+  b->Matmul("embedding_in", narrow, {{"W_embedding_in", {"D_e", "D"}}}, {x}).big_matmul = true;
+  b->SetPart(Op::Part::kEmbedding);
+  if (model.position_embeddings == 0) return x;
+  const ArrayId position = b->Activation("position", kTokens);
+  b->Other(Op::Kind::kEmbedding, "position_embedding", {}, {position}).weights = {
+      b->Parameter({"W_position", {"P", "D"}})};
+  const ArrayId sum = b->Activation("x_positioned", kTokens);
+  b->Elementwise("position_add", {x, position}, {sum}, kAddFlops);
+  return sum;
+}
+
 Block EmbeddingBlock(const Model& model, const TransformerOptions& options) {
   BlockBuilder b("embedding");
   b.SetPart(Op::Part::kEmbedding);
-  ArrayId x = b.Activation("x", kTokens);
-  std::vector<ArrayId> tables = {b.Parameter({"W_embedding", {"V", "D"}})};
-  if (model.position_embeddings > 0) tables.push_back(b.Parameter({"W_position", {"P", "D"}}));
-  b.Other(Op::Kind::kEmbedding, "embedding", {}, {x}).weights = tables;
+  ArrayId x = -1;
+  if (model.embedding_dim > 0) {
+    x = NarrowEmbedding(model, &b);
+  } else {
+    x = b.Activation("x", kTokens);
+    std::vector<ArrayId> tables = {b.Parameter({"W_embedding", {"V", "D"}})};
+    if (model.position_embeddings > 0) tables.push_back(b.Parameter({"W_position", {"P", "D"}}));
+    b.Other(Op::Kind::kEmbedding, "embedding", {}, {x}).weights = tables;
+  }
   if (options.dropout) {
     const ArrayId in = x, mask = b.Activation("embedding_mask", kTokens, kMaskBytes);
     x = b.Activation("x_dropped", kTokens);
@@ -334,12 +362,20 @@ Block HeadBlock(const Model& model) {
   BlockBuilder b("head");
   b.SetPart(Op::Part::kHead);
   const ArrayId input = b.Activation("x", kTokens);
-  const ArrayId x = model.final_norm ? b.Norm("final_norm", input, model.norm_bias) : input;
+  ArrayId x = model.final_norm ? b.Norm("final_norm", input, model.norm_bias) : input;
   b.SetEnds(input, -1);
   if (model.vocab == 0) return b.Take();
   const Dims vocab = {"B", "T", "V"};
   const ArrayId logits = b.Activation("logits", vocab);
-  const Dims table = model.tied_embeddings ? Dims{"V", "D"} : Dims{"D", "V"};
+  std::string width = "D";
+  if (model.embedding_dim > 0) {
+    width = "D_e";
+    const ArrayId narrow = b.Activation("x_out", {"B", "T", width});
+    b.SetPlace(narrow, Place::kResidual);
+    b.Matmul("embedding_out", x, {{"W_embedding_out", {"D", width}}}, {narrow}).big_matmul = true;
+    x = narrow;
+  }
+  const Dims table = model.tied_embeddings ? Dims{"V", width} : Dims{width, "V"};
   const Op& op = b.Matmul("logits", x, {{"W_head", table}}, {logits});
   if (model.tied_embeddings) b.SetShared(op.weights[0]);
   const ArrayId softmax = b.Activation("token_softmax", vocab, kFp32Bytes);
@@ -395,6 +431,7 @@ std::int64_t DimSize(const Model& model, const std::string& dim, std::int64_t ba
   if (dim == "B") return batch;
   if (dim == "T" || dim == "S") return sequence;
   if (dim == "D") return model.hidden;
+  if (dim == "D_e") return model.embedding_dim;
   if (dim == "N") return model.heads;
   if (dim == "K") return model.kv_heads;
   if (dim == "H") return model.head_dim;

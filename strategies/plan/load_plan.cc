@@ -178,7 +178,7 @@ std::vector<Rule>* PlanLoader::RulesOf(v1::Rule::Of of) {
 void PlanLoader::LoadRules() {
   static const std::set<std::string> kDims = {"B",   "T",   "D",   "N",   "K",   "H",   "F",
                                               "V",   "E",   "A",   "P",   "C",   "F_e", "F_s",
-                                              "H_r", "H_n", "H_v", "R_q", "R_kv"};
+                                              "H_r", "H_n", "H_v", "R_q", "R_kv", "D_e"};
   std::set<std::string> size_one;
   for (const v1::Axis& axis : proto_.mesh().axes()) {
     if (axis.size() == 1) size_one.insert(axis.name());

@@ -230,7 +230,8 @@ void ExpertLoader::LoadDispatch() {
 void ExpertLoader::Load() {
   expert_ = Degree("expert", proto_.has_expert(), proto_.expert());
   tensor_ = Degree("expert_tensor", proto_.has_expert_tensor(), proto_.expert_tensor());
-  if (model_.mla && !proto_.has_mesh()) AddLatentRules(&plan_.rules);
+  const bool narrow = model_.mla || model_.embedding_dim > 0;
+  if (narrow && !proto_.has_mesh()) AddLatentRules(&plan_.rules);
   if (!model_.moe) {
     RefuseWithoutExperts();
     return;

@@ -235,13 +235,15 @@ std::vector<bool> HfImporter::RoutedLayers() {
     each([&](int i) { return i % every == 0; });
   }
   // MiMo, EXAONE: 1 for a routed layer.
-  if (const auto flags = Ints({"moe_layer_freq", "is_moe_layer"})) {
+  for (const char* key : {"moe_layer_freq", "is_moe_layer"}) {
+    const auto flags = Ints({key});
+    if (!flags) continue;
     if (static_cast<int>(flags->size()) != layers) {
-      Problem("moe_layer_freq", absl::StrCat("has ", flags->size(), " entries, expected one for ",
-                                             "each of ", layers, " layers"));
-    } else {
-      each([&](int i) { return (*flags)[static_cast<std::size_t>(i)] != 0; });
+      Problem(key, absl::StrCat("has ", flags->size(), " entries, expected one for each of ",
+                                layers, " layers"));
+      continue;
     }
+    each([&](int i) { return (*flags)[static_cast<std::size_t>(i)] != 0; });
   }
   const auto holds = [](const std::vector<int>& list, int i) {
     return std::ranges::find(list, i) != list.end();

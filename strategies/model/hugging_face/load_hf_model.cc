@@ -17,8 +17,18 @@ using Json = HfKeys::Json;
 using Bias = HfFamily::Bias;
 using QkNorm = HfFamily::QkNorm;
 
+constexpr int kMaxRefused = 20;
 constexpr const char* kTextConfigs[] = {"thinker_config", "text_config", "llm_config",
                                         "language_config"};
+
+// A key of the file as an error names it: names of the outside come shortened and without control
+// characters.
+std::string Named(const std::string& key) {
+  const auto plain = [](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_' || c == '.' || c == '-';
+  };
+  return key.size() <= 64 && std::ranges::all_of(key, plain) ? key : HfKeys::Shown(key);
+}
 
 std::string Nearest(const std::string& type) {
   std::vector<std::string> known;
@@ -252,6 +262,7 @@ void HfImporter::Positions() {
   Kind kind = family_.positions;
   if (type_ == "falcon" && Bool({"alibi"}, false)) kind = Kind::kAlibi;
   if (type_ == "mpt" && !Bool({"attn_config.alibi"}, true)) kind = Kind::kLearned;
+  if (kind == Kind::kAlibi) out_.set_rotary(false);
   if (kind != Kind::kLearned) return;
   const int positions = Needed({"n_positions", "max_position_embeddings", "max_seq_len"}, 1,
                                kMaxWide, 0, "number of learned positions");
@@ -259,7 +270,7 @@ void HfImporter::Positions() {
   out_.set_position_embeddings(type_ == "opt" ? positions + 2 : positions);
 }
 
-// OPT's table may be narrower than the stream.
+// OPT's table may be narrower than the stream: a projection after it and one before the head.
 void HfImporter::Embedding() {
   out_.set_tied_embeddings(Bool({"tie_word_embeddings"}, family_.tied));
   if (!Has({"tie_word_embeddings"})) {
@@ -268,10 +279,7 @@ void HfImporter::Embedding() {
   }
   if (type_ != "opt") return;
   const int width = Int({"word_embed_proj_dim"}, 1, kMaxWidth).value_or(out_.hidden());
-  if (width != out_.hidden()) {
-    Problem("word_embed_proj_dim", absl::StrCat("is ", width, ", expected a table as wide as the ",
-                                                "stream, ", out_.hidden()));
-  }
+  if (width != out_.hidden()) out_.set_embedding_dim(width);
   Find({"layer_norm_elementwise_affine"});
   // modeling_opt.py, OPTDecoder: norms after each half leave no final one.
   if (!Bool({"do_layer_norm_before"}, true) || Bool({"_remove_final_layer_norm"}, false)) {
@@ -298,6 +306,10 @@ void HfImporter::Norms() {
                           family_.qk_norm != QkNorm::kNone);
   Find({"qk_norm_type"});
   out_.set_qk_norm(there);
+  const bool own_scales = type_ == "cohere" || type_ == "cohere2" || type_ == "stablelm";
+  if (there && (own_scales || family_.qk_norm == QkNorm::kAllHeads)) {
+    out_.set_qk_norm_all_heads(true);
+  }
   out_.set_attention_sinks(family_.sinks);
 }
 
@@ -338,14 +350,16 @@ void HfImporter::CheckUnread() {
   std::vector<std::string> encoders;
   const auto add_encoder = [&encoders](const std::string& key, const Json& value) {
     const bool tower = value.is_object() || key.find("tower") != std::string::npos;
-    if (tower && UnreadHfKey(key, value) == HfUnread::kEncoder) encoders.push_back(key);
+    if (tower && UnreadHfKey(key, value) == HfUnread::kEncoder) encoders.push_back(Named(key));
   };
+  int refused = 0;
   for (const auto& [key, value] : Unread()) {
     add_encoder(key, value);
-    if (UnreadHfKey(key, value) != HfUnread::kStructure) continue;
+    if (UnreadHfKey(key, value) != HfUnread::kStructure || ++refused > kMaxRefused) continue;
     const std::string what(WhatHfKeyDecides(key));
-    Problem(key, absl::StrCat("is ", Shown(value), what.empty() ? "" : " (" + what + ")",
-                              ", which may decide what a layer holds and is not read for ", type_));
+    Problem(Named(key),
+            absl::StrCat("is ", Shown(value), what.empty() ? "" : " (" + what + ")",
+                         ", which may decide what a layer holds and is not read for ", type_));
   }
   for (const auto& [key, value] : file_.items()) {
     if (nested_) add_encoder(key, value);

@@ -51,7 +51,7 @@ void AddExpertRules(const ExpertAxes& axes, Rules* rules) {
 
 void AddLatentRules(Rules* rules) {
   for (auto* list : {&rules->parameters, &rules->optimizer}) {
-    for (const char* rank : {"R_q", "R_kv"}) CopyRules("D", rank, list);
+    for (const char* width : {"R_q", "R_kv", "D_e"}) CopyRules("D", width, list);
   }
 }
 

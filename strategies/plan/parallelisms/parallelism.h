@@ -35,7 +35,7 @@ struct ExpertAxes {
 // so is the optimizer state. Also gives the shared experts the rules of F.
 void AddExpertRules(const ExpertAxes& axes, Rules* rules);
 
-// Latent attention: its ranks are stored over the axes that store D.
+// Latent attention and narrow tables: their widths are stored over the axes that store D.
 void AddLatentRules(Rules* rules);
 
 // Context parallelism: the sequence over `axis` in every op, and outside them.

@@ -38,6 +38,7 @@ Model Megatron(int layers, int hidden, int heads, int vocab) {
   m.ffn = 4 * hidden;
   m.vocab = vocab;
   m.position_embeddings = 2048;
+  m.rotary = false;
   return m;
 }
 

@@ -128,6 +128,16 @@ TEST(HfRefused, KeysOfRealFilesAreNot) {
   }
 }
 
+TEST(HfRefused, NamesOfKeysAreShownWithoutControlCharacters) {
+  const std::string problem = Import(Config("llama", R"("a\u001b[31m_layer":1)")).problem();
+  EXPECT_THAT(problem, HasSubstr(R"(\u001b[31m_layer)"));
+  EXPECT_EQ(problem.find('\x1b'), std::string::npos);
+  std::string many;
+  for (int i = 0; i < 1000; ++i)
+    many += (i > 0 ? ",\"layer_" : "\"layer_") + std::to_string(i) + "\":1";
+  EXPECT_LT(Import(Config("llama", many)).problem().size(), 4000u);
+}
+
 TEST(HfRefused, WindowsWithoutAPeriodAreNamed) {
   EXPECT_THAT(Import(Config("qwen2", R"("use_sliding_window":true,"sliding_window":64,
       "max_window_layers":3)"))
@@ -197,6 +207,16 @@ TEST(HfFamily, ExpertsInAnObjectOfTheirOwn) {
       "ffn_config":{"ffn_hidden_size":128,"moe_num_experts":8,"moe_top_k":2}})")
                 .total,
             kTables + 6 * (kAttention + kNorms + 64 * 8 + 8 * 3 * 64 * 128));
+}
+
+// OPT-350m: a table of 32 columns, two projections, two rows of positions more, no final norm.
+TEST(HfFamily, EmbeddingNarrowerThanTheStream) {
+  EXPECT_EQ(Counts(R"({"model_type":"opt","hidden_size":64,"ffn_dim":256,"num_hidden_layers":6,
+      "num_attention_heads":4,"vocab_size":1000,"max_position_embeddings":128,
+      "word_embed_proj_dim":32,"do_layer_norm_before":false})")
+                .total,
+            1000 * 32 + 2 * 32 * 64 + 130 * 64 +
+                6 * (4 * (64 * 64 + 64) + 2 * 64 * 256 + 256 + 64 + 4 * 64));
 }
 
 TEST(HfFamily, WidthOfASharedExpertByAnotherName) {
