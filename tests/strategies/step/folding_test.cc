@@ -41,6 +41,10 @@ constexpr Shape kShapes[] = {{"preset: 'tpu-v5p' slice: '4x4x4'", 64},
                              {"preset: 'gb200-nvl72' chips: 72", 72},
                              {"preset: 'meta-24k-h100' chips: 32", 32}};
 
+constexpr char kWindows[] = "sliding_window: 300 global_layer_period: 2 ";
+constexpr char kNarrow[] =
+    "embedding_dim: 256 position_embeddings: 1152 tied_embeddings: true qk_norm: true "
+    "qk_norm_all_heads: true ";
 constexpr char kRouted[] =
     "moe { experts: 8 experts_per_token: 2 expert_ffn: 96 dense_layers: 1 shared_experts: 1 "
     "shared_expert_ffn: 64 } mtp_layers: 1 mlp_bias: true ";
@@ -164,8 +168,10 @@ v1::Scenario RandomScenario(bool routed, std::mt19937* random) {
   const std::string text = absl::StrCat(
       "model { name: 'toy' layers: 8 hidden: 512 heads: 8 kv_heads: 4 ffn: 1152 vocab: 1000 "
       "gated_mlp: true ",
-      routed ? kRouted : "sliding_window: 300 global_layer_period: 2 ", "} cluster { ",
-      shape.cluster, " } ", RandomPlan(shape.devices, routed, random));
+      routed               ? kRouted
+      : shape.devices > 16 ? kNarrow
+                           : kWindows,
+      "} cluster { ", shape.cluster, " } ", RandomPlan(shape.devices, routed, random));
   v1::Scenario proto;
   EXPECT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &proto)) << text;
   return proto;
