@@ -32,6 +32,7 @@ void Override(const Values& hw, AskedChip* asked) {
   }
   if (hw.contains("W")) {
     chip.link_bytes_per_s = chip.link_one_way_bytes_per_s = hw.at("W");
+    chip.full_mesh = false;
     asked->is_switch = true;
   }
   if (hw.contains("node")) {

@@ -18,6 +18,7 @@ ChipLimits LimitsOf(const Chip& chip, RateSet set, Dtype dtype) {
   limits.link_bytes_per_s = links * rates.link.value();
   limits.host_bytes_per_s = rates.host.value();
   limits.scale_out_bytes_per_s = rates.scale_out.value();
+  limits.full_mesh = network.kind == Interconnect::Kind::kFullMesh;
   limits.axes = torus ? network.dimensions : 1;
   limits.domain_chips = torus ? 1 : network.domain_chips;
   if (torus) {

@@ -23,6 +23,7 @@ struct ChipLimits {
   double host_bytes_per_s = 0;
   double scale_out_bytes_per_s = 0;  // one chip, one way
   double axes = 1;                   // of the torus; 1 on a switch
+  bool full_mesh = false;            // a link to every chip of the domain
   double domain_chips = 1;           // joined by one switch; chips of a host on a torus
   double pod_chips = 1;
 

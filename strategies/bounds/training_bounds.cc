@@ -20,18 +20,18 @@ double MaxTensor(double f, double axes, double alpha) { return f * axes / alpha;
 
 double MaxTensorTwoNodes(double f, double node, double alpha) { return node + f / alpha; }
 
-MlpTimes MlpForward(const MlpPlan& p, double flops_per_s, double link_bytes_per_s) {
+MlpTimes MlpForward(const MlpPlan& p, double flops_per_s, const MlpRates& rates) {
   MlpTimes times;
   times.compute = 4 * p.b * p.d * p.f / (p.x * p.y * flops_per_s);
   const double weights = 2 * p.element_bytes * p.d * p.f / p.y;
   const double activations = 2 * p.element_bytes * p.b * p.d / p.x;
-  if (p.x > 1) times.fsdp = weights / (link_bytes_per_s * p.x_axes);
-  if (p.y > 1) times.tensor = activations / (link_bytes_per_s * p.y_axes);
+  if (p.x > 1) times.fsdp = weights / rates.fsdp;
+  if (p.y > 1) times.tensor = activations / rates.tensor;
   return times;
 }
 
-MlpTimes MlpBackward(const MlpPlan& plan, double flops_per_s, double link_bytes_per_s) {
-  MlpTimes times = MlpForward(plan, flops_per_s, link_bytes_per_s);
+MlpTimes MlpBackward(const MlpPlan& plan, double flops_per_s, const MlpRates& rates) {
+  MlpTimes times = MlpForward(plan, flops_per_s, rates);
   times.compute *= 2;
   times.fsdp *= 2;
   times.tensor *= 2;

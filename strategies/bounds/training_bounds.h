@@ -1,8 +1,8 @@
 // When training is bound by communication ("How To Scale Your Model" ch. 5; GPU chapter).
 //
 // One layer's MLP In[B,D]·W_in[D,F]·W_out[F,D] in bf16 on X chips of data parallelism or FSDP times
-// Y of tensor parallelism. alpha = C / W of one mesh axis; M_X, M_Y physical axes that each is
-// given.
+// Y of tensor parallelism, Y innermost. alpha = C / W of one mesh axis; M_X, M_Y physical axes that
+// each is given.
 //
 //   CriticalTokens(2550, 3)               // 850 per v5p chip for FSDP over three axes
 //   CriticalTokensMixed(2550, 2, 1, 32768, Overlap::kMax)   // 99
@@ -33,8 +33,13 @@ double MaxTensorTwoNodes(double f, double node, double alpha);
 struct MlpPlan {
   double b = 0, d = 0, f = 0;  // tokens, hidden, width
   double x = 1, y = 1;
-  double x_axes = 1, y_axes = 1;
   double element_bytes = 2;
+};
+
+// Bytes/s at which an array is gathered over X and over Y: V / T of strategies/bounds/tiers.h, W
+// M_X and W M_Y on a torus.
+struct MlpRates {
+  double fsdp = 0, tensor = 0;
 };
 
 struct MlpTimes {
@@ -46,10 +51,10 @@ struct MlpTimes {
 
 // Forward: 4 B D F FLOPs; AllGather of both weights over X; AllGather and ReduceScatter of [B,D]
 // over Y.
-MlpTimes MlpForward(const MlpPlan& plan, double flops_per_s, double link_bytes_per_s);
+MlpTimes MlpForward(const MlpPlan& plan, double flops_per_s, const MlpRates& rates);
 // Backward: twice each: gathers again and reduce-scatters gradients (an all-reduce under plain data
 // parallelism moves as much).
-MlpTimes MlpBackward(const MlpPlan& plan, double flops_per_s, double link_bytes_per_s);
+MlpTimes MlpBackward(const MlpPlan& plan, double flops_per_s, const MlpRates& rates);
 
 // Expert parallelism over Z shards in nodes of `node`, k experts per token: F from which it is
 // compute-bound, 4 B k D F / (Z C) > 4 B D (Z - node) / (W Z) · min(node k / Z, 1).

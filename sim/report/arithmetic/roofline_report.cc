@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <cmath>
 
+#include "absl/strings/str_cat.h"
 #include "meshstep/v1/roofline_report.pb.h"
 #include "sim/report/numbers.h"
 #include "strategies/bounds/inference_bounds.h"
 #include "strategies/bounds/matmul_roofline.h"
+#include "strategies/bounds/tiers.h"
 #include "strategies/bounds/training_bounds.h"
 
 namespace meshstep {
@@ -186,6 +188,75 @@ void FillPipeline(const RooflineInput& in, v1::TrainingBounds* out) {
   out->set_pipeline_s(hop * (micro_batches + NumberOr(in.numbers, "stages", 1) - 2));
 }
 
+// Whether `chips` reach beyond the chips that one switch or torus joins.
+bool SpansDomains(const RooflineInput& in, double chips) {
+  const double domain = in.is_switch ? in.chip.domain_chips : in.chip.pod_chips;
+  return domain > 1 && chips > domain;
+}
+
+// Bytes/s at which `ways` chips, `stride` apart, gather an array over `axes` of the torus.
+double GatherRate(const RooflineInput& in, double ways, double stride, double axes) {
+  Tiers tiers{in.is_switch ? in.chip.domain_chips : in.chip.pod_chips,
+              in.chip.link_bytes_per_s * (in.is_switch ? 1 : axes), in.chip.scale_out_bytes_per_s,
+              in.chip.full_mesh};
+  // Rates given without a domain are those of one.
+  if (tiers.domain <= 1) return tiers.link;
+  if (tiers.full_mesh) tiers.link = in.chip.link_one_way_bytes_per_s;
+  const TierGroup group{ways, LocalTo(tiers.domain, stride, ways)};
+  const WithinDomain within = in.is_switch ? WithinDomain::kExact : WithinDomain::kBook;
+  return 1 / GatherTime(tiers, group, 1, within).total();
+}
+
+// "X=512 is 1 chip in each of 512 nodes".
+std::string PlaceOf(const RooflineInput& in, const std::string& axis, double ways, double stride) {
+  const double domain = in.is_switch ? in.chip.domain_chips : in.chip.pod_chips;
+  const std::string name = in.is_switch ? "node" : "pod";
+  const std::string what = absl::StrCat(axis, "=", ways);
+  if (domain <= 1) return "";
+  const double local = LocalTo(domain, stride, ways);
+  if (local >= ways) return absl::StrCat(what, " is inside a ", name);
+  return absl::StrCat(what, " is ", local, local == 1 ? " chip" : " chips", " in each of ",
+                      std::ceil(ways / local), " ", name, "s");
+}
+
+// What the times of a layer assume, before them.
+void FillModel(const RooflineInput& in, double x, double y, double x_axes, double y_axes,
+               v1::TrainingBounds* out) {
+  if (in.is_switch) {
+    out->set_cost_model(
+        in.chip.domain_chips > 1
+            ? absl::StrCat("V (D-1)/(D w) in a node of ", in.chip.domain_chips,
+                           ", V (M-1)/(M D w_out) for D chips in each of M nodes; Y innermost")
+            : "V (N-1)/(N w) inside one switch");
+  } else {
+    out->set_cost_model(absl::StrCat("V/(W M) on rings of the torus, M = ", x_axes, " axes for X, ",
+                                     y_axes, " for Y"));
+  }
+  const std::string tensor = PlaceOf(in, "Y", y, 1), fsdp = PlaceOf(in, "X", x, y);
+  if (y > 1) out->set_placement(tensor);
+  if (x > 1) out->set_placement(out->placement() + (y > 1 && !tensor.empty() ? ", " : "") + fsdp);
+}
+
+Status FillLayer(const RooflineInput& in, double x, double y, double x_axes, double y_axes,
+                 v1::TrainingBounds* out) {
+  if (SpansDomains(in, x * y) && in.chip.scale_out_bytes_per_s <= 0) {
+    return InvalidInput(absl::StrCat("--dims: X x Y is ", x * y, " chips, more than the ",
+                                     in.is_switch ? in.chip.domain_chips : in.chip.pod_chips,
+                                     " that are joined, and the rate of a chip out of them is not "
+                                     "known, expected --hw=dcn=..."));
+  }
+  FillModel(in, x, y, x_axes, y_axes, out);
+  const MlpPlan plan{
+      NumberOr(in.dims, "B", 0), NumberOr(in.dims, "D", 0), NumberOr(in.dims, "F", 0), x, y,
+      in.activation_bytes};
+  const MlpRates rates{GatherRate(in, x, y, x_axes), GatherRate(in, y, 1, y_axes)};
+  if (x > 1) out->set_fsdp_bytes_per_s(rates.fsdp);
+  if (y > 1) out->set_tensor_bytes_per_s(rates.tensor);
+  FillTimes(MlpForward(plan, in.chip.flops_per_s, rates), out->mutable_forward());
+  FillTimes(MlpBackward(plan, in.chip.flops_per_s, rates), out->mutable_backward());
+  return absl::OkStatus();
+}
+
 void FillCritical(const RooflineInput& in, double x_axes, double y_axes, v1::TrainingBounds* out) {
   const double factor = ExpertFactor(in) / NumberOr(in.numbers, "nodes-per-replica", 1);
   const double alpha = out->alpha(), f = NumberOr(in.dims, "F", 0);
@@ -194,27 +265,32 @@ void FillCritical(const RooflineInput& in, double x_axes, double y_axes, v1::Tra
     out->set_critical_fsdp(factor * CriticalTokens(alpha, x_axes));
   }
   out->set_critical_scale_out(factor * out->scale_out_alpha());
-  if (f > 0) {
+  // Across nodes FSDP has other links than tensor parallelism, and the mixed rule is of one kind.
+  const bool mixed = f > 0 && !(in.is_switch && out->has_chips() && SpansDomains(in, out->chips()));
+  if (mixed) {
     out->set_critical_mixed_max(factor *
                                 CriticalTokensMixed(alpha, x_axes, y_axes, f, Overlap::kMax));
     out->set_critical_mixed_sum(factor *
                                 CriticalTokensMixed(alpha, x_axes, y_axes, f, Overlap::kSum));
   }
   if (out->has_chips()) {
-    out->set_min_batch_fsdp(out->chips() * out->critical_fsdp());
-    if (f > 0) out->set_min_batch_mixed_max(out->chips() * out->critical_mixed_max());
-    if (f > 0) out->set_min_batch_mixed_sum(out->chips() * out->critical_mixed_sum());
+    const bool across = in.is_switch && SpansDomains(in, out->chips());
+    out->set_min_batch_fsdp(out->chips() *
+                            (across ? out->critical_scale_out() : out->critical_fsdp()));
+    if (mixed) out->set_min_batch_mixed_max(out->chips() * out->critical_mixed_max());
+    if (mixed) out->set_min_batch_mixed_sum(out->chips() * out->critical_mixed_sum());
   }
   if (!HasNumber(in.dims, "B")) return;
   const double b = NumberOr(in.dims, "B", 0);
-  out->set_max_chips_fsdp(b / out->critical_fsdp());
-  if (f > 0) out->set_max_chips_mixed_max(b / out->critical_mixed_max());
-  if (f > 0) out->set_max_chips_mixed_sum(b / out->critical_mixed_sum());
+  const bool across = in.is_switch && SpansDomains(in, b / out->critical_fsdp());
+  out->set_max_chips_fsdp(b / (across ? out->critical_scale_out() : out->critical_fsdp()));
+  if (mixed) out->set_max_chips_mixed_max(b / out->critical_mixed_max());
+  if (mixed) out->set_max_chips_mixed_sum(b / out->critical_mixed_sum());
 }
 
 void FillSplit(const RooflineInput& in, double x_axes, double y_axes, v1::TrainingBounds* out) {
   const double b = NumberOr(in.dims, "B", 0), f = NumberOr(in.dims, "F", 0);
-  if (b <= 0 || f <= 0 || !out->has_chips()) return;
+  if (b <= 0 || f <= 0 || !out->has_critical_mixed_max() || !out->has_chips()) return;
   const double x = OptimalX(b, f, x_axes, y_axes, out->chips());
   out->set_x_opt(x);
   out->set_y_opt(out->chips() / x);
@@ -260,18 +336,7 @@ StatusOr<v1::RooflineReport> TrainingQuestion(const RooflineInput& in) {
   FillSplit(in, x_axes, y_axes, out);
   FillTensor(in, y_axes, out);
   if (HasNumber(in.dims, "B") && HasNumber(in.dims, "D") && HasNumber(in.dims, "F")) {
-    const MlpPlan plan{NumberOr(in.dims, "B", 0),
-                       NumberOr(in.dims, "D", 0),
-                       NumberOr(in.dims, "F", 0),
-                       x,
-                       y,
-                       x_axes,
-                       y_axes,
-                       in.activation_bytes};
-    FillTimes(MlpForward(plan, in.chip.flops_per_s, in.chip.link_bytes_per_s),
-              out->mutable_forward());
-    FillTimes(MlpBackward(plan, in.chip.flops_per_s, in.chip.link_bytes_per_s),
-              out->mutable_backward());
+    RETURN_IF_ERROR(FillLayer(in, x, y, x_axes, y_axes, out));
   }
   FillExperts(in, out->scale_out_alpha(), out);
   FillPipeline(in, out);

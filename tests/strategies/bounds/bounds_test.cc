@@ -48,27 +48,27 @@ TEST(MatmulRooflineTest, AttentionIsComputeBoundFromTheCriticalLength) {
 TEST(TrainingBoundsTest, CriticalTokensBalanceComputeAndCommunication) {
   const double c = 4.59e14, w = 1.8e11, d = 8192, f = 32768, chips = 64, alpha = c / w;
   for (const Overlap overlap : {Overlap::kMax, Overlap::kSum}) {
-    MlpPlan plan{.d = d, .f = f, .x_axes = 2, .y_axes = 1};
+    MlpPlan plan{.d = d, .f = f};
     plan.b = chips * CriticalTokensMixed(alpha, 2, 1, f, overlap);
     plan.x = OptimalX(plan.b, f, 2, 1, chips);
     plan.y = chips / plan.x;
-    const MlpTimes times = MlpForward(plan, c, w);
+    const MlpTimes times = MlpForward(plan, c, {2 * w, w});
     EXPECT_NEAR(times.fsdp / times.tensor, 1, 1e-12);
     EXPECT_NEAR(times.communication(overlap) / times.compute, 1, 1e-12);
   }
-  MlpPlan fsdp{.d = d, .f = f, .x = chips, .x_axes = 3};
+  MlpPlan fsdp{.d = d, .f = f, .x = chips};
   fsdp.b = chips * CriticalTokens(alpha, 3);
-  const MlpTimes times = MlpForward(fsdp, c, w);
+  const MlpTimes times = MlpForward(fsdp, c, {3 * w, w});
   EXPECT_NEAR(times.fsdp / times.compute, 1, 1e-12);
 }
 
 // No X communicates less, whether the two overlap or add up.
 TEST(TrainingBoundsTest, OptimalXIsTheBest) {
-  MlpPlan plan{.b = 48000, .d = 8192, .f = 32768, .x_axes = 2, .y_axes = 1};
+  MlpPlan plan{.b = 48000, .d = 8192, .f = 32768};
   const auto cost = [&](double x, Overlap overlap) {
     plan.x = x;
     plan.y = 64 / x;
-    return MlpForward(plan, 4.59e14, 1.8e11).communication(overlap);
+    return MlpForward(plan, 4.59e14, {2 * 1.8e11, 1.8e11}).communication(overlap);
   };
   const double best = OptimalX(48000, 32768, 2, 1, 64);
   for (double x = 1.5; x < 60; x += 0.25) {
