@@ -1,9 +1,11 @@
 // meshstep einsum: answers a mesh-sharding exercise.
 
+#include <algorithm>
 #include <cmath>
 #include <iostream>
 #include <memory>
 #include <optional>
+#include <sstream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -22,7 +24,8 @@ namespace {
 using einsum::CostModel;
 
 struct Options {
-  std::string expression, mesh, dtype = "bf16", reduce_dtype, chip, rates = "book", cost;
+  std::string expression, mesh, dtype = "bf16", reduce_dtype, chip, cluster, order;
+  std::string rates = "book", cost;
   std::string overlap = "max";
   std::vector<std::string> dims;
   std::optional<double> latency, peak, hbm, link;
@@ -48,12 +51,15 @@ T OrFail(StatusOr<T> value) {
   return *std::move(value);
 }
 
-// The chip's data file, or the rates given inline, or none.
+// The cluster's or the chip's data file, or the rates given inline, or none.
 std::optional<einsum::Hardware> HardwareOf(const Options& options, const einsum::MeshShape& mesh) {
   const std::string& name = options.chip.empty() ? mesh.chip : options.chip;
+  const RateSet set = options.rates == "datasheet" ? RateSet::kDatasheet : RateSet::kBook;
   std::optional<einsum::Hardware> hardware;
-  if (!name.empty()) {
-    const RateSet set = options.rates == "datasheet" ? RateSet::kDatasheet : RateSet::kBook;
+  if (!options.cluster.empty()) {
+    if (!options.chip.empty()) Fail(InvalidInput("--chip and --cluster: expected one of the two"));
+    hardware = OrFail(LoadClusterHardware(options.cluster, mesh.Chips(), set));
+  } else if (!name.empty()) {
     hardware = OrFail(LoadHardware(name, set));
   } else if (options.peak || options.hbm || options.link) {
     hardware.emplace();
@@ -81,6 +87,26 @@ Dtype DtypeOf(const std::string& option, const std::string& name) {
   return *dtype;
 }
 
+// "X,Y,Z", innermost first: every axis once.
+std::vector<AxisId> OrderOf(const std::string& text, const einsum::MeshShape& mesh) {
+  std::vector<AxisId> order;
+  if (text.empty()) return order;
+  const auto fail = [&] {
+    std::string names;
+    for (const std::string& name : mesh.Names()) names += (names.empty() ? "" : ",") + name;
+    Fail(InvalidInput("--order: is \"" + text.substr(0, 60) +
+                      "\", expected every axis of the mesh once, innermost first, as " + names));
+  };
+  std::stringstream list(text);
+  for (std::string name; std::getline(list, name, ',');) {
+    const AxisId axis = mesh.Find(name);
+    if (axis < 0 || std::find(order.begin(), order.end(), axis) != order.end()) fail();
+    order.push_back(axis);
+  }
+  if (order.size() != mesh.axes.size()) fail();
+  return order;
+}
+
 // The expression itself, or what standard input holds for "-".
 std::string ExpressionOf(const Options& options) {
   if (options.expression != "-") return options.expression;
@@ -93,7 +119,7 @@ std::string ExpressionOf(const Options& options) {
 einsum::SolveOptions SolveOptionsOf(const Options& options, const einsum::MeshShape& mesh) {
   einsum::SolveOptions plan;
   plan.hardware = HardwareOf(options, mesh);
-  const bool inline_rates = options.chip.empty() && mesh.chip.empty();
+  const bool inline_rates = options.chip.empty() && options.cluster.empty() && mesh.chip.empty();
   plan.model = inline_rates ? CostModel::kBook : CostModel::kChip;
   if (!options.cost.empty()) plan.model = OrFail(einsum::ParseCostModel(options.cost));
   plan.hop_latency = options.latency;
@@ -103,6 +129,7 @@ einsum::SolveOptions SolveOptionsOf(const Options& options, const einsum::MeshSh
   }
   plan.sequential = options.overlap == "sum";
   plan.pad = options.pad;
+  plan.order = OrderOf(options.order, mesh);
   return plan;
 }
 
@@ -132,6 +159,9 @@ void RunEinsum(const Options& options) {
   AddSizes(options, &expression);
   const einsum::SolveOptions plan = SolveOptionsOf(options, expression.mesh);
   const einsum::Answer answer = OrFail(einsum::Solve(expression, plan));
+  for (const std::string& warning : answer.warnings) {
+    std::cerr << "meshstep: warning: " << warning << "\n";
+  }
   if (options.format != OutputFormat::kText) {
     Print(Serialize(MakeEinsumReport(expression, plan, answer), options.format));
   } else if (options.explain) {
@@ -143,6 +173,11 @@ void RunEinsum(const Options& options) {
 
 void AddRateOptions(CLI::App* command, Options* options) {
   command->add_option("--chip", options->chip, "Chip, as tpu-v5p, v5e or h100-sxm");
+  command->add_option("--cluster", options->cluster,
+                      "Cluster, as dgx-h100: its chip, nodes and network, instead of --chip");
+  command->add_option(
+      "--order", options->order,
+      "Axes innermost first, as Y,X: how chips fill nodes (default: last axis first)");
   command->add_option("--rates", options->rates, "The chip's book (default) or datasheet rates")
       ->check(CLI::IsMember({"book", "datasheet"}));
   command->add_option("--peak", options->peak, "FLOP/s of a chip, instead of the chip's");

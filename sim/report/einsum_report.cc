@@ -31,6 +31,7 @@ void FillStep(const einsum::Step& step, const einsum::MeshShape& mesh, v1::Einsu
   out->set_hbm_bytes(step.hbm_bytes);
   out->set_amount_formula(einsum::AmountFormula(step, mesh));
   out->set_group(step.chips);
+  out->set_hops(step.hops);
 }
 
 void FillPlan(const einsum::Derivation& plan, const einsum::MeshShape& mesh, v1::EinsumPlan* out) {
@@ -56,6 +57,8 @@ void FillMemory(const einsum::ArrayMemory& memory, v1::EinsumArrayMemory* out) {
   out->set_bytes_total(memory.bytes_all_chips);
   out->set_bytes_one_copy(memory.bytes_one_copy);
   out->set_formula(memory.formula);
+  out->set_fraction_per_chip(memory.fraction);
+  out->set_copies(memory.copies);
 }
 
 }  // namespace
@@ -80,10 +83,13 @@ v1::EinsumReport MakeEinsumReport(const Expression& expression, const SolveOptio
   if (options.hardware) {
     report.set_cost_model(std::string(NameOf(options.model)));
     report.set_chip(options.hardware->name);
+    report.set_cost_formula(CostFormula(options));
   }
   report.set_overlap(options.sequential ? "sum" : "max");
   for (const std::string& dim : answer.missing) report.add_missing_sizes(dim);
   for (const std::string& note : answer.notes) report.add_notes(note);
+  for (const std::string& warning : answer.warnings) report.add_warnings(warning);
+  report.set_placement(answer.placement);
   report.set_plans_found(static_cast<std::int64_t>(answer.derivations_found));
   return report;
 }

@@ -12,6 +12,9 @@
 
 namespace meshstep {
 
+// How a cost model prices on a chip, in a few words: "book: V/(W n), every axis a ring".
+std::string CostFormula(const einsum::SolveOptions& options);
+
 v1::EinsumReport MakeEinsumReport(const einsum::Expression& expression,
                                   const einsum::SolveOptions& options,
                                   const einsum::Answer& answer);

@@ -23,23 +23,8 @@ std::string Times(double value) { return FormatNumber(value) + " x"; }
 
 std::string ModelSentence(const SolveOptions& options) {
   if (!options.hardware) return "no chip, so no times (--chip=tpu-v5p gives them)";
-  std::string model;
-  switch (options.model) {
-    case CostModel::kChip:
-      model = "the chip's wraparound and hop latency";
-      break;
-    case CostModel::kBook:
-      model = "book, V/W on rings";
-      break;
-    case CostModel::kRing:
-      model = "exact ring, V(N-1)/(N W)";
-      break;
-    case CostModel::kNoWrap:
-      model = "lines without wraparound, V(N-1)/(N w)";
-      break;
-  }
   return absl::StrCat(options.hardware->name, ", cost model ", std::string(NameOf(options.model)),
-                      " (", model, ")");
+                      " (", CostFormula(options), ")");
 }
 
 // "1.10 TFLOP"; beyond the prefixes "2e+45 FLOP".
@@ -60,6 +45,9 @@ std::string Heading(const Expression& expression, const SolveOptions& options,
   std::string text =
       absl::StrCat(ToString(expression), "\n  mesh         ", ToString(expression.mesh),
                    "\n  hardware     ", ModelSentence(options), "\n");
+  if (!answer.placement.empty()) {
+    absl::StrAppend(&text, "  placement    ", answer.placement, "\n");
+  }
   if (formula.empty()) return text;
   absl::StrAppend(&text, "  FLOPs        ", Equals(formula, answer.flops_theoretical),
                   "; per chip ", Equals(local, answer.flops_per_chip));
@@ -76,7 +64,7 @@ std::string MemoryTable(const Answer& answer) {
     std::string shape;
     for (double size : memory.local_shape) {
       absl::StrAppend(&shape, shape.empty() ? "[" : ",",
-                      std::isnan(size) ? "?" : FormatCount(static_cast<std::int64_t>(size)));
+                      std::isnan(size) ? "?" : absl::StrCat(static_cast<std::int64_t>(size)));
     }
     rows.push_back({memory.array, shape + "]",
                     std::isnan(memory.bytes_per_chip) ? memory.formula + " B"
@@ -211,8 +199,11 @@ std::string Symbols(const SolveOptions& options) {
   if (!options.hardware) return "";
   const einsum::Hardware& hw = *options.hardware;
   return absl::StrCat("     w = ", FormatNumber(hw.link.value() / 1e9), " GB/s one way",
-                      hw.is_switch() ? " (all links of a chip)" : ", W = 2 w both ways", ", HBM ",
-                      FormatNumber(hw.hbm_rate.value() / 1e9), " GB/s\n");
+                      hw.interconnect.kind == Interconnect::Kind::kFullMesh
+                          ? " (each link of a chip)"
+                      : hw.is_switch() ? " (all links of a chip)"
+                                       : ", W = 2 w both ways",
+                      ", HBM ", FormatNumber(hw.hbm_rate.value() / 1e9), " GB/s\n");
 }
 
 std::string OtherPlans(const Expression& expression, const SolveOptions& options,
@@ -239,7 +230,30 @@ std::string NotesAfter(const Answer& answer) {
   return notes.empty() ? "" : "\n" + notes;
 }
 
+std::string SwitchFormula(const SolveOptions& options) {
+  const bool book = options.model == CostModel::kBook;
+  return absl::StrCat(book ? "V/w" : "V (D-1)/(D w)", " in a node of ",
+                      options.hardware->interconnect.domain_chips,
+                      ", V (M-1)/(M D w_out) for D chips in each of M nodes");
+}
+
 }  // namespace
+
+std::string CostFormula(const SolveOptions& options) {
+  if (!options.hardware) return "";
+  if (options.hardware->is_switch()) return SwitchFormula(options);
+  switch (options.model) {
+    case CostModel::kChip:
+      return "V (N-1)/(N W) on rings, V (N-1)/(N w) on lines, with latency of hops";
+    case CostModel::kBook:
+      return "V/(W n), every axis a ring";
+    case CostModel::kRing:
+      return "V (N-1)/(N W n), every axis a ring";
+    case CostModel::kNoWrap:
+      return "V (N-1)/(N w n), every axis a line";
+  }
+  return "";
+}
 
 std::string EinsumText(const Expression& expression, const SolveOptions& options,
                        const Answer& answer, std::size_t plans) {

@@ -1,6 +1,7 @@
 #include "strategies/einsum/answer.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "sim/base/check.h"
 
@@ -19,6 +20,21 @@ std::string NameOf(const Step& step, const MeshShape& mesh) {
   if (step.reshard.op == Op::kAllToAll) subscript = "{" + subscript + ":" + step.dim + "}";
   if (step.reshard.op == Op::kSlice) subscript = "{" + subscript + "," + step.dim + "}";
   return std::string(NameOf(step.reshard.op)) + "_" + subscript + "(" + step.array + ")";
+}
+
+double ReplicationOf(const Derivation& derivation, const MeshShape& mesh) {
+  double replication = 0;
+  for (const Step& step : derivation.steps) {
+    if (!step.is_product) continue;
+    Sharding all = step.product.left.sharding;
+    for (const ShardedDim& dim : step.product.right.sharding.dims) {
+      if (all.Find(dim.name) < 0) all.dims.push_back(dim);
+    }
+    const double of_product = mesh.Chips() / ShardCount(all, mesh.Sizes());
+    if (replication != 0 && replication != of_product) return std::nan("");
+    replication = of_product;
+  }
+  return replication == 0 ? 1 : replication;
 }
 
 const Derivation& Answer::BookDerivation() const {

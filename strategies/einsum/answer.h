@@ -33,6 +33,7 @@ struct Step {
   double flops = 0;      // per chip
   double hbm_bytes = 0;  // per chip, of a product: read and written once
   double seconds = 0;    // on the network, or of the multiplications
+  double hops = 0;       // one after the other, on a torus
   double latency_s = 0;  // part of `seconds` that is a floor of hops
   std::string formula;   // of `seconds`
 };
@@ -60,6 +61,8 @@ struct ArrayMemory {
   double bytes_per_chip = 0;
   double bytes_all_chips = 0;
   double bytes_one_copy = 0;
+  double fraction = 1;  // of the array on one chip
+  double copies = 1;    // of the array on all chips
   std::string formula;  // of bytes_per_chip
 };
 
@@ -67,7 +70,7 @@ struct Answer {
   double flops_theoretical = 0;
   double flops_per_chip = 0;  // of the book's derivation
   double flops_executed = 0;  // on all chips
-  double replication = 1;     // executed / theoretical
+  double replication = 1;     // executed / theoretical; NaN if it depends on sizes not known
   std::vector<ArrayMemory> memory;
   std::vector<Derivation>
       derivations;                    // best first; all of the size-less ones in order of discovery
@@ -75,10 +78,16 @@ struct Answer {
   std::string result;                 // "C[I_X,K]"
   std::vector<std::string> missing;   // dimensions without a size: the answer is formulas
   std::vector<std::string> notes;
+  std::vector<std::string> warnings;  // readings that are likely not what was meant
+  std::string placement;              // of the axes on the chip; "" without one
 
   // The book's derivation, or the best if the book's rules do not reach the output.
   const Derivation& BookDerivation() const;
 };
+
+// Executed over theoretical FLOPs of a derivation's products: the chips that repeat one another's
+// work. NaN if it depends on sizes that are not known; 1 without a product.
+double ReplicationOf(const Derivation& derivation, const MeshShape& mesh);
 
 struct SolveOptions {
   std::optional<Hardware> hardware;
@@ -88,6 +97,7 @@ struct SolveOptions {
   std::optional<Dtype> reduce_dtype;  // in which partial sums are moved
   bool sequential = false;            // sort by sequential_s
   bool pad = false;                   // round dimensions up to what their axes divide
+  std::vector<AxisId> order;          // axes innermost first on nodes; empty: the last is innermost
   std::size_t max_derivations = 256;
 };
 

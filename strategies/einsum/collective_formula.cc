@@ -4,7 +4,7 @@
 #include <cmath>
 #include <limits>
 
-#include "sim/cost/collective_model.h"
+#include "strategies/bounds/tiers.h"
 
 namespace meshstep::einsum {
 namespace {
@@ -56,8 +56,13 @@ double SentBytes(Op op, double chips, double volume) {
 }
 
 CollectiveFormula::CollectiveFormula(const Hardware& hardware, const MeshShape& mesh,
-                                     CostModel model, std::optional<double> hop_latency)
-    : hardware_(hardware), mesh_(mesh), model_(model), rings_(Rings(hardware, mesh)) {
+                                     CostModel model, std::optional<double> hop_latency,
+                                     const std::vector<AxisId>& order)
+    : hardware_(hardware),
+      mesh_(mesh),
+      model_(model),
+      rings_(Rings(hardware, mesh)),
+      locals_(LocalSizes(hardware, mesh, order)) {
   hop_latency_ = model == CostModel::kChip ? hardware.interconnect.latency.value() : 0;
   if (hop_latency) hop_latency_ = *hop_latency;
 }
@@ -93,48 +98,45 @@ CollectiveTime CollectiveFormula::OnTorus(Op op, const Shape& shape, double volu
     time.bandwidth_s = volume * longest / (4 * shape.chips * link);
     time.formula = shape.dims > 1 ? "V D/(4 N W)" : "V/(4 W)";
     if (shape.any_line) time.formula = shape.dims > 1 ? "V D/(4 N w)" : "V/(4 w)";
-  } else if (shape.any_line || model_ == CostModel::kRing) {
+  } else if (shape.any_line || model_ != CostModel::kBook) {
     time.bandwidth_s = sums * volume * (shape.chips - 1) / (shape.chips * shape.bandwidth);
     time.formula = twice + "V (N-1)/(N " + (shape.any_line ? "w" : "W") + n + ")";
   } else {
     time.bandwidth_s = sums * volume / shape.bandwidth;
     time.formula = twice + "V/" + (n.empty() ? "W" : "(W n)");
   }
-  time.latency_s = sums * shape.hops * hop_latency_;
+  time.hops = sums * shape.hops;
+  time.latency_s = time.hops * hop_latency_;
   if (time.latency_s > time.bandwidth_s) time.formula = twice + "hops x latency";
   return time;
 }
 
-// Axes are laid out with the last one innermost. A group that spans domains moves the rest of the
-// array over the scale-out links of its own chips.
+// A group that spans domains moves the rest of the array over the scale-out links of its own chips.
 CollectiveTime CollectiveFormula::OnSwitch(Op op, const std::vector<AxisId>& axes,
                                            const Shape& shape, double volume) const {
-  double inner = 1;
-  const AxisId last = *std::max_element(axes.begin(), axes.end());
-  for (std::size_t a = mesh_.axes.size() - 1; a > static_cast<std::size_t>(last); --a) {
-    inner *= mesh_.axes[a].size;
-  }
-  const double domain = std::max(1, hardware_.interconnect.domain_chips);
-  const double local = std::clamp(std::floor(domain / inner), 1.0, shape.chips);
-  const double domains = shape.chips / local;
-  const double link = hardware_.link.value(), out = hardware_.scale_out.value();
+  double local = 1;
+  for (AxisId axis : axes) local *= locals_[static_cast<std::size_t>(axis)];
+  const Tiers tiers{static_cast<double>(hardware_.interconnect.domain_chips),
+                    hardware_.link.value(), hardware_.scale_out.value(),
+                    hardware_.interconnect.kind == Interconnect::Kind::kFullMesh};
+  const TierGroup group{shape.chips, local};
   const bool book = model_ == CostModel::kBook;
-  CollectiveTime time;
+  const WithinDomain within = book ? WithinDomain::kBook : WithinDomain::kExact;
   const double sums = op == Op::kAllReduce ? 2 : 1;
   const std::string twice = sums == 2 ? "2 " : "";
+  CollectiveTime time;
   if (IsExchange(op)) {
-    const double block = volume / (shape.chips * shape.chips);
-    const double within = block * (book ? local : local - 1) / link;
-    const double across = domains > 1 ? block * (shape.chips - local) / out : 0;
-    time.bandwidth_s = std::max(within, across);
-    time.formula = across > within ? "V (N-D)/(N^2 w_out)" : book ? "V/(N w)" : "V (N-1)/(N^2 w)";
+    const TierTime tier = ExchangeTime(tiers, group, volume, within);
+    time.bandwidth_s = tier.total();
+    time.formula = tier.across > tier.within ? "V (N-D)/(N^2 w_out)"
+                   : book                    ? "V/(N w)"
+                                             : "V (N-1)/(N^2 w)";
   } else {
-    const double within = local > 1 ? sums * volume * (book ? 1 : (local - 1) / local) / link : 0;
-    const double across = domains > 1 ? sums * volume * (domains - 1) / (domains * local * out) : 0;
-    time.bandwidth_s = std::max(within, across);
-    time.formula = twice + (across > within ? "V (M-1)/(M D w_out)"
-                            : book          ? "V/w"
-                                            : "V (N-1)/(N w)");
+    const TierTime tier = GatherTime(tiers, group, sums * volume, within);
+    time.bandwidth_s = tier.total();
+    time.formula = twice + (tier.across > tier.within ? "V (M-1)/(M D w_out)"
+                            : book                    ? "V/w"
+                                                      : "V (N-1)/(N w)");
   }
   time.latency_s = sums * std::ceil(std::log2(shape.chips)) * hop_latency_;
   if (time.latency_s > time.bandwidth_s) time.formula = twice + "log2(N) x latency";
@@ -146,7 +148,7 @@ CollectiveTime CollectiveFormula::Of(Op op, const std::vector<AxisId>& axes, dou
   if (op == Op::kSlice || shape.chips == 1) return {};
   if (hardware_.link.value() <= 0) {
     const double unknown = std::numeric_limits<double>::quiet_NaN();
-    return {unknown, unknown, ""};
+    return {unknown, unknown, 0, ""};
   }
   return hardware_.is_switch() ? OnSwitch(op, axes, shape, volume) : OnTorus(op, shape, volume);
 }

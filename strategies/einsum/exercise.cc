@@ -100,7 +100,8 @@ std::vector<Step> ExerciseAnswer::Collectives(std::size_t plan) const {
 double ExerciseAnswer::CommunicationSeconds(const Derivation& plan, CostModel model,
                                             bool one_ring) const {
   const Hardware hardware = exercise_.options.hardware.value_or(Hardware());
-  const CollectiveFormula cost(hardware, expression_.mesh, model, exercise_.options.hop_latency);
+  const CollectiveFormula cost(hardware, expression_.mesh, model, exercise_.options.hop_latency,
+                               exercise_.options.order);
   double seconds = 0;
   for (const Step& step : plan.steps) {
     if (!IsCollective(step)) continue;

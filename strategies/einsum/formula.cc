@@ -33,7 +33,7 @@ std::string Monomial(double coefficient, const std::vector<std::string>& up,
 
 std::vector<std::string> DimNames(const Sharding& sharding) {
   std::vector<std::string> names;
-  for (const ShardedDim& dim : sharding.dims) names.push_back(dim.name);
+  for (const ShardedDim& dim : sharding.dims) names.push_back(Written(dim.name));
   return names;
 }
 

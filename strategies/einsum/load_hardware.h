@@ -18,6 +18,12 @@ std::string ChipPreset(const std::string& chip);
 // Error: the name and the names there are.
 StatusOr<einsum::Hardware> LoadHardware(const std::string& chip, RateSet rates);
 
+// The chip of a preset of topologies/clusters, with its nodes and the rate out of a node that
+// `chips` chips get (the slowest tier that joins them). On a torus the mesh is a slice of its own.
+// Error: the name and the names there are; more chips than the cluster's network joins.
+StatusOr<einsum::Hardware> LoadClusterHardware(const std::string& cluster, double chips,
+                                               RateSet rates);
+
 }  // namespace meshstep
 
 #endif  // MESHSTEP_STRATEGIES_EINSUM_LOAD_HARDWARE_H_

@@ -10,6 +10,7 @@
 
 #include "sim/base/check.h"
 #include "strategies/einsum/answer.h"
+#include "strategies/einsum/notation/misreadings.h"
 #include "strategies/einsum/operand_shardings.h"
 #include "strategies/einsum/step_cost.h"
 
@@ -46,6 +47,7 @@ class Solver {
 
   StatusOr<Answer> Run() {
     answer_.missing = MissingSizes(expression_);
+    answer_.warnings = LikelyMisreadings(expression_);
     RETURN_IF_ERROR(CheckSizes(expression_, options_.pad, &answer_.notes));
     std::vector<Partial> partials(1);
     for (std::size_t s = 0; s < expression_.statements.size(); ++s) {
@@ -420,8 +422,9 @@ class Solver {
     if (symbolic()) AddNote("without sizes the plans cannot be compared; the book's comes first");
     answer_.flops_per_chip = book.flops_per_chip;
     answer_.flops_executed = book.flops_per_chip * mesh().Chips();
-    answer_.replication =
-        answer_.flops_theoretical > 0 ? answer_.flops_executed / answer_.flops_theoretical : 1;
+    answer_.replication = answer_.flops_theoretical > 0
+                              ? answer_.flops_executed / answer_.flops_theoretical
+                              : ReplicationOf(book, mesh());
     if (!symbolic() && !std::isfinite(answer_.flops_executed)) {
       return InvalidInput(
           "the dimensions are so large that the FLOPs are not a number of a double; "
@@ -437,12 +440,12 @@ class Solver {
 
   void NoteHardware() {
     if (!options_.hardware || answer_.derivations.empty()) return;
-    const std::string lines = LinesOf(*options_.hardware, mesh());
-    const bool as_chip = options_.model == CostModel::kChip && !options_.hardware->is_switch();
-    if (as_chip && !lines.empty() && answer_.derivations[0].communication_s > 0) {
-      AddNote("taken as physical dimensions of " + options_.hardware->name + ", " + lines +
-              " do not close into rings; --cost=book assumes that they do, and X=4x4 spans two "
-              "dimensions");
+    if (options_.hardware->is_switch() || options_.model == CostModel::kChip) {
+      answer_.placement = PlacementOf(*options_.hardware, mesh(), options_.order);
+      for (const std::string& note :
+           PlacementNotes(*options_.hardware, mesh(), options_.order, AxesOfCollectives())) {
+        AddNote(note);
+      }
     }
     for (const Step& step : answer_.derivations[0].steps) {
       if (step.is_product && options_.hardware->peak(step.dtype).value() <= 0) {
@@ -454,6 +457,15 @@ class Solver {
     if (capacity > 0 && answer_.derivations[0].peak_bytes > capacity) {
       AddNote("the best plan needs more than the HBM of a chip");
     }
+  }
+
+  // The axes that the best derivation communicates over.
+  std::set<AxisId> AxesOfCollectives() const {
+    std::set<AxisId> axes;
+    for (const Step& step : answer_.derivations[0].steps) {
+      if (!step.is_product && step.volume > 0) axes.insert(step.axes.begin(), step.axes.end());
+    }
+    return axes;
   }
 
   const Expression& expression_;

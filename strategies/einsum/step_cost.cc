@@ -39,7 +39,7 @@ StepCost::StepCost(const Expression& expression, const SolveOptions& options)
     : expression_(expression),
       options_(options),
       collectives_(options.hardware ? *options.hardware : no_hardware_, expression.mesh,
-                   options.model, options.hop_latency) {}
+                   options.model, options.hop_latency, options.order) {}
 
 double StepCost::LocalBytes(const ShardedArray& array) const {
   return LocalElements(array.sharding, expression_.mesh, expression_.sizes) *
@@ -64,8 +64,8 @@ Step StepCost::Move(const ShardedArray& array, const ReshardStep& reshard) const
   Step step;
   step.reshard = reshard;
   step.array = array.name;
-  step.from = array.name + ToString(reshard.before, mesh.Names());
-  step.to = array.name + ToString(reshard.after, mesh.Names());
+  step.from = ToString(ShardedArray{array.name, reshard.before, {}}, mesh);
+  step.to = ToString(ShardedArray{array.name, reshard.after, {}}, mesh);
   step.dim = DimText(reshard);
   for (AxisId axis : reshard.axes) {
     const int size = mesh.axes[static_cast<std::size_t>(axis)].size;
@@ -82,6 +82,7 @@ Step StepCost::Move(const ShardedArray& array, const ReshardStep& reshard) const
   step.sent = SentBytes(reshard.op, step.chips, step.volume);
   const CollectiveTime time = collectives_.Of(reshard.op, step.axes, step.volume);
   step.seconds = time.total();
+  step.hops = time.hops;
   step.latency_s = time.latency_s > time.bandwidth_s ? time.latency_s : 0;
   step.formula = time.formula;
   return step;
@@ -99,6 +100,9 @@ ArrayMemory StepCost::MemoryOf(const ShardedArray& array) const {
   memory.bytes_per_chip = LocalBytes(array);
   memory.formula = LocalBytesFormula(array, DtypeOf(array), expression_.mesh);
   memory.bytes_all_chips = memory.bytes_per_chip * expression_.mesh.Chips();
+  const double shards = ShardCount(array.sharding, expression_.mesh.Sizes());
+  memory.fraction = 1 / shards;
+  memory.copies = expression_.mesh.Chips() / shards;
   memory.bytes_one_copy = elements * meshstep::SizeOf(DtypeOf(array)).value();
   return memory;
 }

@@ -180,6 +180,12 @@ StatusOr<ShardedDim> ArrayParser::ParseDim(const std::string& array) {
   return dim;
 }
 
+void ArrayParser::NameOnce(const Sharding& before, ShardedDim* dim) {
+  const double size = SizeOf(dim->name, expression_.sizes);
+  while (before.Find(dim->name) >= 0) dim->name += "'";
+  expression_.sizes[dim->name] = size;
+}
+
 StatusOr<ShardedArray> ArrayParser::Parse() {
   ShardedArray array;
   if (tokens_.IsName() && (tokens_.IsName(1) || tokens_.IsSymbol('[', 1))) {
@@ -198,7 +204,9 @@ StatusOr<ShardedArray> ArrayParser::Parse() {
   if (!tokens_.Take(']')) {
     do {
       tokens_.SkipNewlines();
+      const bool literal = tokens_.Peek().kind == Token::Kind::kNumber;
       ASSIGN_OR_RETURN(ShardedDim dim, ParseDim(array.name));
+      if (literal) NameOnce(array.sharding, &dim);
       array.sharding.dims.push_back(std::move(dim));
       if (array.sharding.dims.size() > kMaxDims) {
         return InvalidInput("array " + array.name + " has more than " + std::to_string(kMaxDims) +

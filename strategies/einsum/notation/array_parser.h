@@ -33,6 +33,8 @@ class ArrayParser {
  private:
   StatusOr<std::string> ParseName();
   StatusOr<ShardedDim> ParseDim(const std::string& array);
+  // Gives a dimension written as a number a name that `before` does not have (Written()).
+  void NameOnce(const Sharding& before, ShardedDim* dim);
   Status SetSize(const std::string& dim, const Token& token);
   std::optional<std::vector<AxisId>> Match(const std::string& text, bool any_case) const;
   std::string UnknownPart(const std::string& text) const;

@@ -47,7 +47,8 @@ std::string ArrayWithSizes(const ShardedArray& array, const Expression& expressi
   std::string text = ToString(array, expression.mesh);
   for (const ShardedDim& dim : array.sharding.dims) {
     const double size = SizeOf(dim.name, expression.sizes);
-    if (!std::isnan(size) && Number(size) != dim.name) text += " " + dim.name + "=" + Number(size);
+    const std::string name = Written(dim.name);
+    if (!std::isnan(size) && Number(size) != name) text += " " + name + "=" + Number(size);
   }
   if (array.dtype) text += " " + std::string(NameOf(*array.dtype));
   return text;
@@ -102,8 +103,12 @@ std::vector<std::string> NaturalDims(const ShardedArray& left, const ShardedArra
 
 }  // namespace
 
+std::string Written(const std::string& dim) { return dim.substr(0, dim.find('\'')); }
+
 std::string ToString(const ShardedArray& array, const MeshShape& mesh) {
-  return array.name + ToString(array.sharding, mesh.Names());
+  Sharding written = array.sharding;
+  for (ShardedDim& dim : written.dims) dim.name = Written(dim.name);
+  return array.name + ToString(written, mesh.Names());
 }
 
 std::string ToString(const Statement& statement, const Expression& expression) {
@@ -144,9 +149,27 @@ std::vector<std::string> BinaryProduct::Dims() const {
   return dims;
 }
 
+namespace {
+
+// Dimensions are matched by name, and equal sizes without names match in no one way.
+Status CheckNamed(const ShardedArray& operand) {
+  for (const ShardedDim& dim : operand.sharding.dims) {
+    if (dim.name == Written(dim.name)) continue;
+    return InvalidInput(operand.name + " has more than one dim of " + Written(dim.name) +
+                        ", and a product matches dims by their names: write letters and their "
+                        "sizes, as " +
+                        operand.name + "[I,J] with I=" + Written(dim.name));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
 StatusOr<BinaryProduct> Resolve(const ShardedArray& left, const ShardedArray& right,
                                 const Contraction& contraction, const ProductContext& context,
                                 std::vector<std::string>* notes) {
+  RETURN_IF_ERROR(CheckNamed(left));
+  RETURN_IF_ERROR(CheckNamed(right));
   RETURN_IF_ERROR(CheckContraction(left, right, contraction, context.output));
   BinaryProduct product{left, right, {}, {}};
   std::vector<std::string> shared;

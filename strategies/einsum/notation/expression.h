@@ -59,6 +59,10 @@ inline constexpr std::size_t kMaxDims = 64;
 inline constexpr std::size_t kMaxStatements = 64;
 inline constexpr std::size_t kMaxOperands = 64;
 
+// A dimension as it was written. Of a shape with equal sizes, fp32[1000,1000], the later dimensions
+// are called 1000', 1000'', so that every dimension of an array has a name of its own.
+std::string Written(const std::string& dim);
+
 // "A[I_X,J]{U_Y}".
 std::string ToString(const ShardedArray& array, const MeshShape& mesh);
 // Canonical form, with plain letters: "A[I_X,J_Y] . B[J_Y,K] -> C[I_X,K]",

@@ -1,5 +1,7 @@
 #include "strategies/einsum/collective_formula.h"
 
+#include <cmath>
+
 #include "gtest/gtest.h"
 #include "sim/cost/collective_model.h"
 
@@ -55,17 +57,20 @@ TEST(CollectiveFormulaTest, AllToAll) {
 
 TEST(CollectiveFormulaTest, WraparoundOfTheChip) {
   // v5e wraps only on axes of 16; of the 8x16 slice the long one.
-  EXPECT_DOUBLE_EQ(Time(Op::kAllGather, "8x16", {1}, CostModel::kChip), kV / (2 * kLink));
+  EXPECT_DOUBLE_EQ(Time(Op::kAllGather, "8x16", {1}, CostModel::kChip), kV * 15 / 16 / (2 * kLink));
   EXPECT_DOUBLE_EQ(Time(Op::kAllGather, "8x16", {0}, CostModel::kChip), kV * 7 / 8 / kLink);
   Hardware cubes = V5e();
   cubes.interconnect.dimensions = 3;
   cubes.interconnect.wraparound = Interconnect::Wraparound::kWholeCubes;
-  EXPECT_DOUBLE_EQ(Time(Op::kAllGather, "4x4x8", {2}, CostModel::kChip, cubes), kV / (2 * kLink));
+  EXPECT_DOUBLE_EQ(Time(Op::kAllGather, "4x4x8", {2}, CostModel::kChip, cubes),
+                   kV * 7 / 8 / (2 * kLink));
   EXPECT_DOUBLE_EQ(Time(Op::kAllGather, "2x4x4", {2}, CostModel::kChip, cubes), kV * 3 / 4 / kLink);
-  EXPECT_DOUBLE_EQ(Time(Op::kAllGather, "4x4", {0}, CostModel::kChip, cubes), kV * 3 / 4 / kLink);
+  // 4x4 is taken as part of a cube, on whose slice of 4x4x4 all dimensions close.
+  EXPECT_DOUBLE_EQ(Time(Op::kAllGather, "4x4", {0}, CostModel::kChip, cubes),
+                   kV * 3 / 4 / (2 * kLink));
   // A logical axis over two physical dimensions has the links of both.
   EXPECT_DOUBLE_EQ(Time(Op::kAllGather, "X=4x4,Y=4", {0}, CostModel::kChip, cubes),
-                   kV / (4 * kLink));
+                   kV * 15 / 16 / (4 * kLink));
 }
 
 TEST(CollectiveFormulaTest, HopsAreAFloor) {
@@ -99,6 +104,15 @@ TEST(CollectiveFormulaTest, Switch) {
   EXPECT_DOUBLE_EQ(Time(Op::kAllGather, "X=32", {0}, CostModel::kChip, h100), kV * 7 / 8 / 450e9);
   // With the inner axis in the node each chip has its own 50 GB/s.
   EXPECT_DOUBLE_EQ(Time(Op::kAllGather, "X=4,Y=8", {0}, CostModel::kChip, h100), kV * 3 / 4 / 50e9);
+  // With X innermost it is inside the node.
+  const MeshShape mesh = *ParseMeshShape("X=4,Y=8");
+  const CollectiveFormula x_first(h100, mesh, CostModel::kChip, std::nullopt, {0, 1});
+  EXPECT_DOUBLE_EQ(x_first.Of(Op::kAllGather, {0}, kV).total(), kV * 3 / 4 / 450e9);
+  // X and Z of X=2,Y=4,Z=2 are 2 chips in each of 2 nodes, whatever is between them.
+  EXPECT_DOUBLE_EQ(Time(Op::kAllGather, "X=2,Y=4,Z=2", {0, 2}, CostModel::kChip, h100),
+                   kV / 2 / (2 * 50e9));
+  h100.scale_out = BytesPerSecond(0);
+  EXPECT_TRUE(std::isnan(Time(Op::kAllGather, "X=16", {0}, CostModel::kChip, h100)));
 }
 
 TEST(CollectiveFormulaTest, SentBytes) {

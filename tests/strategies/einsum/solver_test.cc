@@ -130,6 +130,37 @@ TEST(SolverTest, TheHeadersExample) {
   EXPECT_DOUBLE_EQ(answer->derivations[1].communication_s, 2.0 * 1024 * 8192 / 1.8e11);
 }
 
+// Chapter 4: Z is on neither array, so its 4 chips repeat one another's work, whatever the sizes.
+TEST(SolverTest, ReplicationWithoutSizes) {
+  const std::string text = "A[B_X,D_Y] . W[D_Y,F] -> C[B_X,F]";
+  StatusOr<Answer> answer = AnswerOf(text, "X=4,Y=8,Z=4", "");
+  ASSERT_TRUE(answer.ok()) << answer.status();
+  EXPECT_EQ(answer->replication, 4);
+  answer = AnswerOf(text, "X=4,Y=8,Z=4", "B=1024,D=4096,F=16384");
+  ASSERT_TRUE(answer.ok()) << answer.status();
+  EXPECT_EQ(answer->replication, 4);
+  // Two products with work repeated 4 and 1 times: the whole depends on the sizes.
+  answer = AnswerOf("A[I_X,J] . B[J,K] -> C[I_X,K]; P[L,M] . Q[M,N] -> R[L,N]", "X=4", "");
+  ASSERT_TRUE(answer.ok()) << answer.status();
+  EXPECT_TRUE(std::isnan(answer->replication));
+}
+
+TEST(SolverTest, SquareShapes) {
+  StatusOr<Answer> answer = AnswerOf("fp32[1000,1000]", "X=1", "");
+  ASSERT_TRUE(answer.ok()) << answer.status();
+  EXPECT_THAT(answer->memory[0].local_shape, ElementsAre(1000, 1000));
+  EXPECT_EQ(answer->memory[0].bytes_per_chip, 4e6);
+  EXPECT_EQ(answer->memory[0].array, "?[1000,1000]");
+  answer = AnswerOf("A[1024_X,1024] -> A[1024,1024_X]", "X=4", "");
+  ASSERT_TRUE(answer.ok()) << answer.status();
+  EXPECT_EQ(answer->result, "A[1024,1024_X]");
+  EXPECT_EQ(answer->derivations[0].steps[0].reshard.op, ReshardStep::Op::kAllToAll);
+  // 2 bytes, 1024 x 1024, of which a chip sends 3/4 of its quarter.
+  EXPECT_EQ(answer->derivations[0].steps[0].sent, 2.0 * 1024 * 1024 * 3 / 16);
+  const Status status = AnswerOf("A[8,8] . B[8,8]", "X=1", "").status();
+  EXPECT_THAT(std::string(status.message()), HasSubstr("more than one dim of 8"));
+}
+
 TEST(SolverTest, GatherBeforeOrAfter) {
   StatusOr<Answer> answer =
       AnswerOf("A[I_X,J] . B[J,K] -> C[I,K]", "X=4", "I=1024,J=8192,K=1024", BookOptions());
