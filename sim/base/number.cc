@@ -55,6 +55,7 @@ std::span<const NumberSuffix> ByteSuffixes() { return kBytes; }
 
 std::optional<double> ParseNumber(std::string_view text, std::span<const NumberSuffix> suffixes) {
   double product = 1;
+  bool divide = false;
   while (true) {
     double factor = 0;
     if (!TakeNumber(&text, &factor)) return std::nullopt;
@@ -64,10 +65,12 @@ std::optional<double> ParseNumber(std::string_view text, std::span<const NumberS
       if (!TakeNumber(&text, &power)) return std::nullopt;
       factor = std::pow(factor, power);
     }
-    product *= factor * TakeSuffix(&text, suffixes);
+    factor *= TakeSuffix(&text, suffixes);
+    product = divide ? product / factor : product * factor;
     if (!std::isfinite(product)) return std::nullopt;
     if (text.empty()) return product;
-    if (text[0] != '*' && text[0] != 'x') return std::nullopt;
+    if (text[0] != '*' && text[0] != 'x' && text[0] != '/') return std::nullopt;
+    divide = text[0] == '/';
     text.remove_prefix(1);
   }
 }

@@ -1,4 +1,4 @@
-// Numbers as people write them: "4096", "1e9", "8Ki", "70B", "2*4096*8192", "2^17".
+// Numbers as people write them: "4096", "1e9", "8Ki", "70B", "2*4096*8192", "2^17", "1600*8/3".
 
 #ifndef MESHSTEP_SIM_BASE_NUMBER_H_
 #define MESHSTEP_SIM_BASE_NUMBER_H_
@@ -20,7 +20,7 @@ std::span<const NumberSuffix> CountSuffixes();
 // and G as nccl-tests has them.
 std::span<const NumberSuffix> ByteSuffixes();
 
-// Factors joined by * or x, each NUMBER or NUMBER^POWER, spaces, and one of `suffixes` or none.
+// Factors joined by *, x or /, left to right, each NUMBER or NUMBER^POWER, spaces, and one of `suffixes` or none.
 // None: it is not that, or not finite. The locale plays no part.
 std::optional<double> ParseNumber(std::string_view text, std::span<const NumberSuffix> suffixes);
 

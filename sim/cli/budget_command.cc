@@ -84,18 +84,22 @@ double CheckpointElements(const std::string& text, const Values& dims) {
   return sum;
 }
 
-void AddModelNumbers(const Options& options, Values* dims, Values* numbers) {
-  if (options.model.name.empty() && !(dims->contains("L") && dims->contains("D"))) return;
+// What the model says where the options say nothing; returns what was taken for missing letters.
+std::vector<std::string> AddModelNumbers(const Options& options, Values* dims, Values* numbers) {
+  if (options.model.name.empty() && !(dims->contains("L") && dims->contains("D"))) return {};
+  std::vector<std::string> assumed;
   const StatusOr<Model> model = ReadModel(options.model, *dims);
   if (!model.ok()) Fail(model.status());
   const ParameterCounts counts = ModelArithmetic(*model, {}).Parameters();
   if (!numbers->contains("params")) {
+    assumed = AssumedOf(options.model, *dims);
     numbers->emplace("params", counts.total);
     numbers->emplace("active", counts.active);
   }
   numbers->emplace("layers", model->layers);
   dims->emplace("D", model->hidden);
   dims->emplace("F", model->ffn);
+  return assumed;
 }
 
 void Run(const Options& options) {
@@ -104,7 +108,7 @@ void Run(const Options& options) {
   if (!numbers.ok()) Fail(numbers.status());
   StatusOr<Values> dims = ParseValues("--dims", options.model.dims, ModelLetters());
   if (!dims.ok()) Fail(dims.status());
-  AddModelNumbers(options, &*dims, &*numbers);
+  const std::vector<std::string> assumed = AddModelNumbers(options, &*dims, &*numbers);
   if (!numbers->contains("params") && !numbers->contains("flops") && !numbers->contains("hours") &&
       !numbers->contains("active")) {
     Fail(InvalidInput("budget: needs a model, --params, --flops or --hours"));
@@ -127,7 +131,8 @@ void Run(const Options& options) {
     in.hbm_bytes = chip->limits.hbm_bytes;
     in.node_chips = chip->limits.domain_chips;
   }
-  const v1::BudgetReport report = MakeBudgetReport(in);
+  v1::BudgetReport report = MakeBudgetReport(in);
+  for (const std::string& sentence : assumed) report.add_assumed(sentence);
   Print(options.format == OutputFormat::kText ? FieldTable(report)
                                               : Serialize(report, options.format));
 }

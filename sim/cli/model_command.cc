@@ -69,7 +69,11 @@ void Run(const Options& options) {
   report.kv_bytes = ElementBytes("--kv", options.kv.empty() ? options.dtype : options.kv);
   report.sharding = {options.tensor, options.sequence_parallel};
   report.micro_batches_in_flight = options.pipeline;
-  const v1::ModelReport message = MakeModelReport(*model, ShapeOf(options, *dims), report);
+  v1::ModelReport message = MakeModelReport(*model, ShapeOf(options, *dims), report);
+  for (const std::string& assumed : AssumedOf(options.model, *dims)) message.add_assumed(assumed);
+  if (options.sequence.empty() && !dims->contains("T") && !dims->contains("S")) {
+    message.add_assumed("sequences of 4,096 positions, as --seq is not given");
+  }
   Print(options.format == OutputFormat::kText ? FieldTable(message)
                                               : Serialize(message, options.format));
 }

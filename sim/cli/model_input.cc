@@ -42,12 +42,14 @@ class Letters {
   bool Get(const std::string& letter, int* out) {
     const auto it = values_.find(letter);
     if (it == values_.end()) return false;
-    if (it->second != std::floor(it->second) || it->second > 2147483647) {
+    // A width by a rule, as 8/3 D, is taken to the nearest whole number (AssumedOf says so).
+    const double size = letter == "F" ? std::round(it->second) : it->second;
+    if (size != std::floor(size) || size > 2147483647) {
       problem_ = absl::StrCat("--dims: ", letter, " is ", it->second,
                               ", expected a whole number up to 2147483647");
       return false;
     }
-    *out = static_cast<int>(it->second);
+    *out = static_cast<int>(size);
     return true;
   }
   Status status() const { return problem_.empty() ? absl::OkStatus() : InvalidInput(problem_); }
@@ -98,6 +100,34 @@ void AddModelOptions(CLI::App* command, ModelInput* input) {
                    "gated (three matrices; default without a preset) or plain (two)")
       ->check(CLI::IsMember({"gated", "plain"}));
   command->add_flag("--tied", input->tied, "The head uses the embedding table");
+  command->add_flag("--untied", input->untied, "The head has a table of its own, over the preset's")
+      ->excludes("--tied");
+  command->add_flag("--no-biases", input->no_biases,
+                    "No biases of norms and matmuls, over the preset's");
+}
+
+std::vector<std::string> AssumedOf(const ModelInput& input, const Values& dims) {
+  std::vector<std::string> assumed;
+  const auto f = dims.find("F");
+  if (f != dims.end() && f->second != std::round(f->second)) {
+    assumed.push_back(
+        absl::StrCat("F of ", std::round(f->second), ", as ", f->second, " is not whole"));
+  }
+  if (!input.name.empty()) return assumed;
+  const auto add = [&](const char* letter, const std::string& what) {
+    if (!dims.contains(letter)) {
+      assumed.push_back(absl::StrCat(what, ", as ", letter, " is not given"));
+    }
+  };
+  add("L", "one layer");
+  add("F", "no MLP");
+  add("V", "no embedding and no head");
+  if (!dims.contains("N")) {
+    add("N", dims.contains("H") ? "D/H query heads" : "one query head of D");
+  }
+  add("K", "as many KV heads as query heads");
+  if (input.mlp.empty()) assumed.push_back("a gated MLP, as --mlp is not given");
+  return assumed;
 }
 
 StatusOr<Model> ReadModel(const ModelInput& input, const Values& dims) {
@@ -122,7 +152,13 @@ StatusOr<Model> ReadModel(const ModelInput& input, const Values& dims) {
   SetExperts(&letters, &message);
   RETURN_IF_ERROR(letters.status());
   if (!input.mlp.empty()) message.set_gated_mlp(input.mlp == "gated");
-  if (input.tied) message.set_tied_embeddings(true);
+  if (input.tied || input.untied) message.set_tied_embeddings(input.tied);
+  if (input.no_biases) {
+    message.set_norm_bias(false);
+    message.set_qkv_bias(false);
+    message.set_attention_output_bias(false);
+    message.set_mlp_bias(false);
+  }
   for (std::string assignment : input.set) {
     const std::string prefix = "model.";
     if (assignment.rfind(prefix, 0) == 0) assignment.erase(0, prefix.size());

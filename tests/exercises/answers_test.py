@@ -3,7 +3,7 @@
 Usage: answers_test.py PROGRAM SOURCE_FOLDER
 
 Each line of answers.tsv is: exercise, quantity, command, field of its JSON ("a.b", "list[name=x].b",
-"list[0].b"). A command of "-" says that the quantity cannot be asked, and why. Every quantity of every
+"list[0].b", and "a.b / 1e9" for another unit). A command of "-" says that the quantity cannot be asked, and why. Every quantity of every
 exercise but those of kind sharded-matmul (tests/exercises/run.cc) has a line.
 """
 
@@ -29,6 +29,9 @@ def read_rows(path):
 
 
 def field(value, path):
+    path, _, unit = path.partition(' / ')
+    if unit:
+        return field(value, path) / float(unit)
     for part in path.split('.'):
         match = re.fullmatch(r'(\w+)(?:\[(?:(\w+)=)?([^]]*)\])?', part)
         value = value[match[1]]

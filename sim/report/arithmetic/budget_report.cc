@@ -11,7 +11,10 @@ namespace {
 
 constexpr double kSecondsPerDay = 86400, kSecondsPerHour = 3600;
 
-void Fill(const Optimum& optimum, double flops, v1::ComputeOptimum* out) {
+void Fill(const Optimum& optimum, const Optimum& of_ten_times, double flops,
+          v1::ComputeOptimum* out) {
+  out->set_parameters_per_decade(of_ten_times.parameters / optimum.parameters);
+  out->set_tokens_per_decade(of_ten_times.tokens / optimum.tokens);
   out->set_flops(flops);
   out->set_parameters(optimum.parameters);
   out->set_tokens(optimum.tokens);
@@ -50,9 +53,11 @@ void FillLaws(const BudgetInput& in, v1::BudgetReport* out) {
   }
   if (!out->has_training_flops()) return;
   const double flops = out->training_flops();
-  Fill(ChinchillaOptimum(flops, ratio), flops, out->mutable_chinchilla());
-  Fill(ParametricOptimum(flops), flops, out->mutable_parametric());
-  Fill(KaplanOptimum(flops), flops, out->mutable_kaplan());
+  const double ten = 10 * flops;
+  Fill(ChinchillaOptimum(flops, ratio), ChinchillaOptimum(ten, ratio), flops,
+       out->mutable_chinchilla());
+  Fill(ParametricOptimum(flops), ParametricOptimum(ten), flops, out->mutable_parametric());
+  Fill(KaplanOptimum(flops), KaplanOptimum(ten), flops, out->mutable_kaplan());
   if (!HasNumber(in.numbers, "inference-tokens")) return;
   v1::OverTraining* over = out->mutable_over_training();
   const double served = in.numbers.at("inference-tokens");
@@ -68,6 +73,19 @@ void FillLaws(const BudgetInput& in, v1::BudgetReport* out) {
   over->set_saving(1 - over->total_flops() / over->optimal_total_flops());
 }
 
+// Where neither a utilisation nor a time says how fast the run is. 40 % is what "How To Scale Your
+// Model", chapter 6, takes for LLaMA 3.
+constexpr double kAssumedMfu = 0.4;
+
+void AssumeMfu(const BudgetInput& in, v1::BudgetReport* out) {
+  v1::TrainingTime* time = out->mutable_time();
+  const bool timed = time->has_chip_hours() || (time->has_days() && time->has_chips()) ||
+                     HasNumber(in.numbers, "step-time");
+  if (time->has_mfu() || timed || !out->has_training_flops()) return;
+  time->set_mfu(kAssumedMfu);
+  out->add_assumed("an MFU of 40 % for the time of the run, as --mfu is not given");
+}
+
 // Time of the run, from utilisation or the other way round.
 void FillTime(const BudgetInput& in, v1::BudgetReport* out) {
   const auto& n = in.numbers;
@@ -79,6 +97,7 @@ void FillTime(const BudgetInput& in, v1::BudgetReport* out) {
   if (HasNumber(n, "days")) time->set_days(n.at("days"));
   const double rate = in.flops_per_s;
   if (rate <= 0) return;
+  AssumeMfu(in, out);
   if (time->has_mfu() && out->has_training_flops()) {
     const double chip_seconds = out->training_flops() / (rate * time->mfu());
     if (time->has_days()) {

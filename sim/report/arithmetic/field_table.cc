@@ -130,6 +130,22 @@ std::string TableText(const pb::Message& m, const pb::FieldDescriptor* field) {
   return text;
 }
 
+// Repeated strings, one line each: "assumed: one layer, as L is not given".
+void AppendSentences(const pb::Message& message, const std::string& indent, std::string* text) {
+  const pb::Descriptor* descriptor = message.GetDescriptor();
+  const pb::Reflection* reflection = message.GetReflection();
+  for (int i = 0; i < descriptor->field_count(); ++i) {
+    const pb::FieldDescriptor* field = descriptor->field(i);
+    const bool strings =
+        field->is_repeated() && field->cpp_type() == pb::FieldDescriptor::CPPTYPE_STRING;
+    if (!strings) continue;
+    for (int k = 0; k < reflection->FieldSize(message, field); ++k) {
+      *text += indent + Title(field->name()) + ": " +
+               reflection->GetRepeatedString(message, field, k) + "\n";
+    }
+  }
+}
+
 // unit: what plain numbers of this message are in, from the name of the field that holds it.
 void Append(const pb::Message& message, const std::string& indent, const std::string& unit_above,
             std::string* text) {
@@ -151,6 +167,7 @@ void Append(const pb::Message& message, const std::string& indent, const std::st
   for (const auto& [name, value] : rows) {
     *text += indent + Padded(name, width + 2, false) + value + "\n";
   }
+  AppendSentences(message, indent, text);
   for (int i = 0; i < descriptor->field_count(); ++i) {
     const pb::FieldDescriptor* field = descriptor->field(i);
     if (field->cpp_type() != pb::FieldDescriptor::CPPTYPE_MESSAGE) continue;

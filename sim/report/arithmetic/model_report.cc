@@ -171,9 +171,11 @@ v1::ModelReport MakeModelReport(const Model& model, const TokenShape& shape,
   FillActivations(a, options, model.layers, out.mutable_activation_bytes());
   const Transformer& t = a.transformer();
   // Neither end has an input kept by the block before it.
-  out.set_outside_layers_activation_bytes(
-      options.micro_batches_in_flight * a.KeptBytes(t.embedding, Keep::kAll, options.sharding) +
-      a.KeptBytes(t.head, Keep::kAll, options.sharding));
+  const double embedding =
+      options.micro_batches_in_flight * a.KeptBytes(t.embedding, Keep::kAll, options.sharding);
+  out.set_outside_layers_activation_bytes(embedding +
+                                          a.KeptBytes(t.head, Keep::kAll, options.sharding));
+  out.set_outside_layers_first_stage_bytes(embedding);
   const Block& layer = t.kinds[0];
   out.mutable_intensity()->set_qkvo(PartIntensity(a, layer, Op::Part::kAttention, false));
   out.mutable_intensity()->set_scores(PartIntensity(a, layer, Op::Part::kAttention, true));

@@ -22,6 +22,8 @@ TEST(ParseNumber, Counts) {
   EXPECT_EQ(count("2x3x4"), 24);
   EXPECT_EQ(count("2^17"), 131072);
   EXPECT_EQ(count("2*2^3Ki"), 2 * 8 * 1024);
+  EXPECT_EQ(count("1600*8/3"), 1600 * 8 / 3.0);
+  EXPECT_EQ(count("8Ki/2/4"), 1024);
   EXPECT_EQ(count("-3"), -3);
   EXPECT_EQ(count("+3"), 3);
 }
@@ -39,8 +41,8 @@ TEST(ParseNumber, Bytes) {
 }
 
 TEST(ParseNumber, RefusesWhatIsNoNumber) {
-  for (const char* text : {"", " ", "x", "Ki", "4Kb", "4 ", "4*", "*4", "4**4", "2^", "nan", "inf",
-                           "1e999", "1e300*1e300", "2^9999", "++1", "4,0"}) {
+  for (const char* text : {"", " ", "x", "Ki", "4Kb", "4 ", "4*", "*4", "4**4", "4/0", "0/0", "2^",
+                           "nan", "inf", "1e999", "1e300*1e300", "2^9999", "++1", "4,0"}) {
     EXPECT_EQ(ParseNumber(text, CountSuffixes()), std::nullopt) << text;
   }
 }
