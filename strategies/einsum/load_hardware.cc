@@ -7,6 +7,7 @@
 #include <memory>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "meshstep/v1/chip.pb.h"
 #include "meshstep/v1/cluster.pb.h"
 #include "sim/base/catalog.h"
@@ -65,9 +66,11 @@ StatusOr<einsum::Hardware> LoadClusterHardware(const std::string& name, double c
   const int domain = std::max(1, proto.nodes().chips_per_node());
   const bool torus = !proto.slice().empty();
   // Whole nodes, so that the fabric has the tiers that join them.
-  if (!torus && chips <= kMostChips) {
-    proto.set_chips(static_cast<int>(std::ceil(chips / domain)) * domain);
+  if (!torus && !(chips <= kMostChips)) {
+    return InvalidInput(
+        absl::StrCat("--cluster: the mesh has ", chips, " chips, expected at most ", kMostChips));
   }
+  if (!torus) proto.set_chips(static_cast<int>(std::ceil(chips / domain)) * domain);
   const Cluster cluster = LoadCluster(proto, "--cluster", &diagnostics);
   RETURN_IF_ERROR(diagnostics.status());
   einsum::Hardware hardware = einsum::HardwareOf(cluster.chip, rates);
