@@ -17,6 +17,7 @@ std::string ToText(const v1::CollectiveReport& report) {
   std::vector<std::vector<std::string>> rows = {
       {"collective", absl::StrCat(report.collective(), " of ", FormatTraffic(report.bytes()))},
       {"ranks", FormatCount(report.ranks())},
+      {"fabric", report.fabric()},
       {"algorithm", report.protocol().empty()
                         ? report.algorithm()
                         : absl::StrCat(report.algorithm(), ", ", report.protocol())},

@@ -1,12 +1,15 @@
 #include "sim/simulate/collective_report.h"
 
+#include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "sim/cost/collective_model.h"
 #include "sim/cost/lower_bound.h"
 #include "sim/cost/stepwise.h"
 #include "sim/simulate/names.h"
+#include "topologies/cluster.h"
 
 namespace meshstep {
 namespace {
@@ -26,6 +29,23 @@ void AddCandidates(const std::vector<CollectiveModel::Offer>& offers,
   }
 }
 
+std::string FabricOf(const Cluster& cluster, Fidelity fidelity) {
+  std::string text = cluster.name.empty() ? cluster.chip.name : cluster.name;
+  if (cluster.is_torus()) {
+    std::string rings;
+    for (std::size_t d = 0; d < cluster.slice.size(); ++d) {
+      if (!cluster.wraps[d] || cluster.slice[d] <= 2) continue;
+      absl::StrAppend(&rings, rings.empty() ? "" : ", ", std::string(1, "xyzuvw"[d]));
+    }
+    absl::StrAppend(&text, ", a slice of ", absl::StrJoin(cluster.slice, "x"),
+                    rings.empty() ? " without rings" : " with rings along " + rings);
+  } else if (!cluster.is_graph()) {
+    absl::StrAppend(&text, ", ", cluster.chips, " chips in nodes of ",
+                    cluster.nodes.chips_per_node);
+  }
+  return text + (fidelity == Fidelity::kIdeal ? "; ideal" : "; calibrated");
+}
+
 StatusOr<v1::CollectiveReport> TimeOne(const CollectiveSetup& setup, const CollectiveModel& model,
                                        Collective collective, Bytes bytes,
                                        const CollectiveOptions& options) {
@@ -34,6 +54,7 @@ StatusOr<v1::CollectiveReport> TimeOne(const CollectiveSetup& setup, const Colle
   report.set_collective(std::string(NameOf(collective)));
   report.set_ranks(group.size());
   report.set_bytes(bytes.value());
+  report.set_fabric(FabricOf(setup.cluster, options.fidelity));
   ASSIGN_OR_RETURN(const CollectiveCost cost,
                    model.Cost(collective, bytes, setup.axes, 0, options.algorithm));
   report.set_algorithm("none");

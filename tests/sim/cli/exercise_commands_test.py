@@ -37,6 +37,8 @@ class OneGatherTest(unittest.TestCase):
             self.assertAlmostEqual(answer["plans"][0]["communication_s"], expected, delta=1e-9)
             report = ask("collective", "all-gather", f"--bytes={volume}", "--chip=tpu-v5p",
                          f"--mesh={mesh}", "--over=X", "--rates=book", "--fidelity=ideal")
+            self.assertIn("4x4x4 with rings along x, y, z; ideal" if mesh == "X=4" else "4x8x4",
+                          report["fabric"])
             # The collective counts the latency of its two hops each way beside the bytes.
             self.assertAlmostEqual(report["time_s"], expected, delta=3e-6)
 
