@@ -83,11 +83,11 @@ class NodesTest(unittest.TestCase):
             self.assertAlmostEqual(training["critical_scale_out"], 2475)
 
     def test_collective_reaches_the_same_tier(self):
-        # 64 GPUs of 8 nodes, 1 GiB: V 7/8 over 400 GB/s of a node.
-        expected = 2**30 * 7 / 8 / 400e9
-        answer = gather("A[I_X]", "X=64", f"I={2**29}", "--chip=h100-sxm")
+        # 64 GPUs of 8 nodes, 16 GiB: V 7/8 over 400 GB/s of a node.
+        expected = 2**34 * 7 / 8 / 400e9
+        answer = gather("A[I_X]", "X=64", f"I={2**33}", "--chip=h100-sxm")
         self.assertAlmostEqual(answer["plans"][0]["communication_s"], expected, delta=1e-9)
-        report = ask("collective", "all-gather", f"--bytes={2**30}", "--cluster=dgx-h100",
+        report = ask("collective", "all-gather", f"--bytes={2**34}", "--cluster=dgx-h100",
                      "--chips=64", "--rates=book", "--fidelity=ideal")
         self.assertGreater(report["time_s"], expected * 0.999)
         self.assertLess(report["time_s"], expected * 1.3)
@@ -136,8 +136,8 @@ class SaysTest(unittest.TestCase):
         self.assertAlmostEqual(assumed["time"]["days"],
                                6 * 70e9 * 15e12 / (4096 * 9.9e14 * 0.4) / 86400)
         self.assertIn("assumed: an MFU of 40 %", run(*arguments).stdout)
-        self.assertNotIn("assumed", ask(*arguments, "--mfu=0.45"))
-        self.assertNotIn("assumed", ask(*arguments, "--hours=6.4e6"))
+        self.assertEqual(ask(*arguments, "--mfu=0.45").get("assumed", []), [])
+        self.assertEqual(ask(*arguments, "--hours=6.4e6").get("assumed", []), [])
 
     def test_model_says_what_it_takes_for_missing_letters(self):
         assumed = " ".join(ask("model", "--dims=D=4096,F=16384,N=32")["assumed"])
