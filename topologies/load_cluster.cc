@@ -13,6 +13,7 @@
 #include "topologies/load_graph.h"
 #include "topologies/load_library.h"
 #include "topologies/tiers.h"
+#include "topologies/wraparound.h"
 
 namespace meshstep {
 namespace {
@@ -41,30 +42,6 @@ std::vector<int> ParseSlice(const std::string& text, const std::string& field,
     }
   }
   return slice;
-}
-
-std::vector<bool> WrapsOf(const Interconnect& net, const std::vector<int>& slice) {
-  const bool whole_cubes =
-      static_cast<int>(slice.size()) == net.dimensions &&
-      std::all_of(slice.begin(), slice.end(), [](int e) { return e % 4 == 0; });
-  std::vector<bool> wraps;
-  for (const int extent : slice) {
-    switch (net.wraparound) {
-      case Interconnect::Wraparound::kNever:
-        wraps.push_back(false);
-        break;
-      case Interconnect::Wraparound::kFullAxis:
-        wraps.push_back(extent == net.full_axis);
-        break;
-      case Interconnect::Wraparound::kWholeCubes:
-        wraps.push_back(whole_cubes);
-        break;
-      case Interconnect::Wraparound::kAlways:
-        wraps.push_back(true);
-        break;
-    }
-  }
-  return wraps;
 }
 
 // Optical switches join any cubes of a pod to a slice of any shape (arXiv 2304.01433 section 2):

@@ -87,8 +87,11 @@ Group Mesh::GroupOf(std::span<const AxisId> axes, DeviceId device) const {
   for (const AxisPart& part : parts) {
     const Level& level = fabric_->levels()[static_cast<std::size_t>(part.level)];
     const bool torus = level.kind == Level::Kind::kTorus;
+    // Every stride-th chip of a ring makes a ring, interleaved with stride - 1 others.
+    const bool around =
+        part.stride * part.size == level.extent && (part.stride == 1 || part.size > 2);
     group.dims.push_back({level.kind, part.level, part.size, part.stride,
-                          torus && level.wraps && part.size == level.extent, level.bandwidth,
+                          torus && level.wraps && around, level.bandwidth,
                           torus ? part.stride * level.latency : level.latency,
                           level.in_network_reduction, level.extent});
     const DeviceId step = part.stride * strides[static_cast<std::size_t>(part.level)];

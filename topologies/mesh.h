@@ -1,10 +1,10 @@
 // A mesh of named axes placed on a fabric, and the groups (communicators) its axes form.
 //
 // Placement rule: axes are placed innermost first. On a torus an axis takes whole physical
-// dimensions whose product is its size if it can (in the order of the dimensions), else a
-// contiguous part of one dimension (then a line without wraparound). On a cluster of nodes axes
-// fill levels in rank order. `physical` overrides it on a torus. An axis given in parts
-// (AxisRequest) is placed as a whole and then divided.
+// dimensions whose product is its size if it can, else the parts of dimensions that give it the
+// most links (topologies/torus_split.h). On a cluster of nodes axes fill levels in rank order.
+// `physical` overrides it on a torus. An axis given in parts (AxisRequest) is placed as a whole and
+// then divided.
 
 #ifndef MESHSTEP_TOPOLOGIES_MESH_H_
 #define MESHSTEP_TOPOLOGIES_MESH_H_
@@ -28,7 +28,7 @@ struct Group {
     int level;  // of the fabric
     int size;
     int stride;                // devices of the same level between neighbours (torus)
-    bool ring;                 // kTorus: the part covers a dimension that wraps
+    bool ring;                 // kTorus: it goes once around a dimension that wraps
     BytesPerSecond bandwidth;  // Level::bandwidth
     Seconds latency;           // alpha between neighbours of the group in this dim
     bool in_network_reduction;

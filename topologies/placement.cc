@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "topologies/torus_split.h"
 
 namespace meshstep {
 namespace {
@@ -21,9 +22,9 @@ class Placer {
     }
   }
 
-  StatusOr<std::vector<AxisPart>> Place(const AxisRequest& request) {
+  StatusOr<std::vector<AxisPart>> Place(const AxisRequest& request, std::span<const int> later) {
     if (!request.physical.empty()) return PlacePhysical(request);
-    return torus_ ? PlaceOnTorus(request) : PlaceInOrder(request);
+    return torus_ ? PlaceOnTorus(request, later) : PlaceInOrder(request);
   }
 
  private:
@@ -118,16 +119,13 @@ class Placer {
     return DoesNotFit(request, fitting);
   }
 
-  StatusOr<std::vector<AxisPart>> PlaceOnTorus(const AxisRequest& request) {
+  // `later`: the axes that will be placed after it.
+  StatusOr<std::vector<AxisPart>> PlaceOnTorus(const AxisRequest& request,
+                                               std::span<const int> later) {
     std::vector<AxisPart> parts;
-    std::vector<int> sizes(levels_.size(), 1);
-    // Slices are joined by a slow network: an axis crosses them only if the torus has no room.
-    const std::size_t inside =
-        levels_.size() - (levels_.back().kind == Level::Kind::kNetwork ? 1 : 0);
-    if (TakeWhole(request.size, 0, inside, &sizes) || TakePart(request.size, inside, &sizes) ||
-        TakeAny(request.size, 0, inside, &sizes) ||
-        TakeAny(request.size, 0, levels_.size(), &sizes)) {
-      for (std::size_t l = 0; l < levels_.size(); ++l) Take(l, sizes[l], &parts);
+    const TorusSplit split(levels_, left_);
+    if (const auto sizes = split.Best(request.size, later)) {
+      for (std::size_t l = 0; l < levels_.size(); ++l) Take(l, (*sizes)[l], &parts);
       return parts;
     }
     std::set<std::int64_t> fitting{1};
@@ -140,42 +138,6 @@ class Placer {
       fitting.swap(more);
     }
     return DoesNotFit(request, fitting);
-  }
-
-  // Whole untouched dimensions, the first ones that multiply to `need`.
-  bool TakeWhole(int need, std::size_t level, std::size_t end, std::vector<int>* sizes) const {
-    if (need == 1) return true;
-    if (level == end) return false;
-    const int extent = levels_[level].extent;
-    if (extent > 1 && left_[level] == extent && need % extent == 0) {
-      (*sizes)[level] = extent;
-      if (TakeWhole(need / extent, level + 1, end, sizes)) return true;
-      (*sizes)[level] = 1;
-    }
-    return TakeWhole(need, level + 1, end, sizes);
-  }
-
-  // A part of the first dimension that has room.
-  bool TakePart(int need, std::size_t end, std::vector<int>* sizes) const {
-    for (std::size_t l = 0; l < end; ++l) {
-      if (left_[l] % need != 0) continue;
-      (*sizes)[l] = need;
-      return true;
-    }
-    return false;
-  }
-
-  // Parts of several dimensions, as much of the first ones as possible.
-  bool TakeAny(int need, std::size_t level, std::size_t end, std::vector<int>* sizes) const {
-    if (need == 1) return true;
-    if (level == end) return false;
-    for (int part = std::gcd(need, left_[level]); part >= 1; --part) {
-      if (left_[level] % part != 0 || need % part != 0) continue;
-      (*sizes)[level] = part;
-      if (TakeAny(need / part, level + 1, end, sizes)) return true;
-    }
-    (*sizes)[level] = 1;
-    return false;
   }
 
   const std::vector<Level>& levels_;
@@ -220,22 +182,40 @@ std::size_t PartsOfAxis(std::span<const AxisRequest> requests, std::size_t first
   return end - first;
 }
 
+// Sizes of the axes from `first` on that have no place of their own.
+std::vector<int> SizesFrom(std::span<const AxisRequest> requests, std::size_t first) {
+  std::vector<int> sizes;
+  for (std::size_t i = first; i < requests.size(); i += PartsOfAxis(requests, i)) {
+    if (!requests[i].physical.empty()) continue;
+    sizes.push_back(1);
+    for (std::size_t p = i; p < i + PartsOfAxis(requests, i); ++p) {
+      sizes.back() *= requests[p].size;
+    }
+  }
+  return sizes;
+}
+
 // Takes `axis.size` ranks, innermost first, from what is left of a whole axis.
 Status TakeInner(const std::string& whole, std::vector<AxisPart>* left, MeshAxis* axis) {
   int need = axis->size;
   while (need > 1) {
-    AxisPart& part = left->front();
-    const int size = std::gcd(need, part.size);
-    if (size == 1 || (size < part.size && size < need)) {
+    const auto fits = [need](const AxisPart& part) {
+      const int size = std::gcd(need, part.size);
+      return size > 1 && (size == part.size || size == need);
+    };
+    const auto part = std::find_if(left->begin(), left->end(), fits);
+    if (part == left->end()) {
       return InvalidInput(absl::StrCat("axis \"", whole, "\" cannot be divided into ", axis->name,
-                                       " of ", axis->size, ": it is placed on parts of ", part.size,
-                                       ", which ", need, " neither divides nor is a multiple of"));
+                                       " of ", axis->size, ": it is placed on parts of ",
+                                       left->front().size, ", which ", need,
+                                       " neither divides nor is a multiple of"));
     }
-    axis->parts.push_back({part.level, size, part.stride});
-    part.stride *= size;
-    part.size /= size;
+    const int size = std::gcd(need, part->size);
+    axis->parts.push_back({part->level, size, part->stride});
+    part->stride *= size;
+    part->size /= size;
     need /= size;
-    if (part.size == 1) left->erase(left->begin());
+    if (part->size == 1) left->erase(part);
   }
   return absl::OkStatus();
 }
@@ -254,7 +234,7 @@ StatusOr<std::vector<MeshAxis>> PlaceAxes(const Fabric& fabric,
       AxisRequest whole = requests[i];
       if (!whole.part_of.empty()) whole.name = whole.part_of;
       for (std::size_t part = i + 1; part < end; ++part) whole.size *= requests[part].size;
-      ASSIGN_OR_RETURN(std::vector<AxisPart> left, placer.Place(whole));
+      ASSIGN_OR_RETURN(std::vector<AxisPart> left, placer.Place(whole, SizesFrom(requests, end)));
       for (std::size_t part = i; part < end; ++part) {
         axes[part].name = requests[part].name;
         axes[part].size = requests[part].size;

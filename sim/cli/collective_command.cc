@@ -105,6 +105,12 @@ void AddCollectiveCommand(CLI::App* app) {
   command->add_option("--cluster", options->place.cluster, "A name from `meshstep list clusters`");
   command->add_option("--slice", options->place.slice, "Of a torus cluster, as 8x8x16");
   command
+      ->add_option("--slices", options->place.slices,
+                   "Equal slices of a torus cluster, joined by the data-center network")
+      ->check(CLI::PositiveNumber);
+  command->add_flag("--twisted", options->place.twisted,
+                    "The slice, n x n x 2n or n x 2n x 2n, is a twisted torus");
+  command
       ->add_option("--chips", options->place.chips, "Of a cluster of nodes, or a ring of the chip")
       ->check(CLI::PositiveNumber);
   command->add_option("--axes", options->place.axes,

@@ -10,7 +10,9 @@
 #include "strategies/einsum/load_hardware.h"
 #include "strategies/einsum/notation/mesh_shape.h"
 #include "topologies/build_fabric.h"
+#include "topologies/load_chip.h"
 #include "topologies/load_cluster.h"
+#include "topologies/wraparound.h"
 
 namespace meshstep {
 namespace {
@@ -85,31 +87,29 @@ StatusOr<Cluster> ClusterOfChip(const std::string& chip, const std::vector<Named
   v1::Cluster resolved = proto;
   ResolveClusterPresets(&resolved, "cluster", catalog, &diagnostics);
   RETURN_IF_ERROR(diagnostics.status());
-  const v1::Interconnect& net = resolved.chip().interconnect();
+  const Chip loaded = LoadChip(resolved.chip(), "chip", &diagnostics);
+  RETURN_IF_ERROR(diagnostics.status());
+  const Interconnect& net = loaded.interconnect;
   int ranks = 1;
-  bool cubes = net.wraparound() == v1::Interconnect::WHOLE_CUBES;
-  std::vector<int> slice;
+  std::vector<int> sizes;
   for (const NamedSize& axis : mesh) {
     ranks *= axis.size;
-    cubes = cubes && axis.size % 4 == 0;
-    slice.push_back(axis.size);
+    sizes.push_back(axis.size);
   }
-  const int per_chip = std::max(1, resolved.chip().devices_per_chip());
-  if (per_chip > 1) {
-    return InvalidInput(absl::StrCat("--chip: \"", chip, "\" has ", per_chip,
+  if (loaded.devices_per_chip > 1) {
+    return InvalidInput(absl::StrCat("--chip: \"", chip, "\" has ", loaded.devices_per_chip,
                                      " devices, use --cluster and --axes"));
   }
-  if (net.kind() == v1::Interconnect::TORUS) {
-    if (static_cast<int>(slice.size()) > net.dimensions()) {
-      return InvalidInput(absl::StrCat("--mesh: has ", slice.size(), " axes, but the torus of \"",
-                                       chip, "\" has ", net.dimensions(), " dimensions"));
+  if (net.kind == Interconnect::Kind::kTorus) {
+    if (static_cast<int>(sizes.size()) > net.dimensions) {
+      return InvalidInput(absl::StrCat("--mesh: has ", sizes.size(), " axes, but the torus of \"",
+                                       chip, "\" has ", net.dimensions, " dimensions"));
     }
-    slice.resize(static_cast<std::size_t>(net.dimensions()), cubes ? 4 : 1);
-    proto.set_slice(absl::StrJoin(slice, "x"));
+    proto.set_slice(absl::StrJoin(SliceOfMesh(net, sizes), "x"));
   } else {
-    if (ranks > net.domain_chips()) {
+    if (ranks > net.domain_chips) {
       return InvalidInput(absl::StrCat("--mesh: has ", ranks, " chips, but \"", chip,
-                                       "\" is joined to ", net.domain_chips(),
+                                       "\" is joined to ", net.domain_chips,
                                        " at most, use --cluster"));
     }
     proto.set_chips(ranks);
@@ -136,11 +136,9 @@ std::vector<AxisRequest> MeshAxes(const Fabric& fabric, const std::vector<NamedS
   for (std::size_t i = 0; i < mesh.size(); ++i) {
     requests.push_back({mesh[i].name, mesh[i].size, torus ? fabric.levels()[i].name : ""});
   }
-  int rest = 1;
-  for (std::size_t l = mesh.size(); torus && l < fabric.levels().size(); ++l) {
-    rest *= fabric.levels()[l].extent;
-  }
-  if (rest > 1) requests.push_back({"(rest)", rest, ""});
+  int rest = fabric.devices();
+  for (const NamedSize& axis : mesh) rest /= axis.size;
+  if (torus && rest > 1) requests.push_back({"(rest)", rest, ""});
   return requests;
 }
 
@@ -178,8 +176,9 @@ StatusOr<CollectiveSetup> SetUpCollective(const CollectivePlace& place, const Ca
       return InvalidInput(
           "--mesh or --chips: expected one of the two with --chip, as --mesh=X=4,Y=8");
     }
-    if (!place.axes.empty() || !place.slice.empty()) {
-      return InvalidInput("--axes and --slice: go with --cluster, not with --chip");
+    if (!place.axes.empty() || !place.slice.empty() || place.slices != 0 || place.twisted) {
+      return InvalidInput(
+          "--axes, --slice, --slices and --twisted: go with --cluster, not with --chip");
     }
     ASSIGN_OR_RETURN(mesh,
                      ParseMesh(place.mesh.empty() ? absl::StrCat("X=", place.chips) : place.mesh));
@@ -192,6 +191,8 @@ StatusOr<CollectiveSetup> SetUpCollective(const CollectivePlace& place, const Ca
     proto.set_preset(place.cluster);
     if (!place.slice.empty()) proto.set_slice(place.slice);
     if (place.chips != 0) proto.set_chips(place.chips);
+    if (place.slices != 0) proto.set_slices(place.slices);
+    if (place.twisted) proto.set_twisted(true);
     ASSIGN_OR_RETURN(setup.cluster, LoadCluster(std::move(proto), catalog));
   }
   RETURN_IF_ERROR(Finish(place, mesh, &setup));

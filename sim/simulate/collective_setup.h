@@ -1,9 +1,9 @@
 // The fabric, mesh and group of one collective, as a person asks for it.
 //
-// Either a cluster, whose levels are the axes (x, y, z of a torus; node, leaf, spine of nodes), or
-// a chip and a mesh: on a torus each axis takes one dimension, in order. Where whole cubes of 4
-// close (TPU v4, v5p, v7x) dimensions that the mesh does not name are 4 long if all axes are
-// multiples of 4, else 1. Example: chip tpu-v5p, mesh X=4: a ring of 4 in a slice of 4x4x4.
+// Either a cluster, whose levels are the axes (x, y, z of a torus and the slices it has; node,
+// leaf, spine of nodes), or a chip and a mesh: on a torus each axis takes one dimension, in order,
+// of the slice that topologies/wraparound.h takes the mesh to lie on. Example: chip tpu-v5p, mesh
+// X=4: a ring of 4 in a slice of 4x4x4.
 
 #ifndef MESHSTEP_SIM_SIMULATE_COLLECTIVE_SETUP_H_
 #define MESHSTEP_SIM_SIMULATE_COLLECTIVE_SETUP_H_
@@ -21,6 +21,8 @@ namespace meshstep {
 struct CollectivePlace {
   std::string cluster, slice, axes;  // --cluster, --slice, --axes
   int chips = 0;                     // --chips
+  int slices = 0;                    // --slices
+  bool twisted = false;              // --twisted
   std::string chip, mesh, over;      // --chip, --mesh, --over
   RateSet rates = RateSet::kDatasheet;
   Fidelity fidelity = Fidelity::kCalibrated;

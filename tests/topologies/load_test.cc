@@ -165,7 +165,7 @@ TEST(LoadCluster, FullAxisWraps) {
 }
 
 TEST(LoadCluster, AlwaysAndNever) {
-  EXPECT_THAT(Wraps("wraparound: ALWAYS", "2x3x1"), ElementsAre(true, true, true));
+  EXPECT_THAT(Wraps("wraparound: ALWAYS", "2x3x1"), ElementsAre(false, true, false));
   EXPECT_THAT(Wraps("wraparound: NEVER", "4x4x4"), ElementsAre(false, false, false));
 }
 

@@ -50,19 +50,45 @@ TEST(Place, WholeDimensionBeatsAPartOfAnEarlierOne) {
   EXPECT_THAT(Parts(mesh, "fsdp"), ElementsAre(AxisPart{0, 16, 1}, AxisPart{2, 8, 1}));
 }
 
-TEST(Place, PartsOfOneDimension) {
-  const auto fabric = Build(Ring({16, 16}));
-  const Mesh mesh = PlaceOk(*fabric, {{"tensor", 4, ""}, {"fsdp", 16, ""}, {"data", 4, ""}});
-  EXPECT_THAT(Parts(mesh, "tensor"), ElementsAre(AxisPart{0, 4, 1}));
-  EXPECT_THAT(Parts(mesh, "fsdp"), ElementsAre(AxisPart{1, 16, 1}));
-  EXPECT_THAT(Parts(mesh, "data"), ElementsAre(AxisPart{0, 4, 4}));
+// Of whole dimensions those with the most links: two rings of 4 (4 links) before one of 16 (2).
+TEST(Place, MoreWholeDimensionsBeatOne) {
+  const auto fabric = Build(Ring({16, 4, 4}));
+  const Mesh mesh = PlaceOk(*fabric, {{"tensor", 16, ""}, {"fsdp", 16, ""}});
+  EXPECT_THAT(Parts(mesh, "tensor"), ElementsAre(AxisPart{1, 4, 1}, AxisPart{2, 4, 1}));
+  EXPECT_THAT(Parts(mesh, "fsdp"), ElementsAre(AxisPart{0, 16, 1}));
 }
 
-TEST(Place, WhatIsLeftOfSeveralDimensions) {
-  const auto fabric = Build(Ring({8, 8, 16}));
-  const Mesh mesh = PlaceOk(*fabric, {{"tensor", 4, ""}, {"fsdp", 256, ""}});
-  EXPECT_THAT(Parts(mesh, "fsdp"),
-              ElementsAre(AxisPart{0, 2, 4}, AxisPart{1, 8, 1}, AxisPart{2, 16, 1}));
+// Where no whole dimensions fit, parts of two have two links per chip, a part of one has one.
+TEST(Place, PartsOfTwoDimensionsBeatALineOfOne) {
+  const auto fabric = Build(Ring({16, 16}));
+  const Mesh mesh = PlaceOk(*fabric, {{"tensor", 8, ""}, {"fsdp", 32, ""}});
+  EXPECT_THAT(Parts(mesh, "tensor"), ElementsAre(AxisPart{0, 4, 1}, AxisPart{1, 2, 1}));
+  EXPECT_THAT(Parts(mesh, "fsdp"), ElementsAre(AxisPart{0, 4, 4}, AxisPart{1, 8, 2}));
+  // Of 8x4x32 a ring of 8 and 2 of the 4, so that 32 stays a ring for the axis after it.
+  const auto long_one = Build(Ring({8, 4, 32}));
+  const Mesh split = PlaceOk(*long_one, {{"tensor", 16, ""}, {"fsdp", 64, ""}});
+  EXPECT_THAT(Parts(split, "tensor"), ElementsAre(AxisPart{0, 8, 1}, AxisPart{1, 2, 1}));
+  EXPECT_THAT(Parts(split, "fsdp"), ElementsAre(AxisPart{1, 2, 2}, AxisPart{2, 32, 1}));
+}
+
+// Whole dimensions first, then what is left of others (JAX: 8 on 4x4x4 is 4x2x1, not 2x2x2).
+TEST(Place, WholeDimensionsThenWhatIsLeft) {
+  const auto fabric = Build(Ring({4, 4, 4}));
+  const Mesh mesh = PlaceOk(*fabric, {{"tensor", 8, ""}, {"fsdp", 8, ""}});
+  EXPECT_THAT(Parts(mesh, "tensor"), ElementsAre(AxisPart{0, 4, 1}, AxisPart{1, 2, 1}));
+  EXPECT_THAT(Parts(mesh, "fsdp"), ElementsAre(AxisPart{1, 2, 2}, AxisPart{2, 4, 1}));
+}
+
+// Every second chip of a ring makes a ring; what does not go around makes a line.
+TEST(Place, StridedRings) {
+  const auto fabric = Build(Ring({16}));
+  const Mesh mesh = PlaceOk(*fabric, {{"a", 2, ""}, {"b", 4, ""}, {"c", 2, ""}});
+  const auto dim = [&](AxisId axis) { return mesh.GroupOf(std::vector<AxisId>{axis}, 0).dims[0]; };
+  EXPECT_FALSE(dim(0).ring || dim(1).ring || dim(2).ring);
+  const Mesh around = PlaceOk(*fabric, {{"a", 2, ""}, {"b", 8, ""}});
+  const Group group = around.GroupOf(std::vector<AxisId>{1}, 0);
+  EXPECT_TRUE(group.dims[0].ring);
+  EXPECT_EQ(group.dims[0].stride, 2);
 }
 
 TEST(Place, Physical) {
@@ -90,8 +116,8 @@ TEST(Place, RanksFillNodes) {
 TEST(Place, OnlyWhatDoesNotFitCrossesSlices) {
   const auto fabric = Build(Slices(4, {2, 2}, Ring({16, 16})));
   const Mesh mesh = PlaceOk(*fabric, {{"tensor", 4, ""}, {"fsdp", 64, ""}, {"data", 4, ""}});
-  EXPECT_THAT(Parts(mesh, "tensor"), ElementsAre(AxisPart{0, 4, 1}));
-  EXPECT_THAT(Parts(mesh, "fsdp"), ElementsAre(AxisPart{0, 4, 4}, AxisPart{1, 16, 1}));
+  EXPECT_THAT(Parts(mesh, "tensor"), ElementsAre(AxisPart{0, 2, 1}, AxisPart{1, 2, 1}));
+  EXPECT_THAT(Parts(mesh, "fsdp"), ElementsAre(AxisPart{0, 8, 2}, AxisPart{1, 8, 2}));
   EXPECT_THAT(Parts(mesh, "data"), ElementsAre(AxisPart{2, 4, 1}));
   const Group group = mesh.GroupOf(std::vector<AxisId>{2}, 0);
   ASSERT_EQ(group.dims.size(), 1u);
