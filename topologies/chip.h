@@ -49,6 +49,8 @@ struct Interconnect {
   Seconds latency{1e-6};  // one message, one hop
   int domain_chips = 1;
   std::vector<int> pod, host;  // chips per dimension
+  int largest_job_chips = 0;   // of one slice; 0: the pod
+  double scale_out_usable_fraction = 1;
   bool in_network_reduction = false;
   BytesPerSecond die_to_die;
 };
@@ -135,6 +137,15 @@ struct NetworkCalibration {
   Seconds Latency(int p, int nodes, Seconds alpha) const;
 };
 
+// What a collective takes on a torus beyond hops and bytes; see chip.proto.
+struct TorusCollective {
+  std::string collective;  // "": any without an entry of its own
+  Seconds launch;          // once
+  Seconds axis;            // of every axis, in each of the two passes of an all-reduce
+  Seconds network_launch;  // once, where it crosses slices
+  double link_fraction = 1;
+};
+
 struct Chip {
   std::string name, vendor;
   int year = 0;
@@ -146,6 +157,7 @@ struct Chip {
   ComputeCalibration calibration;
   std::vector<CollectiveCalibration> collectives;
   std::vector<NetworkCalibration> across_nodes;
+  std::vector<TorusCollective> torus_collectives;
 
   const Rates& rates(RateSet set) const { return set == RateSet::kBook ? book : datasheet; }
 };

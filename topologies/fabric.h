@@ -55,6 +55,10 @@ struct Level {
   // kNetwork: the same of collectives across nodes.
   std::vector<NetworkCalibration> across = {};
   double usable = 1;  // `bandwidth` over that of the wires
+  // Of a torus, its dies and its slices: what collectives take beyond hops and bytes.
+  std::vector<TorusCollective> torus = {};
+  // kTorus: n of a twisted torus n x n x 2n or n x 2n x 2n; 0: not twisted.
+  int twist = 0;
 };
 
 // The fabric as an explicit directed graph. Nodes 0 .. devices-1 are the devices; further nodes are

@@ -164,6 +164,14 @@ Interconnect LoadInterconnect(const v1::Interconnect& proto, int devices_per_chi
     net.usable_fraction =
         CheckedFraction(proto.usable_fraction(), field + ".usable_fraction", diagnostics);
   }
+  if (proto.has_scale_out_usable_fraction()) {
+    net.scale_out_usable_fraction = CheckedFraction(
+        proto.scale_out_usable_fraction(), field + ".scale_out_usable_fraction", diagnostics);
+  }
+  if (proto.has_largest_job_chips()) {
+    net.largest_job_chips = CheckedInt(proto.largest_job_chips(), 1, 1 << 20,
+                                       field + ".largest_job_chips", diagnostics);
+  }
   if (proto.has_latency_ns()) {
     net.latency =
         Seconds(CheckedNanoseconds(proto.latency_ns(), field + ".latency_ns", diagnostics) * 1e-9);
@@ -340,6 +348,7 @@ Chip LoadChip(const v1::Chip& proto, const std::string& field, Diagnostics* diag
   chip.calibration = LoadCalibration(proto.calibration(), field + ".calibration", diagnostics);
   chip.collectives = LoadCollectives(proto, field, diagnostics);
   chip.across_nodes = LoadAcrossNodes(proto, field, diagnostics);
+  chip.torus_collectives = LoadTorusCollectives(proto, field, diagnostics);
   return chip;
 }
 

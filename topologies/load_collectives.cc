@@ -162,4 +162,25 @@ std::vector<NetworkCalibration> LoadAcrossNodes(const v1::Chip& proto, const std
   return entries;
 }
 
+std::vector<TorusCollective> LoadTorusCollectives(const v1::Chip& proto, const std::string& field,
+                                                  Diagnostics* diagnostics) {
+  std::vector<TorusCollective> entries;
+  for (int i = 0; i < proto.torus_collectives_size(); ++i) {
+    const v1::TorusCollective& from = proto.torus_collectives(i);
+    const std::string item = Item(field, "torus_collectives", i);
+    TorusCollective entry;
+    entry.collective = from.collective();
+    entry.launch = Nanoseconds(from.launch_ns(), item + ".launch_ns", diagnostics);
+    entry.axis = Nanoseconds(from.axis_ns(), item + ".axis_ns", diagnostics);
+    entry.network_launch =
+        Nanoseconds(from.network_launch_ns(), item + ".network_launch_ns", diagnostics);
+    if (from.has_link_fraction()) {
+      entry.link_fraction =
+          CheckedFraction(from.link_fraction(), item + ".link_fraction", diagnostics);
+    }
+    entries.push_back(std::move(entry));
+  }
+  return entries;
+}
+
 }  // namespace meshstep

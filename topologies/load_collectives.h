@@ -24,6 +24,10 @@ std::vector<CollectiveCalibration> LoadCollectives(const v1::Chip& proto, const 
 std::vector<NetworkCalibration> LoadAcrossNodes(const v1::Chip& proto, const std::string& field,
                                                 Diagnostics* diagnostics);
 
+// v1::TorusCollective as values.
+std::vector<TorusCollective> LoadTorusCollectives(const v1::Chip& proto, const std::string& field,
+                                                  Diagnostics* diagnostics);
+
 }  // namespace meshstep
 
 #endif  // MESHSTEP_TOPOLOGIES_LOAD_COLLECTIVES_H_

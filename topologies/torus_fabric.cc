@@ -34,8 +34,12 @@ TorusFabric::TorusFabric(const Cluster& cluster, RateSet rates, Fidelity fidelit
   first_ = dies > 1 ? 1 : 0;
   AddTorusLevels(cluster, cluster.chip.rates(rates).link * usable_, net.latency);
   devices_ = cluster.devices();
-  if (fidelity == Fidelity::kCalibrated) library_ = cluster.library;
-  AddSlices(cluster);
+  const bool calibrated = fidelity == Fidelity::kCalibrated;
+  if (calibrated) library_ = cluster.library;
+  AddSlices(cluster, calibrated ? net.scale_out_usable_fraction : 1);
+  for (Level& level : levels_) {
+    if (calibrated) level.torus = cluster.chip.torus_collectives;
+  }
   AddTorusLinks(cluster.chip.rates(rates).link * usable_);
   if (dies > 1) die_family_ = AddFamily("die", 2, ExtentsFrom(0), net.die_to_die);
 }
@@ -57,6 +61,7 @@ void TorusFabric::AddTorusLevels(const Cluster& cluster, BytesPerSecond link, Se
     const bool shifts = twist_ == 0 && (wraps || e <= 2);
     AddLevel({Level::Kind::kTorus, kDimensionNames[d], e, wraps, link, latency, false, shifts});
     levels_.back().usable = usable_;
+    levels_.back().twist = twist_;
   }
 }
 
@@ -71,10 +76,11 @@ void TorusFabric::AddTorusLinks(BytesPerSecond link) {
   }
 }
 
-void TorusFabric::AddSlices(const Cluster& cluster) {
+void TorusFabric::AddSlices(const Cluster& cluster, double usable) {
   if (cluster.slices == 1) return;
   AddLevel({Level::Kind::kNetwork, "slice", cluster.slices, false,
-            cluster.dcn / cluster.chip.devices_per_chip, cluster.dcn_latency, false});
+            cluster.dcn * usable / cluster.chip.devices_per_chip, cluster.dcn_latency, false});
+  levels_.back().usable = usable;
   Coordinates hosts = ExtentsFrom(first_);
   host_.fill(1);
   int chips_per_host = 1;
@@ -85,7 +91,7 @@ void TorusFabric::AddSlices(const Cluster& cluster) {
     hosts[Index(level_of(d))] /= shared;
     chips_per_host *= shared;
   }
-  dcn_family_ = AddFamily("dcn", 2, hosts, cluster.dcn * chips_per_host);
+  dcn_family_ = AddFamily("dcn", 2, hosts, cluster.dcn * usable * chips_per_host, usable);
 }
 
 Coordinates TorusFabric::HostOf(Coordinates at) const {

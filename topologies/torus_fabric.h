@@ -51,7 +51,8 @@ class TorusFabric final : public LevelFabric {
     return levels_[static_cast<std::size_t>(level_of(dimension))].extent;
   }
   void AddTorusLinks(BytesPerSecond link);
-  void AddSlices(const Cluster& cluster);
+  // usable: the part of the network's rate that large transfers reach.
+  void AddSlices(const Cluster& cluster, double usable);
   // Coordinates of the host of a chip, in the box of the hosts' links.
   Coordinates HostOf(Coordinates at) const;
   bool SameSlice(const Coordinates& a, const Coordinates& b) const;

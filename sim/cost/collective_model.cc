@@ -11,6 +11,7 @@
 #include "sim/cost/dim_gather.h"
 #include "sim/cost/library/tuner.h"
 #include "sim/cost/link_load.h"
+#include "sim/cost/torus_overheads.h"
 #include "sim/cost/unit_load.h"
 
 namespace meshstep {
@@ -110,11 +111,13 @@ struct CollectiveModel::Impl {
     CollectiveCost cost;
     cost.algorithm = &algorithm;
     std::vector<Bytes> sent(group.members.size());
-    for (const TrafficPhase& phase : TrafficOf(algorithm, request, group)) {
+    std::vector<TrafficPhase> traffic = TrafficOf(algorithm, request, group);
+    for (const TrafficPhase& phase : traffic) {
       for (const RankFlow& flow : phase.flows)
         sent[static_cast<std::size_t>(flow.src)] += flow.bytes;
-      AddPhase(axes, device, phase, &cost);
     }
+    AddTorusOverheads(mesh->fabric(), group, collective, &traffic);
+    for (const TrafficPhase& phase : traffic) AddPhase(axes, device, phase, &cost);
     cost.sent_per_device = *std::max_element(sent.begin(), sent.end());
     if (const CollectiveCalibration* measured = MeasuredOn(group, what)) {
       const bool by_item = !measured->dispatcher.empty();
@@ -474,7 +477,9 @@ CollectiveCost CollectiveModel::PointToPoint(Bytes bytes, AxisId axis, DeviceId 
   const Mesh& mesh = *impl_->mesh;
   cost.algorithm = FindAlgorithm("point-to-point");
   cost.sent_per_device = bytes;
-  TrafficPhase phase{.latency = mesh.fabric().Latency(src, dst), .flows = {}};
+  const Fabric& fabric = mesh.fabric();
+  TrafficPhase phase{.latency = fabric.Latency(src, dst) + SendOverhead(fabric, src, dst),
+                     .flows = {}};
   phase.flows.push_back({mesh.Coordinate(src, axis), mesh.Coordinate(dst, axis), bytes});
   impl_->AddPhase({&axis, 1}, src, phase, &cost);
   return cost;
