@@ -1,5 +1,6 @@
 #include "topologies/mesh.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -18,6 +19,41 @@ std::vector<DeviceId> DeviceStrides(const Fabric& fabric) {
     stride *= level.extent;
   }
   return strides;
+}
+
+// Joins parts of one level that continue each other, each pair at the place of the first.
+void Join(std::vector<AxisPart>* parts) {
+  for (std::size_t i = 0; i < parts->size();) {
+    AxisPart& part = (*parts)[i];
+    const auto next = std::find_if(parts->begin(), parts->end(), [&](const AxisPart& other) {
+      return other.level == part.level &&
+             (other.stride == part.stride * part.size || part.stride == other.stride * other.size);
+    });
+    if (next == parts->end()) {
+      ++i;
+      continue;
+    }
+    const auto j = static_cast<std::size_t>(next - parts->begin());
+    AxisPart& first = (*parts)[std::min(i, j)];
+    first = {part.level, part.size * next->size, std::min(part.stride, next->stride)};
+    parts->erase(parts->begin() + static_cast<std::ptrdiff_t>(std::max(i, j)));
+    i = std::min(i, j);
+  }
+}
+
+// n of the twisted torus that `parts` take the whole of; 0 if there is none.
+int TwistOf(const Fabric& fabric, const std::vector<AxisPart>& parts) {
+  int twist = 0;
+  for (std::size_t l = 0; l < fabric.levels().size(); ++l) {
+    const Level& level = fabric.levels()[l];
+    if (level.twist == 0) continue;
+    twist = level.twist;
+    const bool whole = std::any_of(parts.begin(), parts.end(), [&](const AxisPart& part) {
+      return part.level == static_cast<int>(l) && part.size == level.extent;
+    });
+    if (!whole) return 0;
+  }
+  return twist;
 }
 
 }  // namespace
@@ -65,16 +101,13 @@ Group Mesh::GroupOf(std::span<const AxisId> axes, DeviceId device) const {
   std::vector<AxisPart> parts;
   for (auto axis = axes.rbegin(); axis != axes.rend(); ++axis) {
     for (const AxisPart& part : axes_[static_cast<std::size_t>(*axis)].parts) {
-      if (!parts.empty() && parts.back().level == part.level &&
-          parts.back().stride * parts.back().size == part.stride) {
-        parts.back().size *= part.size;
-      } else {
-        parts.push_back(part);
-      }
+      parts.push_back(part);
     }
   }
+  Join(&parts);
   const std::vector<DeviceId> strides = DeviceStrides(*fabric_);
   Group group;
+  group.twist = TwistOf(*fabric_, parts);
   std::size_t size = 1;
   for (const AxisPart& part : parts) size *= static_cast<std::size_t>(part.size);
   group.members.reserve(size);

@@ -36,6 +36,7 @@ struct Group {
   };
   std::vector<Dim> dims;          // minor first; sizes multiply to members.size(); no size 1
   std::vector<DeviceId> members;  // rank r has mixed-radix digits over dims, minor first
+  int twist = 0;                  // Level::twist, if it has the whole of the torus
   int size() const { return static_cast<int>(members.size()); }
   // A shift from each rank to the next, the last to the first, loads all its links alike.
   bool ShiftsEvenly() const {
@@ -59,8 +60,8 @@ class Mesh {
   DeviceId Device(std::span<const int> coordinates) const;  // one per axis
 
   // The group of `device` along `axes` (major first, as in A[I_XY]: X major). Ranks count with the
-  // last axis fastest. Parts of one level that follow each other are joined into one dim; dims are
-  // those of size > 1, merged so that a torus dimension taken whole is one ring.
+  // last axis fastest. Parts of one level that continue each other are joined into one dim at
+  // the place of the first, so that a torus dimension taken whole is one ring.
   Group GroupOf(std::span<const AxisId> axes, DeviceId device) const;
 
  private:

@@ -123,7 +123,9 @@ class Placer {
   StatusOr<std::vector<AxisPart>> PlaceOnTorus(const AxisRequest& request,
                                                std::span<const int> later) {
     std::vector<AxisPart> parts;
-    const TorusSplit split(levels_, left_);
+    std::vector<int> stride;
+    for (std::size_t l = 0; l < levels_.size(); ++l) stride.push_back(taken(l));
+    const TorusSplit split(levels_, left_, stride);
     if (const auto sizes = split.Best(request.size, later)) {
       for (std::size_t l = 0; l < levels_.size(); ++l) Take(l, (*sizes)[l], &parts);
       return parts;
@@ -195,30 +197,63 @@ std::vector<int> SizesFrom(std::span<const AxisRequest> requests, std::size_t fi
   return sizes;
 }
 
-// Takes `axis.size` ranks, innermost first, from what is left of a whole axis.
-Status TakeInner(const std::string& whole, std::vector<AxisPart>* left, MeshAxis* axis) {
-  int need = axis->size;
-  while (need > 1) {
-    const auto fits = [need](const AxisPart& part) {
-      const int size = std::gcd(need, part.size);
-      return size > 1 && (size == part.size || size == need);
-    };
-    const auto part = std::find_if(left->begin(), left->end(), fits);
-    if (part == left->end()) {
-      return InvalidInput(absl::StrCat("axis \"", whole, "\" cannot be divided into ", axis->name,
-                                       " of ", axis->size, ": it is placed on parts of ",
-                                       left->front().size, ", which ", need,
-                                       " neither divides nor is a multiple of"));
+// What an axis given in parts has left of the place of the whole axis.
+class PartPlacer {
+ public:
+  PartPlacer(const Fabric& fabric, std::string whole, std::vector<AxisPart> left)
+      : levels_(fabric.levels()), whole_(std::move(whole)), left_(std::move(left)) {}
+
+  // Takes `axis->size` ranks before parts of the sizes `later`: on a torus as an axis of its own,
+  // else innermost first.
+  Status Take(std::span<const int> later, MeshAxis* axis) {
+    std::vector<int> left(levels_.size(), 1), stride(levels_.size(), 1);
+    bool torus = false, once = true;
+    for (const AxisPart& part : left_) {
+      const auto l = static_cast<std::size_t>(part.level);
+      torus = torus || levels_[l].kind == Level::Kind::kTorus;
+      once = once && left[l] == 1;
+      left[l] = part.size;
+      stride[l] = part.stride;
     }
-    const int size = std::gcd(need, part->size);
+    if (!torus || !once || axis->size == 1) return TakeInner(axis);
+    const auto sizes = TorusSplit(levels_, left, stride).Best(axis->size, later);
+    if (!sizes) return TakeInner(axis);
+    for (AxisPart& part : left_)
+      TakeOf((*sizes)[static_cast<std::size_t>(part.level)], &part, axis);
+    std::erase_if(left_, [](const AxisPart& part) { return part.size == 1; });
+    return absl::OkStatus();
+  }
+
+ private:
+  static void TakeOf(int size, AxisPart* part, MeshAxis* axis) {
+    if (size == 1) return;
     axis->parts.push_back({part->level, size, part->stride});
     part->stride *= size;
     part->size /= size;
-    need /= size;
-    if (part->size == 1) left->erase(part);
   }
-  return absl::OkStatus();
-}
+
+  Status TakeInner(MeshAxis* axis) {
+    int need = axis->size;
+    while (need > 1) {
+      AxisPart& part = left_.front();
+      const int size = std::gcd(need, part.size);
+      if (size == 1 || (size < part.size && size < need)) {
+        return InvalidInput(absl::StrCat("axis \"", whole_, "\" cannot be divided into ",
+                                         axis->name, " of ", axis->size,
+                                         ": it is placed on parts of ", part.size, ", which ", need,
+                                         " neither divides nor is a multiple of"));
+      }
+      TakeOf(size, &part, axis);
+      need /= size;
+      if (part.size == 1) left_.erase(left_.begin());
+    }
+    return absl::OkStatus();
+  }
+
+  const std::vector<Level>& levels_;
+  const std::string whole_;
+  std::vector<AxisPart> left_;  // innermost first
+};
 
 }  // namespace
 
@@ -235,10 +270,16 @@ StatusOr<std::vector<MeshAxis>> PlaceAxes(const Fabric& fabric,
       if (!whole.part_of.empty()) whole.name = whole.part_of;
       for (std::size_t part = i + 1; part < end; ++part) whole.size *= requests[part].size;
       ASSIGN_OR_RETURN(std::vector<AxisPart> left, placer.Place(whole, SizesFrom(requests, end)));
+      if (end == i + 1) {
+        axes[i] = {requests[i].name, requests[i].size, std::move(left)};
+        continue;
+      }
+      PartPlacer parts(fabric, whole.name, std::move(left));
+      std::vector<int> sizes;
+      for (std::size_t part = i; part < end; ++part) sizes.push_back(requests[part].size);
       for (std::size_t part = i; part < end; ++part) {
-        axes[part].name = requests[part].name;
-        axes[part].size = requests[part].size;
-        RETURN_IF_ERROR(TakeInner(whole.name, &left, &axes[part]));
+        axes[part] = {requests[part].name, requests[part].size, {}};
+        RETURN_IF_ERROR(parts.Take(std::span(sizes).subspan(part - i + 1), &axes[part]));
       }
     }
   }

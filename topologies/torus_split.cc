@@ -24,19 +24,21 @@ struct Merit {
 
 class Search {
  public:
-  explicit Search(const std::vector<Level>& levels) : levels_(levels) {}
+  explicit Search(const std::vector<Level>& levels) : levels_(levels) {
+    for (const Level& level : levels) twisted_ = twisted_ || level.twist > 0;
+  }
 
   // The best split of the first of `sizes` and the merits of all, in order; empty: it does not fit.
   struct Found {
     Sizes split;
     std::vector<Merit> merits;
   };
-  Found Best(std::span<const int> sizes, const Sizes& left) {
+  Found Best(std::span<const int> sizes, const Sizes& left, const Sizes& stride) {
     Found best;
     if (sizes.empty()) return best;
     std::vector<std::pair<Merit, Sizes>> splits;
     Sizes split(levels_.size(), 1);
-    Enumerate(sizes.front(), 0, left, &split, &splits);
+    Enumerate(sizes.front(), left, stride, &split, &splits);
     if (splits.empty()) return best;
     const Merit least =
         std::min_element(splits.begin(), splits.end(), [](const auto& a, const auto& b) {
@@ -44,10 +46,13 @@ class Search {
         })->first;
     for (const auto& [merit, sizes_of] : splits) {
       if (!Ties(merit, least) || (!best.split.empty() && looked_at_ > kMostSplits)) continue;
-      Sizes rest = left;
-      for (std::size_t l = 0; l < rest.size(); ++l) rest[l] /= sizes_of[l];
+      Sizes rest = left, above = stride;
+      for (std::size_t l = 0; l < rest.size(); ++l) {
+        rest[l] /= sizes_of[l];
+        above[l] *= sizes_of[l];
+      }
       Found found{sizes_of, {merit}};
-      const std::vector<Merit> later = Best(sizes.subspan(1), rest).merits;
+      const std::vector<Merit> later = Best(sizes.subspan(1), rest, above).merits;
       found.merits.insert(found.merits.end(), later.begin(), later.end());
       if (best.split.empty() || Better(found.merits, best.merits)) best = std::move(found);
     }
@@ -58,26 +63,28 @@ class Search {
   bool IsTorus(std::size_t l) const { return levels_[l].kind == Level::Kind::kTorus; }
 
   // As much as possible of the first levels first.
-  void Enumerate(int need, std::size_t level, const Sizes& left, Sizes* split,
-                 std::vector<std::pair<Merit, Sizes>>* splits) {
+  void Enumerate(int need, const Sizes& left, const Sizes& stride, Sizes* split,
+                 std::vector<std::pair<Merit, Sizes>>* splits, std::size_t level = 0) {
     if (level == levels_.size()) {
-      if (need == 1 && ++looked_at_ > 0) splits->emplace_back(MeritOf(*split, left), *split);
+      if (need != 1) return;
+      ++looked_at_;
+      splits->emplace_back(MeritOf(*split, stride), *split);
       return;
     }
     for (int part = std::min(need, left[level]); part >= 1; --part) {
       if (left[level] % part != 0 || need % part != 0) continue;
       (*split)[level] = part;
-      Enumerate(need / part, level + 1, left, split, splits);
+      Enumerate(need / part, left, stride, split, splits, level + 1);
     }
     (*split)[level] = 1;
   }
 
-  Merit MeritOf(const Sizes& split, const Sizes& left) const {
+  Merit MeritOf(const Sizes& split, const Sizes& strides) const {
     Merit merit;
     double ranks = 1, links = 0, sharing = 1;
     for (std::size_t l = 0; l < levels_.size(); ++l) {
       const Level& level = levels_[l];
-      const int stride = level.extent / left[l];
+      const int stride = strides[l];
       const double others = 1 - 1.0 / split[l];
       if (level.kind == Level::Kind::kNetwork) {
         merit.slices = split[l];
@@ -91,7 +98,8 @@ class Search {
         links += (both_ways ? 2.0 : 1.0) / stride * level.bandwidth.value();
         ranks *= split[l];
       }
-      if (level.kind != Level::Kind::kNetwork && split[l] == level.extent) merit.whole *= split[l];
+      const bool slices = level.kind == Level::Kind::kNetwork;
+      if (!slices && !twisted_ && split[l] == level.extent) merit.whole *= split[l];
     }
     if (links > 0) merit.time += (1 - 1 / ranks) * sharing / links;
     return merit;
@@ -112,6 +120,7 @@ class Search {
   }
 
   const std::vector<Level>& levels_;
+  bool twisted_ = false;
   int looked_at_ = 0;
 };
 
@@ -121,7 +130,7 @@ std::optional<std::vector<int>> TorusSplit::Best(int size, std::span<const int> 
   std::vector<int> sizes = {size};
   // An axis of one rank takes nothing.
   std::copy_if(later.begin(), later.end(), std::back_inserter(sizes), [](int n) { return n > 1; });
-  Search::Found found = Search(levels_).Best(sizes, left_);
+  Search::Found found = Search(levels_).Best(sizes, left_, stride_);
   if (found.split.empty()) return std::nullopt;
   return std::move(found.split);
 }

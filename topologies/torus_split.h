@@ -14,10 +14,11 @@
 // An all-gather of V bytes then drains in (sim/cost/torus_gather.h)
 //   t = V (1 - 1/N) D / sum_l w_l B_l + V (1 - 1/q) / B of the dies.
 //
-// Rule, in this order: take as few slices as can be; fill whole dimensions, of the largest product;
-// have the least t; leave the axes after it, in order, the same; have the fewest hops; take the
-// first dimensions. An axis has few splits (2^k on 3 dimensions: (k + 1)(k + 2)/2), and only those
-// that tie are followed to the axes after it, kMostSplits at most.
+// Rule, in this order: take as few slices as can be; fill whole dimensions, of the largest product
+// (none is whole in a twisted torus, where the short ones do not close by themselves); have the
+// least t; leave the axes after it, in order, the same; have the fewest hops; take the first
+// dimensions. An axis has few splits (2^k on 3 dimensions: (k + 1)(k + 2)/2), and only those that
+// tie are followed to the axes after it, kMostSplits at most.
 //
 // JAX assigns axes so: higher intensity first, whole dimensions of the largest product, more of
 // them before fewer (jax/_src/mesh_utils.py, create_device_mesh with allow_split_physical_axes,
@@ -38,9 +39,10 @@ namespace meshstep {
 
 class TorusSplit {
  public:
-  // left: of each level, what earlier axes did not take.
-  TorusSplit(const std::vector<Level>& levels, const std::vector<int>& left)
-      : levels_(levels), left_(left) {}
+  // Of each level: what there is to take, and the stride that what is taken gets.
+  TorusSplit(const std::vector<Level>& levels, const std::vector<int>& left,
+             const std::vector<int>& stride)
+      : levels_(levels), left_(left), stride_(stride) {}
 
   // q_l per level for an axis of `size` before axes of sizes `later`; nothing if it does not fit.
   std::optional<std::vector<int>> Best(int size, std::span<const int> later) const;
@@ -48,6 +50,7 @@ class TorusSplit {
  private:
   const std::vector<Level>& levels_;
   const std::vector<int>& left_;
+  const std::vector<int>& stride_;
 };
 
 }  // namespace meshstep

@@ -85,7 +85,19 @@ double LinksPerRank(const Group::Dim& dim) { return dim.ring && dim.size > 2 ? 2
 TorusGather::TorusGather(const Group& group, int first, int count)
     : group_(&group), first_(first), count_(count) {
   CHECK_GE(count, 1);
-  BalanceParts();
+  if (group.twist > 0) {
+    twisted_.emplace(RankGrid(group), first, count, group.twist);
+    BalanceTwisted();
+  } else {
+    BalanceParts();
+  }
+}
+
+void TorusGather::BalanceTwisted() {
+  double ranks = 1;
+  for (int e = 0; e < count_; ++e) ranks *= dim(e).size;
+  parts_.assign(Index(count_), 1.0 / count_);
+  seconds_per_byte_ = (1 - 1 / ranks) / (2 * count_ * dim(0).bandwidth.value());
 }
 
 double TorusGather::GatheredFraction(int k, int j) const {
@@ -126,11 +138,11 @@ void TorusGather::BalanceParts() {
     }
   }
   CHECK(!parts_.empty());
-  balanced_ = best < 1 + 1e-9;
-  seconds_per_byte_ = balanced_ ? bound : best * bound;
+  seconds_per_byte_ = best < 1 + 1e-9 ? bound : best * bound;
 }
 
 Seconds TorusGather::Latency() const {
+  if (twisted_) return Steps() * dim(0).latency;
   Seconds sum;
   for (int e = 0; e < count_; ++e) sum += GatherLatency(dim(e), NaturalPattern(dim(e)));
   return sum;
@@ -139,6 +151,17 @@ Seconds TorusGather::Latency() const {
 Seconds TorusGather::Drain(Bytes v) const { return Seconds(v.value() * seconds_per_byte_); }
 
 void TorusGather::AppendFlows(const RankGrid& grid, Bytes v, std::vector<RankFlow>* flows) const {
+  if (twisted_) {
+    double ranks = 1;
+    for (int e = 0; e < count_; ++e) ranks *= dim(e).size;
+    const Bytes each = v * (1 - 1 / ranks) / (2 * count_);
+    for (int rank = 0; rank < grid.ranks(); ++rank) {
+      for (int e = 0; e < count_; ++e) {
+        for (const int way : {1, -1}) flows->push_back({rank, twisted_->Step(rank, e, way), each});
+      }
+    }
+    return;
+  }
   for (int e = 0; e < count_; ++e) {
     double gathered = 0;
     for (int k = 0; k < count_; ++k) {
@@ -159,12 +182,27 @@ std::vector<double> TorusGather::PieceFractions() const {
 
 int TorusGather::Steps() const {
   int steps = 0;
+  for (int j = 0; twisted_ && j < count_; ++j) steps += twisted_->Closes(j) / 2;
+  if (twisted_) return steps;
   for (int e = 0; e < count_; ++e) steps += GatherSteps(dim(e), NaturalPattern(dim(e)));
   return steps;
 }
 
 void TorusGather::AppendMessages(const RankGrid& grid, const std::vector<bool>& gathered,
                                  int first_step, MessageSchedule* schedule) const {
+  if (twisted_) {
+    // What rank 0 holds: all coordinates of the dims gathered before.
+    std::vector<int> coset = {0};
+    for (int d = 0; d < grid.dims(); ++d) {
+      if (!gathered[Index(d)]) continue;
+      const std::vector<int> before = coset;
+      for (int i = 1; i < grid.size(d); ++i) {
+        for (const int rank : before) coset.push_back(grid.Shift(rank, d, i));
+      }
+    }
+    for (int k = 0; k < count_; ++k) AppendTwisted(k, coset, first_step, schedule);
+    return;
+  }
   for (int k = 0; k < count_; ++k) {
     if (parts_[Index(k)] <= 0) continue;
     std::vector<bool> done = gathered;
@@ -176,6 +214,37 @@ void TorusGather::AppendMessages(const RankGrid& grid, const std::vector<bool>& 
       done[Index(first_ + e)] = true;
       step += GatherSteps(dim(e), pattern);
     }
+  }
+}
+
+// In the quotient by `coset` every dim is a ring: as kBidirectional of sim/cost/dim_gather.cc, each
+// rank hands on what it got s steps ago, a block being a coset.
+void TorusGather::AppendTwisted(int k, std::vector<int> coset, int step,
+                                MessageSchedule* schedule) const {
+  const int ranks = group_->size();
+  for (int j = 0; j < count_; ++j) {
+    const int e = (k + j) % count_, closes = twisted_->Closes(j);
+    const auto send = [&](int s, int rank, int way, int first_piece, int pieces) {
+      const int start = twisted_->Step(rank, e, -way * s);
+      Message m{step + s, rank, twisted_->Step(rank, e, way), {}, false};
+      for (const int offset : coset) {
+        const int chunk = twisted_->Add(start, offset);
+        for (int p = 0; p < pieces; ++p) {
+          m.chunks.push_back(chunk * schedule->splits + first_piece + p);
+        }
+      }
+      schedule->messages.push_back(std::move(m));
+    };
+    for (int s = 0; s < closes / 2; ++s) {
+      // The block half-way around comes half from each side.
+      const bool halves = closes % 2 == 0 && s == closes / 2 - 1;
+      for (int rank = 0; rank < ranks; ++rank) {
+        send(s, rank, 1, 2 * k, halves ? 1 : 2);
+        send(s, rank, -1, 2 * k + (halves ? 1 : 0), halves ? 1 : 2);
+      }
+    }
+    coset = twisted_->Extend(coset, e, closes);
+    step += closes / 2;
   }
 }
 
