@@ -85,7 +85,7 @@ bool IsTwistable(const Cluster& cluster) {
 }
 
 // Documented in cluster.proto.
-constexpr double kDcnLatencyNs = 10000;
+constexpr double kDcnLatencyNs = 31000;
 
 // Multiplies the chips by the slices.
 void LoadSlices(const v1::Cluster& proto, const std::string& field, Diagnostics* diagnostics,
@@ -134,6 +134,9 @@ void LoadTorus(const v1::Cluster& proto, const std::string& field, Diagnostics* 
   cluster->slice = ParseSlice(proto.slice(), field + ".slice", diagnostics);
   if (cluster->slice.empty()) return;
   CheckFitsPod(net, cluster->slice, proto.slice(), field + ".slice", diagnostics);
+  if (const std::string why = NotOffered(net, cluster->slice); !why.empty()) {
+    diagnostics->Note(absl::StrCat(field, ".slice ", proto.slice(), " ", why));
+  }
   cluster->wraps = WrapsOf(net, cluster->slice);
   cluster->chips = 1;
   for (const int extent : cluster->slice) cluster->chips *= extent;

@@ -1,6 +1,11 @@
 #include "topologies/wraparound.h"
 
 #include <algorithm>
+#include <bit>
+#include <cstdint>
+#include <iterator>
+
+#include "absl/strings/str_cat.h"
 
 namespace meshstep {
 namespace {
@@ -34,6 +39,26 @@ std::vector<bool> WrapsOf(const Interconnect& net, std::span<const int> slice) {
     }
   }
   return wraps;
+}
+
+std::string NotOffered(const Interconnect& net, std::span<const int> slice) {
+  std::int64_t chips = 1;
+  for (const int extent : slice) chips *= extent;
+  if (net.largest_job_chips > 0 && chips > net.largest_job_chips) {
+    return absl::StrCat("has ", chips, " chips; the largest slice that is offered has ",
+                        net.largest_job_chips);
+  }
+  const auto all = [&](auto fits) { return std::all_of(slice.begin(), slice.end(), fits); };
+  const auto power = [](int e) { return std::has_single_bit(static_cast<unsigned>(e)); };
+  if (net.wraparound == Interconnect::Wraparound::kWholeCubes && !AreCubes(slice) &&
+      !all([&](int e) { return e <= kCube && power(e); })) {
+    return "is not offered: slices have 1, 2 or 4 chips in each dimension, or multiples of 4 in "
+           "all";
+  }
+  if (net.wraparound == Interconnect::Wraparound::kFullAxis && !all(power)) {
+    return "is not offered: slices have a power of two of chips in each dimension";
+  }
+  return "";
 }
 
 std::vector<int> SliceOfMesh(const Interconnect& net, std::span<const int> sizes) {

@@ -19,6 +19,7 @@
 #define MESHSTEP_TOPOLOGIES_WRAPAROUND_H_
 
 #include <span>
+#include <string>
 #include <vector>
 
 #include "topologies/chip.h"
@@ -27,6 +28,11 @@ namespace meshstep {
 
 // Per dimension of a slice of `net`: whether it closes.
 std::vector<bool> WrapsOf(const Interconnect& net, std::span<const int> slice);
+
+// Why nobody can rent a slice, as "has 8960 chips; the largest slice that is offered has 6144"; ""
+// if it is offered. Chips of cubes come in 1, 2 or 4 a dimension or in multiples of 4 in all of
+// them, chips of full axes in powers of two.
+std::string NotOffered(const Interconnect& net, std::span<const int> slice);
 
 // The slice on which a mesh of `sizes`, one torus dimension each, is taken to lie: `sizes`, then
 // the dimensions that it does not name. Sizes of 1 name nothing.

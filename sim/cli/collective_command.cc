@@ -1,5 +1,6 @@
 // meshstep collective: one collective on one group, beside its closed form and its lower bound.
 
+#include <iostream>
 #include <memory>
 
 #include "CLI/CLI.hpp"
@@ -89,6 +90,7 @@ StatusOr<v1::CollectiveReports> Run(Options options) {
   ASSIGN_OR_RETURN(const Collective collective, ParseCollective(KindOf(options.kind)));
   ASSIGN_OR_RETURN(const std::vector<double> sizes, SizesOf(options));
   ASSIGN_OR_RETURN(const CollectiveSetup setup, SetUpCollective(options.place, Catalog()));
+  for (const std::string& note : setup.notes) std::cerr << note << "\n";
   return TimeCollective(setup, collective, sizes,
                         {options.algorithm, options.place.fidelity, options.stepwise, options.why});
 }

@@ -70,12 +70,14 @@ StatusOr<std::vector<AxisId>> ParseAxes(const std::string& option, const std::st
   return axes;
 }
 
-StatusOr<Cluster> LoadCluster(v1::Cluster proto, const Catalog& catalog) {
+StatusOr<Cluster> LoadCluster(v1::Cluster proto, const Catalog& catalog,
+                              std::vector<std::string>* notes) {
   Diagnostics diagnostics;
   ResolveClusterPresets(&proto, "cluster", catalog, &diagnostics);
   RETURN_IF_ERROR(diagnostics.status());
   Cluster cluster = LoadCluster(proto, "cluster", &diagnostics);
   RETURN_IF_ERROR(diagnostics.status());
+  *notes = diagnostics.notes();
   return cluster;
 }
 
@@ -116,7 +118,9 @@ StatusOr<Cluster> ClusterOfChip(const std::string& chip, const std::vector<Named
     proto.mutable_nodes()->set_chips_per_node(ranks);
     proto.mutable_nodes()->set_nic_gbytes_per_s(1);
   }
-  return LoadCluster(std::move(proto), catalog);
+  // A mesh of a chip is a thought experiment: that its slice is not offered is no news.
+  std::vector<std::string> notes;
+  return LoadCluster(std::move(proto), catalog, &notes);
 }
 
 // One axis per level of the fabric.
@@ -193,7 +197,7 @@ StatusOr<CollectiveSetup> SetUpCollective(const CollectivePlace& place, const Ca
     if (place.chips != 0) proto.set_chips(place.chips);
     if (place.slices != 0) proto.set_slices(place.slices);
     if (place.twisted) proto.set_twisted(true);
-    ASSIGN_OR_RETURN(setup.cluster, LoadCluster(std::move(proto), catalog));
+    ASSIGN_OR_RETURN(setup.cluster, LoadCluster(std::move(proto), catalog, &setup.notes));
   }
   RETURN_IF_ERROR(Finish(place, mesh, &setup));
   return setup;

@@ -32,7 +32,8 @@ struct CollectiveSetup {
   Cluster cluster;
   std::unique_ptr<Fabric> fabric;
   std::unique_ptr<Mesh> mesh;
-  std::vector<AxisId> axes;  // of the group, major first
+  std::vector<AxisId> axes;        // of the group, major first
+  std::vector<std::string> notes;  // about the cluster, for people
 };
 
 // Error: one line per problem, naming the option.

@@ -38,5 +38,18 @@ TEST(SliceOfMesh, ClosesWhereTheMeshCan) {
   EXPECT_THAT(SliceOfMesh(v5e, std::vector{16}), ElementsAre(16, 1));
 }
 
+TEST(NotOffered, OddSlicesAndThoseAboveTheLargestJob) {
+  Interconnect v5p = Net(Wraparound::kWholeCubes, 3);
+  v5p.largest_job_chips = 6144;
+  EXPECT_THAT(NotOffered(v5p, std::vector{3, 5, 7}), testing::HasSubstr("not offered"));
+  EXPECT_EQ(NotOffered(v5p, std::vector{16, 20, 28}),
+            "has 8960 chips; the largest slice that is offered has 6144");
+  for (const std::vector<int>& slice : {std::vector{2, 2, 1}, {2, 4, 4}, {4, 8, 12}}) {
+    EXPECT_EQ(NotOffered(v5p, slice), "");
+  }
+  EXPECT_THAT(NotOffered(Net(Wraparound::kFullAxis, 2), std::vector{3, 16}),
+              testing::HasSubstr("power of two"));
+}
+
 }  // namespace
 }  // namespace meshstep
