@@ -12,7 +12,7 @@ struct CollectiveName {
   Collective collective;
   std::string_view name;
 };
-constexpr std::array<CollectiveName, 7> kNames = {{
+constexpr std::array<CollectiveName, 8> kNames = {{
     {Collective::kAllGather, "all-gather"},
     {Collective::kReduceScatter, "reduce-scatter"},
     {Collective::kAllReduce, "all-reduce"},
@@ -20,6 +20,7 @@ constexpr std::array<CollectiveName, 7> kNames = {{
     {Collective::kBroadcast, "broadcast"},
     {Collective::kReduce, "reduce"},
     {Collective::kPermute, "permute"},
+    {Collective::kExchange, "exchange"},
 }};
 
 }  // namespace
@@ -39,7 +40,8 @@ StatusOr<Collective> ParseCollective(std::string_view name) {
 }
 
 Bytes ChunkBytes(Collective collective, Bytes bytes, int ranks) {
-  if (collective == Collective::kBroadcast || collective == Collective::kPermute) {
+  if (collective == Collective::kBroadcast || collective == Collective::kPermute ||
+      collective == Collective::kExchange) {
     return bytes;
   }
   return bytes / ranks;

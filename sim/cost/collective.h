@@ -2,7 +2,8 @@
 //
 // One algorithm is one file in sim/cost/collectives/. It says, for p ranks and `bytes` (the
 // nccl-tests size: full vector for all-reduce, full gathered or unreduced vector for all-gather and
-// reduce-scatter, per-rank send buffer for all-to-all, the message for broadcast, reduce, permute):
+// reduce-scatter, per-rank send buffer for all-to-all, the message for broadcast, reduce, permute;
+// both messages of an exchange):
 //   Traffic   what each ordered pair of ranks sends in total, by phase, and the fixed latency;
 //   Messages  every message with its chunks, for proofs and for --stepwise;
 //   ClosedForm its alpha-beta cost on an idle fabric.
@@ -29,7 +30,8 @@ enum class Collective {
   kAllToAll,
   kBroadcast,
   kReduce,
-  kPermute,  // rank i sends `bytes` to rank i + 1; the last to the first
+  kPermute,   // rank i sends `bytes` to rank i + 1; the last to the first
+  kExchange,  // rank i sends half of `bytes` to rank i + 1 and half to i - 1, around a ring
 };
 
 // "all-gather", ... as in `meshstep list collectives`.

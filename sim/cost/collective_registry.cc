@@ -19,6 +19,7 @@ std::span<const CollectiveAlgorithm* const> CollectiveAlgorithms() {
         &collectives::InNetwork(),
         &collectives::Line(),
         &collectives::MultiAxisRing(),
+        &collectives::NeighbourExchange(),
         &collectives::NvlsTree(),
         &collectives::Pairwise(),
         &collectives::Pat(),

@@ -28,6 +28,7 @@ const CollectiveAlgorithm& Hierarchical();
 const CollectiveAlgorithm& InNetwork();
 const CollectiveAlgorithm& Line();
 const CollectiveAlgorithm& MultiAxisRing();
+const CollectiveAlgorithm& NeighbourExchange();
 const CollectiveAlgorithm& NvlsTree();
 const CollectiveAlgorithm& Pairwise();
 const CollectiveAlgorithm& Pat();

@@ -57,6 +57,7 @@ double InjectedBytes(Collective collective, double bytes, double p) {
     case Collective::kBroadcast:
     case Collective::kReduce:
     case Collective::kPermute:
+    case Collective::kExchange:
       return bytes;
   }
   return 0;
@@ -74,6 +75,7 @@ double CutBytes(Collective collective, double bytes, double p, double u) {
     case Collective::kReduce:
       return bytes;
     case Collective::kPermute:
+    case Collective::kExchange:
       return 0;
   }
   return 0;
@@ -202,7 +204,8 @@ double Injection(const Fabric& fabric, const Group& group, Collective collective
   return bound;
 }
 
-// Alpha between the two ranks farthest apart, or of a permute from the last rank to the first:
+// Alpha between the two ranks farthest apart, or of a permute or an exchange from the last rank to
+// the first:
 // torus dims add up.
 Seconds FarthestLatency(const Group& group, Collective collective) {
   Seconds torus, longest;
@@ -211,7 +214,7 @@ Seconds FarthestLatency(const Group& group, Collective collective) {
       longest = std::max(longest, dim.latency);
       continue;
     }
-    const bool permute = collective == Collective::kPermute;
+    const bool permute = collective == Collective::kPermute || collective == Collective::kExchange;
     const int hops = !dim.ring ? dim.size - 1 : permute ? 1 : dim.size / 2;
     torus += hops * dim.latency;
   }

@@ -9,7 +9,7 @@
 //   all-reduce              S / W, and 2 (p-1) S / sum of W if no switch adds up    S / C(U)
 //   broadcast, reduce       S / W           S / C(U)
 //   all-to-all              (p-1)/p S / W   u (p-u)/p S / C(U)
-//   permute                 S / W           -
+//   permute, exchange       S / W           -
 // Capacities are those of the wires (450 GB/s of an H100), not what libraries reach of them.
 // Sets U: halves along each dim of the group, and what one unit of each level holds. On a whole
 // torus C is counted (2 N/X links of a dim of X that closes, N/X of one that does not), and so are

@@ -122,7 +122,7 @@ v1::ListReport Collectives() {
     std::vector<std::string> where;
     for (const Shape& shape : shapes) {
       bool any = false;
-      for (int c = 0; c <= static_cast<int>(Collective::kPermute); ++c) {
+      for (int c = 0; c <= static_cast<int>(Collective::kExchange); ++c) {
         const auto collective = static_cast<Collective>(c);
         if (!algorithm->Supports(collective, shape.group)) continue;
         any = true;

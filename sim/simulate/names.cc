@@ -53,6 +53,7 @@ double BusFactor(Collective collective, double ranks) {
     case Collective::kBroadcast:
     case Collective::kReduce:
     case Collective::kPermute:
+    case Collective::kExchange:
       return 1;
   }
   return 1;

@@ -108,6 +108,8 @@ class TransferTable {
   int Intern(const TransferSpec& spec);
   const TransferSpec& operator[](int i) const { return specs_[static_cast<std::size_t>(i)]; }
   int size() const { return static_cast<int>(specs_.size()); }
+  // What exchange i hands around goes one way only.
+  void GoOneWay(int i) { specs_[static_cast<std::size_t>(i)].collective = Collective::kPermute; }
 
  private:
   std::vector<TransferSpec> specs_;

@@ -47,6 +47,19 @@ std::vector<AxisId> DistinguishedAxes(const Plan& plan, const Mesh& mesh,
   return {axes.begin(), axes.end()};
 }
 
+// Exchanges stay where the group is a ring of a torus, which has a link either way; elsewhere one
+// port carries both halves, or the ends of a line have no neighbour.
+void ExchangeOnRings(const Mesh& mesh, TransferTable* transfers) {
+  for (int t = 0; t < transfers->size(); ++t) {
+    const TransferSpec& spec = (*transfers)[t];
+    if (spec.collective != Collective::kExchange) continue;
+    const Group group = mesh.GroupOf(spec.axes, 0);
+    const bool ring = group.dims.size() == 1 && group.dims.front().kind == Level::Kind::kTorus &&
+                      group.dims.front().ring && group.size() > 2;
+    if (!ring) transfers->GoOneWay(t);
+  }
+}
+
 // All that stages may send: activations and their gradients along the parts, `send`, and gradients
 // of parameters that two stages share.
 std::set<StageSend> SendsOf(const Plan& plan, const LoweredModel& model, int send) {
@@ -113,6 +126,7 @@ StatusOr<StepGraph> LowerStep(const Scenario& scenario, const LoweringOptions& o
   if (!model.ok()) return InField("plan.rules", model.status());
   const SendTransfers sends = AddSends(context);
 
+  ExchangeOnRings(mesh, &transfers);
   StepGraph out;
   out.distinguished = DistinguishedAxes(plan, mesh, transfers, scenario.cluster.twisted);
   const LinkClasses classes(mesh, out.distinguished);

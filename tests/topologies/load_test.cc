@@ -293,7 +293,7 @@ TEST(LoadCluster, Slices) {
       LoadOk(kTpu, "slice: \"4x4x4\" slices: 3 dcn_gbytes_per_s: 6.25 chips: 192");
   EXPECT_EQ(cluster.chips, 3 * 64);
   EXPECT_EQ(cluster.dcn.value(), 6.25e9);
-  EXPECT_DOUBLE_EQ(cluster.dcn_latency.value(), 10e-6);
+  EXPECT_DOUBLE_EQ(cluster.dcn_latency.value(), 31e-6);
   EXPECT_EQ(LoadOk(kTpu, R"(slice: "4x4x4" slices: 2
       chip { datasheet { scale_out_gbytes_per_s: 12.5 } })")
                 .dcn.value(),

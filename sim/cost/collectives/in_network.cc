@@ -19,7 +19,8 @@ class InNetworkAlgorithm final : public CollectiveAlgorithm {
 
   bool Supports(Collective collective, const Group& group) const override {
     return group.dims.size() == 1 && group.dims.front().in_network_reduction &&
-           collective != Collective::kAllToAll && collective != Collective::kPermute;
+           collective != Collective::kAllToAll && collective != Collective::kPermute &&
+           collective != Collective::kExchange;
   }
 
   std::vector<TrafficPhase> Traffic(Collective collective, Bytes bytes,

@@ -52,7 +52,7 @@ int GatherMatmul(const MatmulKernel& kernel, const MatmulRing& ring, ArrayKey ke
   int arrived = pass->StepOf(key), step = -1;
   for (int i = 0; i < ring.parts; ++i) {
     // Sent on before the product, which it must not wait for.
-    const int next = i + 1 < ring.parts ? pass->Transfer(ring.array, Collective::kPermute,
+    const int next = i + 1 < ring.parts ? pass->Transfer(ring.array, Collective::kExchange,
                                                          ring.axes, ring.part_bytes, {arrived})
                                         : arrived;
     std::vector<int> needs = after;
@@ -71,7 +71,7 @@ int MatmulScatter(const MatmulKernel& kernel, const MatmulRing& ring, const std:
     const int step = Part(kernel, ring.parts, after, pass);
     if (i + 1 == ring.parts) break;
     sent =
-        pass->Transfer(ring.array, Collective::kPermute, ring.axes, ring.part_bytes, {step, sent});
+        pass->Transfer(ring.array, Collective::kExchange, ring.axes, ring.part_bytes, {step, sent});
   }
   const Bytes bytes = (ring.parts + 1) * ring.part_bytes;
   return pass->Compute(kernel.name + " sum", pass->context().compute->Elementwise(bytes), Flops(),

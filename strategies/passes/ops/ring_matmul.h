@@ -8,7 +8,8 @@
 //            (TransformerEngine comm_gemm_overlap.cpp split_overlap_rs; PyTorch
 //            torch/distributed/_symmetric_memory _fused_matmul_reduce_scatter_impl)
 //
-// p ranks: p parts, p - 1 messages of 1/p of the array each.
+// p ranks: p parts, p - 1 messages of 1/p of the array each. Around a ring of a torus half of each
+// goes either way, so that both links of the axis work (Wang et al., section 5.4).
 
 #ifndef MESHSTEP_STRATEGIES_PASSES_OPS_RING_MATMUL_H_
 #define MESHSTEP_STRATEGIES_PASSES_OPS_RING_MATMUL_H_

@@ -11,6 +11,7 @@
 
 #include "gtest/gtest.h"
 #include "sim/cost/collective.h"
+#include "sim/cost/collective_model.h"
 #include "sim/cost/collective_registry.h"
 #include "sim/cost/rank_grid.h"
 #include "sim/cost/stepwise.h"
@@ -25,7 +26,7 @@ using Ranks = std::bitset<kMostRanks>;
 constexpr Collective kAll[] = {Collective::kAllGather, Collective::kReduceScatter,
                                Collective::kAllReduce, Collective::kAllToAll,
                                Collective::kBroadcast, Collective::kReduce,
-                               Collective::kPermute};
+                               Collective::kPermute,   Collective::kExchange};
 
 struct NamedPlace {
   std::string name;
@@ -105,6 +106,7 @@ State Before(Collective collective, int p, int splits) {
     switch (collective) {
       case Collective::kAllGather:
       case Collective::kPermute:
+      case Collective::kExchange:
         hold(rank);
         break;
       case Collective::kBroadcast:
@@ -167,6 +169,10 @@ void ExpectDone(Collective collective, int p, int splits, const State& state) {
     if (collective == Collective::kBroadcast) expect(rank, 0, of(0));
     if (collective == Collective::kPermute)
       expect(rank, (rank + p - 1) % p, of((rank + p - 1) % p));
+    if (collective == Collective::kExchange) {
+      const auto& own = state[static_cast<std::size_t>(rank)];
+      ASSERT_TRUE(own.contains(2 * ((rank + p - 1) % p)) && own.contains(2 * ((rank + 1) % p) + 1));
+    }
     for (int c = 0; c < p; ++c) {
       if (collective == Collective::kAllGather) expect(rank, c, of(c));
       if (collective == Collective::kAllReduce) expect(rank, c, all);
@@ -280,6 +286,50 @@ TEST(CollectiveAlgorithms, StepByStepTakesTheClosedForm) {
     }
   });
   EXPECT_GT(exact, 400);
+}
+
+// A twisted torus taken whole is a lattice whose links are all alike: data arrives, and all six
+// links (four in two dimensions) carry the injection bound.
+TEST(CollectiveAlgorithms, TwistedToriGatherAtTheInjectionBound) {
+  const CollectiveAlgorithm& algorithm = *FindAlgorithm("multi-axis-ring");
+  for (const std::vector<int>& slice :
+       {std::vector{4, 8}, {3, 6}, {3, 3, 6}, {6, 3, 6}, {4, 4, 8}}) {
+    const Placed placed = PlaceWhole(Twisted(slice));
+    const Group group = placed.GroupOf({0});
+    ASSERT_GT(group.twist, 0);
+    const int p = group.size();
+    for (const Collective collective :
+         {Collective::kAllGather, Collective::kReduceScatter, Collective::kAllReduce}) {
+      const MessageSchedule schedule = algorithm.Messages(collective, group);
+      State state = Before(collective, p, schedule.splits);
+      ASSERT_NO_FATAL_FAILURE(Apply(schedule, &state));
+      ExpectDone(collective, p, schedule.splits, state);
+      std::map<std::pair<int, int>, double> sum;
+      for (const Message& m : schedule.messages) {
+        ASSERT_NEAR(placed.fabric
+                        ->Latency(group.members[static_cast<std::size_t>(m.src)],
+                                  group.members[static_cast<std::size_t>(m.dst)])
+                        .value(),
+                    1e-6, 1e-15);  // to a neighbour
+        for (const int piece : m.chunks) {
+          sum[{m.src, m.dst}] +=
+              schedule.fractions[static_cast<std::size_t>(piece % schedule.splits)] *
+              ChunkBytes(collective, Bytes(1), p).value();
+        }
+      }
+      for (const auto& [pair, bytes] : TrafficBytes(algorithm, collective, group)) {
+        ASSERT_NEAR(bytes, sum[pair], 1e-12) << pair.first << " to " << pair.second;
+      }
+      const CollectiveModel model(*placed.mesh, nullptr, Fidelity::kIdeal);
+      const double links = 2.0 * static_cast<double>(slice.size());
+      const double passes = collective == Collective::kAllReduce ? 2 : 1;
+      const auto drain = [&](double bytes) {
+        return model.Cost(collective, Bytes(bytes), std::vector<AxisId>{0}, 0, "multi-axis-ring")
+            ->idle_time.value();
+      };
+      EXPECT_NEAR(drain(3e9) - drain(0), passes * 3e9 * (1 - 1.0 / p) / (links * kLink), 1e-11);
+    }
+  }
 }
 
 TEST(CollectiveAlgorithms, ChainOfFourPiecesTakesXPlusTwoSteps) {

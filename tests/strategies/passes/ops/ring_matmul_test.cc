@@ -91,5 +91,29 @@ TEST(RingMatmul, SendsAsTheLibraryDoes) {
   EXPECT_GT(rings, 0);
 }
 
+// Around a ring of 4 v5p half of each message goes either way; on a line of 2 all goes one way.
+TEST(RingMatmul, UsesBothDirectionsOfARing) {
+  const auto algorithms = [](const char* slice, int tensor) {
+    const Scenario scenario = Load(ParseScenario(absl::StrCat(
+        "model { preset: 'llama-3-8b' layers: 1 } cluster { preset: 'tpu-v5p' slice: '", slice,
+        "' } workload { global_batch_sequences: 64 sequence_length: 8192 } plan { tensor: ", tensor,
+        " fsdp: ", 64 / tensor, " sequence_parallel: true async_tensor: true }")));
+    const StatusOr<StepGraph> graph = LowerStep(scenario, {});
+    EXPECT_TRUE(graph.ok()) << graph.status();
+    std::map<std::string, double> sent;
+    for (const StepTransfer& transfer : graph->transfers) {
+      if (transfer.spec.role == Role::kActivations) {
+        sent[transfer.algorithm] = transfer.sent_bytes_per_device;
+      }
+    }
+    return sent;
+  };
+  const auto ring = algorithms("4x4x4", 4), pair = algorithms("4x4x4", 2);
+  EXPECT_TRUE(ring.contains("neighbour-exchange") && !ring.contains("point-to-point"));
+  EXPECT_TRUE(pair.contains("point-to-point") && !pair.contains("neighbour-exchange"));
+  // A quarter of 4 sequences of 8192 x 4096 bf16 per message, both ways together.
+  EXPECT_DOUBLE_EQ(ring.at("neighbour-exchange"), 4.0 * 8192 / 4 * 4096 * 2);
+}
+
 }  // namespace
 }  // namespace meshstep
