@@ -15,9 +15,6 @@
 namespace meshstep {
 namespace {
 
-// Bandwidth of VMEM over HBM on a TPU ("How To Scale Your Model" ch. 2).
-constexpr double kVmemOverHbm = 22;
-
 struct Options {
   std::string kind, model;
   ModelInput dims;
@@ -74,7 +71,7 @@ RooflineInput Read(const Options& options) {
   in.chip = chip->limits;
   in.is_switch = chip->is_switch;
   in.memory_bytes_per_s = options.memory == "host"   ? in.chip.host_bytes_per_s
-                          : options.memory == "vmem" ? kVmemOverHbm * in.chip.hbm_bytes_per_s
+                          : options.memory == "vmem" ? in.chip.vmem_bytes_per_s()
                                                      : in.chip.hbm_bytes_per_s;
   std::vector<std::string> letters = ModelLetters();
   letters.insert(letters.end(), {"B", "T", "S", "G", "X", "Y", "Z", "Mx", "My"});

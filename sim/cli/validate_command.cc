@@ -6,7 +6,6 @@
 #include "CLI/CLI.hpp"
 #include "absl/strings/str_cat.h"
 #include "sim/base/catalog.h"
-#include "sim/base/data_path.h"
 #include "sim/cli/commands.h"
 #include "sim/report/html/html.h"
 #include "sim/report/output_file.h"
@@ -29,19 +28,6 @@ struct Options {
   int threads = 0;
   std::string format = "text";
 };
-
-// Tables that ship with the program.
-constexpr const char* kShipped[] = {"training_runs.csv", "training_runs_one_node.csv"};
-
-// Rows of at least `min_bytes`.
-v1::ValidateReport Keep(const v1::ValidateReport& all, double min_bytes) {
-  v1::ValidateReport kept;
-  for (const v1::ValidateRow& row : all.rows()) {
-    if (row.tensor_bytes() >= min_bytes) *kept.add_rows() = row;
-  }
-  SummarizeFamilies(&kept);
-  return kept;
-}
 
 void Append(const StatusOr<v1::ValidateReport>& part, v1::ValidateReport* report) {
   if (!part.ok()) Fail(part.status());
@@ -89,11 +75,9 @@ void RunValidate(const Options& options) {
   if (!options.memory.empty()) Append(ValidateMemory(options.memory, run), &report);
   if (options.runs.empty() && options.collectives.empty() && options.matmuls.empty() &&
       options.memory.empty()) {
-    for (const char* name : kShipped) {
-      Append(ValidateRuns(absl::StrCat(DataRoot(), "/tests/validation/", name), run), &report);
-    }
+    Append(ValidateShippedRuns(run), &report);
   }
-  report = Keep(report, options.min_bytes);
+  report = RowsOfAtLeast(report, options.min_bytes);
   Status written;  // told after the report, which a full disk must not cost
   if (!options.scatter.empty()) {
     written.Update(WriteFile("--scatter", options.scatter, ScatterSvg(report)));

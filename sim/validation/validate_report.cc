@@ -145,6 +145,15 @@ void SummarizeFamilies(v1::ValidateReport* report) {
   }
 }
 
+v1::ValidateReport RowsOfAtLeast(const v1::ValidateReport& report, double min_bytes) {
+  v1::ValidateReport kept;
+  for (const v1::ValidateRow& row : report.rows()) {
+    if (row.tensor_bytes() >= min_bytes) *kept.add_rows() = row;
+  }
+  SummarizeFamilies(&kept);
+  return kept;
+}
+
 CellTable FamilyTable(const v1::ValidateReport& report) {
   CellTable table = {{"family", "rows", "of", "mean", "bias", "median", "90th", "worst", "rank"}};
   for (const v1::ValidateFamily& family : report.families()) {

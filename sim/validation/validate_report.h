@@ -13,6 +13,9 @@ namespace meshstep {
 // Fills in `families` from the rows that have an error.
 void SummarizeFamilies(v1::ValidateReport* report);
 
+// The rows that moved at least `min_bytes`, and their families.
+v1::ValidateReport RowsOfAtLeast(const v1::ValidateReport& report, double min_bytes);
+
 // Tables as rows of cells, the header first.
 using CellTable = std::vector<std::vector<std::string>>;
 CellTable FamilyTable(const v1::ValidateReport& report);

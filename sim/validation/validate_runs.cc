@@ -204,6 +204,17 @@ StatusOr<v1::ValidateReport> ValidateRuns(const std::string& path, const RunOpti
   return SimulateTable(tables, options, FillTimes);
 }
 
+StatusOr<v1::ValidateReport> ValidateShippedRuns(const RunOptions& options) {
+  v1::ValidateReport all;
+  for (const char* name : {"training_runs.csv", "training_runs_one_node.csv"}) {
+    ASSIGN_OR_RETURN(const v1::ValidateReport report,
+                     ValidateRuns(absl::StrCat(DataRoot(), "/tests/validation/", name), options));
+    all.mutable_rows()->MergeFrom(report.rows());
+  }
+  SummarizeFamilies(&all);
+  return all;
+}
+
 StatusOr<v1::ValidateReport> SimulateRows(const CsvTable& runs, const RunOptions& options,
                                           const FillRow& fill) {
   Tables tables{.runs = runs, .defaults = {}, .words = {}};

@@ -27,6 +27,9 @@ struct RunOptions {
 // cannot be expressed get a reason. Error: the file cannot be read or lacks columns.
 StatusOr<v1::ValidateReport> ValidateRuns(const std::string& path, const RunOptions& options);
 
+// The same for the tables that ship with the program, one after the other.
+StatusOr<v1::ValidateReport> ValidateShippedRuns(const RunOptions& options);
+
 // Writes what a row measured and, if it was simulated, what was predicted.
 using FillRow = std::function<void(const RunRow& row, const StatusOr<v1::SimulateReport>& report,
                                    v1::ValidateRow* out)>;

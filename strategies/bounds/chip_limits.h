@@ -27,6 +27,8 @@ struct ChipLimits {
   double domain_chips = 1;           // joined by one switch; chips of a host on a torus
   double pod_chips = 1;
 
+  // Of VMEM on a TPU: 22 times HBM's ("How To Scale Your Model" ch. 2).
+  double vmem_bytes_per_s() const { return 22 * hbm_bytes_per_s; }
   double hbm_intensity() const { return flops_per_s / hbm_bytes_per_s; }
   double alpha() const { return flops_per_s / link_bytes_per_s; }
   double node_bytes_per_s() const { return scale_out_bytes_per_s * domain_chips; }

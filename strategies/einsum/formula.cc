@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 
+#include "absl/strings/str_format.h"
 #include "strategies/einsum/notation/axes_by_dim.h"
 
 namespace meshstep::einsum {
@@ -21,12 +21,10 @@ std::string Monomial(double coefficient, const std::vector<std::string>& up,
     }
     return text;
   };
-  char number[32];
-  std::snprintf(number, sizeof number, "%g", coefficient);
+  const std::string number = absl::StrFormat("%g", coefficient);
   const std::string top = joined(up);
   const bool beside = top.empty() || std::all_of(up.begin(), up.end(), is_letter);
-  std::string text =
-      coefficient == 1 && !top.empty() ? top : std::string(number) + (beside ? "" : "·") + top;
+  std::string text = coefficient == 1 && !top.empty() ? top : number + (beside ? "" : "·") + top;
   if (down.empty()) return text;
   return text + "/" + (down.size() == 1 ? down[0] : "(" + joined(down) + ")");
 }

@@ -1,5 +1,5 @@
-// The whole program, from process start to exit, on two examples. Bars on 2 cores:
-// Llama-3-70B on 1,024 chips under 100 ms and 200 MB, Llama-3-405B on 16,384 under 300 ms.
+// The whole program, from process start to exit, on three examples, and the call alone. Bars on 2
+// cores: Llama-3-70B on 1,024 chips under 100 ms and 200 MB, Llama-3-405B on 16,384 under 300 ms.
 
 #include <fcntl.h>
 #include <spawn.h>
@@ -9,7 +9,10 @@
 #include <string>
 
 #include "benchmark/benchmark.h"
+#include "meshstep/v1/scenario.pb.h"
+#include "sim/base/catalog.h"
 #include "sim/base/check.h"
+#include "sim/simulate/simulate.h"
 
 extern char** environ;
 
@@ -17,7 +20,7 @@ namespace meshstep {
 namespace {
 
 // Runs the program with its output thrown away; returns its peak memory in bytes.
-double Simulate(std::string scenario) {
+double RunProgram(std::string scenario) {
   std::string program = MESHSTEP_BINARY, command = "simulate";
   char* arguments[] = {program.data(), command.data(), scenario.data(), nullptr};
   posix_spawn_file_actions_t actions;
@@ -36,7 +39,7 @@ double Simulate(std::string scenario) {
 void BM_Simulate(benchmark::State& state, const std::string& example) {
   double bytes = 0;
   for (auto _ : state) {
-    bytes = Simulate(MESHSTEP_SOURCE_DIR "/examples/" + example + ".textproto");
+    bytes = RunProgram(MESHSTEP_SOURCE_DIR "/examples/" + example + ".textproto");
   }
   state.counters["peak_MB"] = bytes / 1e6;
 }
@@ -49,6 +52,22 @@ BENCHMARK_CAPTURE(BM_Simulate, llama3_70b_h100_512, "llama3-70b-h100-512")
 BENCHMARK_CAPTURE(BM_Simulate, llama3_405b_h100_16384, "llama3-405b-h100-16384")
     ->Unit(benchmark::kMillisecond)
     ->UseRealTime();
+
+// The call in a process that has a catalog.
+void BM_Call(benchmark::State& state, const std::string& example) {
+  const Catalog catalog;
+  v1::Scenario scenario;
+  CHECK(catalog.Read("examples", example, &scenario).ok());
+  for (auto _ : state) {
+    const StatusOr<v1::SimulateReport> report = Simulate(scenario, {.catalog = &catalog});
+    CHECK(report.ok()) << std::string(report.status().message());
+    benchmark::DoNotOptimize(report->step_time_s());
+  }
+}
+BENCHMARK_CAPTURE(BM_Call, llama3_70b_v5p_1024, "llama3-70b-v5p-1024")
+    ->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(BM_Call, llama3_405b_h100_16384, "llama3-405b-h100-16384")
+    ->Unit(benchmark::kMillisecond);
 
 }  // namespace
 }  // namespace meshstep

@@ -1,28 +1,12 @@
 #include "sim/report/html/svg.h"
 
-#include <array>
 #include <cmath>
-#include <cstdio>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 
 namespace meshstep {
-namespace {
-
-std::string Number(double value, const char* format) {
-  std::array<char, 32> text;
-  std::snprintf(text.data(), text.size(), format, value);
-  std::string result = text.data();
-  while (result.find('.') != std::string::npos && (result.back() == '0' || result.back() == '.')) {
-    const bool point = result.back() == '.';
-    result.pop_back();
-    if (point) break;
-  }
-  return result == "-0" ? "0" : result;
-}
-
-}  // namespace
 
 std::string EscapeHtml(std::string_view text) {
   std::string out;
@@ -47,7 +31,15 @@ std::string EscapeHtml(std::string_view text) {
   return out;
 }
 
-std::string SvgNumber(double value) { return Number(value, "%.1f"); }
+std::string SvgNumber(double value) {
+  std::string result = absl::StrFormat("%.1f", value);
+  while (result.find('.') != std::string::npos && (result.back() == '0' || result.back() == '.')) {
+    const bool point = result.back() == '.';
+    result.pop_back();
+    if (point) break;
+  }
+  return result == "-0" ? "0" : result;
+}
 
 Svg::Svg(double width, double height, std::string_view title) : width_(width), height_(height) {
   absl::StrAppend(&out_, "<svg viewBox=\"0 0 ", SvgNumber(width), " ", SvgNumber(height),

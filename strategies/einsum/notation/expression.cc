@@ -2,9 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <limits>
 #include <utility>
+
+#include "absl/strings/str_format.h"
 
 namespace meshstep::einsum {
 namespace {
@@ -17,9 +18,7 @@ std::string Number(double value) {
   if (value == std::floor(value) && std::abs(value) < 1e18) {
     return std::to_string(static_cast<long>(value));
   }
-  char text[32];
-  std::snprintf(text, sizeof text, "%.6g", value);
-  return text;
+  return absl::StrFormat("%.6g", value);
 }
 
 std::string AxisList(const std::vector<AxisId>& axes, const MeshShape& mesh) {
