@@ -1,9 +1,47 @@
-// The sharding algebra: arrays of named dimensions, each sharded over mesh axes, and what it takes
-// to bring an array from one sharding to another or to contract two of them. Notation and rules of
-// "How To Scale Your Model", chapter 3: A[I_XY, J]{U_Z} is I over X (major) then Y, partial over Z.
+// The sharding algebra: arrays of named dimensions, each sharded over axes of a mesh, and what it
+// takes to bring an array from one sharding to another or to contract two of them.
 //
-// This is the only implementation of the rules; the training step (strategies/step/step_graph.h)
-// and `meshstep einsum` (strategies/einsum/) both call it.
+// The problem. A mesh has axes X, Y, ...; a device has one coordinate on each. An array has named
+// dimensions. Which collectives, over which axes, lead from what the devices hold to what the next
+// op wants them to hold?
+//
+// Symbols.
+//   A[I_XY, J]   I is cut into |X|·|Y| blocks: first by X (major), each of those by Y (minor); J is
+//                whole on every device. A device holds the block of its coordinates.
+//   {U_Z}        the array is the sum over Z of what the devices hold (partial sums, unreduced)
+//
+// The invariant. An axis appears at most once in an array: it cuts one dimension, or is unreduced,
+// or the array is the same along it. So a device holds 1 / (product of the sizes of the axes that
+// cut) of the elements.
+//
+// Change of sharding (Reshard). Each step is one collective:
+//   AllGather      A[I_X] -> A[I]             ReduceScatter  A[I]{U_X} -> A[I_X]
+//   AllReduce      A[I]{U_X} -> A[I]          AllToAll       A[I_X, J] -> A[I, J_X]
+//   Slice          A[I] -> A[I_X], free       Permute        A[I_XY] -> A[I_YX]
+//
+// Contraction (LocalProduct) of A and B over the dimensions J that the result has not. Chapter 3
+// tells four cases: (1) no J sharded: the local product is the product; (2) J sharded in one
+// operand: gather it first; (3) J sharded alike in both: the local products are partial sums,
+// C{U_X}; (4) one axis on two dimensions that the result has: gather one operand first. Only 1 and
+// 3 are legal local products; Reshard makes them out of the others.
+//
+// Backward needs no rules of its own: the gradient of a factor is the contraction of the other
+// factor with the gradient of the result, so a gather forward is a scatter of sums backward.
+//
+// Complexity: all calls take time polynomial in dimensions and axes, of which an array has a few;
+// nothing depends on sizes.
+//
+// Source: "How To Scale Your Model" (Austin et al., 2025), chapter 3, "Sharded Matrices and How to
+// Multiply Them". This is the only implementation of these rules; the training step
+// (strategies/passes/) and `meshstep einsum` (strategies/einsum/) both call it.
+//
+// Example: FSDP, In[B_X, D] · W[D_X, F] -> Out[B_X, F] over X of 4. D is contracted and only W is
+// sharded along it (case 2), so W comes whole:
+//   Reshard(W[D_X, F], W[D, F])         AllGather over X
+//   LocalProduct(In[B_X, D], W[D, F])   Out[B_X, F]: no sums, case 1
+// and backward dW = In^T · dOut contracts B, sharded alike in both (case 3):
+//   LocalProduct(In[B_X, D], dOut[B_X, F])   dW[D, F]{U_X}
+//   Reshard(dW[D, F]{U_X}, dW[D_X, F])       ReduceScatter over X
 
 #ifndef MESHSTEP_STRATEGIES_ALGEBRA_SHARDING_H_
 #define MESHSTEP_STRATEGIES_ALGEBRA_SHARDING_H_

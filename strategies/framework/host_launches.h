@@ -1,9 +1,27 @@
-// How many operations the host of a framework issues for one op of a model, beyond one for each
-// kernel and collective that is simulated: kernels that a simulated one stands for, and Python
-// modules that cost more than a plain call. Counted from the frameworks' code.
+// How many operations the host of a framework issues for one op of a model.
 //
-// An operation is what PyTorch users call an op: the Python that calls it, its dispatch, autograd's
-// record of it and the launch. What it costs is in the chip file (host_dispatch_ns).
+// The problem. A framework that does not compile a step issues its kernels one by one from Python.
+// Where that takes longer than the kernels, the host decides how long a step takes. The simulated
+// steps of an op (strategies/block/lowered_block.h, BlockStep) are fewer than what the host issues:
+// one may stand for several kernels, and some Python modules cost more than a plain call.
+//
+// Symbols.
+//   operation  what PyTorch users call an op: the Python that calls it, its dispatch, autograd's
+//              record of it and the launch
+//   d          seconds of one operation: host_dispatch_ns of the plan's kernels, else of the chip
+//   n          operations of an op in one direction: its simulated steps, and ExtraLaunches more
+// The host is busy for d n (strategies/step/host_clock.h says when anybody waits for that).
+//
+// The invariant. Every count is of kernels and modules in a framework's code, at the file that its
+// comment names; parts of an operation (a module, a bare launch, a loop) are ratios of two times
+// measured on one host. None is fitted to a step. What a CUDA graph holds (GraphOf) is one
+// operation where the graph begins, and none after.
+//
+// Complexity: constant for an op.
+//
+// Example: qkv with a bias in Megatron-LM v2.6 (megatron/mpu/layers.py): forward, the product and 1
+// more that adds the bias; backward, beside the products, 2 more: the sum of the bias's gradient
+// and its addition to the buffer of gradients.
 
 #ifndef MESHSTEP_STRATEGIES_FRAMEWORK_HOST_LAUNCHES_H_
 #define MESHSTEP_STRATEGIES_FRAMEWORK_HOST_LAUNCHES_H_

@@ -1,16 +1,40 @@
 // Units of a step that are alike, found by colour refinement (topologies/colouring.h).
 //
-// A step knows units, the links of its task graph, and groups: each a transfer that some units run
-// together and that moves bytes over some links. Units, links and groups get colours such that
-// those of one colour see the same colours: units take part in the same colours of groups, groups
-// have the same colours of members and move the same bytes over the same colours of links, links
-// carry the same bytes of the same colours of groups. Then all units of one colour do the same at
-// the same time: what they wait for ends alike, since max-min rates (sim/engine/flow_network.h)
-// depend on what links see of groups and groups of links. One unit, one link and one group of each
-// colour, loaded with the bytes of all groups of a colour on it, give the same step.
+// The problem. A step is simulated for units: devices, or those that a symmetry of mesh and fabric
+// maps to each other (LinkClasses). Units that no declared symmetry joins may still do the same at
+// the same time: the two ends of a line, the members of a ring that passes through nodes, places
+// that no axis tells apart. Find them, and the step of one of each that stands for all.
 //
-// It finds what the symmetries that are known beforehand (LinkClasses) do not: the two ends of a
-// line, the members of a ring that passes through nodes, places that no axis tells apart.
+// Symbols.
+//   unit    u, with a colour to start with (its stage)
+//   link    l of the task graph, with a colour to start with (its kind and capacity)
+//   group   g: units that run one transfer together; kind(g) says which, and cost(g) has for every
+//           phase a latency and the bytes b(g, l) on each link
+//
+// The invariant. At the end units, links and groups have colours such that
+//   - units of one colour are members, in the same role, of equally many groups of each colour;
+//   - groups of one colour are of one kind, with equally many members of each colour, the same
+//     latencies, and the same bytes on equally many links of each colour, phase by phase;
+//   - links of one colour carry the same bytes of equally many groups of each colour.
+// (An equitable partition of the graph whose nodes are units, links and groups.)
+//
+// Why it is enough. By induction over the events of the engine: what units of one colour wait for
+// ends alike, since the max-min rate of a flow (sim/engine/flow_network.h) depends on what its
+// links see of groups, and on what those groups see of links. So one unit, one link and one group
+// of each colour, loaded with the bytes of all groups of a colour on that link, give the same step,
+// to the picosecond; tests/strategies/step/folding_test.cc compares them with every device
+// explicit.
+//
+// Complexity: O(rounds · E log E) for E pairs of a group with a member or a link; the classes that
+// the fabric declares keep E small before it starts.
+//
+// Source: the 1-dimensional Weisfeiler-Leman algorithm; see topologies/colouring.h. Bytes that
+// differ by rounding only (1e-12) are the same.
+//
+// Example: four units in a line, 0 - 1 - 2 - 3, each pair a group with a link of its own and the
+// same bytes. One round tells units of one group (0, 3) from those of two (1, 2); a second tells
+// the groups {0, 1}, {2, 3} from {1, 2}, and their links. Classes: units 0 1 1 0, links 0 1 0,
+// groups 0 1 0; half of the step is left.
 
 #ifndef MESHSTEP_STRATEGIES_STEP_UNIT_CLASSES_H_
 #define MESHSTEP_STRATEGIES_STEP_UNIT_CLASSES_H_
