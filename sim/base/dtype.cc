@@ -9,8 +9,8 @@ struct Entry {
   std::string_view name;
   double bytes;
 };
-constexpr std::array<Entry, kDtypes> kEntries = {{{"fp32", 4},
-                                                  {"tf32", 4},
+constexpr std::array<Entry, kDtypes> kEntries = {{{"fp32", kFp32Bytes},
+                                                  {"tf32", kFp32Bytes},
                                                   {"bf16", 2},
                                                   {"fp16", 2},
                                                   {"fp8", 1},

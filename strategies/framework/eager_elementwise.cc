@@ -1,12 +1,13 @@
 #include "strategies/framework/eager_elementwise.h"
 
+#include "sim/base/dtype.h"
 #include "strategies/block/block_context.h"
 #include "strategies/block/block_view.h"
 
 namespace meshstep {
 namespace {
 
-constexpr double kFp32 = 4, kMask = 1;
+constexpr double kMask = 1;
 
 // Kernels over whole arrays and their bytes per element; kernels over one number per row.
 struct PerElement {
@@ -15,11 +16,11 @@ struct PerElement {
 };
 
 PerElement RmsNorm(double a, bool backward) {
-  if (backward) return {19 * kFp32 + 8 * a, 13, 3};
-  return {7 * kFp32 + 4 * a, 6, 2};
+  if (backward) return {19 * kFp32Bytes + 8 * a, 13, 3};
+  return {7 * kFp32Bytes + 4 * a, 6, 2};
 }
 
-PerElement Rotary(double a) { return {4 * kFp32 + 2 * a, 3, 0}; }
+PerElement Rotary(double a) { return {4 * kFp32Bytes + 2 * a, 3, 0}; }
 
 PerElement MegatronRotary(double a, bool backward) {
   return backward ? PerElement{14 * a, 7, 0} : PerElement{12 * a, 6, 6};

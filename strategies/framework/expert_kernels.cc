@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "sim/base/dtype.h"
 #include "strategies/block/block_view.h"
 
 namespace meshstep {
@@ -25,10 +26,9 @@ double LocalExperts(const BlockView& pass) {
 // its logits (router.py, topk_routing_with_score_function: type_as(logits); moe_router_dtype
 // unset).
 double RouterWeightBytes(double activation, const BlockView& pass) {
-  constexpr double kFp32 = 4;
   const ExpertDispatch dispatch = pass.context().plan->expert_dispatch;
   const bool wide = dispatch == ExpertDispatch::kDeepEp || dispatch == ExpertDispatch::kHybridEp;
-  return wide ? kFp32 : activation;
+  return wide ? kFp32Bytes : activation;
 }
 
 double ExpertBiasKernels(const Op& op, bool backward, const BlockView& pass) {

@@ -50,8 +50,7 @@ struct Model {
   int mtp_layers = 0;
 };
 
-// A dimension of an array: its name and its size in elements ("qkv" features are heads · head size,
-// so that sharding N shards them). Sizes of B, T and S come from the workload.
+// Index into Block::arrays.
 using ArrayId = int;
 
 // How an array is sharded between ops (strategies/plan/plan.h).
@@ -72,7 +71,8 @@ struct Array {
   bool shared = false;
 };
 
-// One operation of a block, forward. Backward follows from its kind (strategies/step/step_graph.h).
+// One operation of a block, forward. Backward follows from its kind
+// (strategies/passes/lower_block.h).
 struct Op {
   enum class Kind {
     kMatmul,       // outputs[i] = inputs[0] · weights[i]: one fused kernel with a common input

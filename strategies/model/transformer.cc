@@ -6,13 +6,13 @@
 #include <map>
 
 #include "sim/base/check.h"
+#include "sim/base/dtype.h"
 #include "strategies/model/block_builder.h"
 
 namespace meshstep {
 namespace {
 
 constexpr double kMaskBytes = 1;
-constexpr double kFp32Bytes = 4;
 // Arithmetic per element on the vector unit.
 constexpr double kAddFlops = 1, kDropoutAddFlops = 3, kRotaryFlops = 3;
 constexpr double kGatedActivationFlops = 6, kActivationFlops = 8, kRoutingFlops = 6;

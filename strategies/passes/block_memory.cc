@@ -27,7 +27,8 @@ bool IsPlainExpertActivation(const Op& op, const BlockView& pass) {
 }
 
 // The op with the most operands and results that are not kept.
-void CountWorkspace(const BlockView& pass, const std::set<ArrayKey>& needed, LoweredBlock* plan) {
+void CountWorkspace(const BlockView& pass, const std::set<ArrayKey>& needed,
+                    LoweredBlock* lowered) {
   for (const Op& op : pass.block().ops) {
     double bytes = 0, logits = 0;
     const auto add = [&](const ArrayKey& key) {
@@ -48,15 +49,15 @@ void CountWorkspace(const BlockView& pass, const std::set<ArrayKey>& needed, Low
       bytes += LossBuffers(op, pass);
       logits += LossBuffers(op, pass);
     }
-    if (bytes <= plan->workspace_bytes) continue;
-    plan->workspace_bytes = bytes;
-    plan->workspace_logits_bytes = logits;
+    if (bytes <= lowered->workspace_bytes) continue;
+    lowered->workspace_bytes = bytes;
+    lowered->workspace_logits_bytes = logits;
   }
 }
 
 // Qi et al., arXiv 2401.10241 table 1 (M_W): a block of F = 4 D needs 32 s b h bytes for the
 // gradients of its weights.
-void CountWeightHalf(const BlockView& pass, LoweredBlock* plan) {
+void CountWeightHalf(const BlockView& pass, LoweredBlock* lowered) {
   std::set<ArrayKey> inputs;
   for (const Op& op : pass.block().ops) {
     const bool projects = op.kind == Op::Kind::kMatmul || op.kind == Op::Kind::kExperts;
@@ -64,10 +65,10 @@ void CountWeightHalf(const BlockView& pass, LoweredBlock* plan) {
     for (const ArrayId a : op.inputs) {
       const ArrayKey key{a, false, pass.IsNarrow(op)};
       if (!inputs.insert(key).second) continue;
-      plan->weight_half_bytes +=
+      lowered->weight_half_bytes +=
           pass.context().LocalElements(pass.Stored(a)) * pass.Load(a) * pass.ElementBytes(key);
     }
-    for (const ArrayId a : op.outputs) plan->weight_half_bytes += pass.StoredBytes(a);
+    for (const ArrayId a : op.outputs) lowered->weight_half_bytes += pass.StoredBytes(a);
   }
 }
 
@@ -75,7 +76,7 @@ void CountWeightHalf(const BlockView& pass, LoweredBlock* plan) {
 
 // Casts happen once a step: whole where a parameter is stored whole, its shard where it is gathered
 // in the matmuls' type.
-void CountParameter(const BlockView& pass, ArrayId id, LoweredBlock* plan) {
+void CountParameter(const BlockView& pass, ArrayId id, LoweredBlock* lowered) {
   const BlockContext& context = pass.context();
   const Precision& p = context.plan->precision;
   const bool matmul = pass.IsMatmulWeight(id);
@@ -84,20 +85,20 @@ void CountParameter(const BlockView& pass, ArrayId id, LoweredBlock* plan) {
   const double stored_type = SizeOf(p.Stored(matmul)).value();
   const double gathered_type = SizeOf(p.Gathered(matmul)).value();
   const bool gathered = !(pass.Stored(id) == pass.Used(id));
-  plan->parameter_bytes += stored * stored_type;
-  plan->gathered_bytes += used * gathered_type;
+  lowered->parameter_bytes += stored * stored_type;
+  lowered->gathered_bytes += used * gathered_type;
   if (!matmul || !p.quantised()) return;
   const bool cast_after = gathered && p.gather != p.compute;
   if (cast_after) {
-    plan->gathered_bytes += used * p.WeightBytes();
+    lowered->gathered_bytes += used * p.WeightBytes();
     return;
   }
   // A weight stored in the matmuls' type is one of the versions.
   const bool is_one = p.parameters == p.compute;
   const int versions = (gathered ? 1 : pass.WeightVersions()) - (is_one ? 1 : 0);
-  plan->parameter_bytes += stored * versions * p.WeightBytes();
+  lowered->parameter_bytes += stored * versions * p.WeightBytes();
   if (versions > 0) {
-    plan->cast_bytes += stored * (p.CastKernels() * stored_type + versions * p.WeightBytes());
+    lowered->cast_bytes += stored * (p.CastKernels() * stored_type + versions * p.WeightBytes());
   }
 }
 
@@ -105,13 +106,13 @@ void CountParameter(const BlockView& pass, ArrayId id, LoweredBlock* plan) {
 // block's input is kept unless the block before keeps it as its output. A narrow matmul saves the
 // narrow copy of its input, one version (TransformerEngine's Linear), beside the wide one where
 // another op saves that.
-void CountActivations(const BlockView& pass, const Again& again, LoweredBlock* plan) {
+void CountActivations(const BlockView& pass, const Again& again, LoweredBlock* lowered) {
   std::set<ArrayKey> needed, made_again, gathered;
   if (pass.context().workload->forward_only()) {
     for (const Op& op : pass.block().ops) {
-      if (op.kind == Op::Kind::kAttention) plan->kv_cache_bytes += KvCacheBytes(op, pass);
+      if (op.kind == Op::Kind::kAttention) lowered->kv_cache_bytes += KvCacheBytes(op, pass);
     }
-    CountWorkspace(pass, needed, plan);
+    CountWorkspace(pass, needed, lowered);
     return;
   }
   // Where the gates multiply the experts' activations, a sum of copies needs nothing for backward.
@@ -137,14 +138,14 @@ void CountActivations(const BlockView& pass, const Again& again, LoweredBlock* p
     // array (megatron/core/transformer/moe/experts.py, mlp.py).
     if (!weighted_sum && IsPlainExpertActivation(op, pass)) {
       const ArrayId out = op.outputs[0];
-      (again.ops.contains(i) ? plan->recomputed_bytes : plan->kept_bytes) +=
+      (again.ops.contains(i) ? lowered->recomputed_bytes : lowered->kept_bytes) +=
           pass.StoredBytes(out) * pass.Load(out);
     }
     // Attention saves the heads that it read.
     if (op.kind == Op::Kind::kAttention && pass.context().plan->kernels.repeated_heads) {
       const double copies = HeadCopies(op, pass);
       for (std::size_t k = 1; k < 3; ++k) {
-        (again.ops.contains(i) ? plan->recomputed_bytes : plan->kept_bytes) +=
+        (again.ops.contains(i) ? lowered->recomputed_bytes : lowered->kept_bytes) +=
             (copies - 1) * pass.LocalBytes(op.inputs[k], pass.Used(op.inputs[k]));
       }
     }
@@ -161,14 +162,14 @@ void CountActivations(const BlockView& pass, const Again& again, LoweredBlock* p
     const double bytes =
         pass.context().LocalElements(where) * pass.Load(key.array) * pass.ElementBytes(key);
     const bool kept = !made_again.contains(key);
-    (kept ? plan->kept_bytes : plan->recomputed_bytes) += bytes;
-    if (kept && IsLogits(key.array, pass)) plan->kept_logits_bytes += bytes;
+    (kept ? lowered->kept_bytes : lowered->recomputed_bytes) += bytes;
+    if (kept && IsLogits(key.array, pass)) lowered->kept_logits_bytes += bytes;
   }
-  CountWorkspace(pass, needed, plan);
-  CountWeightHalf(pass, plan);
+  CountWorkspace(pass, needed, lowered);
+  CountWeightHalf(pass, lowered);
 }
 
-void CountOffload(const BlockView& pass, LoweredBlock* plan) {
+void CountOffload(const BlockView& pass, LoweredBlock* lowered) {
   const Plan& p = *pass.context().plan;
   TransferTable* transfers = pass.context().transfers;
   const auto copy = [&](double bytes) {
@@ -179,9 +180,10 @@ void CountOffload(const BlockView& pass, LoweredBlock* plan) {
     return host;
   };
   const bool layer = pass.block().input >= 0 && pass.block().output >= 0;
-  if (layer) plan->host_activations = copy(p.offload.activations * plan->kept_bytes);
-  plan->host_parameters = copy(p.offload.parameters * plan->parameter_bytes);
-  plan->host_optimizer = copy(p.offload.optimizer * plan->optimizer * p.precision.optimizer_bytes);
+  if (layer) lowered->host_activations = copy(p.offload.activations * lowered->kept_bytes);
+  lowered->host_parameters = copy(p.offload.parameters * lowered->parameter_bytes);
+  lowered->host_optimizer =
+      copy(p.offload.optimizer * lowered->optimizer * p.precision.optimizer_bytes);
 }
 
 }  // namespace meshstep

@@ -14,15 +14,15 @@
 
 namespace meshstep {
 
-// Adds a parameter to the bytes of `plan`: as stored and as gathered, and what it takes to cast it
-// for narrow matmuls.
-void CountParameter(const BlockView& pass, ArrayId id, LoweredBlock* plan);
+// Adds a parameter to the bytes of `lowered`: as stored and as gathered, and what it takes to cast
+// it for narrow matmuls.
+void CountParameter(const BlockView& pass, ArrayId id, LoweredBlock* lowered);
 
 // Bytes that are kept, that are made again, and that one op needs beside them.
-void CountActivations(const BlockView& pass, const Again& again, LoweredBlock* plan);
+void CountActivations(const BlockView& pass, const Again& again, LoweredBlock* lowered);
 
 // What lives on the host, once everything else is counted.
-void CountOffload(const BlockView& pass, LoweredBlock* plan);
+void CountOffload(const BlockView& pass, LoweredBlock* lowered);
 
 }  // namespace meshstep
 

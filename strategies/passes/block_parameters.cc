@@ -65,7 +65,7 @@ std::vector<int> InternAll(const std::vector<TransferSpec>& specs, TransferTable
 
 }  // namespace
 
-Status LowerParameters(const Block& block, const BlockContext& context, LoweredBlock* plan) {
+Status LowerParameters(const Block& block, const BlockContext& context, LoweredBlock* lowered) {
   const PassBuilder pass(block, context);
   const Plan& p = *context.plan;
   std::vector<TransferSpec> gathers, reduces, last_reduces, regathers;
@@ -84,12 +84,12 @@ Status LowerParameters(const Block& block, const BlockContext& context, LoweredB
                &gathers);
       gathered = true;
     }
-    plan->gathered_parameters += context.LocalElements(used);
-    plan->gather_copy_bytes += GatherCopyBytes(pass, id);
+    lowered->gathered_parameters += context.LocalElements(used);
+    lowered->gather_copy_bytes += GatherCopyBytes(pass, id);
     // One table serves embedding and head where one stage holds both.
     if (block.arrays[a].shared && p.stages == 1) continue;
-    CountParameter(pass, id, plan);
-    plan->parameters += context.LocalElements(stored);
+    CountParameter(pass, id, lowered);
+    lowered->parameters += context.LocalElements(stored);
     if (context.workload->forward_only()) continue;
     bool late = false;
     ASSIGN_OR_RETURN(const std::vector<ReshardStep> reduce, Reshard(GradientOf(id, pass), updated));
@@ -107,7 +107,7 @@ Status LowerParameters(const Block& block, const BlockContext& context, LoweredB
                at_once ? &reduces : &last_reduces);
       late = late || (!at_once && SumsReplicas(s.axes, p));
     }
-    plan->reduce_copy_bytes += ReduceCopyBytes(pass, id);
+    lowered->reduce_copy_bytes += ReduceCopyBytes(pass, id);
     ASSIGN_OR_RETURN(const std::vector<ReshardStep> back, Reshard(updated, stored));
     for (const ReshardStep& s : back) {
       if (s.op == ReshardStep::Op::kSlice) continue;
@@ -115,19 +115,19 @@ Status LowerParameters(const Block& block, const BlockContext& context, LoweredB
                 TransferBytes(s, context, SizeOf(p.precision.Stored(matmul)).value()), experts},
                &regathers);
     }
-    plan->optimizer += context.LocalElements(updated);
+    lowered->optimizer += context.LocalElements(updated);
     const double gradients = context.LocalElements(p.accumulate_unsharded ? used
                                                    : p.zero_stage >= 2    ? updated
                                                                           : stored);
-    plan->gradients += gradients;
-    if (late) plan->late_gradients += gradients;
+    lowered->gradients += gradients;
+    if (late) lowered->late_gradients += gradients;
   }
-  for (const Op& op : block.ops) plan->parameter_arrays += ParametersOf(op);
-  if (!gathered) plan->gathered_parameters = plan->gathered_bytes = 0;
-  plan->gathers = InternAll(gathers, context.transfers);
-  plan->reduces = InternAll(reduces, context.transfers);
-  plan->last_reduces = InternAll(last_reduces, context.transfers);
-  plan->regathers = InternAll(regathers, context.transfers);
+  for (const Op& op : block.ops) lowered->parameter_arrays += ParametersOf(op);
+  if (!gathered) lowered->gathered_parameters = lowered->gathered_bytes = 0;
+  lowered->gathers = InternAll(gathers, context.transfers);
+  lowered->reduces = InternAll(reduces, context.transfers);
+  lowered->last_reduces = InternAll(last_reduces, context.transfers);
+  lowered->regathers = InternAll(regathers, context.transfers);
   return absl::OkStatus();
 }
 

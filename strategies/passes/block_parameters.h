@@ -10,9 +10,9 @@
 
 namespace meshstep {
 
-// Adds to the transfers of `context` and to what `plan` says of parameters. Error: a change of
+// Adds to the transfers of `context` and to what `lowered` says of parameters. Error: a change of
 // sharding that no collective makes.
-Status LowerParameters(const Block& block, const BlockContext& context, LoweredBlock* plan);
+Status LowerParameters(const Block& block, const BlockContext& context, LoweredBlock* lowered);
 
 }  // namespace meshstep
 

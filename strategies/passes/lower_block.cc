@@ -387,21 +387,21 @@ StatusOr<BlockPass> BlockLowering::Backward() {
 }
 
 StatusOr<LoweredBlock> BlockLowering::Lower() {
-  LoweredBlock plan;
+  LoweredBlock lowered;
   const Again again = RunsAgain(block_, recompute_, *context_.plan);
-  RETURN_IF_ERROR(LowerParameters(block_, context_, &plan));
-  CountActivations(PassBuilder(block_, context_), again, &plan);
-  CountOffload(PassBuilder(block_, context_), &plan);
-  ASSIGN_OR_RETURN(plan.forward, Forward(nullptr));
+  RETURN_IF_ERROR(LowerParameters(block_, context_, &lowered));
+  CountActivations(PassBuilder(block_, context_), again, &lowered);
+  CountOffload(PassBuilder(block_, context_), &lowered);
+  ASSIGN_OR_RETURN(lowered.forward, Forward(nullptr));
   if (!again.ops.empty()) {
-    ASSIGN_OR_RETURN(plan.recompute, Forward(&again));
+    ASSIGN_OR_RETURN(lowered.recompute, Forward(&again));
   }
-  if (context_.workload->forward_only()) return plan;
-  ASSIGN_OR_RETURN(plan.backward, Backward());
-  SplitBackward halves = Split(plan.backward);
-  plan.backward_input = std::move(halves.input);
-  plan.backward_weight = std::move(halves.weight);
-  return plan;
+  if (context_.workload->forward_only()) return lowered;
+  ASSIGN_OR_RETURN(lowered.backward, Backward());
+  SplitBackward halves = Split(lowered.backward);
+  lowered.backward_input = std::move(halves.input);
+  lowered.backward_weight = std::move(halves.weight);
+  return lowered;
 }
 
 }  // namespace

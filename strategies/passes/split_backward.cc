@@ -1,11 +1,11 @@
 #include "strategies/passes/split_backward.h"
 
+#include <cstddef>
+#include <vector>
+
+#include "sim/base/index.h"
+
 namespace meshstep {
-namespace {
-
-std::size_t Index(int i) { return static_cast<std::size_t>(i); }
-
-}  // namespace
 
 SplitBackward Split(const BlockPass& backward) {
   const std::size_t count = backward.steps.size();

@@ -6,6 +6,7 @@
 
 #include <vector>
 
+#include "sim/base/dtype.h"
 #include "strategies/block/block_context.h"
 #include "strategies/block/block_view.h"
 #include "strategies/passes/ops/sequence_split.h"
@@ -14,7 +15,7 @@
 namespace meshstep {
 
 // Of one element of the outputs and gradients that add up over the steps of a ring.
-inline constexpr double kAccumulatorBytes = 4;
+inline constexpr double kAccumulatorBytes = kFp32Bytes;
 
 // Axes that shard the sequence of the queries, major first.
 std::vector<AxisId> SequenceAxes(const Op& op, const BlockView& pass);

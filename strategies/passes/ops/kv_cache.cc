@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "sim/base/dtype.h"
 #include "strategies/block/block_context.h"
 #include "strategies/block/block_view.h"
 #include "strategies/passes/ops/attention_kernel.h"
@@ -8,8 +9,6 @@
 
 namespace meshstep {
 namespace {
-
-constexpr double kFp32Bytes = 4;
 
 double Product(const std::vector<AxisId>& axes, const Plan& plan) {
   double product = 1;

@@ -1,4 +1,5 @@
 #include "absl/strings/str_cat.h"
+#include "sim/base/dtype.h"
 #include "strategies/block/block_view.h"
 #include "strategies/passes/ops/composite.h"
 #include "strategies/passes/pass_builder.h"
@@ -6,7 +7,6 @@
 namespace meshstep {
 namespace {
 
-constexpr double kFp32Bytes = 4;
 constexpr double kOfferBytes = 8;  // fp32 value, int32 id
 
 // Bytes per logit that a framework's kernels move on fp32 logits beyond what a fused kernel does

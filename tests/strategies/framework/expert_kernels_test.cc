@@ -52,7 +52,7 @@ std::string Problem(const std::string& plan) {
 
 struct Layer {
   TransferTable transfers;
-  LoweredBlock plan;
+  LoweredBlock lowered;
 };
 
 Layer Lowered(const v1::Scenario& proto, Fidelity fidelity = Fidelity::kIdeal) {
@@ -62,7 +62,7 @@ Layer Lowered(const v1::Scenario& proto, Fidelity fidelity = Fidelity::kIdeal) {
   const BlockContext context{&s.model, &s.plan, &s.workload, &compute, &layer.transfers};
   StatusOr<LoweredBlock> lowered = LowerBlock(BuildTransformer(s.model, {}).kinds[0], context);
   EXPECT_TRUE(lowered.ok()) << lowered.status();
-  if (lowered.ok()) layer.plan = *std::move(lowered);
+  if (lowered.ok()) layer.lowered = *std::move(lowered);
   return layer;
 }
 
@@ -71,7 +71,7 @@ Layer Lowered(const std::string& plan, Fidelity fidelity = Fidelity::kIdeal) {
 }
 
 TEST(ExpertDispatcher, AllToAllSortsWhatArrives) {
-  const LoweredBlock several = Lowered("data: 8 expert: 4 expert_dispatch: 'all-to-all'").plan;
+  const LoweredBlock several = Lowered("data: 8 expert: 4 expert_dispatch: 'all-to-all'").lowered;
   EXPECT_EQ(BytesOf(several.forward, "dispatch"), kOwn + kCopies);
   EXPECT_EQ(BytesOf(several.forward, "dispatch by expert"), 2 * kCopies);
   EXPECT_EQ(BytesOf(several.forward, "combine by rank"), 2 * kCopies);
@@ -82,10 +82,10 @@ TEST(ExpertDispatcher, AllToAllSortsWhatArrives) {
   EXPECT_EQ(BytesOf(several.backward, "dispatch backward"), kOwn + kCopies);
   // Two ranks share an expert: both have all its copies.
   const LoweredBlock shared =
-      Lowered("data: 8 expert: 4 expert_tensor: 2 expert_dispatch: 'all-to-all'").plan;
+      Lowered("data: 8 expert: 4 expert_tensor: 2 expert_dispatch: 'all-to-all'").lowered;
   EXPECT_EQ(BytesOf(shared.forward, "dispatch by expert"), 2 * 2 * kCopies);
   // What a rank with one expert gets is sorted.
-  const LoweredBlock one = Lowered("data: 8 expert: 8 expert_dispatch: 'all-to-all'").plan;
+  const LoweredBlock one = Lowered("data: 8 expert: 8 expert_dispatch: 'all-to-all'").lowered;
   EXPECT_EQ(BytesOf(one.forward, "dispatch"), kOwn + kCopies);
   EXPECT_EQ(BytesOf(one.forward, "dispatch by expert"), -1);
 }
@@ -95,11 +95,11 @@ TEST(ExpertDispatcher, DeepEpCopiesWhereTheExpertsAre) {
   const double arrived = kCopies * 1.75 / 2;
   for (const char* name : {"deepep", "hybridep"}) {
     const Layer l = Lowered(absl::StrCat("data: 8 expert: 4 expert_dispatch: '", name, "'"));
-    EXPECT_EQ(BytesOf(l.plan.forward, "dispatch"), -1) << name;
-    EXPECT_EQ(BytesOf(l.plan.forward, "dispatch by expert"), arrived + kCopies) << name;
-    EXPECT_EQ(BytesOf(l.plan.forward, "combine by rank"), arrived + kCopies) << name;
-    EXPECT_EQ(BytesOf(l.plan.backward, "combine backward by expert"), arrived + kCopies) << name;
-    EXPECT_EQ(BytesOf(l.plan.backward, "dispatch backward by rank"), arrived + kCopies) << name;
+    EXPECT_EQ(BytesOf(l.lowered.forward, "dispatch"), -1) << name;
+    EXPECT_EQ(BytesOf(l.lowered.forward, "dispatch by expert"), arrived + kCopies) << name;
+    EXPECT_EQ(BytesOf(l.lowered.forward, "combine by rank"), arrived + kCopies) << name;
+    EXPECT_EQ(BytesOf(l.lowered.backward, "combine backward by expert"), arrived + kCopies) << name;
+    EXPECT_EQ(BytesOf(l.lowered.backward, "dispatch backward by rank"), arrived + kCopies) << name;
   }
 }
 
@@ -108,7 +108,7 @@ TEST(ExpertDispatcher, NarrowMatmulsPadTheirTokens) {
   const auto padding = [&](const std::string& name, const std::string& precision) {
     return BytesOf(
         Lowered(absl::StrCat("data: 8 expert: 4 expert_dispatch: '", name, "'", precision))
-            .plan.forward,
+            .lowered.forward,
         "dispatch padding");
   };
   EXPECT_EQ(padding("all-to-all", fp8), 2 * kCopies);
@@ -138,7 +138,8 @@ TEST(ExpertDispatcher, DeepEpSendsATokenOnceToARank) {
 // back from the experts is not kept.
 TEST(ExpertDispatcher, SumsOfCopiesKeepNone) {
   const auto kept = [](const std::string& name) {
-    return Lowered(absl::StrCat("data: 8 expert: 8 expert_dispatch: '", name, "'")).plan.kept_bytes;
+    return Lowered(absl::StrCat("data: 8 expert: 8 expert_dispatch: '", name, "'"))
+        .lowered.kept_bytes;
   };
   EXPECT_EQ(kept("") - kept("all-to-all"), kCopies);
   EXPECT_EQ(kept("deepep"), kept("all-to-all"));
@@ -150,7 +151,7 @@ TEST(ExpertDispatcher, WeighedActivationsWithoutGateAreKept) {
   const auto kept = [](const std::string& plan) {
     v1::Scenario proto = Proto("data: 8 expert: 8 " + plan);
     proto.mutable_model()->set_gated_mlp(false);
-    return Lowered(proto).plan.kept_bytes;
+    return Lowered(proto).lowered.kept_bytes;
   };
   EXPECT_EQ(kept("") - kept("expert_dispatch: 'all-to-all'"), kCopies - kInner);
   const std::string again = " recompute: 'modules' recompute_modules: 'moe_act'";
@@ -161,7 +162,7 @@ TEST(ExpertDispatcher, WeighedActivationsWithoutGateAreKept) {
 // Whether the transfer of the tokens' gradients waits for the kernel before it, which makes the
 // gradients of weights.
 bool WaitsForWeights(const std::string& plan) {
-  const BlockPass pass = Lowered(plan).plan.backward;
+  const BlockPass pass = Lowered(plan).lowered.backward;
   const BlockStep* transfer = Find(pass, "dx_routed");
   EXPECT_NE(transfer, nullptr);
   return std::any_of(transfer->after.begin(), transfer->after.end(), [&](int step) {
@@ -181,7 +182,7 @@ TEST(ExpertDispatcher, TheHostWaitsForTheRouter) {
   for (const char* name : {"all-to-all", "deepep", "hybridep"}) {
     const BlockPass pass = Lowered(absl::StrCat("data: 8 expert: 4 expert_dispatch: '", name,
                                                 "' kernels { launches: 'megatron-core' }"))
-                               .plan.forward;
+                               .lowered.forward;
     const BlockStep* transfer = Find(pass, "x_routed");
     ASSERT_NE(transfer, nullptr);
     ASSERT_GE(transfer->host_after, 0) << name;
@@ -201,16 +202,16 @@ TEST(ExpertKernels, TheHostWaitsBeforeAClampedActivation) {
       Lowered(plan +
               "'megatron-core' eager_expert_clamp: true } recompute: 'modules' "
               "recompute_modules: 'moe_act'")
-          .plan;
+          .lowered;
   EXPECT_EQ(waits_for(clamped.forward), "experts_in");
-  EXPECT_EQ(waits_for(Lowered(plan + "'megatron-core' }").plan.forward), "");
-  EXPECT_EQ(waits_for(Lowered(plan + "'pytorch' eager_expert_clamp: true }").plan.forward), "");
+  EXPECT_EQ(waits_for(Lowered(plan + "'megatron-core' }").lowered.forward), "");
+  EXPECT_EQ(waits_for(Lowered(plan + "'pytorch' eager_expert_clamp: true }").lowered.forward), "");
 }
 
 double HostOps(const std::string& kernels) {
   double ops = 0;
   const std::string plan = "data: 8 expert: 4 kernels { launches: 'megatron-core' " + kernels + "}";
-  for (const BlockStep& step : Lowered(plan).plan.forward.steps) ops += step.host_ops;
+  for (const BlockStep& step : Lowered(plan).lowered.forward.steps) ops += step.host_ops;
   return ops;
 }
 
@@ -229,7 +230,7 @@ TEST(ExpertKernels, CastsAreEachExpertsToo) {
                      "scaling: '", scaling, "' } kernels { experts: '", experts, "' }"),
         Fidelity::kCalibrated);
     const ComputeCalibration c = Load(Proto("data: 8")).cluster.chip.calibration;
-    return Find(layer.plan.forward, "experts_in cast")->duration.seconds() /
+    return Find(layer.lowered.forward, "experts_in cast")->duration.seconds() /
            c.elementwise_launch.value();
   };
   // Four experts of a rank; a scale of its own takes two kernels.
@@ -241,8 +242,8 @@ TEST(ExpertKernels, CastsAreEachExpertsToo) {
 TEST(ExpertKernels, OneForEachExpertTakesAsLongAsAllTogetherOrLonger) {
   const std::string plan = "data: 8 expert: 2 kernels { experts: '";
   for (const Fidelity fidelity : {Fidelity::kIdeal, Fidelity::kCalibrated}) {
-    const LoweredBlock grouped = Lowered(plan + "grouped' }", fidelity).plan;
-    const LoweredBlock each = Lowered(plan + "each' }", fidelity).plan;
+    const LoweredBlock grouped = Lowered(plan + "grouped' }", fidelity).lowered;
+    const LoweredBlock each = Lowered(plan + "each' }", fidelity).lowered;
     for (const char* name : {"experts_in", "experts_out"}) {
       const BlockStep& a = *Find(grouped.forward, name);
       const BlockStep& b = *Find(each.forward, name);
@@ -264,26 +265,26 @@ TEST(ExpertKernels, EagerBiases) {
   const double wide_forward = 4 + (2 + 4 + 4) + (4 + 4) + (4 + 2);
   const double wide_backward = (2 + 4) + (4 + 2) + (2 + 2) + 2 * (4 + 4 + 4);
   for (const char* name : {"deepep", "hybridep"}) {
-    const LoweredBlock wide = Lowered(absl::StrCat(plan, "expert_dispatch: '", name, "'")).plan;
+    const LoweredBlock wide = Lowered(absl::StrCat(plan, "expert_dispatch: '", name, "'")).lowered;
     EXPECT_EQ(BytesOf(wide.forward, "experts_out bias"), wide_forward * elements) << name;
     EXPECT_EQ(BytesOf(wide.backward, "experts_out bias backward"), wide_backward * elements);
   }
   const double forward = 2 + (2 + 2 + 2) + (2 + 2);
   const double backward = (2 + 2) + 2 * (2 + 2 + 2);
-  const LoweredBlock layer = Lowered(plan + "expert_dispatch: 'all-to-all'").plan;
+  const LoweredBlock layer = Lowered(plan + "expert_dispatch: 'all-to-all'").lowered;
   EXPECT_EQ(BytesOf(layer.forward, "experts_out bias"), forward * elements);
   EXPECT_EQ(BytesOf(layer.backward, "experts_out bias backward"), backward * elements);
   EXPECT_EQ(BytesOf(layer.forward, "experts_in bias"), -1);
-  EXPECT_EQ(BytesOf(Lowered("data: 8 expert: 4").plan.forward, "experts_out bias"), -1);
+  EXPECT_EQ(BytesOf(Lowered("data: 8 expert: 4").lowered.forward, "experts_out bias"), -1);
   // One expert: nothing to join.
-  const LoweredBlock one = Lowered("data: 8 expert: 8 kernels { eager_expert_bias: true }").plan;
+  const LoweredBlock one = Lowered("data: 8 expert: 8 kernels { eager_expert_bias: true }").lowered;
   EXPECT_EQ(BytesOf(one.forward, "experts_out bias"), (forward - 4) * elements);
 }
 
 // Megatron-Core rope_utils.py _apply_rotary_pos_emb_bshd, of q and k in bf16: 16 heads of 64 each.
 TEST(EagerKernels, RotaryOperationByOperation) {
-  const LoweredBlock fused = Lowered("data: 8 expert: 8").plan;
-  const LoweredBlock eager = Lowered("data: 8 expert: 8 kernels { eager_rotary: true }").plan;
+  const LoweredBlock fused = Lowered("data: 8 expert: 8").lowered;
+  const LoweredBlock eager = Lowered("data: 8 expert: 8 kernels { eager_rotary: true }").lowered;
   const double heads = 2 * kTokens * 16 * 64;
   EXPECT_EQ(BytesOf(fused.forward, "rotary"), (2 + 2) * heads);
   // Products 4, negated half 2, joined 4, product 4, sum 6, joined 4.
@@ -295,8 +296,8 @@ TEST(EagerKernels, RotaryOperationByOperation) {
 TEST(ExpertKernels, FusedOnesActivateAndQuantise) {
   const std::string plan = "data: 8 expert: 4 expert_dispatch: 'hybridep' ";
   const std::string fp8 = "precision { compute: 'fp8' scaling: 'mx' } ";
-  const LoweredBlock grouped = Lowered(plan + fp8).plan;
-  const LoweredBlock fused = Lowered(plan + fp8 + "kernels { experts: 'fused' }").plan;
+  const LoweredBlock grouped = Lowered(plan + fp8).lowered;
+  const LoweredBlock fused = Lowered(plan + fp8 + "kernels { experts: 'fused' }").lowered;
   for (const char* gone : {"experts_act", "experts_out cast"}) {
     EXPECT_NE(Find(grouped.forward, gone), nullptr) << gone;
     EXPECT_EQ(Find(fused.forward, gone), nullptr) << gone;
@@ -316,7 +317,7 @@ TEST(ExpertDispatcher, PermutationsGoAtTheirOwnRate) {
   const auto seconds = [](const char* name, const char* kernel) {
     const Layer l = Lowered(absl::StrCat("data: 8 expert: 4 expert_dispatch: '", name, "'"),
                             Fidelity::kCalibrated);
-    const BlockStep& step = *Find(l.plan.forward, kernel);
+    const BlockStep& step = *Find(l.lowered.forward, kernel);
     return std::pair(step.hbm_bytes.value(), step.duration.seconds());
   };
   const Chip chip = Load(Proto("data: 8")).cluster.chip;
@@ -332,9 +333,9 @@ TEST(ExpertDispatcher, PermutationsGoAtTheirOwnRate) {
 }
 
 TEST(ExpertKernels, EagerClamps) {
-  const LoweredBlock plain = Lowered("data: 8 expert: 4").plan;
+  const LoweredBlock plain = Lowered("data: 8 expert: 4").lowered;
   const LoweredBlock clamped =
-      Lowered("data: 8 expert: 4 kernels { eager_expert_clamp: true }").plan;
+      Lowered("data: 8 expert: 4 kernels { eager_expert_clamp: true }").lowered;
   EXPECT_EQ(BytesOf(plain.forward, "experts_act"), 3 * kInner);
   EXPECT_EQ(BytesOf(clamped.forward, "experts_act"), (3 + 4 + 4) * kInner);
   EXPECT_EQ(
@@ -347,7 +348,7 @@ std::vector<std::string> RunsAgain(const std::string& modules) {
   std::vector<std::string> names;
   const std::string plan =
       absl::StrCat("data: 8 expert: 8 recompute: 'modules' recompute_modules: ", modules);
-  for (const BlockStep& step : Lowered(plan).plan.recompute.steps) names.push_back(step.name);
+  for (const BlockStep& step : Lowered(plan).lowered.recompute.steps) names.push_back(step.name);
   return names;
 }
 
@@ -362,7 +363,7 @@ TEST(RecomputeModules, AreMegatrons) {
                           "experts_out", "y_routed", "combine", "shared_in", "shared_act",
                           "shared_out", "shared_add"));
   const auto kept = [](const std::string& recompute) {
-    return Lowered("data: 8 expert: 8 " + recompute).plan.kept_bytes;
+    return Lowered("data: 8 expert: 8 " + recompute).lowered.kept_bytes;
   };
   // Not the activation function's output, which the experts' second matmul saves.
   EXPECT_EQ(kept("") - kept("recompute: 'modules' recompute_modules: 'moe_act'"), kInner);

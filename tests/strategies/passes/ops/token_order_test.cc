@@ -37,7 +37,7 @@ v1::Scenario Proto(const std::string& plan) {
 struct Layer {
   Scenario scenario;
   TransferTable transfers;
-  LoweredBlock plan;
+  LoweredBlock lowered;
 
   ComputeModel compute() const {
     return {scenario.cluster.chip, RateSet::kDatasheet, Fidelity::kCalibrated};
@@ -45,13 +45,13 @@ struct Layer {
 };
 
 Layer Lowered(const std::string& plan) {
-  Layer layer{.scenario = Load(Proto(plan)), .transfers = {}, .plan = {}};
+  Layer layer{.scenario = Load(Proto(plan)), .transfers = {}, .lowered = {}};
   const Scenario& s = layer.scenario;
   const ComputeModel compute = layer.compute();
   const BlockContext context{&s.model, &s.plan, &s.workload, &compute, &layer.transfers};
   StatusOr<LoweredBlock> lowered = LowerBlock(BuildTransformer(s.model, {}).kinds[0], context);
   EXPECT_TRUE(lowered.ok()) << lowered.status();
-  if (lowered.ok()) layer.plan = *std::move(lowered);
+  if (lowered.ok()) layer.lowered = *std::move(lowered);
   return layer;
 }
 
@@ -60,20 +60,20 @@ Layer Lowered(const std::string& plan) {
 // again leaves out their sum.
 TEST(TokenOrder, GatherPassesOverTheCopiesOnceMoreEachWay) {
   const Layer l = Lowered("expert_dispatch: 'gather'");
-  EXPECT_EQ(BytesOf(l.plan.forward, "dispatch"), kOwn + kCopies);
-  EXPECT_EQ(BytesOf(l.plan.forward, "dispatch gather"), 2 * kCopies);
-  EXPECT_EQ(BytesOf(l.plan.forward, "combine gather"), 2 * kCopies);
-  EXPECT_EQ(BytesOf(l.plan.forward, "combine"), kOwn + kCopies);
-  EXPECT_EQ(BytesOf(l.plan.backward, "combine backward"), kOwn + 2 * kCopies);
-  EXPECT_EQ(BytesOf(l.plan.backward, "combine backward gather"), 2 * kCopies);
-  EXPECT_EQ(BytesOf(l.plan.backward, "dispatch backward gather"), 2 * kCopies);
-  EXPECT_EQ(BytesOf(l.plan.backward, "dispatch backward"), kOwn + kCopies);
-  EXPECT_EQ(BytesOf(l.plan.backward, "combine gather"), -1);
+  EXPECT_EQ(BytesOf(l.lowered.forward, "dispatch"), kOwn + kCopies);
+  EXPECT_EQ(BytesOf(l.lowered.forward, "dispatch gather"), 2 * kCopies);
+  EXPECT_EQ(BytesOf(l.lowered.forward, "combine gather"), 2 * kCopies);
+  EXPECT_EQ(BytesOf(l.lowered.forward, "combine"), kOwn + kCopies);
+  EXPECT_EQ(BytesOf(l.lowered.backward, "combine backward"), kOwn + 2 * kCopies);
+  EXPECT_EQ(BytesOf(l.lowered.backward, "combine backward gather"), 2 * kCopies);
+  EXPECT_EQ(BytesOf(l.lowered.backward, "dispatch backward gather"), 2 * kCopies);
+  EXPECT_EQ(BytesOf(l.lowered.backward, "dispatch backward"), kOwn + kCopies);
+  EXPECT_EQ(BytesOf(l.lowered.backward, "combine gather"), -1);
   const std::string full = "expert_dispatch: 'gather' recompute: 'full' ";
-  EXPECT_EQ(BytesOf(Lowered(full).plan.backward, "combine gather"), -1);
+  EXPECT_EQ(BytesOf(Lowered(full).lowered.backward, "combine gather"), -1);
   const Layer again = Lowered(full + "recompute_drops_unread: true");
-  EXPECT_EQ(BytesOf(again.plan.backward, "combine gather"), 2 * kCopies);
-  EXPECT_EQ(BytesOf(Lowered("").plan.forward, "dispatch gather"), -1);
+  EXPECT_EQ(BytesOf(again.lowered.backward, "combine gather"), 2 * kCopies);
+  EXPECT_EQ(BytesOf(Lowered("").lowered.forward, "dispatch gather"), -1);
 }
 
 TEST(TokenOrder, GatherHasARateOfItsOwn) {
@@ -82,7 +82,7 @@ TEST(TokenOrder, GatherHasARateOfItsOwn) {
   ASSERT_LT(c.permutation_fraction, c.hbm_fraction);
   // One of two devices of a chip of 7.38 TB/s.
   const Seconds moved(2 * kCopies / (c.permutation_fraction * 7.38e12 / 2));
-  EXPECT_EQ(Find(l.plan.forward, "dispatch gather")->duration,
+  EXPECT_EQ(Find(l.lowered.forward, "dispatch gather")->duration,
             Time::RoundUp(c.elementwise_launch + moved));
 }
 
@@ -97,10 +97,10 @@ TEST(TokenOrder, EinsumMultipliesWithMasks) {
     const BlockStep* step = Find(pass, name);
     return step == nullptr ? -1 : step->flops.value();
   };
-  EXPECT_DOUBLE_EQ(flops(l.plan.forward, "dispatch"), product);
-  EXPECT_DOUBLE_EQ(flops(l.plan.forward, "combine"), product);
-  EXPECT_DOUBLE_EQ(flops(l.plan.backward, "combine backward"), 2 * product);
-  EXPECT_DOUBLE_EQ(flops(l.plan.backward, "dispatch backward"), product);
+  EXPECT_DOUBLE_EQ(flops(l.lowered.forward, "dispatch"), product);
+  EXPECT_DOUBLE_EQ(flops(l.lowered.forward, "combine"), product);
+  EXPECT_DOUBLE_EQ(flops(l.lowered.backward, "combine backward"), 2 * product);
+  EXPECT_DOUBLE_EQ(flops(l.lowered.backward, "dispatch backward"), product);
 }
 
 // Every expert has the same rows: a batched matmul without tiles that two share.
@@ -109,7 +109,7 @@ TEST(TokenOrder, EinsumIsNotGrouped) {
       Lowered("expert_dispatch: 'einsum' capacity_factor: 1 kernels { expert_tile_rows: 128 }");
   const MatmulShape in{
       .batch = kExperts, .m = kTokens * kTopK / kExperts, .n = 2 * kWidth, .k = kHidden};
-  EXPECT_EQ(Find(l.plan.forward, "experts_in")->duration,
+  EXPECT_EQ(Find(l.lowered.forward, "experts_in")->duration,
             l.compute().Matmul(in, Dtype::kBf16, Bytes(2)));
 }
 
@@ -132,14 +132,15 @@ TEST(SharedTiles, ExpertsTouchOneTileMore) {
     return compute.Matmul(shape, Dtype::kBf16, Bytes(2));
   };
   const double more = kRows + kTile - 1;
-  EXPECT_EQ(Find(shared.plan.forward, "experts_in")->duration, time(more, 2 * kWidth, kHidden));
-  EXPECT_EQ(Find(shared.plan.backward, "experts_in dx")->duration, time(more, kHidden, 2 * kWidth));
-  EXPECT_EQ(Find(shared.plan.backward, "experts_out dw")->flops.value(),
+  EXPECT_EQ(Find(shared.lowered.forward, "experts_in")->duration, time(more, 2 * kWidth, kHidden));
+  EXPECT_EQ(Find(shared.lowered.backward, "experts_in dx")->duration,
+            time(more, kHidden, 2 * kWidth));
+  EXPECT_EQ(Find(shared.lowered.backward, "experts_out dw")->flops.value(),
             2 * kExperts * kRows * kWidth * kHidden);
   const Layer whole = Lowered("");
-  EXPECT_EQ(Find(whole.plan.forward, "experts_in")->duration, time(kRows, 2 * kWidth, kHidden));
-  EXPECT_GT(Find(shared.plan.backward, "experts_out dw")->duration,
-            Find(whole.plan.backward, "experts_out dw")->duration);
+  EXPECT_EQ(Find(whole.lowered.forward, "experts_in")->duration, time(kRows, 2 * kWidth, kHidden));
+  EXPECT_GT(Find(shared.lowered.backward, "experts_out dw")->duration,
+            Find(whole.lowered.backward, "experts_out dw")->duration);
 }
 
 // Grouped matmuls of backward are as slow as those of forward.
@@ -150,7 +151,7 @@ TEST(SharedTiles, BackwardIsGrouped) {
                        .n = kHidden,
                        .k = 2 * kWidth,
                        .grouped = true};
-  EXPECT_EQ(Find(l.plan.backward, "experts_in dx")->duration,
+  EXPECT_EQ(Find(l.lowered.backward, "experts_in dx")->duration,
             l.compute().Matmul(dx, Dtype::kBf16, Bytes(2)));
 }
 
