@@ -1,9 +1,6 @@
 #include "strategies/plan/load_offload.h"
 
-#include <algorithm>
-
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "meshstep/v1/plan.pb.h"
 
 namespace meshstep {
@@ -17,19 +14,8 @@ double Fraction(double value, const std::string& field, Diagnostics* diagnostics
 
 }  // namespace
 
-void LoadOffload(const v1::Plan& proto, const std::string& field, const Chip& chip,
-                 Diagnostics* diagnostics, Plan* plan) {
-  if (proto.has_recompute_layers()) {
-    const std::string at = field + ".recompute_layers";
-    plan->recompute_layers = proto.recompute_layers();
-    if (plan->recompute_layers < 0) {
-      diagnostics->Error(at, absl::StrCat("is ", plan->recompute_layers, ", expected 0 or more"));
-    } else if (plan->recompute == Recompute::kNone) {
-      diagnostics->Error(at, absl::StrCat("is ", plan->recompute_layers,
-                                          " with recompute \"none\", expected it beside "
-                                          "selective, matmuls, full or modules"));
-    }
-  }
+void LoadOffload(const v1::Plan& proto, const std::string& field, const Chip& chip, Plan* plan,
+                 Diagnostics* diagnostics) {
   const v1::Offload& offload = proto.offload();
   const std::string at = field + ".offload";
   plan->offload.activations = Fraction(offload.activations(), at + ".activations", diagnostics);
@@ -43,7 +29,6 @@ void LoadOffload(const v1::Plan& proto, const std::string& field, const Chip& ch
 }
 
 void ExpandOffload(const Plan& plan, v1::Plan* proto) {
-  if (plan.recompute_layers >= 0) proto->set_recompute_layers(plan.recompute_layers);
   if (!plan.offload.any()) return;
   v1::Offload* out = proto->mutable_offload();
   out->set_activations(plan.offload.activations);

@@ -1,4 +1,4 @@
-// What a plan recomputes in part and keeps on the host, checked.
+// What a plan keeps on the host, checked.
 
 #ifndef MESHSTEP_STRATEGIES_PLAN_LOAD_OFFLOAD_H_
 #define MESHSTEP_STRATEGIES_PLAN_LOAD_OFFLOAD_H_
@@ -15,9 +15,9 @@ namespace v1 {
 class Plan;
 }
 
-// Needs plan->recompute. `field` is the plan's path in errors.
-void LoadOffload(const v1::Plan& proto, const std::string& field, const Chip& chip,
-                 Diagnostics* diagnostics, Plan* plan);
+// `field` is the plan's path in errors.
+void LoadOffload(const v1::Plan& proto, const std::string& field, const Chip& chip, Plan* plan,
+                 Diagnostics* diagnostics);
 // The way back.
 void ExpandOffload(const Plan& plan, v1::Plan* proto);
 

@@ -18,13 +18,13 @@ constexpr std::size_t kMaxTableBytes = std::size_t{64} << 20;
 
 class PipelineLoader {
  public:
-  PipelineLoader(const v1::Plan& proto, const std::string& field, const Model& model,
-                 Diagnostics* diagnostics, Plan* plan)
+  PipelineLoader(const v1::Plan& proto, const std::string& field, const Model& model, Plan* plan,
+                 Diagnostics* diagnostics)
       : proto_(proto), field_(field), model_(model), diagnostics_(diagnostics), plan_(*plan) {}
 
   void Load() {
     if (!LoadOrder()) SetDefault();
-    LoadLayout();
+    LoadParts();
     LoadReductions();
   }
 
@@ -46,7 +46,7 @@ class PipelineLoader {
 
   bool LoadOrder();
   bool LoadTable();
-  void LoadLayout();
+  void LoadParts();
   void LoadReductions();
 
   const v1::Plan& proto_;
@@ -139,17 +139,17 @@ bool PipelineLoader::LoadTable() {
   return true;
 }
 
-void PipelineLoader::LoadLayout() {
+void PipelineLoader::LoadParts() {
   const int parts = plan_.order->Parts(plan_.pipeline_shape());
   plan_.layout = proto_.layout();
   if (!plan_.layout.empty()) {
-    StatusOr<std::vector<LayoutPart>> layout =
-        ParseLayout(plan_.layout, parts, model_.layers, model_.mtp_layers);
-    if (layout.ok()) {
-      plan_.parts = *std::move(layout);
+    StatusOr<std::vector<PipelinePart>> made =
+        ParseParts(plan_.layout, parts, model_.layers, model_.mtp_layers);
+    if (made.ok()) {
+      plan_.parts = *std::move(made);
       return;
     }
-    Error("layout", std::string(layout.status().message()));
+    Error("layout", std::string(made.status().message()));
   } else if (parts > model_.layers) {
     Error("pipeline",
           absl::StrCat("is ", plan_.stages, " stages with ", parts, " parts in all, more than the ",
@@ -159,7 +159,7 @@ void PipelineLoader::LoadLayout() {
                                     plan_.virtual_stages > 1 ? " parts" : " stages",
                                     "; the first and the last get the fewer"));
   }
-  plan_.parts = EvenLayout(parts, model_.layers, model_.mtp_layers);
+  plan_.parts = EvenParts(parts, model_.layers, model_.mtp_layers);
 }
 
 void PipelineLoader::LoadReductions() {
@@ -189,9 +189,9 @@ void PipelineLoader::LoadReductions() {
 
 }  // namespace
 
-void LoadPipeline(const v1::Plan& proto, const std::string& field, const Model& model,
-                  Diagnostics* diagnostics, Plan* plan) {
-  PipelineLoader(proto, field, model, diagnostics, plan).Load();
+void LoadPipeline(const v1::Plan& proto, const std::string& field, const Model& model, Plan* plan,
+                  Diagnostics* diagnostics) {
+  PipelineLoader(proto, field, model, plan, diagnostics).Load();
 }
 
 }  // namespace meshstep

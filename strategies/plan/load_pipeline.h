@@ -15,8 +15,8 @@ class Plan;
 }
 
 // Needs plan->stages and plan->micro_batches. `field` is the plan's path in errors.
-void LoadPipeline(const v1::Plan& proto, const std::string& field, const Model& model,
-                  Diagnostics* diagnostics, Plan* plan);
+void LoadPipeline(const v1::Plan& proto, const std::string& field, const Model& model, Plan* plan,
+                  Diagnostics* diagnostics);
 
 }  // namespace meshstep
 

@@ -53,6 +53,7 @@ class PlanLoader {
   void LoadMicroBatches();
   void LoadActivations();
   void LoadCollectives();
+  void FindSplitAxis();
   AxisId FindAxis(const std::string& name) const;
   std::vector<Rule>* RulesOf(v1::Rule::Of of);
   int Shards(const char* dim) const;
@@ -345,7 +346,9 @@ void PlanLoader::LoadCollectives() {
     const std::string at = absl::StrCat("collectives[", i, "].");
     const StatusOr<Collective> kind = ParseCollective(choice.collective());
     if (!kind.ok()) Error(at + "collective", std::string(kind.status().message()));
-    if (!choice.axis().empty() && !IsAxisName(plan_, choice.axis())) {
+    std::vector<AxisId> axes = AxesNamed(plan_, choice.axis(), false);
+    std::vector<AxisId> expert_axes = AxesNamed(plan_, choice.axis(), true);
+    if (!choice.axis().empty() && axes.empty() && expert_axes.empty()) {
       Error(at + "axis",
             "is \"" + choice.axis() + "\", which is not an axis of more than one device");
     }
@@ -355,8 +358,16 @@ void PlanLoader::LoadCollectives() {
       Error(at + "algorithm", absl::StrCat("is \"", choice.algorithm(), "\", expected one of ",
                                            absl::StrJoin(names, ", ")));
     }
-    plan_.collectives.push_back({choice.collective(), choice.axis(), choice.algorithm()});
+    plan_.collectives.push_back({choice.collective(), choice.axis(), choice.algorithm(),
+                                 std::move(axes), std::move(expert_axes)});
   }
+}
+
+// What stages send is alike on the ranks of tensor, unless these shard it.
+void PlanLoader::FindSplitAxis() {
+  const AxisId tensor = FindAxis("tensor");
+  if (!plan_.split_sends || tensor < 0) return;
+  if (!Apply(plan_.rules.residual, {"B", "T", "D"}).Uses(tensor)) plan_.split_axis = tensor;
 }
 
 Plan PlanLoader::Load() {
@@ -365,21 +376,22 @@ Plan PlanLoader::Load() {
   } else {
     LoadDegrees();
   }
-  LoadExperts(proto_, field_, model_, diagnostics_, &plan_);
+  LoadExperts(proto_, field_, model_, &plan_, diagnostics_);
   LoadRules();
   CheckDevices();
   CheckDivisibility();
-  CheckExperts(proto_, field_, model_, diagnostics_, &plan_);
+  CheckExperts(proto_, field_, model_, &plan_, diagnostics_);
   LoadMicroBatches();
-  LoadPipeline(proto_, field_, model_, diagnostics_, &plan_);
+  LoadPipeline(proto_, field_, model_, &plan_, diagnostics_);
   plan_.precision =
       LoadPrecision(proto_.precision(), field_ + ".precision", cluster_.chip, diagnostics_);
   LoadActivations();
-  LoadOffload(proto_, field_, cluster_.chip, diagnostics_, &plan_);
+  LoadOffload(proto_, field_, cluster_.chip, &plan_, diagnostics_);
   LoadContext(proto_, field_, model_, workload_, &plan_, diagnostics_);
   plan_.kernels = LoadKernels(proto_.kernels(), field_ + ".kernels", diagnostics_);
   LoadCollectives();
   LoadInference(proto_, field_, model_, workload_, &plan_, diagnostics_);
+  FindSplitAxis();
   NoteUnread(proto_, field_, model_, plan_, diagnostics_);
   return std::move(plan_);
 }

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "meshstep/v1/plan.pb.h"
+#include "sim/base/index.h"
 #include "strategies/plan/parallelisms/parallelism.h"
 
 namespace meshstep {
@@ -19,8 +20,6 @@ constexpr int kMaxDegree = 1 << 20;
 constexpr std::array<const char*, 6> kDispatchers = {"",         "all-to-all", "deepep",
                                                      "hybridep", "gather",     "einsum"};
 
-std::size_t Index(AxisId axis) { return static_cast<std::size_t>(axis); }
-
 // Ranks [begin, end) of the line of a stage that an axis runs over: a coordinate is
 // rank % end / begin.
 struct Stretch {
@@ -29,8 +28,8 @@ struct Stretch {
 
 class ExpertLoader {
  public:
-  ExpertLoader(const v1::Plan& proto, const std::string& field, const Model& model,
-               Diagnostics* diagnostics, Plan* plan)
+  ExpertLoader(const v1::Plan& proto, const std::string& field, const Model& model, Plan* plan,
+               Diagnostics* diagnostics)
       : proto_(proto), field_(field), model_(model), diagnostics_(diagnostics), plan_(*plan) {}
 
   void Load();
@@ -316,14 +315,14 @@ void ExpandExperts(const Plan& plan, v1::Plan* proto) {
   if (plan.overlap_experts) proto->set_overlap_experts(true);
 }
 
-void LoadExperts(const v1::Plan& proto, const std::string& field, const Model& model,
-                 Diagnostics* diagnostics, Plan* plan) {
-  ExpertLoader(proto, field, model, diagnostics, plan).Load();
+void LoadExperts(const v1::Plan& proto, const std::string& field, const Model& model, Plan* plan,
+                 Diagnostics* diagnostics) {
+  ExpertLoader(proto, field, model, plan, diagnostics).Load();
 }
 
-void CheckExperts(const v1::Plan& proto, const std::string& field, const Model& model,
-                  Diagnostics* diagnostics, Plan* plan) {
-  ExpertLoader(proto, field, model, diagnostics, plan).Check();
+void CheckExperts(const v1::Plan& proto, const std::string& field, const Model& model, Plan* plan,
+                  Diagnostics* diagnostics) {
+  ExpertLoader(proto, field, model, plan, diagnostics).Check();
 }
 
 }  // namespace meshstep

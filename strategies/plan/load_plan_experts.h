@@ -26,12 +26,12 @@ namespace meshstep {
 
 // Divides the axes of `plan`, whose dense rules are complete, and adds the rules of experts. Leaves
 // the plan of a model without experts as it is.
-void LoadExperts(const v1::Plan& proto, const std::string& field, const Model& model,
-                 Diagnostics* diagnostics, Plan* plan);
+void LoadExperts(const v1::Plan& proto, const std::string& field, const Model& model, Plan* plan,
+                 Diagnostics* diagnostics);
 
 // What holds only when all rules are there: divisibility, and the range of the imbalance.
-void CheckExperts(const v1::Plan& proto, const std::string& field, const Model& model,
-                  Diagnostics* diagnostics, Plan* plan);
+void CheckExperts(const v1::Plan& proto, const std::string& field, const Model& model, Plan* plan,
+                  Diagnostics* diagnostics);
 
 // The way back of what is not a rule.
 void ExpandExperts(const Plan& plan, v1::Plan* proto);

@@ -56,6 +56,20 @@ void LoadModules(const v1::Plan& proto, const std::string& field, Plan* plan,
                                   field + ".recompute_modules", diagnostics);
 }
 
+void LoadLayers(const v1::Plan& proto, const std::string& field, Plan* plan,
+                Diagnostics* diagnostics) {
+  if (!proto.has_recompute_layers()) return;
+  const std::string at = field + ".recompute_layers";
+  plan->recompute_layers = proto.recompute_layers();
+  if (plan->recompute_layers < 0) {
+    diagnostics->Error(at, absl::StrCat("is ", plan->recompute_layers, ", expected 0 or more"));
+  } else if (plan->recompute == Recompute::kNone) {
+    diagnostics->Error(at, absl::StrCat("is ", plan->recompute_layers,
+                                        " with recompute \"none\", expected it beside "
+                                        "selective, matmuls, full or modules"));
+  }
+}
+
 }  // namespace
 
 void LoadRecompute(const v1::Plan& proto, const std::string& field, Plan* plan,
@@ -80,6 +94,7 @@ void LoadRecompute(const v1::Plan& proto, const std::string& field, Plan* plan,
     diagnostics->Error(field + ".recompute_keep",
                        "is given, but with recompute none nothing runs again");
   }
+  LoadLayers(proto, field, plan, diagnostics);
 }
 
 void ExpandRecompute(const Plan& plan, v1::Plan* proto) {
@@ -88,6 +103,7 @@ void ExpandRecompute(const Plan& plan, v1::Plan* proto) {
                                              plan.recompute_modules.end());
   for (const std::string& op : plan.recompute_keep) proto->add_recompute_keep(op);
   proto->set_recompute_drops_unread(plan.recompute_drops_unread);
+  if (plan.recompute_layers >= 0) proto->set_recompute_layers(plan.recompute_layers);
 }
 
 }  // namespace meshstep

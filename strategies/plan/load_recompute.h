@@ -14,7 +14,8 @@ namespace v1 {
 class Plan;
 }
 
-// The policy and the ops that it spares. `field` is the plan's path in errors.
+// The policy, the ops that it spares and the layers that it is limited to. `field` is the plan's
+// path in errors.
 void LoadRecompute(const v1::Plan& proto, const std::string& field, Plan* plan,
                    Diagnostics* diagnostics);
 void ExpandRecompute(const Plan& plan, v1::Plan* proto);

@@ -1,7 +1,6 @@
 #include "strategies/plan/plan.h"
 
 #include <algorithm>
-#include <numeric>
 
 namespace meshstep {
 namespace {
@@ -44,15 +43,13 @@ std::vector<std::string> AxisNames(const Plan& plan, std::span<const AxisId> axe
   return names;
 }
 
-bool IsAxisName(const Plan& plan, std::string_view name) {
-  std::vector<AxisId> all(plan.axes.size());
-  std::iota(all.begin(), all.end(), 0);
-  for (const bool experts : {false, true}) {
-    if (experts && plan.rules.experts.empty()) continue;
-    const std::vector<std::string> names = AxisNames(plan, all, experts);
-    if (std::find(names.begin(), names.end(), name) != names.end()) return true;
+std::vector<AxisId> AxesNamed(const Plan& plan, std::string_view name, bool experts) {
+  std::vector<AxisId> axes;
+  if (experts && plan.rules.experts.empty()) return axes;
+  for (AxisId axis = 0; axis < static_cast<AxisId>(plan.axes.size()); ++axis) {
+    if (AxisNames(plan, {&axis, 1}, experts).front() == name) axes.push_back(axis);
   }
-  return false;
+  return axes;
 }
 
 std::vector<std::pair<std::string, int>> Degrees(const Plan& plan) {

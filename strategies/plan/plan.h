@@ -1,6 +1,7 @@
 // A plan as a value: a mesh, rules that shard named dimensions over its axes, and how micro-batches
 // run. Degrees (data, fsdp, tensor, ...) are named sets of rules, one file each in
 // strategies/plan/parallelisms/; nothing after loading asks which parallelism an axis came from.
+// Where that matters the plan says which axes (pipeline, split_axis, CollectiveChoice::axes).
 
 #ifndef MESHSTEP_STRATEGIES_PLAN_PLAN_H_
 #define MESHSTEP_STRATEGIES_PLAN_PLAN_H_
@@ -16,7 +17,7 @@
 
 #include "strategies/algebra/sharding.h"
 #include "strategies/model/model.h"
-#include "strategies/plan/layout.h"
+#include "strategies/plan/pipeline_parts.h"
 #include "strategies/plan/precision.h"
 #include "strategies/plan/schedules/schedule.h"
 #include "topologies/cluster.h"
@@ -98,6 +99,8 @@ struct Kernels {
 
 struct CollectiveChoice {
   std::string collective, axis, algorithm;  // axis "": every axis
+  // Those that are called `axis`, and those that are called so in what concerns experts.
+  std::vector<AxisId> axes, expert_axes;
 };
 
 struct Plan {
@@ -109,8 +112,8 @@ struct Plan {
   std::string schedule = "1f1b";  // "" with a table
   std::string schedule_table;     // its file
   std::shared_ptr<const Schedule> order;
-  std::string layout;             // as given; "" is even
-  std::vector<LayoutPart> parts;  // of the pipeline, in the order of the forward
+  std::string layout;               // as given; "" is even
+  std::vector<PipelinePart> parts;  // of the pipeline, in the order of the forward
   std::int64_t micro_batches = 1;
   double micro_batch_sequences = 1;  // of one replica
   double replicas = 1;               // product of the axes that shard B
@@ -139,8 +142,10 @@ struct Plan {
   int reductions_in_flight = 2;
   // Matmuls in parts beside a ring (strategies/passes/ops/ring_matmul.h).
   bool async_tensor = false;
-  // Between stages in parts by the ranks of tensor, gathered on arrival.
+  // Between stages in parts by the ranks of tensor, gathered on arrival: by those of `split_axis`,
+  // which hold alike what they send; -1: each sends all that it holds.
   bool split_sends = false;
+  AxisId split_axis = -1;
   // Matmuls and attention at the pace of the slowest chip.
   bool stragglers = true;
   // Collectives take compute units from kernels, where the chip has no engines of their own.
@@ -166,8 +171,8 @@ struct Plan {
 // and "expert-data" (all others), whatever they are for the rest of the model.
 std::vector<std::string> AxisNames(const Plan& plan, std::span<const AxisId> axes, bool experts);
 
-// Whether any list of axes is called so.
-bool IsAxisName(const Plan& plan, std::string_view name);
+// The axes that AxisNames calls `name`.
+std::vector<AxisId> AxesNamed(const Plan& plan, std::string_view name, bool experts);
 
 // Whole axes and degrees of experts with their sizes, innermost first, for people.
 std::vector<std::pair<std::string, int>> Degrees(const Plan& plan);

@@ -36,11 +36,6 @@ struct BlockRun {
   bool Done() const { return pass == passes.size(); }
 };
 
-// It runs the last of a chunk's backward on one micro-batch.
-inline bool EndsBackward(Action::Kind kind) {
-  return kind == Action::Kind::kBackward || kind == Action::Kind::kBackwardWeight;
-}
-
 class BlockRunner {
  public:
   BlockRunner(StepContext* context, ParameterGatherer* gatherer, ActivationOffloader* offloader,

@@ -15,11 +15,11 @@ namespace {
 
 // Blocks of each part in the order of the forward. Layers that predict further tokens run after the
 // head, each with the head again; where a layout puts them on a part of their own, before it.
-std::vector<std::vector<LayerRef>> LayersOfParts(const std::vector<LayoutPart>& parts,
+std::vector<std::vector<LayerRef>> LayersOfParts(const std::vector<PipelinePart>& parts,
                                                  const Model& model) {
   std::vector<std::vector<LayerRef>> all;
   int depth = 0;
-  for (const LayoutPart& part : parts) {
+  for (const PipelinePart& part : parts) {
     std::vector<LayerRef>& layers = all.emplace_back();
     if (part.embedding) layers.push_back(LayerRef::Embedding());
     for (int l = part.begin; l < part.end; ++l) layers.push_back(LayerRef::Layer(l));
@@ -74,7 +74,7 @@ Status LimitRecompute(const Transformer& transformer, const BlockContext& contex
     ASSIGN_OR_RETURN(LoweredBlock block, LowerBlock(kind, context, Recompute::kNone));
     model->kinds.push_back(std::move(block));
   }
-  for (const LayoutPart& part : context.plan->parts) {
+  for (const PipelinePart& part : context.plan->parts) {
     for (int l = part.begin; l < part.end; ++l) {
       if (l - part.begin >= limit) model->layer_kind[Index(l)] += kinds;
     }

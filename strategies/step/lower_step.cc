@@ -81,16 +81,7 @@ std::set<StageSend> SendsOf(const Plan& plan, const LoweredModel& model, int sen
   return sends;
 }
 
-// The axis whose ranks send a part each of what they hold alike; -1 if they send all of it.
-AxisId AlikeAlong(const Plan& plan, const Sharding& residual) {
-  for (AxisId axis = 0; plan.split_sends && axis < static_cast<AxisId>(plan.axes.size()); ++axis) {
-    const bool tensor = plan.axes[static_cast<std::size_t>(axis)].name == "tensor";
-    if (tensor && plan.axis_size(axis) > 1 && !residual.Uses(axis)) return axis;
-  }
-  return -1;
-}
-
-// What stages send each other: the residual stream.
+// What stages send each other: the residual stream, in parts by the ranks of Plan::split_axis.
 SendTransfers AddSends(const BlockContext& context) {
   const Plan& plan = *context.plan;
   SendTransfers sends;
@@ -98,10 +89,10 @@ SendTransfers AddSends(const BlockContext& context) {
   const Sharding residual = Apply(plan.rules.residual, {"B", "T", "D"});
   const Bytes bytes = context.LocalElements(residual) * SizeOf(plan.precision.activations);
   int parts = 1;
-  if (const AxisId alike = AlikeAlong(plan, residual); alike >= 0) {
-    parts = plan.axis_size(alike);
-    sends.gather =
-        context.transfers->Intern({Collective::kAllGather, {alike}, Role::kActivations, bytes});
+  if (plan.split_axis >= 0) {
+    parts = plan.axis_size(plan.split_axis);
+    sends.gather = context.transfers->Intern(
+        {Collective::kAllGather, {plan.split_axis}, Role::kActivations, bytes});
   }
   sends.send = context.transfers->Intern(
       {Collective::kPermute, {plan.pipeline}, Role::kPipeline, bytes / parts});

@@ -111,11 +111,10 @@ std::vector<UnitGroup> StepUnits::Members(int stage, const std::vector<AxisId>& 
 std::string StepUnits::Algorithm(const TransferSpec& spec) const {
   for (const CollectiveChoice& choice : plan_.collectives) {
     if (choice.collective != NameOf(spec.collective)) continue;
-    const std::vector<std::string> axes = AxisNames(plan_, spec.axes, spec.experts);
-    const bool everywhere = choice.axis.empty();
-    if (everywhere || std::find(axes.begin(), axes.end(), choice.axis) != axes.end()) {
-      return choice.algorithm;
-    }
+    const std::vector<AxisId>& named = spec.experts ? choice.expert_axes : choice.axes;
+    const bool here = std::find_first_of(spec.axes.begin(), spec.axes.end(), named.begin(),
+                                         named.end()) != spec.axes.end();
+    if (choice.axis.empty() || here) return choice.algorithm;
   }
   // What is handed on along a ring beside kernels goes by the library's messages, where ranks have
   // a switch in common.

@@ -1,13 +1,41 @@
 // Pipeline schedules: the order in which each stage runs forwards and backwards of its
 // micro-batches.
 //
-// The layers are cut into parts, numbered as a micro-batch passes them. A stage holds one or more
-// chunks; each chunk is one part. 1F1B: p parts, chunk 0 of stage s is part s. Interleaved: chunk c
-// of stage s is part c·p + s. ZB-V: 2 p parts, down the stages and up again. DualPipe: p parts,
-// each held twice; half of the micro-batches enter at either end.
+// The problem. The layers are cut into parts, numbered as a micro-batch passes them: its forward
+// runs parts 0, 1, ..., its backward the same parts in the opposite order. A stage runs one action
+// at a time (or a pair, Action::with_next). In which order, so that stages wait little and keep few
+// activations?
 //
-// Backward is one action, or two: the gradient of the input, which the stage before waits for, and
-// later that of the weights, which nobody waits for. One schedule is one file; it is found by name.
+// Symbols.
+//   p, v, m   stages, model chunks of a stage, micro-batches
+//   chunk     what a stage holds of the model: one part. 1F1B: p parts, chunk 0 of stage s is part
+//             s. Interleaved: chunk c of stage s is part c·p + s. ZB-V: 2 p parts, down the stages
+//             and up again. DualPipe: p parts, each held twice; half of the micro-batches enter at
+//             either end.
+//   F, B, W   times of a stage on one micro-batch: forward; backward of the input, which the stage
+//             before waits for; backward of the weights, which nobody waits for. Backward is one
+//             action (B + W) or two.
+//   bubble    time that a stage idles in a step
+//
+// The invariant. Every (part, micro-batch) runs forward once and backward once, as one action or
+// as input before weights, on the stage that PlaceOf names. A list of actions is a total order of
+// one stage; the order between stages is only what data demands: the forward of part k follows that
+// of part k - 1 and the backward of part k that of part k + 1, of the same micro-batch. The
+// simulation takes bubbles from there (strategies/step/step_emitter.h); no formula enters. A
+// schedule must not wait for itself; Check says which (p, v, m) it can run.
+//
+// Complexity: Actions is O(actions of the stage).
+//
+// Sources: GPipe (Huang et al., arXiv 1811.06965); 1F1B (Narayanan et al., arXiv
+// 2006.09503) and interleaved (arXiv 2104.04473); ZB-H1 and ZB-V (Qi et al., arXiv 2401.10241,
+// 2405.15362); DualPipe (DeepSeek-V3, arXiv 2412.19437). One schedule is one file and is found by
+// name; Bubble and MostLive are its paper's closed forms, which tests/strategies/plan/schedules/
+// holds its order against.
+//
+// Example: 1F1B, p = 2, m = 3, F = B = W = 1 (a backward takes 2):
+//   stage 0   F0 F1 .  .  B0 B0 F2 B1 B1 .  B2 B2
+//   stage 1   .  F0 B0 B0 F1 B1 B1 F2 B2 B2 .  .
+// Each stage idles for (p - 1)(F + B + W) = 3 of 12; stage 0 keeps two micro-batches at most.
 
 #ifndef MESHSTEP_STRATEGIES_PLAN_SCHEDULES_SCHEDULE_H_
 #define MESHSTEP_STRATEGIES_PLAN_SCHEDULES_SCHEDULE_H_
@@ -32,6 +60,10 @@ struct Action {
   bool operator==(const Action&) const = default;
 };
 std::string_view NameOf(Action::Kind kind);
+// The gradients of the weights are made when it is done.
+inline bool EndsBackward(Action::Kind kind) {
+  return kind == Action::Kind::kBackward || kind == Action::Kind::kBackwardWeight;
+}
 
 // p stages, v model chunks per stage, m micro-batches.
 struct Pipeline {

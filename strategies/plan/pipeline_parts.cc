@@ -1,4 +1,4 @@
-#include "strategies/plan/layout.h"
+#include "strategies/plan/pipeline_parts.h"
 
 #include <algorithm>
 
@@ -79,46 +79,46 @@ class Expander {
 
 }  // namespace
 
-std::vector<LayoutPart> EvenLayout(int parts, int layers, int mtp_layers) {
+std::vector<PipelinePart> EvenParts(int parts, int layers, int mtp_layers) {
   // Parts 1, 2, ... get one layer more until none is left over; the last comes last.
   const int base = layers / parts, over = layers % parts;
   const auto begin = [&](int i) { return i * base + std::clamp(i - 1, 0, over); };
-  std::vector<LayoutPart> layout;
+  std::vector<PipelinePart> made;
   for (int i = 0; i < parts; ++i) {
     const bool last = i + 1 == parts;
-    layout.push_back({i == 0, last, begin(i), begin(i + 1), last ? mtp_layers : 0});
+    made.push_back({i == 0, last, begin(i), begin(i + 1), last ? mtp_layers : 0});
   }
-  return layout;
+  return made;
 }
 
-StatusOr<std::vector<LayoutPart>> ParseLayout(const std::string& text, int parts, int layers,
-                                              int mtp_layers) {
+StatusOr<std::vector<PipelinePart>> ParseParts(const std::string& text, int parts, int layers,
+                                               int mtp_layers) {
   ASSIGN_OR_RETURN(const std::string items, Expander(text).Expand());
-  std::vector<LayoutPart> layout(1);
+  std::vector<PipelinePart> made(1);
   int embeddings = 0, heads = 0, next_layer = 0, mtp = 0;
   const auto wrong = [&](const std::string& what) {
     return InvalidInput(absl::StrCat("is \"", text.substr(0, 80), "\", ", what));
   };
   for (const char item : items) {
     if (item == '|') {
-      layout.push_back({false, false, next_layer, next_layer, 0});
+      made.push_back({false, false, next_layer, next_layer, 0});
     } else if (item == 'E') {
       ++embeddings;
       if (next_layer > 0 || heads > 0) return wrong("expected E before every layer");
-      layout.back().embedding = true;
+      made.back().embedding = true;
     } else if (item == 't') {
       if (embeddings == 0 || heads > 0) return wrong("expected every t after E and before L");
-      layout.back().end = ++next_layer;
+      made.back().end = ++next_layer;
     } else if (item == 'm') {
       ++mtp;
-      const bool after_head = heads > 0 && !layout.back().head;
+      const bool after_head = heads > 0 && !made.back().head;
       if (next_layer < layers || after_head) {
         return wrong("expected every m after the last t and no later than the part with L");
       }
-      ++layout.back().mtp_layers;
+      ++made.back().mtp_layers;
     } else {
       ++heads;
-      layout.back().head = true;
+      made.back().head = true;
     }
   }
   if (embeddings != 1 || heads != 1) {
@@ -131,11 +131,11 @@ StatusOr<std::vector<LayoutPart>> ParseLayout(const std::string& text, int parts
     return wrong(absl::StrCat("with ", mtp, " m, expected the model's ", mtp_layers,
                               " layers of multi-token prediction"));
   }
-  if (static_cast<int>(layout.size()) != parts) {
-    return wrong(absl::StrCat("with ", layout.size(), " parts, expected ", parts,
+  if (static_cast<int>(made.size()) != parts) {
+    return wrong(absl::StrCat("with ", made.size(), " parts, expected ", parts,
                               " (stages × virtual stages)"));
   }
-  return layout;
+  return made;
 }
 
 }  // namespace meshstep

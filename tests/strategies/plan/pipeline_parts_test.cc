@@ -1,34 +1,34 @@
-#include "strategies/plan/layout.h"
+#include "strategies/plan/pipeline_parts.h"
 
 #include "gtest/gtest.h"
 
 namespace meshstep {
 namespace {
 
-TEST(Layout, ReadsMegatronsNotation) {
+TEST(PipelineParts, ReadsMegatronsNotation) {
   // The example of Megatron's help: 2 layers in each part but the last two.
-  const auto layout = ParseLayout("Et*2|(t*2|)*34,t*3|tL", 37, 74, 0);
+  const auto layout = ParseParts("Et*2|(t*2|)*34,t*3|tL", 37, 74, 0);
   ASSERT_TRUE(layout.ok()) << layout.status();
-  EXPECT_EQ(layout->front(), (LayoutPart{true, false, 0, 2, 0}));
-  EXPECT_EQ((*layout)[34], (LayoutPart{false, false, 68, 70, 0}));
-  EXPECT_EQ((*layout)[35], (LayoutPart{false, false, 70, 73, 0}));
-  EXPECT_EQ(layout->back(), (LayoutPart{false, true, 73, 74, 0}));
+  EXPECT_EQ(layout->front(), (PipelinePart{true, false, 0, 2, 0}));
+  EXPECT_EQ((*layout)[34], (PipelinePart{false, false, 68, 70, 0}));
+  EXPECT_EQ((*layout)[35], (PipelinePart{false, false, 70, 73, 0}));
+  EXPECT_EQ(layout->back(), (PipelinePart{false, true, 73, 74, 0}));
 }
 
-TEST(Layout, HoldsPartsWithoutLayersAndPredictionLayers) {
-  const auto layout = ParseLayout("E|t*3|t,m|L", 4, 4, 1);
+TEST(PipelineParts, HoldsPartsWithoutLayersAndPredictionLayers) {
+  const auto layout = ParseParts("E|t*3|t,m|L", 4, 4, 1);
   ASSERT_TRUE(layout.ok()) << layout.status();
-  EXPECT_EQ((*layout)[0], (LayoutPart{true, false, 0, 0, 0}));
-  EXPECT_EQ((*layout)[2], (LayoutPart{false, false, 3, 4, 1}));
-  EXPECT_EQ((*layout)[3], (LayoutPart{false, true, 4, 4, 0}));
+  EXPECT_EQ((*layout)[0], (PipelinePart{true, false, 0, 0, 0}));
+  EXPECT_EQ((*layout)[2], (PipelinePart{false, false, 3, 4, 1}));
+  EXPECT_EQ((*layout)[3], (PipelinePart{false, true, 4, 4, 0}));
 }
 
-TEST(Layout, EvenPartsDifferByAtMostOne) {
+TEST(PipelineParts, EvenPartsDifferByAtMostOne) {
   for (int parts = 1; parts <= 9; ++parts) {
     for (int layers = parts; layers <= 30; ++layers) {
-      const std::vector<LayoutPart> layout = EvenLayout(parts, layers, 0);
+      const std::vector<PipelinePart> layout = EvenParts(parts, layers, 0);
       int next = 0;
-      for (const LayoutPart& part : layout) {
+      for (const PipelinePart& part : layout) {
         EXPECT_EQ(part.begin, next);
         const int size = part.end - part.begin;
         EXPECT_GE(size, layers / parts);
@@ -45,9 +45,9 @@ TEST(Layout, EvenPartsDifferByAtMostOne) {
   }
 }
 
-TEST(Layout, SaysWhatIsWrong) {
+TEST(PipelineParts, SaysWhatIsWrong) {
   const auto problem = [](const char* text) {
-    const auto layout = ParseLayout(text, 2, 4, 0);
+    const auto layout = ParseParts(text, 2, 4, 0);
     return layout.ok() ? std::string() : std::string(layout.status().message());
   };
   EXPECT_EQ(problem("Et*2|t*2L"), "");
