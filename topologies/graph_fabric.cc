@@ -7,16 +7,11 @@
 
 #include "absl/strings/str_cat.h"
 #include "sim/base/check.h"
+#include "sim/base/index.h"
 #include "topologies/colouring.h"
 #include "topologies/graph.h"
 
 namespace meshstep {
-namespace {
-
-std::size_t Index(int i) { return static_cast<std::size_t>(i); }
-
-}  // namespace
-
 GraphFabric::GraphFabric(const Cluster& cluster)
     : nodes_(cluster.devices() + cluster.switches), graph_(cluster.graph) {
   devices_ = cluster.devices();

@@ -5,12 +5,11 @@
 #include <utility>
 
 #include "sim/base/check.h"
+#include "sim/base/index.h"
 #include "sim/cost/rank_grid.h"
 
 namespace meshstep {
 namespace {
-
-std::size_t Index(int i) { return static_cast<std::size_t>(i); }
 
 // Loads of explicit links, cleared by what was touched.
 class LoadMap {

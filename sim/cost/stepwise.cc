@@ -6,12 +6,11 @@
 #include <vector>
 
 #include "sim/base/check.h"
+#include "sim/base/index.h"
 #include "sim/engine/flow_network.h"
 
 namespace meshstep {
 namespace {
-
-std::size_t Index(int i) { return static_cast<std::size_t>(i); }
 
 // One flow of a step.
 struct Transfer {

@@ -4,6 +4,8 @@
 #include <functional>
 #include <limits>
 
+#include "sim/base/index.h"
+
 namespace meshstep {
 namespace {
 
@@ -16,8 +18,6 @@ constexpr double kWorn = 0.01;
 
 // Stale completions are swept out when they outnumber the flows by this factor.
 constexpr std::size_t kStaleFactor = 4;
-
-std::size_t Index(std::int32_t i) { return static_cast<std::size_t>(i); }
 
 }  // namespace
 

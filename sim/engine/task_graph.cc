@@ -4,13 +4,9 @@
 #include <cmath>
 #include <utility>
 
+#include "sim/base/index.h"
+
 namespace meshstep {
-namespace {
-
-std::size_t Index(std::int32_t i) { return static_cast<std::size_t>(i); }
-
-}  // namespace
-
 std::int32_t TaskGraph::AddLink(BytesPerSecond capacity) {
   links_.push_back(capacity);
   return static_cast<std::int32_t>(links_.size()) - 1;

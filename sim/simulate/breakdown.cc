@@ -6,13 +6,12 @@
 #include <utility>
 
 #include "sim/base/check.h"
+#include "sim/base/index.h"
 
 namespace meshstep {
 namespace {
 
 constexpr TaskId kNone = -1;
-
-std::size_t Index(std::int32_t i) { return static_cast<std::size_t>(i); }
 
 // Predecessors of a task: dependencies and the tasks before it on its streams.
 class Predecessors {

@@ -5,12 +5,11 @@
 #include <queue>
 #include <utility>
 
+#include "sim/base/index.h"
 #include "sim/engine/flow_network.h"
 
 namespace meshstep {
 namespace {
-
-std::size_t Index(std::int32_t i) { return static_cast<std::size_t>(i); }
 
 class Replay {
  public:

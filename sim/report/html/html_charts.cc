@@ -9,14 +9,13 @@
 
 #include "absl/strings/str_cat.h"
 #include "sim/base/format.h"
+#include "sim/base/index.h"
 #include "sim/report/html/html_use.h"
 #include "sim/report/html/svg.h"
 #include "sim/simulate/names.h"
 
 namespace meshstep {
 namespace {
-
-std::size_t Index(std::int64_t i) { return static_cast<std::size_t>(i); }
 
 // Logarithmic scale from 10^low to 10^high.
 struct LogScale {

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "sim/base/format.h"
+#include "sim/base/index.h"
 #include "sim/report/html/html_topology.h"
 
 namespace meshstep {
@@ -15,8 +16,6 @@ namespace {
 constexpr int kMostChips = 72;
 constexpr double kBar = 24, kGap = 52;  // pixels: a switch, and the links between two
 constexpr double kNic = 10, kStub = 14, kChip = 22;
-
-std::size_t Index(std::int64_t i) { return static_cast<std::size_t>(i); }
 
 // The busier of two.
 LinkId Busier(const FabricUse& use, LinkId a, LinkId b) { return use.Use(a) < use.Use(b) ? b : a; }

@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "sim/base/format.h"
+#include "sim/base/index.h"
 #include "sim/report/html/html_charts.h"
 #include "sim/report/html/svg.h"
 #include "sim/simulate/memory.h"
@@ -20,8 +21,6 @@ constexpr std::size_t kMaxLanes = 64;
 constexpr double kLeast = 0.6;    // pixels: what is narrower joins its neighbour
 constexpr double kPointed = 6;    // pixels: what is wider says what it is
 constexpr double kManyUnits = 6;  // with more the least grows
-
-std::size_t Index(std::int64_t i) { return static_cast<std::size_t>(i); }
 
 struct Segment {
   Time begin, end;

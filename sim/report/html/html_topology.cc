@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "sim/base/check.h"
 #include "sim/base/format.h"
+#include "sim/base/index.h"
 #include "sim/report/html/html_charts.h"
 #include "sim/report/html/html_parts.h"
 #include "sim/report/html/html_use.h"
@@ -17,8 +18,6 @@ namespace {
 
 constexpr std::size_t kMaxLinks = 24;
 constexpr double kLabel = 40;  // pixels of height
-
-std::size_t Index(std::int64_t i) { return static_cast<std::size_t>(i); }
 
 std::string KindOf(const std::string& link) {
   std::string name = link.substr(0, link.find_first_of("0123456789("));

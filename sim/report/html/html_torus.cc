@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "sim/base/format.h"
+#include "sim/base/index.h"
 #include "sim/report/html/html_topology.h"
 
 namespace meshstep {
@@ -18,8 +19,6 @@ namespace {
 constexpr int kMost = 16, kFirst = 12;
 constexpr double kPitch = 30;  // pixels between chips, at most
 constexpr const char* kDimensions[] = {"x", "y", "z", "u", "v", "w"};
-
-std::size_t Index(int i) { return static_cast<std::size_t>(i); }
 
 using Chip = std::vector<int>;  // coordinates
 

@@ -9,14 +9,13 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "sim/base/format.h"
+#include "sim/base/index.h"
 #include "sim/simulate/link_usage.h"
 #include "sim/simulate/memory.h"
 #include "sim/simulate/names.h"
 
 namespace meshstep {
 namespace {
-
-std::size_t Index(std::int64_t i) { return static_cast<std::size_t>(i); }
 
 bool EndsWith(const std::string& text, std::string_view ending) {
   return text.size() >= ending.size() &&
