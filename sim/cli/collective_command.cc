@@ -117,6 +117,8 @@ void AddCollectiveCommand(CLI::App* app) {
       ->check(CLI::PositiveNumber);
   command->add_option("--axes", options->place.axes,
                       "Levels of the cluster that the group spans, as x,y or node (default: all)");
+  command->add_option("--library", options->place.library,
+                      "Of collectives: nccl, rccl or xla (default: the cluster's)");
   command->add_option("--chip", options->place.chip, "A name from `meshstep list chips`");
   command->add_option("--mesh", options->place.mesh, "Axes of chips, as X=4,Y=8");
   command->add_option("--over", options->place.over, "Axes that the group spans (default: all)");

@@ -284,7 +284,8 @@ struct CollectiveModel::Impl {
     const double factor = entry.SizeFactor(request.bytes);
     CollectiveCost cost = Scaled(load, request.bytes, inside / (entry.node_fraction * factor),
                                  across / (entry.network_fraction * factor), entry.latency);
-    cost.sent_per_device = request.bytes.value() * (load.sent_inside * inside + load.sent_across * across);
+    cost.sent_per_device =
+        request.bytes.value() * (load.sent_inside * inside + load.sent_across * across);
     cost.algorithm = entry.runs;
     cost.library_name = entry.entry->name;
     cost.protocol = entry.entry->protocol;
@@ -348,7 +349,7 @@ struct CollectiveModel::Impl {
           "algorithm: \"", std::string(name), "\" does not run ", std::string(NameOf(collective)),
           " on this group of ", group.size(), "; expected one of ", Known(collective, group)));
     }
-    if (request.copies.mover == Mover::kLibrary &&
+    if (IsOfLibrary(request.copies) &&
         !IsMeasured(group, {collective, name, request.copies.mover})) {
       CollectiveCost cost =
           Quickest(Entries(collective, group, algorithm), request, axes, device, group);
@@ -367,7 +368,7 @@ struct CollectiveModel::Impl {
         Measurements(collective, group, request.copies.mover);
     CollectiveCost best;
     if (candidates.empty()) {
-      if (request.copies.mover == Mover::kLibrary) {
+      if (IsOfLibrary(request.copies)) {
         best = Quickest(Entries(collective, group, nullptr), request, axes, device, group);
       }
       if (best.algorithm != nullptr) return best;
@@ -379,6 +380,11 @@ struct CollectiveModel::Impl {
     }
     CHECK(best.algorithm != nullptr) << "no algorithm for " << NameOf(collective) << " ";
     return best;
+  }
+
+  // Not a dispatcher's, nor an ideal compiler's transfer that may join copies on its way.
+  static bool IsOfLibrary(const Copies& copies) {
+    return copies.mover == Mover::kLibrary && copies.copies <= 1;
   }
 
   static bool IsOfNodes(const Group& group) {

@@ -195,6 +195,7 @@ StatusOr<CollectiveSetup> SetUpCollective(const CollectivePlace& place, const Ca
     proto.set_preset(place.cluster);
     if (!place.slice.empty()) proto.set_slice(place.slice);
     if (place.chips != 0) proto.set_chips(place.chips);
+    if (!place.library.empty()) proto.mutable_library()->set_preset(place.library);
     if (place.slices != 0) proto.set_slices(place.slices);
     if (place.twisted) proto.set_twisted(true);
     ASSIGN_OR_RETURN(setup.cluster, LoadCluster(std::move(proto), catalog, &setup.notes));

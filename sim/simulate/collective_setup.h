@@ -23,6 +23,7 @@ struct CollectivePlace {
   int chips = 0;                     // --chips
   int slices = 0;                    // --slices
   bool twisted = false;              // --twisted
+  std::string library;               // --library; "": the cluster's
   std::string chip, mesh, over;      // --chip, --mesh, --over
   RateSet rates = RateSet::kDatasheet;
   Fidelity fidelity = Fidelity::kCalibrated;

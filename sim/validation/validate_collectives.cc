@@ -67,9 +67,9 @@ int Count(const CsvTable& table, std::size_t row, const std::string& column) {
   return value >= 1 && value <= (1 << 17) ? static_cast<int>(value) : 0;
 }
 
-// GB/s of all NICs of a node, from "8x400G", "32x EFA 100G"; 0 if the text names none.
+// GB/s of all NICs of a node, from "8x400G", "32x EFA 100G", "4x HDR200 per node"; 0 if the text names none.
 double NicsOf(const std::string& interconnect) {
-  static const std::regex kNics("([0-9]+)x ?[A-Za-z ]*([0-9]+)G");
+  static const std::regex kNics("([0-9]+)x ?[A-Za-z ]*([0-9]+)(G| per node)");
   std::smatch match;
   if (!std::regex_search(interconnect, match, kNics)) return 0;
   return std::stod(match[1].str()) * std::stod(match[2].str()) / 8;
@@ -82,6 +82,7 @@ struct ClusterName {
   const char *word, *chip, *preset;
 };
 constexpr ClusterName kClusters[] = {
+    {"slow Ethernet", "", "a100-ethernet"},
     {"TCPXO", "", "gcp-a3-mega"},
     {"TCPX", "", "gcp-a3-high"},
     {"EFA", "b200", "aws-p6-b200"},

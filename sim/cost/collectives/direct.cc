@@ -76,11 +76,11 @@ class DirectAlgorithm final : public GatherAlgorithm {
   }
 
  protected:
-  // On a torus or across nodes others are as quick and use the links better.
+  // On a torus others are as quick and use the links better. Across nodes only small gathers gain:
+  // a NIC carries what every chip of other nodes sends.
   bool SupportsGather(const Group& group) const override {
-    const Level::Kind kind = group.dims.front().kind;
-    return group.dims.size() == 1 &&
-           (kind == Level::Kind::kSwitch || kind == Level::Kind::kFullMesh);
+    return std::none_of(group.dims.begin(), group.dims.end(),
+                        [](const Group::Dim& dim) { return dim.kind == Level::Kind::kTorus; });
   }
 
   std::vector<TrafficPhase> GatherTraffic(Bytes bytes, const Group& group) const override {

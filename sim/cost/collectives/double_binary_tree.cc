@@ -77,7 +77,7 @@ class DoubleBinaryTreeAlgorithm final : public CollectiveAlgorithm {
   std::string_view name() const override { return "double-binary-tree"; }
 
   bool Supports(Collective collective, const Group& group) const override {
-    if (collective != Collective::kAllReduce) return false;
+    if (collective != Collective::kAllReduce || group.size() < 2) return false;
     const Group::Dim& first = group.dims.front();
     if (group.dims.size() == 1) {
       return first.kind == Level::Kind::kSwitch || first.kind == Level::Kind::kNetwork;

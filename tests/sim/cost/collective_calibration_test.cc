@@ -248,7 +248,7 @@ TEST(NetworkCalibration, EntriesOfAllChipsNameAlgorithms) {
       ++entries;
     }
   }
-  EXPECT_GT(entries, 60);
+  EXPECT_GE(entries, 10);  // of dispatchers; those of libraries are in topologies/libraries
 }
 
 TEST(CollectiveCalibration, EntriesOfAllChipsNameAlgorithmsThatRun) {

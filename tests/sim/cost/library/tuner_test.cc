@@ -111,7 +111,7 @@ TEST(Tuner, OneNicHoldsFewerComputeUnitsThanANode) {
 // Every entry runs as an algorithm that is there, for a collective that is there.
 TEST(Libraries, NameAlgorithmsThatAre) {
   int libraries = 0;
-  for (const auto& file : std::filesystem::directory_iterator(DataPath("topologies/libraries"))) {
+  for (const auto& file : std::filesystem::directory_iterator(DataRoot() + "/topologies/libraries")) {
     v1::Cluster proto;
     proto.set_preset("dgx-h100");
     proto.mutable_library()->set_preset(file.path().stem());
