@@ -7,33 +7,13 @@
 #include "google/protobuf/descriptor.h"
 #include "google/protobuf/message.h"
 #include "sim/base/data_path.h"
+#include "sim/base/overlay.h"
 #include "sim/base/proto_file.h"
 
 namespace meshstep {
 namespace {
 
 namespace pb = google::protobuf;
-
-// Writes the fields of `from` over `to`.
-void Overlay(const pb::Message& from, pb::Message* to) {
-  std::vector<const pb::FieldDescriptor*> fields;
-  const pb::Reflection* reflection = from.GetReflection();
-  reflection->ListFields(from, &fields);
-  for (const pb::FieldDescriptor* field : fields) {
-    if (!field->is_repeated() && field->cpp_type() == pb::FieldDescriptor::CPPTYPE_MESSAGE) {
-      Overlay(reflection->GetMessage(from, field), reflection->MutableMessage(to, field));
-      continue;
-    }
-    // Only this field travels: copy the message, keep the field, merge.
-    std::unique_ptr<pb::Message> one(from.New());
-    one->CopyFrom(from);
-    for (const pb::FieldDescriptor* other : fields) {
-      if (other != field) one->GetReflection()->ClearField(one.get(), other);
-    }
-    reflection->ClearField(to, field);
-    to->MergeFrom(*one);
-  }
-}
 
 // The name of the preset that `message` builds on; "" if there is none.
 std::string PresetOf(const pb::Message& message) {

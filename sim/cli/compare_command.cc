@@ -43,6 +43,9 @@ void DistinguishNames(std::vector<ScenarioFile>* inputs) {
 
 void RunCompare(const Options& options) {
   std::vector<ScenarioFile> inputs = ReadScenarios(options.scenarios, options.catalog);
+  if (inputs.size() < 2) {
+    Fail(InvalidInput("SCENARIO: is one, expected two or more to compare, or a table of them"));
+  }
   DistinguishNames(&inputs);
   std::string html;
   const std::vector<v1::SimulateReport> reports =
@@ -67,7 +70,7 @@ void AddCompareCommand(CLI::App* app) {
   auto options = std::make_shared<Options>();
   CLI::App* command = app->add_subcommand(
       "compare", "Simulate scenarios side by side: what differs and why one is faster");
-  AddScenarioOptions(command, &options->scenarios, 2, -1);
+  AddScenarioOptions(command, &options->scenarios, 1, -1);
   AddSimulateOptions(command, &options->simulate);
   AddFormatOption(command, &options->format);
   command->add_option("--html", options->html, "Also write a report with charts: FILE.html");

@@ -4,15 +4,21 @@
 #include <utility>
 
 #include "CLI/CLI.hpp"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "sim/base/set_field.h"
 #include "sim/cli/commands.h"
+#include "sim/simulate/scenario_table.h"
+#include "strategies/plan/load_scenario.h"
 
 namespace meshstep {
 
 void AddScenarioOptions(CLI::App* command, ScenarioOptions* options, int at_least, int at_most) {
   command
-      ->add_option("SCENARIO", options->names,
-                   "A file (.textproto, .json, .binpb), an example's name, or - for standard input")
+      ->add_option(
+          "SCENARIO", options->names,
+          "A file (.textproto, .json, .binpb), a table of scenarios (.csv), an example's name, "
+          "or - for standard input")
       ->required()
       ->expected(at_least, at_most);
   command->add_option("--input-format", options->files.input_format, "textproto, json or binary")
@@ -38,6 +44,43 @@ void AddSimulateOptions(CLI::App* command, SimulateOptions* options) {
                     "Simulate every device and link; slow, the same times");
 }
 
+namespace {
+
+// The rows of a table as files of their own.
+Status ReadTable(const std::string& name, const std::vector<std::string>& sets,
+                 const Catalog& catalog, std::vector<ScenarioFile>* files) {
+  ASSIGN_OR_RETURN(ScenarioTable table, ReadScenarioTable(name));
+  std::vector<std::string> problems;
+  for (ScenarioRow& row : table.rows) {
+    ScenarioFile file{
+        .path = name, .proto = std::move(row.scenario), .locator = row.locator, .scenario = {}};
+    for (const std::string& set : sets) {
+      if (const Status status = SetField(set, &file.proto); !status.ok()) {
+        return InvalidInput(absl::StrCat("--set: ", std::string(status.message())));
+      }
+    }
+    Diagnostics diagnostics(file.locator);
+    file.scenario = LoadScenario(file.proto, catalog, &diagnostics);
+    if (diagnostics.ok()) {
+      files->push_back(std::move(file));
+    } else {
+      problems.emplace_back(diagnostics.status().message());
+    }
+  }
+  if (table.rows.empty()) return InvalidInput(absl::StrCat(name, ": has no rows"));
+  return problems.empty() ? Status() : InvalidInput(absl::StrJoin(problems, "\n"));
+}
+
+Status ReadOne(const std::string& name, const ScenarioFileOptions& options, const Catalog& catalog,
+               std::vector<ScenarioFile>* files) {
+  if (IsScenarioTable(name)) return ReadTable(name, options.sets, catalog, files);
+  ASSIGN_OR_RETURN(ScenarioFile file, ReadScenarioFile(name, options, catalog));
+  files->push_back(std::move(file));
+  return absl::OkStatus();
+}
+
+}  // namespace
+
 std::vector<ScenarioFile> ReadScenarios(const ScenarioOptions& options, const Catalog& catalog) {
   std::vector<ScenarioFile> files;
   std::vector<std::string> problems;
@@ -45,12 +88,9 @@ std::vector<ScenarioFile> ReadScenarios(const ScenarioOptions& options, const Ca
     Fail(InvalidInput("-: standard input can be named once"));
   }
   for (const std::string& name : options.names) {
-    StatusOr<ScenarioFile> file = ReadScenarioFile(name, options.files, catalog);
-    if (file.ok()) {
-      files.push_back(*std::move(file));
-      continue;
-    }
-    const std::string problem(file.status().message());
+    const Status status = ReadOne(name, options.files, catalog, &files);
+    if (status.ok()) continue;
+    const std::string problem(status.message());
     // A wrong --set is wrong for every file; once is enough.
     if (std::find(problems.begin(), problems.end(), problem) == problems.end()) {
       problems.push_back(problem);

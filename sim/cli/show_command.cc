@@ -2,17 +2,21 @@
 
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "CLI/CLI.hpp"
 #include "absl/strings/str_cat.h"
 #include "google/protobuf/text_format.h"
 #include "meshstep/v1/chip.pb.h"
 #include "meshstep/v1/cluster.pb.h"
+#include "meshstep/v1/framework.pb.h"
 #include "meshstep/v1/model.pb.h"
 #include "sim/base/catalog.h"
 #include "sim/base/data_path.h"
 #include "sim/cli/commands.h"
 #include "sim/cli/scenario_input.h"
+#include "sim/report/framework.h"
+#include "strategies/plan/load_framework.h"
 #include "strategies/plan/load_scenario.h"
 
 namespace meshstep {
@@ -55,6 +59,18 @@ std::string ShowScenario(Options options) {
       notes, text);
 }
 
+StatusOr<std::string> ShowFramework(const Options& options) {
+  const StatusOr<std::vector<v1::Framework>> files = ReadFramework(options.name, Catalog());
+  if (!files.ok()) {
+    return InvalidInput(absl::StrCat("framework ", std::string(files.status().message())));
+  }
+  if (options.format == OutputFormat::kText) return FrameworkToText(options.name, *files);
+  v1::Framework whole;
+  for (const v1::Framework& file : *files) whole.MergeFrom(file);
+  whole.clear_base();
+  return Serialize(whole, options.format);
+}
+
 void RunShow(const Options& options) {
   if (options.kind == "scenario") {
     Print(ShowScenario(options));
@@ -63,7 +79,7 @@ void RunShow(const Options& options) {
   const StatusOr<std::string> text =
       options.kind == "chip"        ? ShowFile<v1::Chip>("topologies/chips", options)
       : options.kind == "cluster"   ? ShowFile<v1::Cluster>("topologies/clusters", options)
-      : options.kind == "framework" ? ShowFile<v1::Kernels>("strategies/frameworks", options)
+      : options.kind == "framework" ? ShowFramework(options)
                                     : ShowFile<v1::Model>("strategies/models", options);
   if (!text.ok()) Fail(text.status());
   Print(*text);

@@ -96,15 +96,15 @@ void AddValidateCommand(CLI::App* app) {
   auto options = std::make_shared<Options>();
   CLI::App* command =
       app->add_subcommand("validate", "Compare predictions with measurements, row by row");
-  command->add_option("FILE", options->runs,
-                      "CSV of measured training steps, with the columns of training_runs.csv; "
-                      "without any file: the tables that ship with meshstep");
+  command->add_option(
+      "FILE", options->runs,
+      "A table of scenarios (.csv) with measured.step_time_s or the like; without any "
+      "file: the tables that ship with meshstep");
   command->add_option("--collectives", options->collectives,
                       "CSV of measured collectives, inside one domain or across nodes");
   command->add_option("--matmuls", options->matmuls, "CSV of measured matmuls");
   command->add_option("--memory", options->memory,
-                      "CSV of measured memory: memory_runs.csv, memory_published.csv, or "
-                      "training_runs.csv with mem_gib");
+                      "A table of scenarios (.csv) with measured.peak_bytes or the like");
   command->add_option("--min-bytes", options->min_bytes, "Leave out rows of smaller transfers");
   std::string names;
   for (const Mechanism& mechanism : Mechanisms()) {
@@ -118,7 +118,7 @@ void AddValidateCommand(CLI::App* app) {
       ->allow_extra_args(false);
   command->add_flag("--rows", options->rows, "Text and Markdown: every row, not only families");
   command->add_option("--scenario", options->scenario,
-                      "Print the scenario of the row of FILE with this id and stop");
+                      "Print the scenario of the row of FILE with this name and stop");
   command->add_option("--scatter", options->scatter,
                       "Also draw predicted against measured: FILE.svg");
   command->add_option("--html", options->html, "Also write a page with the drawing and tables");
@@ -128,7 +128,7 @@ void AddValidateCommand(CLI::App* app) {
       ->add_option("--format", options->format,
                    "text (default), json, csv, markdown, textproto or binary")
       ->check(CLI::IsMember({"text", "json", "csv", "markdown", "textproto", "binary"}));
-  command->footer("Example:\n  meshstep validate training_runs.csv --rows");
+  command->footer("Example:\n  meshstep validate my_runs.csv --rows");
   command->callback([options] { RunValidate(*options); });
 }
 

@@ -32,6 +32,11 @@ std::string Heading(const std::string& text, const TextStyle& style) {
   return absl::StrCat("\n", Bold(text, style), "\n");
 }
 
+std::string Software(const std::string& framework) {
+  return absl::StrCat("software: ",
+                      framework.empty() ? "none named, an ideal compiler" : framework);
+}
+
 std::string Summary(const v1::SimulateReport& r) {
   std::vector<std::string> other = {
       absl::StrCat("full attention ", FormatPercent(r.mfu_full_attention())),
@@ -46,6 +51,12 @@ std::string Summary(const v1::SimulateReport& r) {
                {"", FormatNumber(r.tokens_per_s(), 4), "tokens/s"},
                {"MFU", FormatPercent(r.mfu()), absl::StrJoin(other, ", ")},
                {"", FormatFlopRate(chip_flops), "per chip"}};
+  if (r.has_step_time_low_s()) {
+    rows.insert(rows.begin() + 1, {"", "",
+                                   absl::StrCat("of measured steps like it, 80 % took ",
+                                                FormatSeconds(r.step_time_low_s()), " to ",
+                                                FormatSeconds(r.step_time_high_s()))});
+  }
   if (r.has_kv_cache_bytes()) {
     rows.push_back({"KV cache", FormatBytes(static_cast<double>(r.kv_cache_bytes())),
                     "of all sequences on all chips"});
@@ -251,10 +262,11 @@ std::string Verdict(const v1::Memory& m) {
 }
 
 std::string ToText(const v1::SimulateReport& r, const TextStyle& style) {
-  return absl::StrCat(Bold(r.scenario(), style), "\n", WrapText(r.description(), kWidth, 0), "\n\n",
-                      Summary(r), BreakdownTable(r, style), CommunicationTable(r, style),
-                      KernelTable(r, style), MemoryTable(r, style), StageTable(r, style),
-                      Notes(r, style), "\nSimulated ", FormatCount(r.simulation().device_classes()),
+  return absl::StrCat(Bold(r.scenario(), style), "\n", WrapText(r.description(), kWidth, 0), "\n",
+                      Software(r.framework()), "\n\n", Summary(r), BreakdownTable(r, style),
+                      CommunicationTable(r, style), KernelTable(r, style), MemoryTable(r, style),
+                      StageTable(r, style), Notes(r, style), "\nSimulated ",
+                      FormatCount(r.simulation().device_classes()),
                       r.simulation().device_classes() == 1 ? " class" : " classes", " of devices, ",
                       FormatCount(r.simulation().tasks()), " tasks, ",
                       FormatCount(r.simulation().events()), " events.\n");

@@ -7,6 +7,7 @@
 #include "absl/strings/str_split.h"
 #include "meshstep/v1/chip.pb.h"
 #include "meshstep/v1/cluster.pb.h"
+#include "meshstep/v1/framework.pb.h"
 #include "meshstep/v1/model.pb.h"
 #include "sim/base/data_path.h"
 #include "sim/base/format.h"
@@ -69,6 +70,13 @@ StatusOr<std::string> DescribeModel(const std::string& folder, const std::string
                     " experts");
   }
   return text;
+}
+
+StatusOr<std::string> DescribeFramework(const std::string& folder, const std::string& name,
+                                        const Catalog& catalog) {
+  v1::Framework framework;
+  RETURN_IF_ERROR(catalog.Read(folder, name, &framework));
+  return framework.description();
 }
 
 // The comment at the head of the file, without the lines that name the proto.
@@ -166,7 +174,7 @@ StatusOr<v1::ListReport> List(const std::string& kind, const Catalog& catalog) {
       kind == "chips"         ? Files("topologies/chips", catalog, DescribeChip)
       : kind == "clusters"    ? Files("topologies/clusters", catalog, DescribeCluster)
       : kind == "models"      ? Files("strategies/models", catalog, DescribeModel)
-      : kind == "frameworks"  ? Files("strategies/frameworks", catalog, DescribeComment)
+      : kind == "frameworks"  ? Files("strategies/frameworks", catalog, DescribeFramework)
       : kind == "collectives" ? StatusOr<v1::ListReport>(Collectives())
       : kind == "schedules"   ? StatusOr<v1::ListReport>(AllSchedules())
                               : Files("examples", catalog, DescribeComment);

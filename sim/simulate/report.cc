@@ -300,6 +300,7 @@ v1::SimulateReport MakeReport(const Scenario& scenario, const StepGraph& step, c
   report.set_chips(scenario.cluster.chips);
   report.set_fidelity(fidelity == Fidelity::kIdeal ? "ideal" : "calibrated");
   report.set_description(Describe(scenario));
+  report.set_framework(scenario.plan.framework);
   report.set_step_time_s(run.makespan.seconds());
   const StepCounts counts = CountStep(scenario);
   AddThroughput(scenario, step, counts, &report);

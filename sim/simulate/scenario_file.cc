@@ -76,6 +76,16 @@ void FillFromPath(const std::string& path, v1::Scenario* proto) {
 
 }  // namespace
 
+StatusOr<v1::Scenario> ReadScenarioMessage(const std::string& name) {
+  const std::string path = PathOf(name);
+  ASSIGN_OR_RETURN(const std::string content, ReadFile(path, kMaxInputBytes));
+  ASSIGN_OR_RETURN(const InputFormat format, FormatOfFile(path));
+  v1::Scenario proto;
+  RETURN_IF_ERROR(ParseMessage(path, content, format, &proto));
+  FillFromPath(path, &proto);
+  return proto;
+}
+
 StatusOr<ScenarioFile> ReadScenarioFile(const std::string& name, const ScenarioFileOptions& options,
                                         const Catalog& catalog) {
   ScenarioFile file;

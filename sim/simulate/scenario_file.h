@@ -28,6 +28,9 @@ struct ScenarioFileOptions {
   std::vector<std::string> sets;  // PATH=VALUE over the file, as sim/base/set_field.h
 };
 
+// A file, or the example of that name, as it is written, not loaded. Error: it cannot be read.
+StatusOr<v1::Scenario> ReadScenarioMessage(const std::string& name);
+
 // `name`: a path, the name of an example, or "-". Error: one line per problem, each with file, line
 // and field, or "--set" for fields that were overridden.
 StatusOr<ScenarioFile> ReadScenarioFile(const std::string& name, const ScenarioFileOptions& options,

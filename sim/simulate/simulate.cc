@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "sim/base/format.h"
+#include "sim/simulate/interval.h"
 #include "sim/simulate/report.h"
 #include "strategies/plan/load_scenario.h"
 #include "strategies/step/lower_step.h"
@@ -40,12 +41,45 @@ Status Located(const Status& status, const Locator& locator) {
   return place.empty() ? status : InvalidInput(absl::StrCat(place, ": ", message));
 }
 
-StatusOr<SimulatedStep> RunScenario(Scenario scenario, const SimulateOptions& options) {
+// The evaluation of a step comes after it.
+Status AddEvaluation(const Scenario& scenario, Fidelity fidelity, v1::SimulateReport* report) {
+  if (!scenario.evaluation) return absl::OkStatus();
+  const Scenario& forward = *scenario.evaluation;
+  RETURN_IF_ERROR(CheckSize(forward, false));
+  ASSIGN_OR_RETURN(const StepGraph step, LowerStep(forward, {.fidelity = fidelity}));
+  ASSIGN_OR_RETURN(const Run run, RunGraph(step.graph, step.Names()));
+  const v1::SimulateReport evaluation = MakeReport(forward, step, run, fidelity);
+  const double before = report->step_time_s(), after = before + evaluation.step_time_s();
+  report->set_step_time_s(after);
+  v1::Breakdown* const b = report->mutable_breakdown();
+  const v1::Breakdown& e = evaluation.breakdown();
+  b->set_compute_s(b->compute_s() + e.compute_s());
+  b->set_communication_exposed_s(b->communication_exposed_s() + e.communication_exposed_s());
+  b->set_bubble_s(b->bubble_s() + e.bubble_s());
+  b->set_optimizer_s(b->optimizer_s() + e.optimizer_s());
+  b->set_other_s(b->other_s() + e.other_s());
+  // Rates are of the trained tokens.
+  const double slower = before / after;
+  report->set_tokens_per_s(report->tokens_per_s() * slower);
+  report->set_tokens_per_s_per_chip(report->tokens_per_s_per_chip() * slower);
+  report->set_mfu(report->mfu() * slower);
+  report->set_mfu_full_attention(report->mfu_full_attention() * slower);
+  report->set_mfu_6nd(report->mfu_6nd() * slower);
+  report->set_hfu(report->hfu() * slower);
+  report->add_notes(absl::StrCat("the step includes an evaluation of ", forward.workload.batch,
+                                 " sequences, ", FormatSeconds(evaluation.step_time_s())));
+  return absl::OkStatus();
+}
+
+StatusOr<SimulatedStep> RunScenario(Scenario scenario, const Catalog& catalog,
+                                    const SimulateOptions& options) {
   RETURN_IF_ERROR(CheckSize(scenario, options.unfolded));
   ASSIGN_OR_RETURN(StepGraph step, LowerStep(scenario, {.fidelity = options.fidelity,
                                                         .unfolded = options.unfolded}));
   ASSIGN_OR_RETURN(Run run, RunGraph(step.graph, step.Names()));
   v1::SimulateReport report = MakeReport(scenario, step, run, options.fidelity);
+  RETURN_IF_ERROR(AddEvaluation(scenario, options.fidelity, &report));
+  if (options.fidelity == Fidelity::kCalibrated) AddInterval(scenario, catalog, &report);
   return SimulatedStep{std::move(scenario), std::move(step), std::move(run), std::move(report)};
 }
 
@@ -57,7 +91,9 @@ StatusOr<SimulatedStep> Placed(StatusOr<SimulatedStep> step, const SimulateOptio
 }  // namespace
 
 StatusOr<SimulatedStep> SimulateStep(const Scenario& scenario, const SimulateOptions& options) {
-  return Placed(RunScenario(scenario, options), options);
+  const Catalog own;
+  const Catalog& catalog = options.catalog != nullptr ? *options.catalog : own;
+  return Placed(RunScenario(scenario, catalog, options), options);
 }
 
 StatusOr<SimulatedStep> SimulateStep(const v1::Scenario& proto, const SimulateOptions& options) {
@@ -66,7 +102,7 @@ StatusOr<SimulatedStep> SimulateStep(const v1::Scenario& proto, const SimulateOp
   const Catalog& catalog = options.catalog != nullptr ? *options.catalog : own;
   Scenario scenario = LoadScenario(proto, catalog, &diagnostics);
   RETURN_IF_ERROR(diagnostics.status());
-  return Placed(RunScenario(std::move(scenario), options), options);
+  return Placed(RunScenario(std::move(scenario), catalog, options), options);
 }
 
 StatusOr<v1::SimulateReport> Simulate(const v1::Scenario& proto, const SimulateOptions& options) {

@@ -42,7 +42,7 @@ StatusOr<v1::SimulateReport> Simulate(const v1::Scenario& proto, const SimulateO
 StatusOr<SimulatedStep> SimulateStep(const v1::Scenario& proto, const SimulateOptions& options);
 
 // Of a scenario that is loaded (strategies/plan/load_scenario.h) and may have been changed since;
-// options.catalog is not used.
+// options.catalog gives the intervals only.
 StatusOr<SimulatedStep> SimulateStep(const Scenario& scenario, const SimulateOptions& options);
 
 }  // namespace meshstep

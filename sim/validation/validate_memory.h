@@ -11,16 +11,12 @@
 
 namespace meshstep {
 
-// Reads a table of one of three kinds:
-//  - memory_runs.csv: Megatron-LM's own tests with their arguments and mem_max_allocated_bytes,
-//  what
-//    PyTorch's allocator handed out at most on the last rank: tensors, rounded up to 512 bytes, but
-//    neither the allocator's cache, nor the context of the driver, nor NCCL's buffers. The last
-//    rank is of the last pipeline stage, so that stage's peak is compared.
-//  - training_runs.csv: rows with mem_gib; mem_kind says what was measured, and is part of the
-//    family's name. "reserved" and "nvidia-smi" count the allocator's cache too, and more.
-//  - memory_published.csv: parts of the memory of the models of arXiv 2205.05198 (figure 1).
-// Rows that cannot be expressed get a reason. Error: the file cannot be read or lacks columns.
+// Rows of a table of scenarios that give measured bytes
+// (sim/simulate/scenario_table.h, Measured): the peak of the fullest device or
+// of the last stage's, or a part of it. `measured.memory` says what a tool
+// counted and is part of the family's name: what an allocator handed out, what
+// it reserved, what the driver saw. Rows that cannot be simulated get a reason.
+// Error: the file cannot be read or is no table of scenarios.
 StatusOr<v1::ValidateReport> ValidateMemory(const std::string& path, const RunOptions& options);
 
 }  // namespace meshstep

@@ -9,6 +9,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "sim/base/format.h"
+#include "sim/validation/plan_order.h"
 
 namespace meshstep {
 namespace {
@@ -80,6 +81,16 @@ std::string Quantity(const v1::ValidateRow& row, bool predicted) {
   return seconds > 0 ? FormatSeconds(seconds) : "-";
 }
 
+std::string OrderLine(const v1::ValidateOrder& order) {
+  return absl::StrCat(FormatCount(order.pairs()),
+                      " pairs of plans at least 10 % apart: ", FormatPercent(order.right()),
+                      " ordered right (10 to 20 % apart ", FormatPercent(order.near_right()),
+                      ", beyond ", FormatPercent(order.far_right()), "); the best predicted of ",
+                      FormatCount(order.groups()), " groups costs ",
+                      FormatPercent(order.mean_regret()), " over the best measured on average, ",
+                      FormatPercent(order.worst_regret()), " at worst");
+}
+
 // Why rows are not predicted, and the totals.
 std::vector<std::string> Totals(const v1::ValidateReport& report) {
   std::map<std::string, int> reasons;
@@ -103,6 +114,14 @@ std::vector<std::string> Totals(const v1::ValidateReport& report) {
                     FormatPercent(errors[errors.size() * 9 / 10]));
   }
   lines.push_back(last);
+  if (report.has_order()) lines.push_back(OrderLine(report.order()));
+  if (report.has_first_errors()) {
+    const v1::FirstErrors& e = report.first_errors();
+    lines.push_back(absl::StrCat(FormatCount(e.rows()), " of sources not seen before: mean error ",
+                                 FormatPercent(e.first_mape()), " at first sight (bias ",
+                                 Signed(e.first_bias()), "), ", FormatPercent(e.mape()),
+                                 " now (bias ", Signed(e.bias()), ")"));
+  }
   return lines;
 }
 
@@ -145,12 +164,36 @@ void SummarizeFamilies(v1::ValidateReport* report) {
   }
 }
 
+void Summarize(v1::ValidateReport* report) {
+  SummarizeFamilies(report);
+  SummarizeOrder(report);
+  report->clear_first_errors();
+  double first = 0, first_signed = 0, now = 0, now_signed = 0;
+  std::int64_t rows = 0;
+  for (const v1::ValidateRow& row : report->rows()) {
+    if (!row.has_first_error() || !row.has_error()) continue;
+    ++rows;
+    first += std::abs(row.first_error());
+    first_signed += row.first_error();
+    now += std::abs(row.error());
+    now_signed += row.error();
+  }
+  if (rows == 0) return;
+  v1::FirstErrors* const errors = report->mutable_first_errors();
+  const auto count = static_cast<double>(rows);
+  errors->set_rows(rows);
+  errors->set_first_mape(first / count);
+  errors->set_first_bias(first_signed / count);
+  errors->set_mape(now / count);
+  errors->set_bias(now_signed / count);
+}
+
 v1::ValidateReport RowsOfAtLeast(const v1::ValidateReport& report, double min_bytes) {
   v1::ValidateReport kept;
   for (const v1::ValidateRow& row : report.rows()) {
     if (row.tensor_bytes() >= min_bytes) *kept.add_rows() = row;
   }
-  SummarizeFamilies(&kept);
+  Summarize(&kept);
   return kept;
 }
 

@@ -13,6 +13,9 @@ namespace meshstep {
 // Fills in `families` from the rows that have an error.
 void SummarizeFamilies(v1::ValidateReport* report);
 
+// Fills in all that is summed up over rows: families, order, first errors.
+void Summarize(v1::ValidateReport* report);
+
 // The rows that moved at least `min_bytes`, and their families.
 v1::ValidateReport RowsOfAtLeast(const v1::ValidateReport& report, double min_bytes);
 

@@ -1,4 +1,5 @@
-// Measured training steps against their simulation.
+// Rows of a table of scenarios (sim/simulate/scenario_table.h) against their
+// simulation.
 
 #ifndef MESHSTEP_SIM_VALIDATION_VALIDATE_RUNS_H_
 #define MESHSTEP_SIM_VALIDATION_VALIDATE_RUNS_H_
@@ -12,8 +13,8 @@
 #include "meshstep/v1/validate_report.pb.h"
 #include "sim/base/catalog.h"
 #include "sim/base/status.h"
+#include "sim/simulate/scenario_table.h"
 #include "sim/validation/mechanisms.h"
-#include "sim/validation/run_row.h"
 
 namespace meshstep {
 
@@ -23,22 +24,27 @@ struct RunOptions {
   int threads = 0;  // 0: as many as the machine has
 };
 
-// Reads a table with the columns of training_runs.csv or training_runs_one_node.csv. Rows that
-// cannot be expressed get a reason. Error: the file cannot be read or lacks columns.
+// Step times. Rows that cannot be simulated get a reason; rows about memory
+// alone are left out. Error: the file cannot be read or is no table of
+// scenarios.
 StatusOr<v1::ValidateReport> ValidateRuns(const std::string& path, const RunOptions& options);
 
 // The same for the tables that ship with the program, one after the other.
 StatusOr<v1::ValidateReport> ValidateShippedRuns(const RunOptions& options);
 
 // Writes what a row measured and, if it was simulated, what was predicted.
-using FillRow = std::function<void(const RunRow& row, const StatusOr<v1::SimulateReport>& report,
-                                   v1::ValidateRow* out)>;
-// The same for any table in the columns of training_runs.csv.
-StatusOr<v1::ValidateReport> SimulateRows(const CsvTable& runs, const RunOptions& options,
-                                          const FillRow& fill);
+using FillRow = std::function<void(
+    const ScenarioRow& row, const StatusOr<v1::SimulateReport>& report, v1::ValidateRow* out)>;
+v1::ValidateReport SimulateRows(const std::vector<ScenarioRow>& rows, const RunOptions& options,
+                                const FillRow& fill);
 
-// The scenario of one row. Error: there is no such row, or it cannot be expressed.
-StatusOr<v1::Scenario> ScenarioOfRow(const std::string& path, const std::string& id);
+// Seconds that one step took. The report of the simulated step turns a rate
+// into a time; 0 if the row says nothing that gives one.
+double MeasuredSeconds(const ScenarioRow& row, const v1::SimulateReport& report);
+
+// The scenario of one row. Error: there is no such row, or it says why it has
+// none.
+StatusOr<v1::Scenario> ScenarioOfRow(const std::string& path, const std::string& name);
 
 }  // namespace meshstep
 

@@ -388,11 +388,12 @@ Plan PlanLoader::Load() {
   LoadActivations();
   LoadOffload(proto_, field_, cluster_.chip, &plan_, diagnostics_);
   LoadContext(proto_, field_, model_, workload_, &plan_, diagnostics_);
+  plan_.framework = proto_.framework();
+  plan_.framework_options = {proto_.framework_options().begin(), proto_.framework_options().end()};
   plan_.kernels = LoadKernels(proto_.kernels(), field_ + ".kernels", diagnostics_);
   LoadCollectives();
   LoadInference(proto_, field_, model_, workload_, &plan_, diagnostics_);
   FindSplitAxis();
-  NoteUnread(proto_, field_, model_, plan_, diagnostics_);
   return std::move(plan_);
 }
 

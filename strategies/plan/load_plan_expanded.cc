@@ -83,7 +83,10 @@ void ExpandPlan(const Plan& plan, v1::Plan* proto) {
   proto->set_context_method(NameOf(plan.context_method));
   proto->set_context_load_balanced(plan.context_balanced);
   ExpandOffload(plan, proto);
-  ExpandKernels(plan.kernels, proto->mutable_kernels());
+  proto->set_framework(plan.framework);
+  proto->mutable_framework_options()->Assign(plan.framework_options.begin(),
+                                             plan.framework_options.end());
+  ExpandKernels(plan.kernels, !plan.framework.empty(), proto->mutable_kernels());
   ExpandPrecision(plan.precision, proto->mutable_precision());
   for (const CollectiveChoice& choice : plan.collectives) {
     v1::CollectiveChoice* out = proto->add_collectives();

@@ -65,6 +65,21 @@ void ShardCache(Plan* plan, Diagnostics* diagnostics) {
 
 }  // namespace
 
+void ClearTraining(v1::Plan* proto) {
+  for (const char* name :
+       {"recompute", "recompute_keep", "recompute_modules", "recompute_layers",
+        "recompute_drops_unread", "accumulate_unsharded", "dropout", "schedule", "schedule_table",
+        "virtual_stages", "layout", "overlap_gradients", "overlap_parameters",
+        "gradient_bucket_bytes", "overlap_experts"}) {
+    v1::Plan::GetReflection()->ClearField(proto, v1::Plan::descriptor()->FindFieldByName(name));
+  }
+  if (proto->zero_stage() != 3) proto->clear_zero_stage();
+  if (!proto->has_precision()) return;
+  proto->mutable_precision()->clear_gradients();
+  proto->mutable_precision()->clear_reduce();
+  proto->mutable_precision()->clear_optimizer();
+}
+
 void LoadInference(const v1::Plan& proto, const std::string& field, const Model& model,
                    const Workload& workload, Plan* plan, Diagnostics* diagnostics) {
   const std::string cache = field + ".precision.kv_cache";

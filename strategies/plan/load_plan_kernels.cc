@@ -29,6 +29,9 @@ constexpr const char* kGradientPasses[] = {"zero", "check", "scale", "cast"};
 constexpr const char* kExperts[] = {"grouped", "each", "fused"};
 constexpr const char* kGraphs[] = {"attention", "mlp", "router"};
 
+// What repeated fields hold to hold nothing, where a framework's default stands below them.
+constexpr char kNone[] = "none";
+
 // Index of `value` in `names`; 0 if it is empty or wrong.
 std::size_t IndexOf(std::span<const char* const> names, const std::string& value,
                     const std::string& field, Diagnostics* diagnostics) {
@@ -46,6 +49,7 @@ void LoadGraphs(const v1::Kernels& proto, const std::string& field, Kernels* ker
                 Diagnostics* diagnostics) {
   bool* const parts[] = {&kernels->graphed_attention, &kernels->graphed_mlp,
                          &kernels->graphed_router};
+  if (proto.graphs_size() == 1 && proto.graphs(0) == kNone) return;
   for (const std::string& part : proto.graphs()) {
     const std::size_t i = IndexOf(kGraphs, part, field + ".graphs", diagnostics);
     if (part == kGraphs[i]) *parts[i] = true;
@@ -77,6 +81,7 @@ void LoadGradientKernels(const v1::Kernels& proto, const std::string& field, Ker
   bool* const passes[] = {&kernels->zeroes_gradients, &kernels->checks_gradients,
                           &kernels->scales_gradients, &kernels->casts_gradients};
   for (const std::string& pass : proto.gradient_passes()) {
+    if (proto.gradient_passes_size() == 1 && pass == kNone) break;
     const std::size_t i = IndexOf(kGradientPasses, pass, field + ".gradient_passes", diagnostics);
     if (pass == kGradientPasses[i]) *passes[i] = true;
   }
@@ -173,16 +178,17 @@ std::string AttentionKernelOf(const Plan& plan) {
   return plan.flash_kernel.empty() ? "flash" : plan.flash_kernel;
 }
 
-void ExpandKernels(const Kernels& kernels, v1::Kernels* proto) {
+void ExpandKernels(const Kernels& kernels, bool of_framework, v1::Kernels* proto) {
   proto->Clear();
   proto->set_loss(kLosses[static_cast<std::size_t>(kernels.loss)]);
   proto->set_gradient_accumulation(kAccumulations[static_cast<std::size_t>(kernels.accumulation)]);
   proto->set_unfused_optimizer(kernels.unfused_optimizer);
   proto->set_experts(kExperts[kernels.each_expert ? 1 : kernels.fused_experts ? 2 : 0]);
-  if (kernels.expert_tile_rows > 0) proto->set_expert_tile_rows(kernels.expert_tile_rows);
+  if (of_framework || kernels.expert_tile_rows > 0)
+    proto->set_expert_tile_rows(kernels.expert_tile_rows);
   proto->set_eager_expert_bias(kernels.eager_expert_bias);
   proto->set_eager_expert_clamp(kernels.eager_expert_clamp);
-  if (kernels.eager_rotary) proto->set_eager_rotary(true);
+  if (of_framework || kernels.eager_rotary) proto->set_eager_rotary(kernels.eager_rotary);
   proto->set_elementwise(kElementwise[static_cast<std::size_t>(kernels.elementwise)]);
   proto->set_gradient_sums(kSums[kernels.separate_sums ? 1 : 0]);
   proto->set_projections(kProjections[kernels.separate_projections ? 1 : 0]);
@@ -195,12 +201,14 @@ void ExpandKernels(const Kernels& kernels, v1::Kernels* proto) {
   for (std::size_t i = 0; i < std::size(graphed); ++i) {
     if (graphed[i]) proto->add_graphs(kGraphs[i]);
   }
+  if (of_framework && proto->graphs().empty()) proto->add_graphs(kNone);
   proto->set_library_workspace_bytes(kernels.library_workspace_bytes);
   const bool passes[] = {kernels.zeroes_gradients, kernels.checks_gradients,
                          kernels.scales_gradients, kernels.casts_gradients};
   for (std::size_t i = 0; i < std::size(passes); ++i) {
     if (passes[i]) proto->add_gradient_passes(kGradientPasses[i]);
   }
+  if (of_framework && proto->gradient_passes().empty()) proto->add_gradient_passes(kNone);
   proto->set_bias_gradients(kBiasGradients[static_cast<std::size_t>(kernels.bias_gradients)]);
   proto->set_copied_heads(kernels.copied_heads);
   proto->set_dense_embedding_gradient(kernels.dense_embedding_gradient);

@@ -22,7 +22,8 @@ void LoadAttentionKernel(const std::string& kernel, const std::string& field, co
                          Plan* plan, Diagnostics* diagnostics);
 std::string AttentionKernelOf(const Plan& plan);
 
-void ExpandKernels(const Kernels& kernels, v1::Kernels* proto);
+// `of_framework`: a framework's defaults stand below the message, so that every field is written out.
+void ExpandKernels(const Kernels& kernels, bool of_framework, v1::Kernels* proto);
 
 }  // namespace meshstep
 

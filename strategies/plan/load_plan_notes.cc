@@ -22,15 +22,15 @@ bool HasAxis(const Plan& plan, const std::string& name) {
 
 }  // namespace
 
-void NoteUnread(const v1::Plan& proto, const std::string& field, const Model& model,
-                const Plan& plan, Diagnostics* diagnostics) {
+void NoteUnread(const v1::Plan& proto, const v1::Plan& merged, const std::string& field,
+                const Model& model, const Plan& plan, Diagnostics* diagnostics) {
   const v1::Kernels& kernels = proto.kernels();
   const bool by_degrees = !proto.has_mesh(), tensor = HasAxis(plan, "tensor");
   const std::string no_tensor = "there is no axis \"tensor\" of more than one rank";
   const std::string no_experts = absl::StrCat(model.name, " has no routed experts");
   std::vector<Unread> unread;
   if (proto.async_tensor() && by_degrees && !tensor) unread.push_back({"async_tensor", no_tensor});
-  if (proto.async_tensor() && by_degrees && tensor && !proto.sequence_parallel()) {
+  if (proto.async_tensor() && by_degrees && tensor && !merged.sequence_parallel()) {
     unread.push_back({"async_tensor", "without sequence_parallel nothing is gathered over tensor"});
   }
   if (proto.split_sends() && !tensor) unread.push_back({"split_sends", no_tensor});

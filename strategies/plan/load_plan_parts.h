@@ -31,9 +31,13 @@ void LoadContext(const v1::Plan& proto, const std::string& field, const Model& m
 void LoadInference(const v1::Plan& proto, const std::string& field, const Model& model,
                    const Workload& workload, Plan* plan, Diagnostics* diagnostics);
 
-// Notes fields that are set and change nothing in this plan. Requires the whole plan.
-void NoteUnread(const v1::Plan& proto, const std::string& field, const Model& model,
-                const Plan& plan, Diagnostics* diagnostics);
+// Clears what only training has and what LoadInference refuses.
+void ClearTraining(v1::Plan* proto);
+
+// Notes fields that a scenario sets in `own` and that change nothing in this plan. `merged` also has
+// what its framework sets. Requires the whole plan.
+void NoteUnread(const v1::Plan& own, const v1::Plan& merged, const std::string& field,
+                const Model& model, const Plan& plan, Diagnostics* diagnostics);
 
 }  // namespace meshstep
 

@@ -1,19 +1,21 @@
 #include "strategies/plan/load_scenario.h"
 
+#include <memory>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "meshstep/v1/scenario.pb.h"
 #include "strategies/model/hugging_face/load_hf_config.h"
 #include "strategies/model/load_model.h"
+#include "strategies/plan/load_framework.h"
 #include "strategies/plan/load_plan.h"
+#include "strategies/plan/load_plan_parts.h"
 #include "topologies/load_cluster.h"
 
 namespace meshstep {
 namespace {
 
 constexpr char kModelFolder[] = "strategies/models";
-constexpr char kFrameworkFolder[] = "strategies/frameworks";
 constexpr std::int64_t kMaxBatch = 1000000000, kMaxSequence = 100000000;
 
 Workload LoadWorkload(const v1::Workload& proto, Diagnostics* diagnostics) {
@@ -37,6 +39,42 @@ Workload LoadWorkload(const v1::Workload& proto, Diagnostics* diagnostics) {
   return workload;
 }
 
+// The step of an evaluation inside a training step, of which `resolved` has presets and framework
+// written out: its sequences, forward alone.
+v1::Scenario EvaluationOf(const v1::Scenario& resolved) {
+  v1::Scenario evaluation = resolved;
+  evaluation.mutable_plan()->clear_framework();
+  evaluation.mutable_plan()->clear_framework_options();
+  v1::Workload* const workload = evaluation.mutable_workload();
+  workload->set_mode(v1::Workload::PREFILL);
+  workload->set_global_batch_sequences(workload->evaluation_sequences());
+  workload->clear_evaluation_sequences();
+  ClearTraining(evaluation.mutable_plan());
+  return evaluation;
+}
+
+void LoadEvaluation(const v1::Scenario& resolved, const Catalog& catalog, Scenario* scenario,
+                    Diagnostics* diagnostics) {
+  const std::int64_t sequences = resolved.workload().evaluation_sequences();
+  if (sequences == 0) return;
+  if (sequences < 0 || sequences > kMaxBatch || scenario->workload.forward_only()) {
+    diagnostics->Error("workload.evaluation_sequences",
+                       absl::StrCat("is ", sequences, ", expected 0 to ", kMaxBatch,
+                                    ", and 0 in a step that goes forward alone"));
+    return;
+  }
+  Diagnostics own;
+  auto loaded = std::make_shared<Scenario>(LoadScenario(EvaluationOf(resolved), catalog, &own));
+  if (own.ok()) {
+    scenario->evaluation = std::move(loaded);
+    return;
+  }
+  const std::string why(own.status().message());
+  diagnostics->Error("workload.evaluation_sequences",
+                     absl::StrCat("is ", sequences, ", which do not go forward alone: ",
+                                  why.substr(0, why.find('\n'))));
+}
+
 }  // namespace
 
 Scenario LoadScenario(const v1::Scenario& proto, const Catalog& catalog, Diagnostics* diagnostics) {
@@ -44,10 +82,6 @@ Scenario LoadScenario(const v1::Scenario& proto, const Catalog& catalog, Diagnos
   ResolveHfConfig("model", resolved.mutable_model(), diagnostics);
   catalog.Resolve(kModelFolder, "model", resolved.mutable_model(), diagnostics);
   ResolveClusterPresets(resolved.mutable_cluster(), "cluster", catalog, diagnostics);
-  if (resolved.plan().has_kernels()) {
-    catalog.Resolve(kFrameworkFolder, "plan.kernels", resolved.mutable_plan()->mutable_kernels(),
-                    diagnostics);
-  }
   Scenario scenario;
   scenario.name = proto.name();
   scenario.workload = LoadWorkload(resolved.workload(), diagnostics);
@@ -65,8 +99,13 @@ Scenario LoadScenario(const v1::Scenario& proto, const Catalog& catalog, Diagnos
     }
   }
   if (!diagnostics->ok()) return scenario;
-  scenario.plan = LoadPlan(resolved.plan(), "plan", scenario.model, scenario.cluster,
-                           scenario.workload, diagnostics);
+  v1::Plan* const plan = resolved.mutable_plan();
+  MergeFramework("plan", scenario.model, scenario.cluster, scenario.workload, catalog, plan,
+                 diagnostics);
+  scenario.plan =
+      LoadPlan(*plan, "plan", scenario.model, scenario.cluster, scenario.workload, diagnostics);
+  NoteUnread(proto.plan(), *plan, "plan", scenario.model, scenario.plan, diagnostics);
+  if (diagnostics->ok()) LoadEvaluation(resolved, catalog, &scenario, diagnostics);
   scenario.notes = diagnostics->notes();
   return scenario;
 }

@@ -151,6 +151,8 @@ struct Plan {
   // Collectives take compute units from kernels, where the chip has no engines of their own.
   bool collectives_take_units = true;
   Precision precision;
+  std::string framework;  // what runs the step, with its release; "": an ideal compiler
+  std::vector<std::string> framework_options;
   Kernels kernels;
   std::vector<CollectiveChoice> collectives;
   // Tokens of the busiest expert rank over the mean of all.
@@ -203,6 +205,8 @@ struct Scenario {
   Workload workload;
   Plan plan;
   std::vector<std::string> notes;  // paddings and roundings, for people
+  // An evaluation that is part of the step, after the rest; null: there is none.
+  std::shared_ptr<Scenario> evaluation;
 };
 
 }  // namespace meshstep

@@ -81,7 +81,7 @@ TEST(DataFiles, HeadersNameTheMessage) {
   CheckHeader(kChips, "chip.proto", "Chip");
   CheckHeader(kClusters, "cluster.proto", "Cluster");
   CheckHeader(kModels, "model.proto", "Model");
-  CheckHeader("strategies/frameworks", "plan.proto", "Kernels");
+  CheckHeader("strategies/frameworks", "framework.proto", "Framework");
 }
 
 TEST(DataFiles, PromisedChipsAreThere) {
