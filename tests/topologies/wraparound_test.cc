@@ -44,7 +44,8 @@ TEST(NotOffered, OddSlicesAndThoseAboveTheLargestJob) {
   EXPECT_THAT(NotOffered(v5p, std::vector{3, 5, 7}), testing::HasSubstr("not offered"));
   EXPECT_EQ(NotOffered(v5p, std::vector{16, 20, 28}),
             "has 8960 chips; the largest slice that is offered has 6144");
-  for (const std::vector<int>& slice : {std::vector{2, 2, 1}, {2, 4, 4}, {4, 8, 12}}) {
+  const std::vector<std::vector<int>> offered = {{2, 2, 1}, {2, 4, 4}, {4, 8, 12}};
+  for (const std::vector<int>& slice : offered) {
     EXPECT_EQ(NotOffered(v5p, slice), "");
   }
   EXPECT_THAT(NotOffered(Net(Wraparound::kFullAxis, 2), std::vector{3, 16}),

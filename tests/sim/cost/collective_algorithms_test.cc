@@ -292,8 +292,8 @@ TEST(CollectiveAlgorithms, StepByStepTakesTheClosedForm) {
 // links (four in two dimensions) carry the injection bound.
 TEST(CollectiveAlgorithms, TwistedToriGatherAtTheInjectionBound) {
   const CollectiveAlgorithm& algorithm = *FindAlgorithm("multi-axis-ring");
-  for (const std::vector<int>& slice :
-       {std::vector{4, 8}, {3, 6}, {3, 3, 6}, {6, 3, 6}, {4, 4, 8}}) {
+  const std::vector<std::vector<int>> slices = {{4, 8}, {3, 6}, {3, 3, 6}, {6, 3, 6}, {4, 4, 8}};
+  for (const std::vector<int>& slice : slices) {
     const Placed placed = PlaceWhole(Twisted(slice));
     const Group group = placed.GroupOf({0});
     ASSERT_GT(group.twist, 0);
