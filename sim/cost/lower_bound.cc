@@ -204,17 +204,28 @@ double Injection(const Fabric& fabric, const Group& group, Collective collective
   return bound;
 }
 
+// The same where no sum over dims knows the way: a twisted torus, all of whose ranks are alike.
+Seconds FarthestOnTwisted(const Fabric& fabric, const Group& group, bool permute) {
+  Seconds longest;
+  for (std::size_t r = 0; r < group.members.size(); ++r) {
+    const DeviceId from = group.members[permute ? r : 0];
+    const DeviceId to = group.members[permute ? (r + 1) % group.members.size() : r];
+    longest = std::max(longest, fabric.Latency(from, to));
+  }
+  return longest;
+}
+
 // Alpha between the two ranks farthest apart, or of a permute or an exchange from the last rank to
-// the first:
-// torus dims add up.
-Seconds FarthestLatency(const Group& group, Collective collective) {
+// the first: torus dims add up.
+Seconds FarthestLatency(const Fabric& fabric, const Group& group, Collective collective) {
+  const bool permute = collective == Collective::kPermute || collective == Collective::kExchange;
+  if (group.twist > 0) return FarthestOnTwisted(fabric, group, permute);
   Seconds torus, longest;
   for (const Group::Dim& dim : group.dims) {
     if (dim.kind != Level::Kind::kTorus) {
       longest = std::max(longest, dim.latency);
       continue;
     }
-    const bool permute = collective == Collective::kPermute || collective == Collective::kExchange;
     const int hops = !dim.ring ? dim.size - 1 : permute ? 1 : dim.size / 2;
     torus += hops * dim.latency;
   }
@@ -229,7 +240,7 @@ LowerBound LowerBoundOf(const Fabric& fabric, const Group& group, Collective col
                         Bytes bytes) {
   CHECK_GT(group.size(), 1);
   LowerBound bound;
-  bound.latency = FarthestLatency(group, collective);
+  bound.latency = FarthestLatency(fabric, group, collective);
   if (bytes.value() <= 0) return bound;
   bound.injection = Seconds(Injection(fabric, group, collective, bytes.value()));
   bound.cut = Seconds(Cuts(fabric, group, collective, bytes).Worst());
