@@ -20,8 +20,8 @@ std::span<const NumberSuffix> CountSuffixes();
 // and G as nccl-tests has them.
 std::span<const NumberSuffix> ByteSuffixes();
 
-// Factors joined by *, x or /, left to right, each NUMBER or NUMBER^POWER, spaces, and one of `suffixes` or none.
-// None: it is not that, or not finite. The locale plays no part.
+// Factors joined by *, x or /, left to right, each NUMBER or NUMBER^POWER, spaces, and one of
+// `suffixes` or none. None: it is not that, or not finite. The locale plays no part.
 std::optional<double> ParseNumber(std::string_view text, std::span<const NumberSuffix> suffixes);
 
 }  // namespace meshstep
