@@ -114,7 +114,8 @@ TEST(DataFiles, PromisedModelsAreThere) {
   EXPECT_THAT(Names(kModels),
               IsSupersetOf({"llama-4-scout-17b-16e", "llama-4-maverick-17b-128e", "qwen-3-32b",
                             "qwen-3-coder-480b-a35b", "kimi-k2", "glm-4.5", "glm-4.5-air",
-                            "gemma-3-27b", "grok-2", "ling-1t", "dbrx", "seed-oss-36b"}));
+                            "gemma-3-27b", "grok-2", "ling-1t", "dbrx", "seed-oss-36b",
+                            "minimax-m2", "olmo-2-32b", "bloom-176b"}));
 }
 
 const std::vector<std::string>& Dtypes() {

@@ -79,6 +79,13 @@ INSTANTIATE_TEST_SUITE_P(
                     "num_hidden_layers":36,"num_attention_heads":32,"vocab_size":131072,
                     "num_key_value_heads":8,"head_dim":128,"sliding_window":32768,
                     "tie_word_embeddings":false})"},
+        // The language model: 27,020,865,952 bytes in bf16.
+        Published{"mistralai/Ministral-3-14B-Instruct-2512", 27020865952.0 / 2, 0,
+                  R"({"model_type":"mistral3","text_config":{"model_type":"ministral3",
+                    "hidden_size":5120,"intermediate_size":16384,"num_hidden_layers":40,
+                    "num_attention_heads":32,"num_key_value_heads":8,"head_dim":128,
+                    "sliding_window":null,"tie_word_embeddings":false,"vocab_size":131072},
+                    "vision_config":{"hidden_size":1024}})"},
         Published{"mistralai/Mistral-Nemo-Base-2407", 12247782400.0, 0,
                   R"({"model_type":"mistral","hidden_size":5120,"intermediate_size":14336,
                     "num_hidden_layers":40,"num_attention_heads":32,"vocab_size":131072,
