@@ -60,7 +60,7 @@ class Mesh {
   DeviceId Device(std::span<const int> coordinates) const;  // one per axis
 
   // The group of `device` along `axes` (major first, as in A[I_XY]: X major). Ranks count with the
-  // last axis fastest. Parts of one level that continue each other are joined into one dim at
+  // last axis fastest, but parts of one level that continue each other are joined into one dim at
   // the place of the first, so that a torus dimension taken whole is one ring.
   Group GroupOf(std::span<const AxisId> axes, DeviceId device) const;
 
