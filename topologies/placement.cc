@@ -203,19 +203,27 @@ class PartPlacer {
   PartPlacer(const Fabric& fabric, std::string whole, std::vector<AxisPart> left)
       : levels_(fabric.levels()), whole_(std::move(whole)), left_(std::move(left)) {}
 
-  // Takes `axis->size` ranks before parts of the sizes `later`: on a torus as an axis of its own,
-  // else innermost first.
+  // Takes `axis->size` ranks before parts of the sizes `later`: innermost first, but on a twisted
+  // torus, whose short dimensions are lines, and where those do not divide, as an axis of its own.
   Status Take(std::span<const int> later, MeshAxis* axis) {
     std::vector<int> left(levels_.size(), 1), stride(levels_.size(), 1);
-    bool torus = false, once = true;
+    bool torus = false, twisted = false, once = true;
     for (const AxisPart& part : left_) {
       const auto l = static_cast<std::size_t>(part.level);
       torus = torus || levels_[l].kind == Level::Kind::kTorus;
+      twisted = twisted || levels_[l].twist > 0;
       once = once && left[l] == 1;
       left[l] = part.size;
       stride[l] = part.stride;
     }
     if (!torus || !once || axis->size == 1) return TakeInner(axis);
+    PartPlacer digits = *this;
+    MeshAxis inner = *axis;
+    if (!twisted && digits.TakeInner(&inner).ok()) {
+      left_ = std::move(digits.left_);
+      *axis = std::move(inner);
+      return absl::OkStatus();
+    }
     const auto sizes = TorusSplit(levels_, left, stride).Best(axis->size, later);
     if (!sizes) return TakeInner(axis);
     for (AxisPart& part : left_)

@@ -16,8 +16,8 @@
 namespace meshstep {
 
 // One MeshAxis per request, in the order of the requests. Axes with `physical` are placed first, so
-// that the others take what they leave. Parts of one axis are placed on what the whole axis takes,
-// by the same rule. The sizes must multiply to the fabric's devices.
+// that the others take what they leave. Parts of one axis take its parts in order, innermost
+// first (on a twisted torus as axes do). The sizes must multiply to the fabric's devices.
 StatusOr<std::vector<MeshAxis>> PlaceAxes(const Fabric& fabric,
                                           std::span<const AxisRequest> requests);
 

@@ -146,14 +146,16 @@ TEST(Place, TiersThatAxesDoNotNestWithAreJoined) {
   EXPECT_EQ(FitTiers(tapered, requests).nodes.tiers.size(), 2u);
 }
 
-// An axis in parts lies where the whole one would; all of them together are the whole.
-TEST(Place, PartsOfAnAxisMakeTheWhole) {
+// An axis in parts lies where the whole one would; its parts are the digits of its ranks.
+TEST(Place, PartsOfAnAxisAreItsDigits) {
   const auto torus = Build(Ring({4, 4, 4}));
   const Mesh whole = PlaceOk(*torus, {{"t", 4, ""}, {"d", 16, ""}});
   const Mesh parts = PlaceOk(
       *torus, {{"t", 4, ""}, {"d.0", 2, "", "d"}, {"d.1", 4, "", "d"}, {"d.2", 2, "", "d"}});
   for (DeviceId d = 0; d < 64; ++d) {
     EXPECT_EQ(parts.Coordinate(d, 0), whole.Coordinate(d, 0));
+    EXPECT_EQ(parts.Coordinate(d, 1) + 2 * parts.Coordinate(d, 2) + 8 * parts.Coordinate(d, 3),
+              whole.Coordinate(d, 1));
   }
   const AxisId all[] = {3, 2, 1}, one[] = {1};
   EXPECT_EQ(parts.GroupOf(all, 5).members, whole.GroupOf(one, 5).members);
