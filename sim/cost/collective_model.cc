@@ -11,6 +11,7 @@
 #include "sim/cost/dim_gather.h"
 #include "sim/cost/library/tuner.h"
 #include "sim/cost/link_load.h"
+#include "sim/cost/measured_collectives.h"
 #include "sim/cost/torus_overheads.h"
 #include "sim/cost/unit_load.h"
 
@@ -26,6 +27,19 @@ struct CollectiveModel::Impl {
   using LoadKey =
       std::tuple<const CollectiveAlgorithm*, Collective, std::vector<AxisId>, std::vector<int>>;
   mutable std::map<LoadKey, UnitLoad> loads;
+  // What does not depend on the size.
+  struct GroupFacts {
+    Group group;
+    std::map<Collective, std::vector<LibraryEntry>> entries;
+  };
+  mutable std::map<std::pair<std::vector<AxisId>, std::vector<int>>, GroupFacts> known;
+
+  GroupFacts& FactsOf(std::span<const AxisId> axes, DeviceId device) const {
+    const std::pair key(std::vector<AxisId>(axes.begin(), axes.end()), PlaceOf(device));
+    const auto found = known.find(key);
+    if (found != known.end()) return found->second;
+    return known.emplace(key, GroupFacts{mesh->GroupOf(axes, device), {}}).first->second;
+  }
 
   BytesPerSecond Capacity(int link) const {
     return classes != nullptr ? classes->capacity(link) : mesh->fabric().capacity(link);
@@ -105,7 +119,7 @@ struct CollectiveModel::Impl {
                        std::span<const AxisId> axes, DeviceId device, const Group& group) const {
     const auto& [collective, bytes, copies] = request;
     const Measured what{collective, algorithm.name(), copies.mover};
-    if (const auto across = AcrossNodes(group, what); !across.empty()) {
+    if (const auto across = MeasuredAcross(mesh->fabric(), group, what); !across.empty()) {
       return PriceAcross(across, algorithm, request, axes, device, group);
     }
     CollectiveCost cost;
@@ -119,7 +133,7 @@ struct CollectiveModel::Impl {
     AddTorusOverheads(mesh->fabric(), group, collective, &traffic);
     for (const TrafficPhase& phase : traffic) AddPhase(axes, device, phase, &cost);
     cost.sent_per_device = *std::max_element(sent.begin(), sent.end());
-    if (const CollectiveCalibration* measured = MeasuredOn(group, what)) {
+    if (const CollectiveCalibration* measured = MeasuredOn(mesh->fabric(), group, what)) {
       const bool by_item = !measured->dispatcher.empty();
       Calibrate(*measured, by_item ? Bytes(copies.item_bytes) : bytes, group, &cost);
     }
@@ -179,51 +193,10 @@ struct CollectiveModel::Impl {
     return cost;
   }
 
-  // What measurements are looked up for.
-  struct Measured {
-    Collective collective;
-    std::string_view algorithm;
-    Mover mover;
-  };
-
-  static bool HoldsFor(const NetworkCalibration& entry, const Measured& what) {
-    return entry.collective == NameOf(what.collective) && entry.dispatcher == NameOf(what.mover) &&
-           entry.algorithm == (what.algorithm == "rail-ring" ? "ring" : what.algorithm);
-  }
-
-  // Measurements across nodes that hold for the collective and algorithm; none if there are none.
-  std::span<const NetworkCalibration> AcrossNodes(const Group& group, const Measured& what) const {
-    if (group.dims.back().kind != Level::Kind::kNetwork) return {};
-    const std::vector<NetworkCalibration>& entries =
-        mesh->fabric().levels()[static_cast<std::size_t>(group.dims.back().level)].across;
-    const bool any =
-        std::any_of(entries.begin(), entries.end(),
-                    [&](const NetworkCalibration& entry) { return HoldsFor(entry, what); });
-    return any ? std::span<const NetworkCalibration>(entries)
-               : std::span<const NetworkCalibration>();
-  }
-
+  // Measurements of the collective, by its algorithm, inside one unit or across nodes.
   bool IsMeasured(const Group& group, const Measured& what) const {
-    return MeasuredOn(group, what) != nullptr || !AcrossNodes(group, what).empty();
-  }
-
-  // What was measured of the collective inside one unit of the group's level; nullptr if nothing.
-  // Of a dispatcher that was not measured: what was of the library.
-  const CollectiveCalibration* MeasuredOn(const Group& group, const Measured& what) const {
-    if (group.dims.size() != 1) return nullptr;
-    const int level = group.dims.front().level;
-    const CollectiveCalibration* found = nullptr;
-    for (const CollectiveCalibration& entry :
-         mesh->fabric().levels()[static_cast<std::size_t>(level)].measured) {
-      const bool own = entry.dispatcher == NameOf(what.mover);
-      if ((!own && !entry.dispatcher.empty()) || entry.collective != NameOf(what.collective) ||
-          entry.algorithm != what.algorithm || !entry.Holds(group.size())) {
-        continue;
-      }
-      if (found == nullptr || (own && found->dispatcher.empty())) found = &entry;
-      if (found->dispatcher == NameOf(what.mover)) break;
-    }
-    return found;
+    return MeasuredOn(mesh->fabric(), group, what) != nullptr ||
+           !MeasuredAcross(mesh->fabric(), group, what).empty();
   }
 
   // bytes: what the measured rates depend on.
@@ -231,7 +204,7 @@ struct CollectiveModel::Impl {
   // it does at the measured rate.
   void Calibrate(const CollectiveCalibration& measured, Bytes bytes, const Group& group,
                  CollectiveCost* cost) const {
-    const Seconds latency = MeasuredLatency(measured, *cost->algorithm, group) /
+    const Seconds latency = MeasuredLatency(mesh->fabric(), measured, *cost->algorithm, group) /
                             static_cast<double>(cost->phases.size());
     const double slower =
         LinkBandwidth(group.dims.front()) / measured.PortRateAt(group.size(), bytes);
@@ -242,29 +215,6 @@ struct CollectiveModel::Impl {
       for (LinkDemand& demand : phase.demands) demand.bytes = demand.bytes * slower;
       cost->idle_time += IdleTime(phase);
     }
-  }
-
-  // Beyond the ranks measured it goes on as the library's latency does.
-  Seconds MeasuredLatency(const CollectiveCalibration& measured,
-                          const CollectiveAlgorithm& algorithm, const Group& group) const {
-    const Seconds latency = measured.Latency(group.size());
-    const int edge =
-        std::clamp(group.size(), measured.groups.front().ranks, measured.groups.back().ranks);
-    const StatusOr<Collective> collective = ParseCollective(measured.collective);
-    const CollectiveLibrary* library = mesh->fabric().library();
-    if (edge == group.size() || library == nullptr || !collective.ok()) return latency;
-    LibraryShape shape = ShapeOf(mesh->fabric(), group);
-    const auto least = [&](int ranks) {
-      shape.ranks = ranks;
-      Seconds best(0);
-      for (const LibraryEntry& entry : EntriesOf(*library, shape, *collective, group)) {
-        if (entry.runs != &algorithm) continue;
-        if (!(best > Seconds(0)) || entry.latency < best) best = entry.latency;
-      }
-      return best;
-    };
-    const Seconds there = least(edge), here = least(group.size());
-    return there > Seconds(0) && here > Seconds(0) ? latency * (here / there) : latency;
   }
 
   Seconds IdleTime(const CostPhase& phase) const {
@@ -303,22 +253,26 @@ struct CollectiveModel::Impl {
         .first->second;
   }
 
-  // The library's entries, of one algorithm if `only` is given.
-  std::vector<LibraryEntry> Entries(Collective collective, const Group& group,
-                                    const CollectiveAlgorithm* only) const {
+  // The library's entries for the group.
+  const std::vector<LibraryEntry>& Entries(Collective collective, std::span<const AxisId> axes,
+                                           DeviceId device) const {
+    GroupFacts& here = FactsOf(axes, device);
+    const auto [at, is_new] = here.entries.try_emplace(collective);
     const CollectiveLibrary* library = mesh->fabric().library();
-    if (library == nullptr || fidelity != Fidelity::kCalibrated || !IsOfNodes(group)) return {};
-    std::vector<LibraryEntry> entries =
-        EntriesOf(*library, ShapeOf(mesh->fabric(), group), collective, group);
-    std::erase_if(entries,
-                  [&](const LibraryEntry& entry) { return only != nullptr && entry.runs != only; });
-    return entries;
+    if (is_new && library != nullptr && fidelity == Fidelity::kCalibrated &&
+        IsOfNodes(here.group)) {
+      at->second = EntriesOf(*library, ShapeOf(mesh->fabric(), here.group), collective, here.group);
+    }
+    return at->second;
   }
 
-  CollectiveCost Quickest(const std::vector<LibraryEntry>& entries, const Request& request,
+  // By the entry that is quickest, among those of one algorithm if `only` is given; no algorithm
+  // where there is none.
+  CollectiveCost Quickest(const CollectiveAlgorithm* only, const Request& request,
                           std::span<const AxisId> axes, DeviceId device, const Group& group) const {
     CollectiveCost best;
-    for (const LibraryEntry& entry : entries) {
+    for (const LibraryEntry& entry : Entries(request.collective, axes, device)) {
+      if (only != nullptr && entry.runs != only) continue;
       if (request.bytes > entry.entry->max_bytes) continue;
       CollectiveCost cost = PriceEntry(entry, request, axes, device, group);
       if (best.algorithm == nullptr || cost.idle_time < best.idle_time) best = std::move(cost);
@@ -351,8 +305,7 @@ struct CollectiveModel::Impl {
     }
     if (IsOfLibrary(request.copies) &&
         !IsMeasured(group, {collective, name, request.copies.mover})) {
-      CollectiveCost cost =
-          Quickest(Entries(collective, group, algorithm), request, axes, device, group);
+      CollectiveCost cost = Quickest(algorithm, request, axes, device, group);
       if (cost.algorithm != nullptr) return cost;
     }
     return Price(*algorithm, request, axes, device, group);
@@ -361,7 +314,7 @@ struct CollectiveModel::Impl {
   StatusOr<CollectiveCost> Choose(const Request& request, std::span<const AxisId> axes,
                                   DeviceId device, std::string_view name) const {
     const Collective collective = request.collective;
-    const Group group = mesh->GroupOf(axes, device);
+    const Group& group = FactsOf(axes, device).group;
     if (group.size() == 1) return CollectiveCost{};
     if (name != "auto") return ByName(request, axes, device, group, name);
     std::vector<const CollectiveAlgorithm*> candidates =
@@ -369,7 +322,7 @@ struct CollectiveModel::Impl {
     CollectiveCost best;
     if (candidates.empty()) {
       if (IsOfLibrary(request.copies)) {
-        best = Quickest(Entries(collective, group, nullptr), request, axes, device, group);
+        best = Quickest(nullptr, request, axes, device, group);
       }
       if (best.algorithm != nullptr) return best;
       candidates = Candidates(collective, group);
@@ -438,7 +391,7 @@ struct CollectiveModel::Impl {
 };
 
 CollectiveModel::CollectiveModel(const Mesh& mesh, const LinkClasses* classes, Fidelity fidelity)
-    : impl_(new Impl{&mesh, classes, fidelity, {}, {}}) {}
+    : impl_(new Impl{&mesh, classes, fidelity, {}, {}, {}}) {}
 
 CollectiveModel::~CollectiveModel() = default;
 
@@ -465,7 +418,7 @@ std::vector<CollectiveModel::Offer> CollectiveModel::Offers(Collective collectiv
   std::vector<Offer> offers;
   if (group.size() == 1) return offers;
   const LibraryShape shape = ShapeOf(impl_->mesh->fabric(), group);
-  for (const LibraryEntry& entry : impl_->Entries(collective, group, nullptr)) {
+  for (const LibraryEntry& entry : impl_->Entries(collective, list, device)) {
     if (bytes > entry.entry->max_bytes) continue;
     offers.push_back({impl_->PriceEntry(entry, {collective, bytes, {}}, list, device, group),
                       TunerTime(entry, shape, collective, bytes)});

@@ -30,6 +30,8 @@ namespace meshstep {
 struct LowerBound {
   Seconds injection, cut, latency;
   Seconds value() const;
+  // Of `times` the bytes: injection and cut are in proportion to them.
+  LowerBound Times(double times) const { return {injection * times, cut * times, latency}; }
 };
 
 // Bounds of one group by the links of the whole fabric; p > 1.

@@ -47,8 +47,8 @@ std::string FabricOf(const Cluster& cluster, Fidelity fidelity) {
 }
 
 StatusOr<v1::CollectiveReport> TimeOne(const CollectiveSetup& setup, const CollectiveModel& model,
-                                       Collective collective, Bytes bytes,
-                                       const CollectiveOptions& options) {
+                                       const LowerBound& of_one_byte, Collective collective,
+                                       Bytes bytes, const CollectiveOptions& options) {
   const Group group = setup.mesh->GroupOf(setup.axes, 0);
   v1::CollectiveReport report;
   report.set_collective(std::string(NameOf(collective)));
@@ -65,7 +65,7 @@ StatusOr<v1::CollectiveReport> TimeOne(const CollectiveSetup& setup, const Colle
   if (options.why) AddCandidates(model.Offers(collective, bytes, setup.axes, 0), &report);
   report.set_time_s(time);
   report.set_closed_form_s(cost.algorithm->ClosedForm(collective, bytes, group).value());
-  report.set_lower_bound_s(LowerBoundOf(*setup.fabric, group, collective, bytes).value().value());
+  report.set_lower_bound_s(of_one_byte.Times(bytes.value()).value().value());
   report.set_algbw_bytes_per_s(time > 0 ? bytes.value() / time : 0);
   report.set_busbw_bytes_per_s(report.algbw_bytes_per_s() * BusFactor(collective, group.size()));
   if (options.stepwise) {
@@ -87,10 +87,15 @@ StatusOr<v1::CollectiveReports> TimeCollective(const CollectiveSetup& setup, Col
   }
   const LinkClasses classes(*setup.mesh, {});
   const CollectiveModel model(*setup.mesh, &classes, options.fidelity);
+  LowerBound of_one_byte;
+  if (ranks > 1) {
+    of_one_byte =
+        LowerBoundOf(*setup.fabric, setup.mesh->GroupOf(setup.axes, 0), collective, Bytes(1));
+  }
   v1::CollectiveReports reports;
   for (const double bytes : sizes) {
     ASSIGN_OR_RETURN(*reports.add_reports(),
-                     TimeOne(setup, model, collective, Bytes(bytes), options));
+                     TimeOne(setup, model, of_one_byte, collective, Bytes(bytes), options));
   }
   return reports;
 }
