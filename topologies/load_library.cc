@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "meshstep/v1/library.pb.h"
+#include "sim/base/dtype.h"
 #include "topologies/field_checks.h"
 
 namespace meshstep {
@@ -148,6 +149,16 @@ void StayInside(LibraryAlgorithm* algorithm) {
   for (LibraryCorrection& c : algorithm->corrected) c.constants.max_nodes = 1;
 }
 
+// First year of the chip's generation, as far as libraries tell them apart: formats tell what a
+// later year of sale hides (H200 is a Hopper of 2024, A800 an Ampere of 2022). A chip of no year is
+// as new as its formats.
+int GenerationOf(const Chip& chip) {
+  const auto has = [&](Dtype dtype) { return chip.datasheet.peak(dtype) > FlopsPerSecond(0); };
+  constexpr int kBeforeFp8 = 2021, kBeforeFp4 = 2023, kLatest = 2100;
+  const int most = has(Dtype::kFp4) ? kLatest : has(Dtype::kFp8) ? kBeforeFp4 : kBeforeFp8;
+  return std::min(chip.year > 0 ? chip.year : kLatest, most);
+}
+
 }  // namespace
 
 std::string LibraryOfVendor(const std::string& vendor) {
@@ -169,8 +180,7 @@ std::shared_ptr<const CollectiveLibrary> LoadLibrary(const v1::CollectiveLibrary
   library->network_latency = Seconds(
       CheckedNanoseconds(proto.network_latency_ns(), field + ".network_latency_ns", diagnostics) *
       1e-9);
-  // A chip of no year is as new as can be.
-  const int year = cluster.chip.year > 0 ? cluster.chip.year : 2100;
+  const int year = GenerationOf(cluster.chip);
   for (int i = 0; i < proto.algorithms_size(); ++i) {
     LibraryAlgorithm algorithm =
         LoadAlgorithm(proto.algorithms(i), year, cluster.nodes.chips_per_node,

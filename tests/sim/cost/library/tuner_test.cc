@@ -108,10 +108,25 @@ TEST(Tuner, OneNicHoldsFewerComputeUnitsThanANode) {
   EXPECT_NEAR(whole.Cost(Collective::kAllGather, kGiB).units, 1, 1e-9);
 }
 
+// H200 is a Hopper though it came in the year of Blackwell: its caps are H100's.
+TEST(Libraries, TellGenerationsByFormats) {
+  const Cluster h100 = ClusterOfPreset("dgx-h100", 64), h200 = ClusterOfPreset("dgx-h200", 64),
+                b200 = ClusterOfPreset("dgx-b200", 64);
+  ASSERT_EQ(h100.library->algorithms.size(), h200.library->algorithms.size());
+  int differ = 0;
+  for (std::size_t i = 0; i < h100.library->algorithms.size(); ++i) {
+    const auto cap = [i](const Cluster& cluster) { return cluster.library->algorithms[i].bus[2]; };
+    EXPECT_EQ(cap(h100), cap(h200)) << h100.library->algorithms[i].name;
+    differ += cap(h100) != cap(b200) ? 1 : 0;
+  }
+  EXPECT_GT(differ, 3);
+}
+
 // Every entry runs as an algorithm that is there, for a collective that is there.
 TEST(Libraries, NameAlgorithmsThatAre) {
   int libraries = 0;
-  for (const auto& file : std::filesystem::directory_iterator(DataRoot() + "/topologies/libraries")) {
+  for (const auto& file :
+       std::filesystem::directory_iterator(DataRoot() + "/topologies/libraries")) {
     v1::Cluster proto;
     proto.set_preset("dgx-h100");
     proto.mutable_library()->set_preset(file.path().stem());
