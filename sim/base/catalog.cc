@@ -26,14 +26,15 @@ std::string PresetOf(const pb::Message& message) {
 Catalog::Catalog() = default;
 Catalog::~Catalog() = default;
 
-StatusOr<const pb::Message*> Catalog::Find(const std::string& folder, const std::string& name,
-                                           const pb::Message& prototype,
-                                           std::vector<std::string>* above) const {
+StatusOr<const Catalog::File*> Catalog::Find(const std::string& folder, const std::string& name,
+                                             const pb::Message& prototype,
+                                             std::vector<std::string>* above) const {
   const Key key(prototype.GetDescriptor(), folder, name);
-  if (const auto known = files_.find(key); known != files_.end()) return known->second.get();
+  if (const auto known = files_.find(key); known != files_.end()) return &known->second;
   ASSIGN_OR_RETURN(const std::string path, PresetPath(folder, name));
   std::unique_ptr<pb::Message> message(prototype.New());
-  RETURN_IF_ERROR(ReadDataFile(path, message.get()));
+  FieldPlaces places;
+  RETURN_IF_ERROR(ReadDataFile(path, message.get(), &places));
   if (const std::string base = PresetOf(*message); !base.empty()) {
     above->push_back(name);
     if (std::ranges::find(*above, base) != above->end()) {
@@ -43,26 +44,28 @@ StatusOr<const pb::Message*> Catalog::Find(const std::string& folder, const std:
     if (const Status there = PresetPath(folder, base).status(); !there.ok()) {
       return InvalidInput(absl::StrCat(path, ": preset: ", std::string(there.message())));
     }
-    ASSIGN_OR_RETURN(const pb::Message* below, Find(folder, base, prototype, above));
-    std::unique_ptr<pb::Message> merged(below->New());
-    merged->CopyFrom(*below);
+    ASSIGN_OR_RETURN(const File* const below, Find(folder, base, prototype, above));
+    // What a file gives over another stands in the first.
+    places.insert(below->places.begin(), below->places.end());
+    std::unique_ptr<pb::Message> merged(below->message->New());
+    merged->CopyFrom(*below->message);
     Overlay(*message, merged.get());
     merged->GetReflection()->ClearField(merged.get(),
                                         merged->GetDescriptor()->FindFieldByName("preset"));
     message = std::move(merged);
   }
-  return files_.emplace(key, std::move(message)).first->second.get();
+  return &files_.emplace(key, File{std::move(message), std::move(places)}).first->second;
 }
 
 Status Catalog::Read(const std::string& folder, const std::string& name,
                      pb::Message* message) const {
-  const pb::Message* file = nullptr;
+  const File* file = nullptr;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
     std::vector<std::string> above;
     ASSIGN_OR_RETURN(file, Find(folder, name, *message, &above));
   }
-  message->CopyFrom(*file);
+  message->CopyFrom(*file->message);
   return absl::OkStatus();
 }
 
@@ -71,9 +74,16 @@ void Catalog::Resolve(const std::string& folder, const std::string& field, pb::M
   const std::string name = PresetOf(*message);
   if (name.empty()) return;
   const std::unique_ptr<pb::Message> merged(message->New());
-  if (const Status status = Read(folder, name, merged.get()); !status.ok()) {
-    diagnostics->Error(field + ".preset", std::string(status.message()));
-    return;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    std::vector<std::string> above;
+    const StatusOr<const File*> file = Find(folder, name, *message, &above);
+    if (!file.ok()) {
+      diagnostics->Error(field + ".preset", file.status());
+      return;
+    }
+    merged->CopyFrom(*(*file)->message);
+    diagnostics->AddSource(field, (*file)->places, GivenFields(*message));
   }
   Overlay(*message, merged.get());
   message->GetReflection()->Swap(message, merged.get());

@@ -43,7 +43,8 @@ class Catalog {
 
   // If `message` has a non-empty string field `preset`, replaces it by the preset's file from
   // `folder` with the fields of `message` written over it: singular fields replace, sub-messages
-  // merge, repeated fields replace when not empty. `field` names the message in errors ("model").
+  // merge, repeated fields replace when not empty. `field` names the message in errors ("model"); a
+  // fault in the preset's file is told at its place there.
   void Resolve(const std::string& folder, const std::string& field,
                google::protobuf::Message* message, Diagnostics* diagnostics) const;
 
@@ -52,13 +53,18 @@ class Catalog {
   // Type, folder and name.
   using Key = std::tuple<const google::protobuf::Descriptor*, std::string, std::string>;
 
+  // A file with what it builds on.
+  struct File {
+    std::unique_ptr<const Message> message;
+    FieldPlaces places;  // of its fields, in the file that gives them
+  };
   // The file with what it builds on; `above` are the names of files that build on it. mutex_ is
   // held.
-  StatusOr<const Message*> Find(const std::string& folder, const std::string& name,
-                                const Message& prototype, std::vector<std::string>* above) const;
+  StatusOr<const File*> Find(const std::string& folder, const std::string& name,
+                             const Message& prototype, std::vector<std::string>* above) const;
 
   mutable std::mutex mutex_;
-  mutable std::map<Key, std::unique_ptr<const Message>> files_;  // guarded by mutex_; only grows
+  mutable std::map<Key, File> files_;  // guarded by mutex_; only grows
 };
 
 }  // namespace meshstep

@@ -5,6 +5,8 @@
 #define MESHSTEP_SIM_BASE_DIAGNOSTICS_H_
 
 #include <functional>
+#include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -15,16 +17,27 @@ namespace meshstep {
 // Where a field of a message was written: "file:line:column", "file" or "" if not known.
 using Locator = std::function<std::string(const std::string& field_path)>;
 
+// The same of all fields of one message, by path: "file:line:column".
+using FieldPlaces = std::map<std::string, std::string>;
+
 class Diagnostics {
  public:
   Diagnostics() = default;
   explicit Diagnostics(Locator locator) : locator_(std::move(locator)) {}
 
   // field: path from the scenario, "plan.tensor". problem: one sentence that gives the value and
-  // what was expected, as "is 7, but must divide the 64 query heads".
+  // what was expected, as "is 7, but must divide the 64 query heads". Control characters of values
+  // are escaped: a problem is one line.
   void Error(const std::string& field, const std::string& problem);
+  // One problem per line of the message.
+  void Error(const std::string& field, const Status& status);
   // Notes (paddings, roundings) do not fail; they go to standard error or the report.
   void Note(const std::string& note) { notes_.push_back(note); }
+
+  // Fields below `field` come from another file: `places` says where each that it gives was written
+  // (paths from `field` on), `own` which of them the message gives itself, at the locator's place.
+  void AddSource(const std::string& field, const FieldPlaces& places,
+                 const std::set<std::string>& own);
 
   bool ok() const { return errors_.empty(); }
   const std::vector<std::string>& errors() const { return errors_; }
@@ -33,7 +46,10 @@ class Diagnostics {
   Status status() const;
 
  private:
+  std::string PlaceOf(const std::string& field) const;
+
   Locator locator_;
+  FieldPlaces places_;  // by path; "": the locator knows
   std::vector<std::string> errors_, notes_;
 };
 

@@ -1,6 +1,7 @@
 #include "sim/base/proto_file.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <map>
 #include <memory>
 #include <optional>
@@ -16,6 +17,7 @@
 #include "google/protobuf/text_format.h"
 #include "google/protobuf/util/json_util.h"
 #include "sim/base/data_path.h"
+#include "sim/base/escape.h"
 #include "sim/base/text_recovery.h"
 
 namespace meshstep {
@@ -53,11 +55,9 @@ class FirstError : public pb::io::ErrorCollector {
   std::optional<TextError> error;
 };
 
-using Locations = std::map<std::string, std::string>;
-
 // Records where every field that was written stands.
 void Collect(const std::string& name, const std::string& prefix, const pb::Message& message,
-             const pb::TextFormat::ParseInfoTree& tree, Locations* locations) {
+             const pb::TextFormat::ParseInfoTree& tree, FieldPlaces* locations) {
   std::vector<const pb::FieldDescriptor*> fields;
   message.GetReflection()->ListFields(message, &fields);
   for (const pb::FieldDescriptor* field : fields) {
@@ -81,8 +81,55 @@ void Collect(const std::string& name, const std::string& prefix, const pb::Messa
   }
 }
 
+void CollectPaths(const std::string& prefix, const pb::Message& message,
+                  std::set<std::string>* paths) {
+  std::vector<const pb::FieldDescriptor*> fields;
+  const pb::Reflection* r = message.GetReflection();
+  r->ListFields(message, &fields);
+  for (const pb::FieldDescriptor* field : fields) {
+    const std::string path = prefix + (prefix.empty() ? "" : ".") + field->name();
+    const bool nested = field->cpp_type() == pb::FieldDescriptor::CPPTYPE_MESSAGE;
+    for (int i = 0; field->is_repeated() && i < r->FieldSize(message, field); ++i) {
+      const std::string item = absl::StrCat(path, "[", i, "]");
+      paths->insert(item);
+      if (nested) CollectPaths(item, r->GetRepeatedMessage(message, field, i), paths);
+    }
+    if (field->is_repeated()) continue;
+    paths->insert(path);
+    if (nested) CollectPaths(path, r->GetMessage(message, field), paths);
+  }
+}
+
+// Calls visit(field, string) for every string; what it returns takes the place of the string.
+template <class Visit>
+void ForEachString(const Visit& visit, pb::Message* message) {
+  std::vector<const pb::FieldDescriptor*> fields;
+  const pb::Reflection* r = message->GetReflection();
+  r->ListFields(*message, &fields);
+  for (const pb::FieldDescriptor* field : fields) {
+    const int count = field->is_repeated() ? r->FieldSize(*message, field) : 1;
+    for (int i = 0; i < count; ++i) {
+      const bool many = field->is_repeated();
+      if (field->cpp_type() == pb::FieldDescriptor::CPPTYPE_MESSAGE) {
+        ForEachString(visit, many ? r->MutableRepeatedMessage(message, field, i)
+                                  : r->MutableMessage(message, field));
+      } else if (field->cpp_type() == pb::FieldDescriptor::CPPTYPE_STRING) {
+        std::string old =
+            many ? r->GetRepeatedString(*message, field, i) : r->GetString(*message, field);
+        std::string text = visit(*field, old);
+        if (text == old) continue;
+        if (many) {
+          r->SetRepeatedString(message, field, i, std::move(text));
+        } else {
+          r->SetString(message, field, std::move(text));
+        }
+      }
+    }
+  }
+}
+
 // The nearest enclosing field that was written.
-std::string Locate(const std::string& name, const Locations& locations, std::string path) {
+std::string Locate(const std::string& name, const FieldPlaces& locations, std::string path) {
   while (!path.empty()) {
     if (const auto it = locations.find(path); it != locations.end()) return it->second;
     if (const auto it = locations.find(path + "[0]"); it != locations.end()) return it->second;
@@ -143,18 +190,15 @@ Status TextErrors(const std::string& name, std::string content, const pb::Messag
 }
 
 Status ParseText(const std::string& name, const std::string& content, pb::Message* message,
-                 Locator* locator) {
+                 std::shared_ptr<FieldPlaces>* places) {
   pb::TextFormat::ParseInfoTree tree;
   if (std::optional<TextError> error = ParseTextOnce(content, message, &tree)) {
     return TextErrors(name, content, *message, std::move(error));
   }
   RETURN_IF_ERROR(CheckStrings(name, *message));
-  if (locator != nullptr) {
-    auto locations = std::make_shared<Locations>();
-    Collect(name, "", *message, tree, locations.get());
-    *locator = [name, locations](const std::string& path) {
-      return Locate(name, *locations, path);
-    };
+  if (places != nullptr) {
+    *places = std::make_shared<FieldPlaces>();
+    Collect(name, "", *message, tree, places->get());
   }
   return absl::OkStatus();
 }
@@ -179,6 +223,29 @@ Status ParseBinary(const std::string& name, const std::string& content, pb::Mess
     return InvalidInput(name + ": has fields that " + message->GetTypeName() +
                         " does not know; is it another message or a newer version?");
   }
+  return absl::OkStatus();
+}
+
+// `places`, if asked for: where fields were written, as far as the format tells.
+Status Parse(const std::string& name, const std::string& content, InputFormat format,
+             pb::Message* message, std::shared_ptr<FieldPlaces>* places) {
+  message->Clear();
+  Status status;
+  switch (format) {
+    case InputFormat::kTextproto:
+      status = ParseText(name, content, message, places);
+      break;
+    case InputFormat::kJson:
+      status = ParseJson(name, content, message);
+      break;
+    case InputFormat::kBinary:
+      status = ParseBinary(name, content, message);
+      break;
+  }
+  if (!status.ok()) return InvalidInput(EscapeLines(std::string(status.message())));
+  ForEachString(
+      [](const pb::FieldDescriptor&, const std::string& text) { return EscapeControls(text); },
+      message);
   return absl::OkStatus();
 }
 
@@ -208,22 +275,42 @@ StatusOr<InputFormat> ParseInputFormat(const std::string& name) {
 
 Status ParseMessage(const std::string& name, const std::string& content, InputFormat format,
                     pb::Message* message, Locator* locator) {
-  message->Clear();
+  std::shared_ptr<FieldPlaces> places;
   if (locator != nullptr) *locator = [name](const std::string&) { return name; };
-  switch (format) {
-    case InputFormat::kTextproto:
-      return ParseText(name, content, message, locator);
-    case InputFormat::kJson:
-      return ParseJson(name, content, message);
-    case InputFormat::kBinary:
-      return ParseBinary(name, content, message);
+  RETURN_IF_ERROR(Parse(name, content, format, message, locator != nullptr ? &places : nullptr));
+  if (places != nullptr) {
+    *locator = [name, places](const std::string& path) { return Locate(name, *places, path); };
   }
-  return absl::InternalError("unknown input format");
+  return absl::OkStatus();
 }
 
-Status ReadDataFile(const std::string& path, pb::Message* message) {
+void ResolvePaths(const std::string& file, pb::Message* message) {
+  const std::filesystem::path folder = std::filesystem::path(file).parent_path();
+  if (folder.empty()) return;
+  ForEachString(
+      [&](const pb::FieldDescriptor& field, const std::string& text) {
+        const bool names_file = field.name() == "hf_config" || field.name() == "schedule_table" ||
+                                (field.name() == "preset" && absl::EndsWith(text, ".textproto"));
+        const bool relative = !text.empty() && std::filesystem::path(text).is_relative();
+        return names_file && relative ? (folder / text).lexically_normal().string() : text;
+      },
+      message);
+}
+
+Status ReadDataFile(const std::string& path, pb::Message* message, FieldPlaces* places) {
   ASSIGN_OR_RETURN(const std::string content, ReadFile(path));
-  return ParseMessage(path, content, InputFormat::kTextproto, message);
+  std::shared_ptr<FieldPlaces> own;
+  RETURN_IF_ERROR(Parse(path, content, InputFormat::kTextproto, message, &own));
+  ResolvePaths(path, message);
+  // What a file gives over another stands in the first.
+  if (places != nullptr) places->insert(own->begin(), own->end());
+  return absl::OkStatus();
+}
+
+std::set<std::string> GivenFields(const pb::Message& message) {
+  std::set<std::string> paths;
+  CollectPaths("", message, &paths);
+  return paths;
 }
 
 }  // namespace meshstep

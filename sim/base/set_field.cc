@@ -12,6 +12,7 @@
 #include "google/protobuf/io/tokenizer.h"
 #include "google/protobuf/message.h"
 #include "google/protobuf/text_format.h"
+#include "sim/base/escape.h"
 #include "sim/base/nearest.h"
 
 namespace meshstep {
@@ -125,8 +126,7 @@ bool SetScalar(const Field* field, const std::string& value, bool add, pb::Messa
       return entry != nullptr && set(entry, &pb::Reflection::SetEnum, &pb::Reflection::AddEnum);
     }
     case Field::CPPTYPE_STRING:
-      add ? r->AddString(message, field, value) : r->SetString(message, field, value);
-      return true;
+      return set(EscapeControls(value), &pb::Reflection::SetString, &pb::Reflection::AddString);
     case Field::CPPTYPE_MESSAGE:
       return false;
   }
@@ -199,9 +199,7 @@ Status Assign(const std::string& path, const Step& step, const Field* field,
   return absl::OkStatus();
 }
 
-}  // namespace
-
-Status SetField(const std::string& assignment, pb::Message* message) {
+Status SetOne(const std::string& assignment, pb::Message* message) {
   const std::size_t equals = assignment.find('=');
   if (equals == std::string::npos || equals == 0) {
     return InvalidInput(absl::StrCat("is \"", assignment.substr(0, 64),
@@ -226,6 +224,14 @@ Status SetField(const std::string& assignment, pb::Message* message) {
     ASSIGN_OR_RETURN(message, Enter(path, step, field, message));
   }
   return absl::OkStatus();
+}
+
+}  // namespace
+
+// The assignment is text of others, and so is what errors repeat of it.
+Status SetField(const std::string& assignment, pb::Message* message) {
+  const Status status = SetOne(assignment, message);
+  return status.ok() ? status : InvalidInput(EscapeControls(std::string(status.message())));
 }
 
 }  // namespace meshstep

@@ -5,6 +5,7 @@
 #include <exception>
 #include <iostream>
 #include <limits>
+#include <new>
 #include <string>
 
 #ifdef __GLIBC__
@@ -12,6 +13,7 @@
 #endif
 
 #include "CLI/CLI.hpp"
+#include "sim/base/escape.h"
 #include "sim/base/version.h"
 #include "sim/cli/commands.h"
 
@@ -51,7 +53,7 @@ void Print(const std::string& text) {
 }
 
 void Fail(const Status& status) {
-  std::cerr << status.message() << "\n";
+  std::cerr << EscapeLines(std::string(status.message())) << "\n";
   throw CommandFailed{status.code() == absl::StatusCode::kInternal ? kExitInternal : kExitInput};
 }
 
@@ -85,6 +87,9 @@ int Main(int argc, char** argv) {
     return kExitInput;
   } catch (const CommandFailed& failed) {
     return failed.code;
+  } catch (const std::bad_alloc&) {
+    std::cerr << "out of memory: the input needs more than this process is given\n";
+    return kExitInput;
   } catch (const std::exception& e) {
     std::cerr << "internal error: " << e.what() << "\n";
     return kExitInternal;

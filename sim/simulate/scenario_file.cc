@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "sim/base/data_path.h"
+#include "sim/base/escape.h"
 #include "sim/base/proto_file.h"
 #include "sim/base/set_field.h"
 #include "strategies/plan/load_scenario.h"
@@ -15,7 +16,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::size_t kMaxInputBytes = 64 << 20;
+// Text of so many bytes is read in seconds.
+constexpr std::size_t kMaxInputBytes = 8 << 20;
 
 StatusOr<std::string> ReadStandardInput() {
   std::string content;
@@ -62,18 +64,6 @@ Locator WithOverrides(Locator file, const std::vector<std::string>& sets) {
   };
 }
 
-// What the message takes from the place of its file: a name, and the folder of a configuration.
-void FillFromPath(const std::string& path, v1::Scenario* proto) {
-  const bool standard_input = path == "-";
-  if (proto->name().empty()) {
-    proto->set_name(standard_input ? "scenario" : fs::path(path).stem().string());
-  }
-  const std::string& hf = proto->model().hf_config();
-  if (!hf.empty() && !standard_input && fs::path(hf).is_relative()) {
-    proto->mutable_model()->set_hf_config((fs::path(path).parent_path() / hf).string());
-  }
-}
-
 }  // namespace
 
 StatusOr<v1::Scenario> ReadScenarioMessage(const std::string& name) {
@@ -98,12 +88,16 @@ StatusOr<ScenarioFile> ReadScenarioFile(const std::string& name, const ScenarioF
   }
   Locator locator;
   RETURN_IF_ERROR(ParseMessage(file.path, content, format, &file.proto, &locator));
+  if (file.path != "-") ResolvePaths(file.path, &file.proto);
   for (const std::string& set : options.sets) {
     if (const Status status = SetField(set, &file.proto); !status.ok()) {
       return InvalidInput(absl::StrCat("--set: ", std::string(status.message())));
     }
   }
-  FillFromPath(file.path, &file.proto);
+  if (file.proto.name().empty()) {
+    file.proto.set_name(file.path == "-" ? "scenario"
+                                         : EscapeControls(fs::path(file.path).stem().string()));
+  }
   file.locator = WithOverrides(std::move(locator), options.sets);
   Diagnostics diagnostics(file.locator);
   file.scenario = LoadScenario(file.proto, catalog, &diagnostics);
