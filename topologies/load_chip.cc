@@ -12,7 +12,8 @@
 namespace meshstep {
 namespace {
 
-constexpr double kMaxUnits = 1 << 20, kMaxSpread = 0.2;
+constexpr double kMaxSpread = 0.2;
+constexpr int kMaxUnits = 1 << 20;
 
 // Estimates for chips without measurements of their own. Launch: a kernel of one CPU launch takes 4
 // to 6 us. Fractions: the best matmul of most chips is 73 to 87 % of the peak, and fits of H100 and
@@ -47,8 +48,8 @@ void LoadMatmulPeaks(const v1::Rates& proto, const std::string& field, Diagnosti
     const auto d = static_cast<std::size_t>(*dtype);
     if (seen[d]) diagnostics->Error(item + ".dtype", "is \"" + peak.dtype() + "\" a second time");
     seen[d] = true;
-    rates->matmul[d] =
-        FlopsPerSecond(CheckedPositive(peak.flops_per_s(), item + ".flops_per_s", diagnostics));
+    rates->matmul[d] = FlopsPerSecond(
+        CheckedQuantity(peak.flops_per_s(), kFlopsPerSecond, item + ".flops_per_s", diagnostics));
   }
 }
 
@@ -56,27 +57,31 @@ void LoadMatmulPeaks(const v1::Rates& proto, const std::string& field, Diagnosti
 void LoadRates(const v1::Rates& proto, const std::string& field, Diagnostics* diagnostics,
                Rates* rates) {
   LoadMatmulPeaks(proto, field, diagnostics, rates);
-  const auto checked = [&](double value, const char* name) {
-    return CheckedPositive(value, absl::StrCat(field, ".", name), diagnostics);
+  const auto checked = [&](double value, const UnitRange& range, const char* name) {
+    return CheckedQuantity(value, range, absl::StrCat(field, ".", name), diagnostics);
   };
   if (proto.has_vector_flops_per_s()) {
-    rates->vector = FlopsPerSecond(checked(proto.vector_flops_per_s(), "vector_flops_per_s"));
+    rates->vector =
+        FlopsPerSecond(checked(proto.vector_flops_per_s(), kFlopsPerSecond, "vector_flops_per_s"));
   }
   if (proto.has_hbm_bytes()) {
-    rates->hbm = Bytes(checked(static_cast<double>(proto.hbm_bytes()), "hbm_bytes"));
+    rates->hbm = Bytes(checked(static_cast<double>(proto.hbm_bytes()), kBytes, "hbm_bytes"));
   }
   if (proto.has_hbm_bytes_per_s()) {
-    rates->hbm_rate = BytesPerSecond(checked(proto.hbm_bytes_per_s(), "hbm_bytes_per_s"));
+    rates->hbm_rate =
+        BytesPerSecond(checked(proto.hbm_bytes_per_s(), kBytesPerSecond, "hbm_bytes_per_s"));
   }
   if (proto.has_link_gbytes_per_s()) {
-    rates->link = BytesPerSecond(Giga(checked(proto.link_gbytes_per_s(), "link_gbytes_per_s")));
+    rates->link = BytesPerSecond(
+        Giga(checked(proto.link_gbytes_per_s(), kGigabytesPerSecond, "link_gbytes_per_s")));
   }
   if (proto.has_host_gbytes_per_s()) {
-    rates->host = BytesPerSecond(Giga(checked(proto.host_gbytes_per_s(), "host_gbytes_per_s")));
+    rates->host = BytesPerSecond(
+        Giga(checked(proto.host_gbytes_per_s(), kGigabytesPerSecond, "host_gbytes_per_s")));
   }
   if (proto.has_scale_out_gbytes_per_s()) {
-    rates->scale_out =
-        BytesPerSecond(Giga(checked(proto.scale_out_gbytes_per_s(), "scale_out_gbytes_per_s")));
+    rates->scale_out = BytesPerSecond(Giga(
+        checked(proto.scale_out_gbytes_per_s(), kGigabytesPerSecond, "scale_out_gbytes_per_s")));
   }
 }
 
@@ -181,8 +186,9 @@ Interconnect LoadInterconnect(const v1::Interconnect& proto, int devices_per_chi
                                 field + ".domain_chips", diagnostics);
   net.in_network_reduction = proto.in_network_reduction();
   if (proto.has_die_to_die_gbytes_per_s()) {
-    net.die_to_die = BytesPerSecond(Giga(CheckedPositive(
-        proto.die_to_die_gbytes_per_s(), field + ".die_to_die_gbytes_per_s", diagnostics)));
+    net.die_to_die =
+        BytesPerSecond(Giga(CheckedQuantity(proto.die_to_die_gbytes_per_s(), kGigabytesPerSecond,
+                                            field + ".die_to_die_gbytes_per_s", diagnostics)));
   } else if (devices_per_chip > 1) {
     diagnostics->Error(field + ".die_to_die_gbytes_per_s",
                        absl::StrCat("is missing, expected the bandwidth between the ",
@@ -193,7 +199,7 @@ Interconnect LoadInterconnect(const v1::Interconnect& proto, int devices_per_chi
 
 // 0 where the field is not given.
 double OptionalGiga(bool given, double value, const std::string& field, Diagnostics* diagnostics) {
-  return given ? Giga(CheckedPositive(value, field, diagnostics)) : 0;
+  return given ? Giga(CheckedQuantity(value, kGigabytesPerSecond, field, diagnostics)) : 0;
 }
 
 Seconds OptionalNanoseconds(bool given, double value, const std::string& field,
@@ -264,8 +270,9 @@ void FillMatmulCalibration(const std::array<bool, kDtypes>& given,
   }
 }
 
-ComputeCalibration LoadCalibration(const v1::ComputeCalibration& proto, const std::string& field,
-                                   Diagnostics* diagnostics) {
+// compute_units: of the chip.
+ComputeCalibration LoadCalibration(const v1::ComputeCalibration& proto, int compute_units,
+                                   const std::string& field, Diagnostics* diagnostics) {
   ComputeCalibration calibration;
   std::array<bool, kDtypes> given{};
   for (int i = 0; i < proto.matmul_size(); ++i) {
@@ -309,9 +316,10 @@ ComputeCalibration LoadCalibration(const v1::ComputeCalibration& proto, const st
     calibration.speed_spread = 0;
   }
   calibration.collective_units = proto.collective_units();
-  if (!(calibration.collective_units >= 0 && calibration.collective_units <= kMaxUnits)) {
-    diagnostics->Error(field + ".collective_units", absl::StrCat("is ", proto.collective_units(),
-                                                                 ", expected 0 to ", kMaxUnits));
+  if (!(calibration.collective_units >= 0 && calibration.collective_units <= compute_units)) {
+    diagnostics->Error(field + ".collective_units",
+                       absl::StrCat("is ", proto.collective_units(), ", expected 0 to the ",
+                                    compute_units, " compute_units of the chip"));
     calibration.collective_units = 0;
   }
   calibration.host_dispatch =
@@ -336,7 +344,7 @@ Chip LoadChip(const v1::Chip& proto, const std::string& field, Diagnostics* diag
   chip.narrow_matmuls_one_layout = proto.narrow_matmuls_one_layout();
   if (proto.has_compute_units()) {
     chip.compute_units =
-        CheckedInt(proto.compute_units(), 1, 1 << 20, field + ".compute_units", diagnostics);
+        CheckedInt(proto.compute_units(), 1, kMaxUnits, field + ".compute_units", diagnostics);
   }
   CheckRatesComplete(proto, field, diagnostics);
   chip.datasheet.vector = FlopsPerSecond(std::numeric_limits<double>::infinity());
@@ -345,7 +353,10 @@ Chip LoadChip(const v1::Chip& proto, const std::string& field, Diagnostics* diag
   LoadRates(proto.book(), field + ".book", diagnostics, &chip.book);
   chip.interconnect = LoadInterconnect(proto.interconnect(), chip.devices_per_chip,
                                        field + ".interconnect", diagnostics);
-  chip.calibration = LoadCalibration(proto.calibration(), field + ".calibration", diagnostics);
+  // Nothing follows from a wrong number of units.
+  const bool known = !proto.has_compute_units() || proto.compute_units() == chip.compute_units;
+  chip.calibration = LoadCalibration(proto.calibration(), known ? chip.compute_units : kMaxUnits,
+                                     field + ".calibration", diagnostics);
   chip.collectives = LoadCollectives(proto, field, diagnostics);
   chip.across_nodes = LoadAcrossNodes(proto, field, diagnostics);
   chip.torus_collectives = LoadTorusCollectives(proto, field, diagnostics);

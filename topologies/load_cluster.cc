@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstdint>
 #include <functional>
 #include <utility>
 
@@ -18,7 +19,7 @@
 namespace meshstep {
 namespace {
 
-constexpr int kMaxChips = 1 << 20;
+constexpr int kMaxChips = 1 << 20, kMaxNics = 1 << 24;
 
 // "8x8x16" -> {8, 8, 16}; empty after an error.
 std::vector<int> ParseSlice(const std::string& text, const std::string& field,
@@ -103,8 +104,9 @@ void LoadSlices(const v1::Cluster& proto, const std::string& field, Diagnostics*
   cluster->chips *= cluster->slices;
   cluster->dcn = cluster->chip.datasheet.scale_out;
   if (proto.has_dcn_gbytes_per_s()) {
-    cluster->dcn = BytesPerSecond(
-        1e9 * CheckedPositive(proto.dcn_gbytes_per_s(), field + ".dcn_gbytes_per_s", diagnostics));
+    cluster->dcn =
+        BytesPerSecond(1e9 * CheckedQuantity(proto.dcn_gbytes_per_s(), kGigabytesPerSecond,
+                                             field + ".dcn_gbytes_per_s", diagnostics));
   } else if (!(cluster->dcn > BytesPerSecond(0))) {
     diagnostics->Error(field + ".dcn_gbytes_per_s",
                        absl::StrCat("is missing, and the chip \"", cluster->chip.name,
@@ -163,8 +165,12 @@ Tier LoadTier(const v1::Tier& proto, const std::string& item, Diagnostics* diagn
   tier.name = !proto.name().empty() ? proto.name() : "network";
   tier.nodes = CheckedInt(proto.nodes(), 0, kMaxChips, item + ".nodes", diagnostics);
   if (proto.has_oversubscription()) {
-    tier.oversubscription =
-        CheckedPositive(proto.oversubscription(), item + ".oversubscription", diagnostics);
+    tier.oversubscription = proto.oversubscription();
+    if (!(tier.oversubscription >= 1e-3 && tier.oversubscription <= 1e6)) {
+      diagnostics->Error(item + ".oversubscription",
+                         absl::StrCat("is ", tier.oversubscription, ", expected 0.001 to 1e+06"));
+      tier.oversubscription = 1;
+    }
   }
   tier.latency =
       Seconds(CheckedNanoseconds(proto.latency_ns(), item + ".latency_ns", diagnostics) * 1e-9);
@@ -176,8 +182,8 @@ Tier LoadTier(const v1::Tier& proto, const std::string& item, Diagnostics* diagn
   return tier;
 }
 
-void LoadNics(const v1::Nodes& proto, const std::string& field, Diagnostics* diagnostics,
-              Nodes* nodes) {
+void LoadNics(const v1::Nodes& proto, const std::string& field, int cluster_chips,
+              Diagnostics* diagnostics, Nodes* nodes) {
   nodes->nics_per_node = nodes->chips_per_node;
   if (proto.has_nics_per_node()) {
     nodes->nics_per_node =
@@ -188,9 +194,13 @@ void LoadNics(const v1::Nodes& proto, const std::string& field, Diagnostics* dia
     diagnostics->Error(field + ".nics_per_node",
                        absl::StrCat("is ", nics, ", expected a divisor or a multiple of the ",
                                     chips, " chips of a node"));
+  } else if (std::int64_t{cluster_chips} * nics > std::int64_t{kMaxNics} * chips) {
+    diagnostics->Error(field + ".nics_per_node",
+                       absl::StrCat("is ", nics, ", which makes more than ", kMaxNics, " NICs of ",
+                                    cluster_chips, " chips"));
   }
-  nodes->nic = BytesPerSecond(
-      1e9 * CheckedPositive(proto.nic_gbytes_per_s(), field + ".nic_gbytes_per_s", diagnostics));
+  nodes->nic = BytesPerSecond(1e9 * CheckedQuantity(proto.nic_gbytes_per_s(), kGigabytesPerSecond,
+                                                    field + ".nic_gbytes_per_s", diagnostics));
   nodes->nic_latency = Seconds(
       CheckedNanoseconds(proto.nic_latency_ns(), field + ".nic_latency_ns", diagnostics) * 1e-9);
   if (proto.has_nic_usable_fraction()) {
@@ -243,7 +253,7 @@ void LoadNodes(const v1::Cluster& proto, const std::string& field, Diagnostics* 
                      nodes->chips_per_node, " chips to a cluster of ", cluster->chips));
     return;
   }
-  LoadNics(proto.nodes(), nodes_field, diagnostics, nodes);
+  LoadNics(proto.nodes(), nodes_field, cluster->chips, diagnostics, nodes);
   if (cluster->chips <= nodes->chips_per_node) return;
   if (cluster->chips % nodes->chips_per_node != 0) {
     diagnostics->Error(field + ".chips",

@@ -74,7 +74,8 @@ void LoadRates(const v1::CollectiveGroup& proto, const std::string& item,
   }
   for (int i = 0; i < proto.gbytes_per_s_size(); ++i) {
     const std::string field = Item(item, "gbytes_per_s", i);
-    const double rate = CheckedPositive(proto.gbytes_per_s(i), field, diagnostics);
+    const double rate =
+        CheckedQuantity(proto.gbytes_per_s(i), kGigabytesPerSecond, field, diagnostics);
     const auto at = static_cast<std::size_t>(i);
     if (i > 0 && at < sizes.size()) {
       const double most = (*rates)[at - 1].value() * 1e-9 * (sizes[at] / sizes[at - 1]);

@@ -58,8 +58,8 @@ void LoadLink(const v1::GraphLink& proto, int nodes, const std::string& item,
   if (proto.from() == proto.to()) {
     diagnostics->Error(item + ".to", absl::StrCat("is ", proto.to(), ", the same node as from"));
   }
-  link.bandwidth = BytesPerSecond(
-      1e9 * CheckedPositive(proto.gbytes_per_s(), item + ".gbytes_per_s", diagnostics));
+  link.bandwidth = BytesPerSecond(1e9 * CheckedQuantity(proto.gbytes_per_s(), kGigabytesPerSecond,
+                                                        item + ".gbytes_per_s", diagnostics));
   const double latency = proto.has_latency_ns() ? proto.latency_ns() : 1000;
   link.latency = Seconds(CheckedNanoseconds(latency, item + ".latency_ns", diagnostics) * 1e-9);
   links->push_back(link);

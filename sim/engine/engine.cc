@@ -16,8 +16,9 @@ std::size_t Index(std::int32_t i) { return static_cast<std::size_t>(i); }
 // Min-heap of (time, task). Few entries: at most one per stream.
 class EventQueue {
  public:
+  // A time past all that is simulated stays below Max(), which says that there is none.
   void Push(Time time, TaskId task) {
-    heap_.emplace_back(time, task);
+    heap_.emplace_back(std::min(time, Time::Longest() + Time(1)), task);
     std::push_heap(heap_.begin(), heap_.end(), std::greater<>());
   }
   bool empty() const { return heap_.empty(); }
@@ -214,7 +215,8 @@ StatusOr<Run> Engine::Execute(const GraphNames& names) {
     if (now == Time::Max()) break;
     if (now > Time::Longest()) {
       return InvalidInput(absl::StrCat("the simulated time passes ", Time::Longest().seconds(),
-                                       " s, the longest that can be simulated"));
+                                       " s, the longest that can be simulated; are the rates of ",
+                                       "chip and network in the units of their fields?"));
     }
     RunEvents(now);
     if (network_.NextCompletion() <= now) RunDrained(now);

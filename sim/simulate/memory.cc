@@ -4,10 +4,18 @@
 #include <cmath>
 #include <numeric>
 
+#include "sim/base/checked.h"
+
 namespace meshstep {
 namespace {
 
 std::size_t Index(std::int32_t i) { return static_cast<std::size_t>(i); }
+
+// Sums of all buckets stay below 2^63, whatever a scenario asks for.
+std::int64_t Clamped(std::int64_t bytes) {
+  constexpr std::int64_t kMost = std::int64_t{1} << 59;
+  return std::clamp(bytes, -kMost, kMost);
+}
 
 // A MemoryEvent at its instant, in whole bytes.
 struct Change {
@@ -23,7 +31,7 @@ std::vector<std::vector<Change>> Changes(const StepGraph& step, const Run& run) 
   for (const MemoryEvent& event : step.memory) {
     const Time time = event.at_end ? run.end[Index(event.task)] : run.start[Index(event.task)];
     changes[Index(event.unit)].push_back(
-        {time, std::llround(event.bytes), event.bucket, event.task});
+        {time, Clamped(SaturatingRound(event.bytes)), event.bucket, event.task});
   }
   for (std::vector<Change>& of_unit : changes) {
     std::stable_sort(of_unit.begin(), of_unit.end(),
@@ -35,7 +43,7 @@ std::vector<std::vector<Change>> Changes(const StepGraph& step, const Run& run) 
 MemoryPoint Start(const StepGraph& step, std::size_t unit) {
   MemoryPoint point;
   for (std::size_t b = 0; b < point.bytes.size(); ++b) {
-    point.bytes[b] = std::llround(step.resident[unit][b]);
+    point.bytes[b] = Clamped(SaturatingRound(step.resident[unit][b]));
   }
   return point;
 }
@@ -51,7 +59,8 @@ void Walk(MemoryPoint point, const std::vector<Change>& changes, Visit visit) {
     first = false;
     const Change* largest = nullptr;
     for (; i < changes.size() && changes[i].time == point.time; ++i) {
-      point.bytes[static_cast<std::size_t>(changes[i].bucket)] += changes[i].bytes;
+      std::int64_t& bytes = point.bytes[static_cast<std::size_t>(changes[i].bucket)];
+      bytes = Clamped(bytes + changes[i].bytes);
       if (changes[i].bytes > (largest == nullptr ? 0 : largest->bytes)) largest = &changes[i];
     }
     visit(point, largest == nullptr ? TaskId{-1} : largest->task);

@@ -30,6 +30,7 @@ class Loader {
   int Range(const std::string& name, int value, int low, int high) {
     if (value < low || value > high) {
       Problem(name, absl::StrCat("is ", value, ", expected ", low, " to ", high));
+      return low;
     }
     return value;
   }
