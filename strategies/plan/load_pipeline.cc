@@ -115,13 +115,13 @@ bool PipelineLoader::LoadTable() {
   }
   const StatusOr<std::string> content = ReadFile(proto_.schedule_table(), kMaxTableBytes);
   if (!content.ok()) {
-    Error("schedule_table", std::string(content.status().message()));
+    diagnostics_->Error(field_ + ".schedule_table", content.status());
     return false;
   }
   StatusOr<std::shared_ptr<const Schedule>> table =
       ParseScheduleTable(proto_.schedule_table(), *content, plan_.stages, plan_.micro_batches);
   if (!table.ok()) {
-    Error("schedule_table", std::string(table.status().message()));
+    diagnostics_->Error(field_ + ".schedule_table", table.status());
     return false;
   }
   plan_.schedule.clear();

@@ -48,7 +48,7 @@ class PlanLoader {
   void LoadDegrees();
   void LoadMesh();
   void LoadRules();
-  void CheckDevices();
+  bool CheckDevices();
   void CheckDivisibility();
   void LoadMicroBatches();
   void LoadActivations();
@@ -239,7 +239,8 @@ void PlanLoader::LoadRules() {
   if (!given.contains(v1::Rule::EXPERT_OPTIMIZER)) rules.expert_optimizer = rules.expert_parameters;
 }
 
-void PlanLoader::CheckDevices() {
+// Products of axes are safe once they are known to be the devices.
+bool PlanLoader::CheckDevices() {
   double product = 1;
   std::vector<std::string> factors;
   for (const AxisRequest& axis : plan_.axes) product *= axis.size;
@@ -247,11 +248,12 @@ void PlanLoader::CheckDevices() {
     const bool folded = FindAxes(plan_, name).empty();  // experts, on the same ranks
     if (!folded) factors.push_back(absl::StrCat(name, " ", size));
   }
-  if (product == cluster_.devices()) return;
+  if (product == cluster_.devices()) return true;
   if (factors.empty()) factors.push_back("every degree 1");
   Error(proto_.has_mesh() ? "mesh" : "data",
         absl::StrCat("degrees multiply to ", absl::StrFormat("%.17g", product), " devices (",
                      absl::StrJoin(factors, " × "), "), but the cluster has ", cluster_.devices()));
+  return false;
 }
 
 // Devices that share a dimension inside einsums.
@@ -291,7 +293,10 @@ void PlanLoader::CheckDivisibility() {
   for (const ShardedDim& d : Apply(plan_.rules.residual, {"T"}).dims) {
     for (const AxisId axis : d.axes) sequence_shards *= plan_.axis_size(axis);
   }
-  if (workload_.sequence % sequence_shards != 0) {
+  // What the context degree does not divide is told of it.
+  const bool context =
+      workload_.sequence % (2 * std::int64_t{Shards("T")}) == 0 || Shards("T") == 1;
+  if (workload_.sequence % sequence_shards != 0 && context) {
     Error(proto_.has_mesh() ? "rules" : "sequence_parallel",
           absl::StrCat("shards the sequence of ", workload_.sequence, " tokens over ",
                        sequence_shards, " devices, which does not divide it"));
@@ -371,27 +376,32 @@ void PlanLoader::FindSplitAxis() {
 }
 
 Plan PlanLoader::Load() {
+  const std::size_t before = diagnostics_->errors().size();
   if (proto_.has_mesh()) {
     LoadMesh();
   } else {
     LoadDegrees();
   }
-  LoadExperts(proto_, field_, model_, &plan_, diagnostics_);
+  const bool fits = diagnostics_->errors().size() == before && CheckDevices();
+  if (fits) LoadExperts(proto_, field_, model_, &plan_, diagnostics_);
   LoadRules();
-  CheckDevices();
-  CheckDivisibility();
-  CheckExperts(proto_, field_, model_, &plan_, diagnostics_);
-  LoadMicroBatches();
-  LoadPipeline(proto_, field_, model_, &plan_, diagnostics_);
+  if (fits) {
+    CheckDivisibility();
+    CheckExperts(proto_, field_, model_, &plan_, diagnostics_);
+    LoadMicroBatches();
+    LoadPipeline(proto_, field_, model_, &plan_, diagnostics_);
+  }
   plan_.precision =
       LoadPrecision(proto_.precision(), field_ + ".precision", cluster_.chip, diagnostics_);
   LoadActivations();
   LoadOffload(proto_, field_, cluster_.chip, &plan_, diagnostics_);
-  LoadContext(proto_, field_, model_, workload_, &plan_, diagnostics_);
+  if (fits) LoadContext(proto_, field_, model_, workload_, &plan_, diagnostics_);
   plan_.framework = proto_.framework();
   plan_.framework_options = {proto_.framework_options().begin(), proto_.framework_options().end()};
   plan_.kernels = LoadKernels(proto_.kernels(), field_ + ".kernels", diagnostics_);
   LoadCollectives();
+  // With wrong degrees more would be follow-up errors only.
+  if (!fits) return std::move(plan_);
   LoadInference(proto_, field_, model_, workload_, &plan_, diagnostics_);
   FindSplitAxis();
   return std::move(plan_);

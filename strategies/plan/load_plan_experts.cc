@@ -47,7 +47,7 @@ class ExpertLoader {
   bool CutsNest(const std::set<std::int64_t>& cuts);
   void Divide(const std::set<std::int64_t>& cuts);
   ExpertAxes AxesOfExperts() const;
-  void CheckWidth(const char* dim, int width, const std::string& what, const char* field);
+  void CheckWidth(const char* dim, std::int64_t width, const std::string& what, const char* field);
   void CheckTokens();
   void LoadDispatch();
   int Shards(const std::vector<Rule>& rules, const char* dim) const;
@@ -248,7 +248,7 @@ int ExpertLoader::Shards(const std::vector<Rule>& rules, const char* dim) const 
   return shards;
 }
 
-void ExpertLoader::CheckWidth(const char* dim, int width, const std::string& what,
+void ExpertLoader::CheckWidth(const char* dim, std::int64_t width, const std::string& what,
                               const char* field) {
   const bool routed = std::string_view(dim) != "F_s";
   const int shards = Shards(routed ? plan_.rules.experts : plan_.rules.compute, dim);
@@ -294,7 +294,7 @@ void ExpertLoader::Check() {
   const Moe& moe = *model_.moe;
   CheckWidth("E", moe.experts, "experts", "expert");
   CheckWidth("F_e", moe.expert_ffn, "wide experts", "expert_tensor");
-  const int shared = moe.shared_experts * moe.shared_expert_ffn;
+  const std::int64_t shared = std::int64_t{moe.shared_experts} * moe.shared_expert_ffn;
   CheckWidth("F_s", shared, "wide shared experts", "tensor");
   const Sharding tokens = Apply(plan_.rules.experts, {"B"});
   const Sharding experts = Apply(plan_.rules.experts, {"E"});

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "sim/base/checked.h"
+
 namespace meshstep {
 namespace {
 
@@ -56,7 +58,7 @@ std::vector<std::pair<std::string, int>> Degrees(const Plan& plan) {
   std::vector<std::pair<std::string, int>> degrees;
   for (const AxisRequest& axis : plan.axes) {
     if (!degrees.empty() && degrees.back().first == WholeName(axis)) {
-      degrees.back().second *= axis.size;
+      degrees.back().second = SaturatingMultiply(degrees.back().second, axis.size);
     } else {
       degrees.emplace_back(WholeName(axis), axis.size);
     }

@@ -57,6 +57,13 @@ struct Cell {
   bool follows = false;  // from the plan: not an action
 };
 
+// What may be an action with a slip. Anything else is not repeated: it may be of another file.
+std::string Quoted(const std::string& cell) {
+  const bool action = cell.size() <= 12 && absl::ascii_isdigit(cell.front()) &&
+                      std::all_of(cell.begin(), cell.end(), absl::ascii_isalnum);
+  return action ? absl::StrCat(" is \"", cell, "\"") : " is no action";
+}
+
 class Parser {
  public:
   Parser(const std::string& name, int stages, std::int64_t micro_batches)
@@ -77,6 +84,7 @@ class Parser {
   const std::string& name_;
   const int stages_;
   const std::int64_t micro_batches_;
+  bool is_table_ = false;  // a cell of the first line that has any is an action
   std::vector<std::string> problems_;
   std::vector<std::vector<Cell>> rows_;
   std::map<int, int> row_of_;                                          // per part
@@ -110,15 +118,15 @@ void Parser::ReadLine(int line, const std::string& text) {
     if (trimmed.empty()) continue;
     Cell cell;
     if (!ReadCell(trimmed, &cell)) {
-      Problem(line, absl::StrCat("cell ", column, " is \"", trimmed.substr(0, 40),
-                                 "\", expected <part><F|B|I|W><micro-batch> such as 0F3"));
+      Problem(line, absl::StrCat("cell ", column, Quoted(trimmed),
+                                 ", expected <part><F|B|I|W><micro-batch> such as 0F3"));
       continue;
     }
+    is_table_ = true;
     if (cell.follows) continue;
     if (cell.micro_batch >= micro_batches_ || cell.part >= kMaxParts) {
-      Problem(line, absl::StrCat("cell ", column, " is \"", trimmed.substr(0, 40),
-                                 "\", but the plan has ", micro_batches_,
-                                 " micro-batches, counted from 0"));
+      Problem(line, absl::StrCat("cell ", column, Quoted(trimmed), ", but the plan has ",
+                                 micro_batches_, " micro-batches, counted from 0"));
       continue;
     }
     const int stage = static_cast<int>(rows_.size()) - 1;
@@ -177,7 +185,12 @@ std::shared_ptr<const Schedule> Parser::Make() {
 StatusOr<std::shared_ptr<const Schedule>> Parser::Parse(const std::string& content) {
   std::vector<std::string> lines = absl::StrSplit(content, '\n');
   while (!lines.empty() && absl::StripAsciiWhitespace(lines.back()).empty()) lines.pop_back();
-  for (std::size_t i = 0; i < lines.size(); ++i) ReadLine(static_cast<int>(i) + 1, lines[i]);
+  for (std::size_t i = 0; i < lines.size(); ++i) {
+    ReadLine(static_cast<int>(i) + 1, lines[i]);
+    if (problems_.empty() || is_table_) continue;
+    return InvalidInput(absl::StrCat(name_, ": is not a schedule table; expected a line per stage ",
+                                     "of actions such as 0F0,0F1,0B0"));
+  }
   if (problems_.empty()) CheckComplete();
   if (!problems_.empty()) return InvalidInput(absl::StrJoin(problems_, "\n"));
   return Make();
