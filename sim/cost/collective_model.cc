@@ -21,8 +21,8 @@ struct CollectiveModel::Impl {
   const Mesh* mesh;
   const LinkClasses* classes;
   Fidelity fidelity;
-  using Key =
-      std::tuple<Collective, Bytes, std::vector<AxisId>, std::vector<int>, std::string, Copies>;
+  using Key = std::tuple<Collective, Bytes, std::vector<AxisId>, std::vector<int>, std::string,
+                         Copies, std::string>;
   mutable std::map<Key, CollectiveCost> cache;
   using LoadKey =
       std::tuple<const CollectiveAlgorithm*, Collective, std::vector<AxisId>, std::vector<int>>;
@@ -85,6 +85,7 @@ struct CollectiveModel::Impl {
     Collective collective;
     Bytes bytes;
     Copies copies;
+    const CollectiveCost* as = nullptr;  // what is chosen as there; null: the quickest
   };
 
   // What part of the bytes moves inside nodes and between them; less than all where copies are
@@ -117,7 +118,7 @@ struct CollectiveModel::Impl {
 
   CollectiveCost Price(const CollectiveAlgorithm& algorithm, const Request& request,
                        std::span<const AxisId> axes, DeviceId device, const Group& group) const {
-    const auto& [collective, bytes, copies] = request;
+    const auto& [collective, bytes, copies, as] = request;
     const Measured what{collective, algorithm.name(), copies.mover};
     if (const auto across = MeasuredAcross(mesh->fabric(), group, what); !across.empty()) {
       return PriceAcross(across, algorithm, request, axes, device, group);
@@ -274,6 +275,8 @@ struct CollectiveModel::Impl {
     for (const LibraryEntry& entry : Entries(request.collective, axes, device)) {
       if (only != nullptr && entry.runs != only) continue;
       if (request.bytes > entry.entry->max_bytes) continue;
+      const std::string_view as = request.as == nullptr ? "" : request.as->protocol;
+      if (!as.empty() && as != entry.entry->protocol) continue;
       CollectiveCost cost = PriceEntry(entry, request, axes, device, group);
       if (best.algorithm == nullptr || cost.idle_time < best.idle_time) best = std::move(cost);
     }
@@ -397,15 +400,16 @@ CollectiveModel::~CollectiveModel() = default;
 
 StatusOr<CollectiveCost> CollectiveModel::Cost(Collective collective, Bytes bytes,
                                                std::span<const AxisId> axes, DeviceId device,
-                                               std::string_view algorithm,
-                                               const Copies& copies) const {
+                                               std::string_view algorithm, const Copies& copies,
+                                               const CollectiveCost* as) const {
   const std::vector<AxisId> list = impl_->AsPlaced(axes);
+  const std::string choice(as == nullptr ? std::string_view() : as->protocol);
   const Impl::Key key{collective, bytes, list, impl_->PlaceOf(device), std::string(algorithm),
-                      copies};
+                      copies,     choice};
   const auto found = impl_->cache.find(key);
   if (found != impl_->cache.end()) return found->second;
   ASSIGN_OR_RETURN(CollectiveCost cost,
-                   impl_->Choose({collective, bytes, copies}, list, device, algorithm));
+                   impl_->Choose({collective, bytes, copies, as}, list, device, algorithm));
   impl_->AddLaunch(&cost);
   return impl_->cache.emplace(key, cost).first->second;
 }

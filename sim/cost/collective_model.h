@@ -42,10 +42,13 @@ class CollectiveModel {
   // Over `axes` (major first) for every group of the mesh whose devices agree with `device` on the
   // distinguished axes. algorithm: a name, or "auto" for the quickest on an idle fabric. Error: the
   // named algorithm is unknown or does not run on this group. A group of one costs nothing.
-  // copies: of an all-to-all; `bytes` are of all copies.
+  // copies: of an all-to-all; `bytes` are of all copies. as: an earlier answer, whose protocol is
+  // taken instead of the quickest on an idle fabric. (Which one is quickest depends on the other
+  // groups that share a NIC; the model of explicit links sees one group only.)
   StatusOr<CollectiveCost> Cost(Collective collective, Bytes bytes, std::span<const AxisId> axes,
                                 DeviceId device, std::string_view algorithm = "auto",
-                                const Copies& copies = {}) const;
+                                const Copies& copies = {},
+                                const CollectiveCost* as = nullptr) const;
 
   // What the library of the fabric could run, quickest first, each with what its tuner takes it
   // for; empty where none is known for the group.

@@ -117,9 +117,9 @@ PatternId StepBuilder::Add(const CollectiveCost& cost, int transfer) {
     p.weight = phase.weight.value();
     for (const LinkDemand& d : phase.demands) p.demands.push_back({d.link, d.bytes.value()});
   }
-  // As many compute units as the library's choice has channels; fewer over one NIC.
-  const auto units =
-      static_cast<std::int32_t>(std::lround(rates_.taken_by_collectives * cost.units));
+  // As many compute units as the library's choice has channels, at most all; fewer over one NIC.
+  const auto units = static_cast<std::int32_t>(
+      std::lround(std::min(1e6, rates_.taken_by_collectives * cost.units)));
   return out_->graph.AddPattern(std::move(phases), cost.algorithm != nullptr ? units : 0);
 }
 

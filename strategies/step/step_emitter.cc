@@ -13,8 +13,8 @@ namespace {
 
 using Kind = Action::Kind;
 
-// Room is made for so many tasks at most before they are there.
-constexpr std::size_t kMostReserved = std::size_t{1} << 24;
+// A task takes some 150 bytes; a step takes less than 2 GB.
+constexpr std::size_t kMostTasks = 12'000'000;
 
 Pass DirectionOf(const Action& action) {
   return action.kind == Kind::kForward ? Pass::kForward : Pass::kBackward;
@@ -128,7 +128,16 @@ std::size_t StepEmitter::ExpectedTasks() const {
 
 Status StepEmitter::Emit() {
   const Plan& plan = context_.plan;
-  context_.builder.Reserve(std::min(ExpectedTasks(), kMostReserved));
+  const std::size_t expected = ExpectedTasks();
+  // The host may issue each of them by a task of its own.
+  const bool issues = plan.kernels.launches != Kernels::Launches::kNone;
+  const std::size_t most = issues ? 2 * expected : expected;
+  if (most > kMostTasks) {
+    return InvalidInput(absl::StrCat("plan.micro_batch_sequences: gives ", plan.micro_batches,
+                                     " micro-batches of up to ", most,
+                                     " tasks in all, expected at most ", kMostTasks));
+  }
+  context_.builder.Reserve(expected);
   bool moved = true;
   while (moved) {
     moved = false;

@@ -132,9 +132,10 @@ StatusOr<CollectiveCost> StepUnits::CostOf(const TransferSpec& spec, DeviceId de
     return InvalidInput("plan.collectives: " + std::string(cost.status().message()));
   }
   if (!unfolded() || cost->algorithm == nullptr) return cost;
-  // The same algorithm as folded, where the choice knows of all groups that share links.
+  // The same algorithm and protocol as folded, where the choice knows of all groups that share
+  // links.
   return explicit_model_->Cost(spec.collective, spec.bytes, spec.axes, device,
-                               cost->algorithm->name(), spec.copies);
+                               cost->algorithm->name(), spec.copies, &*cost);
 }
 
 StatusOr<std::vector<UnitGroup>> StepUnits::Groups(int transfer, int stage) const {

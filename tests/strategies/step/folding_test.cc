@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <iterator>
 #include <random>
+#include <span>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -40,6 +41,34 @@ constexpr Shape kShapes[] = {{"preset: 'tpu-v5p' slice: '4x4x4'", 64},
                              {"preset: 'mi300x-node' chips: 8", 8},
                              {"preset: 'gb200-nvl72' chips: 72", 72},
                              {"preset: 'meta-24k-h100' chips: 32", 32}};
+
+// Two chips on a NIC, several NICs on a chip; tiers of one node, of some and of all, tapered or
+// not, with rails or without.
+constexpr Shape kNetworks[] = {
+    {"preset: 'aws-p4d' chips: 16", 16},
+    {"preset: 'aws-p4d' chips: 64", 64},
+    {"preset: 'gcp-a3-high' chips: 32", 32},
+    {"preset: 'dgx-h100' chips: 32 nodes { nics_per_node: 1 }", 32},
+    {"preset: 'dgx-h100' chips: 32 nodes { nics_per_node: 16 }", 32},
+    {"preset: 'dgx-h100' chips: 32 nodes { tiers { name: 'leaf' nodes: 1 oversubscription: 2 } "
+     "tiers { name: 'spine' } }",
+     32},
+    {"preset: 'dgx-h100' chips: 32 nodes { tiers { name: 'leaf' nodes: 2 oversubscription: 3 } "
+     "tiers { name: 'spine' } }",
+     32},
+    {"preset: 'dgx-h100' chips: 64 nodes { tiers { name: 'leaf' nodes: 1 oversubscription: 2 } "
+     "tiers { name: 'pod' nodes: 4 oversubscription: 3 } tiers { name: 'spine' } }",
+     64},
+    {"preset: 'dgx-h100' chips: 32 nodes { nics_per_node: 4 tiers { name: 'leaf' nodes: 2 "
+     "oversubscription: 3 } tiers { name: 'spine' nodes: 4 } }",
+     32},
+    {"preset: 'dgx-h100' chips: 32 nodes { nics_per_node: 2 tiers { name: 'leaf' nodes: 2 "
+     "rails: true } tiers { name: 'spine' } }",
+     32},
+    {"preset: 'dgx-h100' chips: 32 nodes { nics_per_node: 16 tiers { name: 'leaf' nodes: 2 "
+     "rails: true oversubscription: 2 } tiers { name: 'spine' } }",
+     32}};
+
 
 constexpr char kWindows[] = "sliding_window: 300 global_layer_period: 2 ";
 constexpr char kNarrow[] =
@@ -163,8 +192,8 @@ StatusOr<Run> RunScenario(const Scenario& scenario, Fidelity fidelity, bool unfo
 }
 
 // Of a random plan on a random cluster; nothing if the plan does not go.
-v1::Scenario RandomScenario(bool routed, std::mt19937* random) {
-  const Shape& shape = kShapes[(*random)() % std::size(kShapes)];
+v1::Scenario RandomScenario(std::span<const Shape> shapes, bool routed, std::mt19937* random) {
+  const Shape& shape = shapes[(*random)() % shapes.size()];
   const std::string text = absl::StrCat(
       "model { name: 'toy' layers: 8 hidden: 512 heads: 8 kv_heads: 4 ffn: 1152 vocab: 1000 "
       "gated_mlp: true ",
@@ -197,7 +226,7 @@ TEST(Folding, EqualsEveryDeviceAndLink) {
   std::mt19937 random(7);
   int compared = 0, with_context = 0, with_experts = 0;
   for (int round = 0; round < 220; ++round) {
-    const v1::Scenario proto = RandomScenario(round >= 140, &random);
+    const v1::Scenario proto = RandomScenario(kShapes, round >= 140, &random);
     if (!Compare(proto, FidelityOf(round))) continue;
     ++compared;
     with_context += proto.plan().context() > 1;
@@ -208,11 +237,25 @@ TEST(Folding, EqualsEveryDeviceAndLink) {
   EXPECT_GE(with_experts, 30);
 }
 
+TEST(Folding, HoldsOnNetworksOfEveryShape) {
+  std::mt19937 random(23);
+  int compared = 0;
+  for (int round = 0; round < 120; ++round) {
+    v1::Scenario proto = RandomScenario(kNetworks, round % 3 == 0, &random);
+    std::string order[] = {"tensor", "context", "fsdp", "data", "pipeline"};
+    std::shuffle(std::begin(order), std::end(order), random);
+    proto.mutable_plan()->set_order(absl::StrJoin(order, ","));
+    // What is measured across nodes is what differs between networks.
+    compared += Compare(proto, round % 4 == 0 ? Fidelity::kIdeal : Fidelity::kCalibrated);
+  }
+  EXPECT_GE(compared, 40);
+}
+
 TEST(Folding, HoldsForwardOnly) {
   std::mt19937 random(11);
   int compared = 0;
   for (int round = 0; round < 80; ++round) {
-    v1::Scenario proto = RandomScenario(false, &random);
+    v1::Scenario proto = RandomScenario(kShapes, false, &random);
     proto.mutable_workload()->set_mode(random() % 2 == 0 ? v1::Workload::PREFILL
                                                          : v1::Workload::DECODE);
     v1::Plan* plan = proto.mutable_plan();
@@ -291,6 +334,21 @@ TEST(Folding, TellsApartWhatShiftsOfGradientsDo) {
       "plan { data: 2 fsdp: 8 tensor: 2 context: 2 expert: 2 zero_stage: 2 "
       "accumulate_unsharded: true context_method: 'ring' recompute: 'matmuls' prefetch_layers: 0 "
       "overlap_parameters: 0 kernels { loss: 'megatron' unfused_optimizer: 1 } }";
+  ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &proto));
+  for (const Fidelity fidelity : {Fidelity::kIdeal, Fidelity::kCalibrated}) {
+    EXPECT_TRUE(Compare(proto, fidelity));
+  }
+}
+
+// Two GPUs share a NIC: which protocol is quickest depends on what the other one sends.
+TEST(Folding, TellsApartWhatASharedNicDoes) {
+  v1::Scenario proto;
+  const char* text =
+      "model { layers: 2 hidden: 1024 heads: 16 ffn: 2048 vocab: 4096 } "
+      "cluster { preset: 'aws-p4d' chips: 64 } "
+      "workload { global_batch_sequences: 16 sequence_length: 512 } "
+      "plan { tensor: 8 data: 8 micro_batch_sequences: 1 zero_stage: 1 "
+      "order: 'fsdp,context,data,tensor,pipeline' }";
   ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(text, &proto));
   for (const Fidelity fidelity : {Fidelity::kIdeal, Fidelity::kCalibrated}) {
     EXPECT_TRUE(Compare(proto, fidelity));
