@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "sim/base/checked.h"
 #include "sim/base/format.h"
 #include "sim/simulate/breakdown.h"
 #include "sim/simulate/memory.h"
@@ -35,6 +36,24 @@ struct StepCounts {
   double read_parameters = 0, kv_cache_bytes = 0;
 };
 
+// 6ND; 2ND forward only, of what is computed then: no token beyond the next is predicted, and in
+// prefill the last position alone has logits.
+Flops SixNd(const Scenario& scenario, const ModelArithmetic& arithmetic, double passes) {
+  const Workload& workload = scenario.workload;
+  if (!workload.forward_only()) return Flops(arithmetic.Model6ND() * passes / kTraining);
+  Model served = scenario.model;
+  served.mtp_layers = 0;
+  const auto queries = static_cast<double>(workload.queries());
+  const ModelArithmetic forward(
+      served, {.batch = static_cast<double>(workload.batch), .queries = queries, .keys = queries},
+      {}, SizeOf(scenario.plan.precision.activations).value());
+  Flops flops(forward.Model6ND() * passes / kTraining);
+  if (workload.mode == Workload::Mode::kPrefill) {
+    flops -= Flops(forward.Forward(Square::kMasked).head * (1 - 1 / queries));
+  }
+  return flops;
+}
+
 StepCounts CountStep(const Scenario& scenario) {
   const Workload& workload = scenario.workload;
   const auto sequence = static_cast<double>(workload.sequence);
@@ -58,7 +77,7 @@ StepCounts CountStep(const Scenario& scenario) {
   counts.least = flops(Square::kMasked);
   counts.full_attention = flops(Square::kFull);
   counts.model = unfused ? counts.full_attention : counts.least;
-  counts.six_nd = Flops(arithmetic.Model6ND() * passes / kTraining);
+  counts.six_nd = SixNd(scenario, arithmetic, passes);
   const ParameterCounts parameters = arithmetic.Parameters();
   counts.parameters = parameters.total;
   // Lookups read the rows of the tokens only.
@@ -283,7 +302,7 @@ void AddInference(const Scenario& scenario, const StepGraph& step, v1::SimulateR
     bytes += static_cast<double>(step.units[u].devices) *
              step.resident[u][static_cast<std::size_t>(MemoryBucket::kKvCache)];
   }
-  report->set_kv_cache_bytes(std::llround(bytes));
+  report->set_kv_cache_bytes(SaturatingRound(bytes));
   if (scenario.workload.mode == Workload::Mode::kDecode) {
     report->set_time_per_token_s(report->step_time_s());
   } else {

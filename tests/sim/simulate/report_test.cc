@@ -126,6 +126,22 @@ TEST(Report, FlopsAreThoseOfTheFormula) {
       << "H100 data sheet: 989.4 TFLOP/s in bf16";
 }
 
+// 2 (parameters of layers and norms) B T + 2 D V B: in prefill the last position alone has logits.
+TEST(Report, PrefillCountsOneHeadPerSequence) {
+  v1::Scenario proto = Small("data: 8");
+  proto.mutable_workload()->set_mode(v1::Workload::PREFILL);
+  const v1::SimulateReport r = ReportOf(proto);
+  constexpr double kL = 4, kD = 1024, kF = 4096, kV = 32768, kB = 16, kT = 2048;
+  const double parameters = kL * (4 * kD * kD + 2 * kD * kF + 2 * kD) + kD;
+  EXPECT_DOUBLE_EQ(r.flops().model_6nd(), 2 * kB * (parameters * kT + kD * kV));
+  // A large head on a small model: more FLOPs than the step has, if every position counted.
+  const v1::SimulateReport wide =
+      ReportOf(Parsed("model { layers: 1 hidden: 128 heads: 2 ffn: 128 vocab: 256000 } "
+                      "cluster { preset: \"dgx-h100\" chips: 1 } workload { mode: PREFILL "
+                      "global_batch_sequences: 64 sequence_length: 8192 } plan { }"));
+  EXPECT_LE(wide.mfu_6nd(), 1);
+}
+
 TEST(Report, RecomputationCountsAsHardwareFlopsOnly) {
   const v1::SimulateReport none = ReportOf(Small("fsdp: 8"));
   const v1::SimulateReport full = ReportOf(Small("fsdp: 8 recompute: \"full\""));
