@@ -6,9 +6,9 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "sim/base/check.h"
 #include "sim/base/data_path.h"
 #include "sim/calibration/calibrated_chip.h"
+#include "sim/calibration/device_names.h"
 #include "sim/calibration/measured_matmuls.h"
 #include "sim/calibration/nccl_log.h"
 #include "sim/cost/compute.h"
@@ -73,21 +73,46 @@ Status FitMatmuls(const CalibrationInput& input, Calibration* calibration) {
   return absl::OkStatus();
 }
 
+// The log is of the chip, on as many hosts as its domain has; what is passed over is told.
+Status CheckLog(const std::string& path, const NcclLog& log, Calibration* calibration) {
+  const Chip& chip = calibration->base;
+  if (log.hosts > 1 && chip.interconnect.domain_chips <= kMostChipsOfHost) {
+    return InvalidInput(absl::StrCat(Shown(path), ": is of ", log.hosts, " hosts, expected 1: the ",
+                                     "domain of ", chip.name, " is one host"));
+  }
+  for (const std::string& device : log.devices) {
+    const DeviceMatch match = MatchDevice(device, chip.name);
+    if (match == DeviceMatch::kOther) {
+      return InvalidInput(absl::StrCat(Shown(path), ": its ranks are \"", Shown(device),
+                                       "\", but --chip is ", chip.name));
+    }
+    if (match == DeviceMatch::kUnknown) {
+      calibration->notes.push_back(absl::StrCat(Shown(path), ": its ranks are \"", Shown(device),
+                                                "\", taken for ", chip.name));
+    }
+  }
+  if (log.passed_over > 0) {
+    calibration->notes.push_back(absl::StrCat(Shown(path), ": ", log.passed_over,
+                                              log.passed_over == 1 ? " line" : " lines",
+                                              " among the rows passed over"));
+  }
+  return absl::OkStatus();
+}
+
 Status FitCollectives(const CalibrationInput& input, Calibration* calibration) {
   std::map<Collective, std::vector<CollectiveSample>> samples;
   std::map<Collective, std::vector<std::string>> files;
   for (const std::string& path : input.collectives) {
     ASSIGN_OR_RETURN(const std::string content, ReadFile(path));
-    ASSIGN_OR_RETURN(const NcclLog log, ParseNcclLog(Shown(path), content, input.ranks));
-    const Chip& chip = calibration->base;
-    if (log.hosts > 1 && chip.interconnect.domain_chips <= kMostChipsOfHost) {
-      return InvalidInput(absl::StrCat(Shown(path), ": is of ", log.hosts,
-                                       " hosts, expected 1: the ", "domain of ", chip.name,
-                                       " is one host"));
+    ASSIGN_OR_RETURN(const std::vector<NcclLog> logs,
+                     ParseNcclLog(Shown(path), content, input.ranks, input.kind));
+    for (const NcclLog& log : logs) {
+      RETURN_IF_ERROR(CheckLog(path, log, calibration));
+      std::vector<CollectiveSample>& own = samples[log.collective];
+      own.insert(own.end(), log.samples.begin(), log.samples.end());
+      std::vector<std::string>& of = files[log.collective];
+      if (of.empty() || of.back() != Shown(path)) of.push_back(Shown(path));
     }
-    std::vector<CollectiveSample>& own = samples[log.collective];
-    own.insert(own.end(), log.samples.begin(), log.samples.end());
-    files[log.collective].push_back(Shown(path));
   }
   for (const auto& [collective, own] : samples) {
     ASSIGN_OR_RETURN(
@@ -108,7 +133,10 @@ StatusOr<Calibration> Calibrate(const CalibrationInput& input, const Catalog& ca
   if (!input.matmuls.empty()) RETURN_IF_ERROR(FitMatmuls(input, &calibration));
   Diagnostics diagnostics;
   LoadChip(calibration.message, "chip", &diagnostics);
-  CHECK(diagnostics.ok()) << std::string(diagnostics.status().message());
+  if (!diagnostics.ok()) {
+    return InvalidInput("the measurements are of no chip:\n" +
+                        std::string(diagnostics.status().message()));
+  }
   return calibration;
 }
 

@@ -6,12 +6,14 @@
 #ifndef MESHSTEP_SIM_CALIBRATION_CALIBRATE_H_
 #define MESHSTEP_SIM_CALIBRATION_CALIBRATE_H_
 
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "meshstep/v1/chip.pb.h"
 #include "sim/base/catalog.h"
 #include "sim/base/status.h"
+#include "sim/cost/collective.h"
 #include "topologies/chip.h"
 
 namespace meshstep {
@@ -23,6 +25,7 @@ struct CalibrationInput {
   std::string date;                      // of the measurements, for the comments
   std::vector<std::string> collectives;  // paths of nccl-tests logs inside one domain
   int ranks = 0;                         // of logs that do not list them
+  std::optional<Collective> kind = {};   // of logs that do not say which test ran
 };
 
 // The chip as it is filled with what was fitted, and what is said of it.
@@ -32,7 +35,7 @@ struct Calibration {
   std::vector<std::string> notes;  // residuals, and what was left out
 };
 
-// Error: a file that cannot be read or is not of the chip.
+// Error: a file that cannot be read or is not of the chip, or measurements that no chip has.
 StatusOr<Calibration> Calibrate(const CalibrationInput& input, const Catalog& catalog);
 
 // The chip as a text proto, with where its constants come from as comments.

@@ -1,6 +1,7 @@
 #include "sim/calibration/calibrated_chip.h"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <map>
 #include <utility>
@@ -69,6 +70,26 @@ void SetTable(const CollectiveCalibration& from, const std::string& source,
   }
 }
 
+// What was measured is usable: bounds take links at their usable rate.
+void RaiseUsableFraction(const std::vector<FittedCollective>& fitted, const Chip& chip,
+                         v1::Chip* message) {
+  if (!(chip.datasheet.link > BytesPerSecond(0))) return;
+  double fraction =
+      message->interconnect().has_usable_fraction() ? message->interconnect().usable_fraction() : 1;
+  for (const FittedCollective& entry : fitted) {
+    for (const CollectiveCalibration::Group& group : entry.fit.calibration.groups) {
+      for (const BytesPerSecond rate : group.rates) {
+        // Up, not to the nearest: no time may be below its bound.
+        const double part = std::ceil(rate / chip.datasheet.link * 1e4) * 1e-4;
+        fraction = std::max(fraction, std::min(1.0, part));
+      }
+    }
+  }
+  if (fraction > chip.interconnect.usable_fraction) {
+    message->mutable_interconnect()->set_usable_fraction(fraction);
+  }
+}
+
 std::string Summary(const CollectiveFit& fit) {
   std::string ranks;
   for (const CollectiveCalibration::Group& group : fit.calibration.groups) {
@@ -134,6 +155,7 @@ StatusOr<std::vector<FittedCollective>> FitCollectiveInto(
     SetTable(fit.calibration, absl::StrCat(source, ": ", ResidualsText(fit.residuals)), entry);
     fitted.push_back({std::move(fit), std::move(summary)});
   }
+  RaiseUsableFraction(fitted, chip, message);
   for (std::size_t i = 0; i < chip.collectives.size(); ++i) {
     const CollectiveCalibration& entry = chip.collectives[i];
     if (entry.collective != collective || by_entry.contains(static_cast<int>(i))) continue;

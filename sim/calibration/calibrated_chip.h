@@ -27,9 +27,9 @@ struct FittedCollective {
 // Fits the samples of one collective on `chip`, split over the entries that the chip has for it:
 // each keeps its algorithm and its ranks, and takes the samples of the ranks that it is the first
 // to hold for. Ranks without an entry: "direct" for an all-to-all and on a full mesh, else "ring".
-// The other entries of the collective hold from beyond the largest group measured, so that what was
-// measured is what is predicted. source: of the samples. Error: samples of more ranks than a domain
-// has, or a chip without switch or full mesh.
+// usable_fraction rises to the highest rate measured. The other entries of the collective hold from
+// beyond the largest group measured, so that what was measured is what is predicted. source: of the
+// samples. Error: samples of more ranks than a domain has, or a chip without switch or full mesh.
 StatusOr<std::vector<FittedCollective>> FitCollectiveInto(
     const std::string& collective, const std::vector<CollectiveSample>& samples, const Chip& chip,
     const std::string& source, v1::Chip* message);

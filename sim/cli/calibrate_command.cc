@@ -11,6 +11,7 @@
 #include "sim/base/catalog.h"
 #include "sim/calibration/calibrate.h"
 #include "sim/cli/commands.h"
+#include "sim/cost/collective.h"
 #include "sim/report/output_file.h"
 
 namespace meshstep {
@@ -28,6 +29,9 @@ Status CheckOptions(const Options& options) {
   if (options.input.ranks != 0 && options.input.collectives.empty()) {
     return InvalidInput("--ranks: is of --collectives, which is not given");
   }
+  if (options.input.kind && options.input.collectives.empty()) {
+    return InvalidInput("--kind: is of --collectives, which is not given");
+  }
   if (!options.input.device.empty() && options.input.matmuls.empty()) {
     return InvalidInput("--device: is of --matmuls, which is not given");
   }
@@ -42,6 +46,10 @@ Status CheckOptions(const Options& options) {
 
 void RunCalibrate(const Options& options) {
   if (const Status status = CheckOptions(options); !status.ok()) Fail(status);
+  std::vector<std::string> inputs = options.input.collectives;
+  inputs.insert(inputs.end(), {options.input.chip, options.input.matmuls});
+  const Status outputs = CheckOutputs({{"--output", options.output}}, inputs);
+  if (!outputs.ok()) Fail(outputs);
   const StatusOr<Calibration> calibration = Calibrate(options.input, Catalog());
   if (!calibration.ok()) Fail(calibration.status());
   const std::string text = ChipFile(options.input, *calibration);
@@ -66,10 +74,21 @@ void AddCalibrateCommand(CLI::App* app) {
   command
       ->add_option("--collectives", options->input.collectives,
                    "Output of all_reduce_perf, all_gather_perf, reduce_scatter_perf or "
-                   "alltoall_perf inside one domain: LOG[,LOG...], one run each")
+                   "alltoall_perf inside one domain: LOG[,LOG...]")
       ->delimiter(',');
   command->add_option("--ranks", options->input.ranks, "Of the logs, where they list no \"# Rank\"")
       ->check(CLI::Range(2, 1 << 17));
+  command->add_option_function<std::string>(
+      "--kind",
+      [options](const std::string& name) {
+        const StatusOr<Collective> kind = ParseCollective(name);
+        if (!kind.ok()) {
+          Fail(InvalidInput("--kind: " + std::string(kind.status().message())));
+        }
+        options->input.kind = *kind;
+      },
+      "Of logs that do not say which test ran: all-reduce, all-gather, reduce-scatter, "
+      "all-to-all");
   command->add_option("--matmuls", options->input.matmuls,
                       "CSV with the columns of matmul_runs.csv (tests/validation/measure_gpu.py "
                       "writes it) or matmul_tables.csv");

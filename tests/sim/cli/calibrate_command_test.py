@@ -225,6 +225,74 @@ class CollectivesTest(CalibrateTest):
             chip, _ = self.calibrate(f'--collectives={self.write(name, changed)}')
             self.assertEqual(chip['collectives'][0]['groups'], expected)
 
+    def groups(self, text, *arguments, collective='all-gather', name='any.log'):
+        """What a log of 4 ranks is fitted to, and what is said."""
+        chip, errors = self.calibrate(f'--collectives={self.write(name, text)}', *arguments)
+        entry = next(e for e in chip['collectives'] if e['collective'] == collective
+                     and [g['ranks'] for g in e['groups']] == [4])
+        return entry['groups'], errors
+
+    def test_the_test_is_the_one_that_starts(self):
+        log = nccl_log('all-gather', 4)
+        expected, _ = self.groups(log)
+        self.assertEqual(self.groups(
+            '+ for t in reduce_scatter_perf all_gather_perf; do\n' + log)[0], expected)
+        # Older logs do not say it: the only test mentioned, or --kind.
+        old = re.sub('# Coll.*\n', '', log)
+        self.assertEqual(self.groups('mpirun -np 4 ./all_gather_perf -b 1K\n' + old)[0], expected)
+        self.assertEqual(self.groups(old, '--kind=all-gather')[0], expected)
+        path = self.write('two.log', 'all_gather_perf reduce_scatter_perf\n' + old)
+        self.refuse('names several tests', '--kind', arguments=['--chip=h100-sxm',
+                                                                f'--collectives={path}'])
+
+    def test_what_launchers_put_before_lines_is_taken_off(self):
+        log = nccl_log('all-gather', 4)
+        expected, _ = self.groups(log)
+        for prefix in ('0: ', ' 3: ', '[1,0]<stdout>:', '[1,0]<stdout>: ',
+                       'Mon Nov 30 14:00:00 2026[1,0]<stdout>:', '[prterun-a-1@1,0]<stdout>:',
+                       '2026-11-30T14:00:00.123Z ', '2026-11-30 14:00:00,123 ', '[14:00:00] ',
+                       'worker-0: ', 'worker-0  | ', '[pod/nccl-0/main] ', '[0] ',
+                       '2026-11-30T14:00:00Z node-7: 0: '):
+            with self.subTest(prefix):
+                groups, errors = self.groups(re.sub('^', prefix, log, flags=re.M))
+                self.assertEqual(groups, expected)
+                self.assertNotIn('passed over', errors)
+
+    def test_lines_of_others_are_passed_over_and_counted(self):
+        log = nccl_log('all-gather', 4)
+        expected, _ = self.groups(log)
+        lines = log.splitlines()
+        lines.insert(-8, '10.0.0.15: Warning: Permanently added a host key')
+        lines.insert(-6, '3 nodes are up')
+        groups, errors = self.groups('\n'.join(lines))
+        self.assertEqual(groups, expected)
+        self.assertIn('any.log: 2 lines among the rows passed over', errors)
+        groups, errors = self.groups(log.replace('NVIDIA H100 80GB HBM3', 'Graphics Device'))
+        self.assertEqual(groups, expected)
+        self.assertIn('its ranks are "Graphics Device", taken for h100-sxm', errors)
+
+    def test_several_runs_of_a_file(self):
+        both = nccl_log('all-reduce', 4) + nccl_log('all-gather', 4)
+        expected, _ = self.groups(nccl_log('all-gather', 4))
+        self.assertEqual(self.groups(both)[0], expected)
+        self.assertIn('all-reduce', self.groups(both)[1])
+
+    def test_no_time_is_below_its_bound(self):
+        # 400 GB/s of a link of 450, of which the chip takes 0.818 to be usable.
+        seconds = lambda c, p, s: ALPHA_S + bus_factor(c, p) * s / 400e9
+        self.calibrate(f'--collectives={self.log("all-gather", 8, seconds=seconds)}')
+        for size in (2**20, 2**26, 2**30):
+            self.predicted('all-gather', 8, size)
+            report = self.report['results'][0] if 'results' in self.report else self.report
+            self.assertLessEqual(report['lower_bound_s'], report['time_s'])
+
+    def test_times_beyond_those_of_any_chip(self):
+        path = self.write('slow.log', nccl_log('all-gather', 4, sizes=[4],
+                                               seconds=lambda c, p, s: 1e3))
+        done = self.program('calibrate', '--chip=h100-sxm', f'--collectives={path}')
+        self.assertIn(done.returncode, (0, 2), done.stderr)
+        self.assertNotIn(b'CHECK', done.stderr)
+
     def test_wrong_logs(self):
         good = nccl_log('all-gather', 8)
         row = next(i for i, l in enumerate(good.splitlines(), 1) if l.split()[0] == '1048576')
@@ -243,14 +311,30 @@ class CollectivesTest(CalibrateTest):
         refuse(changed(cells.replace(cells.split()[5], 'nan')), here + 'time is "nan"')
         refuse(changed(cells.replace(cells.split()[5], '-3.0')), here + 'time is "-3.0"')
         refuse(changed(cells.replace('     0 ', '     7 ')), here + '#wrong is "7"')
-        refuse(good + good, 'a second time, expected one run')
+        twice = re.sub('# (nccl-tests|Collective test|nThread).*\n', '', good)
+        refuse(good + twice, 'a second time, expected one run; split the file')
+        bare = re.sub('#  Rank.*\n', '', twice)
+        refuse(good + bare, 'a second header', 'split the file before it')
         refuse(good, 'lists 8 ranks, but --ranks is 4', more=['--ranks=4'])
         refuse(nccl_log('all-gather', 8, ranks=False), 'expected --ranks=N')
         refuse(nccl_log('all-gather', 8, ranks=False), 'busbw is 0.87', 'on 2 ranks',
                more=['--ranks=2'])
         refuse(re.sub('# Coll.*\n', '', good), 'does not say which test ran')
-        refuse(good.replace('all_gather_perf', 'all_reduce_perf'), 'busbw is 0.87',
-               'expected 1.75')
+        # The test is what the log says it is, and so are its reduction and its bus bandwidth.
+        refuse(good.replace('all_gather_perf', 'all_reduce_perf'),
+               'redop is "none", expected a reduction for all_reduce_perf')
+        refuse(nccl_log('all-reduce', 8).replace('all_reduce_perf', 'reduce_scatter_perf'),
+               'busbw is 1.75', 'expected 0.87')
+        refuse(good.replace('none', ' sum'), 'redop is "sum", expected none for all_gather_perf')
+        refuse(good.replace('none', 'mult'), 'redop is "mult", expected none or one of sum, ')
+        refuse(good.replace('   float', 'float37'), 'type is "float37", expected one of int8, ')
+        refuse(good.replace('all_gather_perf', 'broadcast_perf'),
+               'is of "broadcast_perf", expected one of all_reduce_perf')
+        refuse(good, 'is of all_gather_perf, but --kind is all-reduce', more=['--kind=all-reduce'])
+        refuse(good, '--kind: ', 'gather', more=['--kind=gathering'])
+        refuse(good.replace('values : 0 OK', 'values : 3 FAILED'), 'the results were wrong')
+        refuse(good.replace('H100 80GB HBM3', 'B200'),
+               'its ranks are "NVIDIA B200", but --chip is h100-sxm')
         refuse(good.replace('#  Rank  3', '#  Rank 30'), 'lists 8 ranks up to rank 30')
         refuse(nccl_log('all-gather', 16), 'of 16 ranks, expected at most the 8')
         refuse(good.replace('on    node0 device  7', 'on    node1 device  0'), 'of 2 hosts, expected 1')
