@@ -114,7 +114,7 @@ void AddCollectiveCommand(CLI::App* app) {
                     "The slice, n x n x 2n or n x 2n x 2n, is a twisted torus");
   command
       ->add_option("--chips", options->place.chips, "Of a cluster of nodes, or a ring of the chip")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(1, 1 << 20));
   command->add_option("--axes", options->place.axes,
                       "Levels of the cluster that the group spans, as x,y or node (default: all)");
   command->add_option("--library", options->place.library,

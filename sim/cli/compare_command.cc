@@ -46,6 +46,7 @@ void RunCompare(const Options& options) {
   if (inputs.size() < 2) {
     Fail(InvalidInput("SCENARIO: is one, expected two or more to compare, or a table of them"));
   }
+  CheckOutputsOf(inputs, {{"--html", options.html}});
   DistinguishNames(&inputs);
   std::string html;
   const std::vector<v1::SimulateReport> reports =
@@ -55,13 +56,14 @@ void RunCompare(const Options& options) {
   std::vector<v1::Scenario> scenarios;
   for (const ScenarioFile& input : inputs) scenarios.push_back(input.proto);
   const v1::CompareReport report = Compare(scenarios, reports);
+  Status written;  // told after the report, which a full disk must not cost
+  if (!options.html.empty()) {
+    const std::string title = reports.front().scenario() + " and others";
+    written = WriteFile("--html", options.html, HtmlPage(title, CompareToHtml(report) + html));
+  }
   Print(options.format == OutputFormat::kText ? ToText(report, TerminalStyle())
                                               : Serialize(report, options.format));
-  if (options.html.empty()) return;
-  const std::string title = reports.front().scenario() + " and others";
-  const Status status =
-      WriteFile("--html", options.html, HtmlPage(title, CompareToHtml(report) + html));
-  if (!status.ok()) Fail(status);
+  if (!written.ok()) Fail(written);
 }
 
 }  // namespace

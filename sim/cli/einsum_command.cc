@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdlib>
 #include <iostream>
 #include <memory>
 #include <optional>
@@ -185,7 +186,11 @@ void AddRateOptions(CLI::App* command, Options* options) {
   command->add_option("--link", options->link,
                       "Bytes/s of one link one way, instead of the chip's");
   command->add_option("--latency", options->latency, "Seconds of one hop, instead of the model's")
-      ->check(CLI::NonNegativeNumber);
+      ->check([](const std::string& text) {
+        char* end = nullptr;
+        const bool fits = std::strtod(text.c_str(), &end) >= 0 && end != text.c_str();
+        return fits ? "" : "is " + text + ", expected seconds of at least 0";
+      });
 }
 
 }  // namespace

@@ -100,6 +100,18 @@ std::vector<ScenarioFile> ReadScenarios(const ScenarioOptions& options, const Ca
   return files;
 }
 
+void CheckOutputsOf(const std::vector<ScenarioFile>& files,
+                    const std::vector<NamedOutput>& outputs) {
+  std::vector<std::string> inputs;
+  for (const ScenarioFile& file : files) {
+    const v1::Scenario& s = file.proto;
+    inputs.insert(inputs.end(),
+                  {file.path, s.model().hf_config(), s.plan().schedule_table(), s.model().preset(),
+                   s.cluster().preset(), s.cluster().chip().preset(), s.plan().kernels().preset()});
+  }
+  if (const Status status = CheckOutputs(outputs, inputs); !status.ok()) Fail(status);
+}
+
 std::vector<v1::SimulateReport> SimulateAll(
     const std::vector<ScenarioFile>& files, const SimulateOptions& options,
     const std::function<void(const SimulatedStep& step)>& visit) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "sim/base/catalog.h"
+#include "sim/report/output_file.h"
 #include "sim/simulate/scenario_file.h"
 #include "sim/simulate/simulate.h"
 
@@ -29,6 +30,9 @@ void AddSimulateOptions(CLI::App* command, SimulateOptions* options);
 
 // Ends the command with every problem of every file if there is one.
 std::vector<ScenarioFile> ReadScenarios(const ScenarioOptions& options, const Catalog& catalog);
+// Ends the command if an output is a file that the scenarios are read from, or that of another one.
+void CheckOutputsOf(const std::vector<ScenarioFile>& files,
+                    const std::vector<NamedOutput>& outputs);
 std::vector<v1::SimulateReport> SimulateAll(
     const std::vector<ScenarioFile>& files, const SimulateOptions& options,
     const std::function<void(const SimulatedStep& step)>& visit = nullptr);

@@ -23,16 +23,19 @@ struct Options {
 
 void RunSensitivity(const Options& options) {
   const std::vector<ScenarioFile> inputs = ReadScenarios(options.scenarios, options.catalog);
+  CheckOutputsOf(inputs, {{"--html", options.html}});
   const v1::SimulateReport base = SimulateAll(inputs, options.simulate).front();
   const StatusOr<v1::SensitivityReport> report =
       Sensitivity(inputs.front(), base, options.simulate);
   if (!report.ok()) Fail(report.status());
+  Status written;  // told after the report, which a full disk must not cost
+  if (!options.html.empty()) {
+    written =
+        WriteFile("--html", options.html, HtmlPage(report->scenario(), SensitivityToHtml(*report)));
+  }
   Print(options.format == OutputFormat::kText ? ToText(*report)
                                               : Serialize(*report, options.format));
-  if (options.html.empty()) return;
-  const Status status =
-      WriteFile("--html", options.html, HtmlPage(report->scenario(), SensitivityToHtml(*report)));
-  if (!status.ok()) Fail(status);
+  if (!written.ok()) Fail(written);
 }
 
 }  // namespace

@@ -16,8 +16,11 @@
 #include "sim/cli/commands.h"
 #include "sim/cli/scenario_input.h"
 #include "sim/report/framework.h"
+#include "strategies/model/load_model.h"
 #include "strategies/plan/load_framework.h"
 #include "strategies/plan/load_scenario.h"
+#include "topologies/load_chip.h"
+#include "topologies/load_cluster.h"
 
 namespace meshstep {
 namespace {
@@ -28,6 +31,29 @@ struct Options {
   OutputFormat format = OutputFormat::kText;
 };
 
+// What a file says is checked as if a scenario named it.
+void Check(v1::Chip chip, const Catalog& catalog, Diagnostics* diagnostics) {
+  catalog.Resolve("topologies/chips", "chip", &chip, diagnostics);
+  if (diagnostics->ok()) LoadChip(chip, "chip", diagnostics);
+}
+
+void Check(v1::Cluster cluster, const Catalog& catalog, Diagnostics* diagnostics) {
+  ResolveClusterPresets(&cluster, "cluster", catalog, diagnostics);
+  if (!diagnostics->ok()) return;
+  // Most files leave the size to the scenario.
+  const bool sized = cluster.chips() != 0 || !cluster.slice().empty();
+  if (sized) {
+    LoadCluster(cluster, "cluster", diagnostics);
+  } else {
+    LoadChip(cluster.chip(), "cluster.chip", diagnostics);
+  }
+}
+
+void Check(v1::Model model, const Catalog& catalog, Diagnostics* diagnostics) {
+  catalog.Resolve("strategies/models", "model", &model, diagnostics);
+  if (diagnostics->ok()) LoadModel(model, "model", diagnostics);
+}
+
 // As text, the file as it is: its comments say where the numbers come from.
 template <class Message>
 StatusOr<std::string> ShowFile(const std::string& folder, const Options& options) {
@@ -35,9 +61,15 @@ StatusOr<std::string> ShowFile(const std::string& folder, const Options& options
   if (!path.ok()) {
     return InvalidInput(absl::StrCat(options.kind, " ", std::string(path.status().message())));
   }
-  if (options.format == OutputFormat::kText) return ReadFile(*path);
+  const Catalog catalog;
   Message message;
-  RETURN_IF_ERROR(Catalog().Read(folder, options.name, &message));
+  RETURN_IF_ERROR(catalog.Read(folder, options.name, &message));
+  Message named;
+  named.set_preset(options.name);
+  Diagnostics diagnostics;
+  Check(std::move(named), catalog, &diagnostics);
+  RETURN_IF_ERROR(diagnostics.status());
+  if (options.format == OutputFormat::kText) return ReadFile(*path);
   return Serialize(message, options.format);
 }
 

@@ -63,8 +63,9 @@ void RunSimulate(const Options& options) {
     if (!options.trace.empty()) written = WriteTrace(s.scenario, s.step, s.run, options.trace);
     if (!options.html.empty()) html += StepToHtml(s.scenario, s.step, s.run, s.report);
   };
-  const std::vector<v1::SimulateReport> reports =
-      SimulateAll(ReadScenarios(options.scenarios, options.catalog), options.simulate, visit);
+  const std::vector<ScenarioFile> files = ReadScenarios(options.scenarios, options.catalog);
+  CheckOutputsOf(files, {{"--trace", options.trace}, {"--html", options.html}});
+  const std::vector<v1::SimulateReport> reports = SimulateAll(files, options.simulate, visit);
   if (!options.html.empty()) {
     written.Update(WriteFile("--html", options.html, HtmlPage(reports.front().scenario(), html)));
   }

@@ -59,6 +59,10 @@ void RunValidate(const Options& options) {
   if (!(options.min_bytes >= 0)) {
     Fail(InvalidInput(absl::StrCat("--min-bytes: is ", options.min_bytes, ", expected 0 or more")));
   }
+  const Status outputs =
+      CheckOutputs({{"--scatter", options.scatter}, {"--html", options.html}},
+                   {options.runs, options.collectives, options.matmuls, options.memory});
+  if (!outputs.ok()) Fail(outputs);
   const Catalog catalog;
   RunOptions run{.catalog = &catalog};
   run.threads = options.threads;

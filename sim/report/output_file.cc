@@ -4,29 +4,142 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
+#include <atomic>
 #include <cerrno>
+#include <climits>
+#include <csignal>
 #include <cstring>
+#include <filesystem>
+#include <map>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "sim/base/escape.h"
 
 namespace meshstep {
 namespace {
 
+namespace fs = std::filesystem;
+
 constexpr std::size_t kBufferBytes = 1 << 20;
 
+// Temporary files that a signal removes. A handler may touch nothing but lock-free state, so this
+// is the one place with state of the process.
+struct TemporaryName {
+  std::atomic<bool> is_used{false};
+  std::array<char, PATH_MAX> path{};
+};
+std::array<TemporaryName, 8> temporary_names;
+
+void RemoveTemporaryFiles(int signal) {
+  for (const TemporaryName& name : temporary_names) {
+    if (name.is_used.load()) unlink(name.path.data());
+  }
+  // SA_RESETHAND has put the default action back.
+  raise(signal);
+}
+
+void HandleSignals() {
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+    struct sigaction now = {};
+    if (sigaction(signal, nullptr, &now) != 0 || now.sa_handler != SIG_DFL) continue;
+    now.sa_handler = RemoveTemporaryFiles;
+    now.sa_flags = SA_RESETHAND;
+    sigaction(signal, &now, nullptr);
+  }
+}
+
+void Remember(const std::string& path) {
+  if (path.size() >= PATH_MAX) return;
+  for (TemporaryName& name : temporary_names) {
+    if (name.is_used.load()) continue;
+    path.copy(name.path.data(), path.size());
+    name.path[path.size()] = '\0';
+    name.is_used.store(true);
+    return;
+  }
+}
+
+void Forget(const std::string& path) {
+  for (TemporaryName& name : temporary_names) {
+    if (name.is_used.load() && path == name.path.data()) name.is_used.store(false);
+  }
+}
+
 Status Failure(const std::string& option, const std::string& path, int error) {
-  return InvalidInput(option + ": " + path + " cannot be written: " + std::strerror(error));
+  return InvalidInput(absl::StrCat(option, ": ", EscapeControls(path),
+                                   " cannot be written: ", std::strerror(error)));
+}
+
+// Where links lead; the file itself need not be there.
+std::string Resolved(const std::string& path) {
+  std::error_code error;
+  const fs::path resolved = fs::weakly_canonical(path, error);
+  return error || resolved.empty() ? path : resolved.string();
+}
+
+bool IsRegularOrNew(const std::string& path) {
+  struct stat info = {};
+  return stat(path.c_str(), &info) != 0 ? errno == ENOENT : S_ISREG(info.st_mode);
 }
 
 }  // namespace
 
+Status CheckOutputs(const std::vector<NamedOutput>& outputs,
+                    const std::vector<std::string>& inputs) {
+  std::map<std::string, const NamedOutput*> seen;
+  for (const NamedOutput& output : outputs) {
+    if (output.path.empty() || !IsRegularOrNew(output.path)) continue;
+    const auto [at, is_new] = seen.emplace(Resolved(output.path), &output);
+    if (!is_new) {
+      return InvalidInput(absl::StrCat(output.option, ": is ", EscapeControls(output.path),
+                                       ", the file of ", at->second->option,
+                                       "; expected another name"));
+    }
+    for (const std::string& input : inputs) {
+      std::error_code error;
+      if (!fs::equivalent(output.path, input, error) || error) continue;
+      return InvalidInput(absl::StrCat(output.option, ": is ", EscapeControls(output.path),
+                                       ", which is read as input; expected another name"));
+    }
+  }
+  return absl::OkStatus();
+}
+
 StatusOr<std::unique_ptr<OutputFile>> OutputFile::Open(const std::string& option,
                                                        const std::string& path) {
-  const int descriptor = open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  const std::string target = Resolved(path);
+  if (!IsRegularOrNew(path)) {
+    const int descriptor = open(path.c_str(), O_WRONLY | O_CLOEXEC);
+    if (descriptor < 0) return Failure(option, path, errno);
+    return std::unique_ptr<OutputFile>(new OutputFile({option, path, path, ""}, descriptor));
+  }
+  struct stat before = {};
+  const bool exists = stat(target.c_str(), &before) == 0;
+  // Another name in its place would go around its permissions.
+  if (exists && access(target.c_str(), W_OK) != 0) return Failure(option, path, errno);
+  std::string temporary = target + ".XXXXXX";
+  HandleSignals();
+  const int descriptor = mkostemp(temporary.data(), O_CLOEXEC);
   if (descriptor < 0) return Failure(option, path, errno);
-  return std::unique_ptr<OutputFile>(new OutputFile(option, path, descriptor));
+  Remember(temporary);
+  const mode_t mask = umask(0);
+  umask(mask);
+  fchmod(descriptor, exists ? before.st_mode & 07777 : 0666 & ~mask);
+  return std::unique_ptr<OutputFile>(new OutputFile({option, path, target, temporary}, descriptor));
 }
 
 OutputFile::~OutputFile() {
+  if (descriptor_ >= 0) Abandon();
+}
+
+void OutputFile::Abandon() {
   if (descriptor_ >= 0) close(descriptor_);
+  descriptor_ = -1;
+  if (place_.temporary.empty()) return;
+  unlink(place_.temporary.c_str());
+  Forget(place_.temporary);
 }
 
 void OutputFile::Write(std::string_view bytes) {
@@ -48,13 +161,18 @@ void OutputFile::Flush() {
 
 Status OutputFile::Close() {
   Flush();
-  struct stat info = {};
-  const bool regular = fstat(descriptor_, &info) == 0 && S_ISREG(info.st_mode);
   if (close(descriptor_) != 0 && !failed()) error_ = errno;
   descriptor_ = -1;
+  if (!failed() && !place_.temporary.empty()) {
+    if (rename(place_.temporary.c_str(), place_.target.c_str()) == 0) {
+      Forget(place_.temporary);
+      return absl::OkStatus();
+    }
+    error_ = errno;
+  }
   if (!failed()) return absl::OkStatus();
-  if (regular) unlink(path_.c_str());
-  return Failure(option_, path_, error_);
+  Abandon();
+  return Failure(place_.option, place_.path, error_);
 }
 
 Status WriteFile(const std::string& option, const std::string& path, std::string_view content) {
