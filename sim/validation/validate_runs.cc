@@ -31,9 +31,9 @@ struct Predicted {
 std::string GroupOf(const Scenario& scenario) {
   const Precision& precision = scenario.plan.precision;
   return absl::StrCat(
-      scenario.model.name, ", ", scenario.model.layers, " layers, ", scenario.cluster.chips, " ",
-      scenario.cluster.chip.name, ", ", scenario.workload.sequence, " tokens, ",
-      std::string(NameOf(precision.compute)),
+      scenario.model.name, ", ", scenario.model.layers, " layers of ", scenario.model.hidden, ", ",
+      scenario.cluster.chips, " ", scenario.cluster.chip.name, ", ", scenario.workload.sequence,
+      " tokens, ", std::string(NameOf(precision.compute)),
       precision.quantised() ? absl::StrCat(" ", std::string(NameOf(precision.scaling))) : "");
 }
 

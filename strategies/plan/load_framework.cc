@@ -52,6 +52,7 @@ class Merger {
       : field_(field),
         model_(LettersAndDigits(model.name)),
         routed_(model.moe.has_value()),
+        predicts_(model.mtp_layers > 0),
         chip_(cluster.chip.name),
         workload_(workload),
         own_(own),
@@ -86,7 +87,7 @@ class Merger {
 
   const std::string& field_;
   const std::string model_;
-  const bool routed_;
+  const bool routed_, predicts_;
   const std::string& chip_;
   const Workload& workload_;
   v1::Plan own_;
@@ -146,6 +147,7 @@ bool Merger::Holds(const v1::When& when) const {
          (when.option().empty() ||
           std::find(options.begin(), options.end(), when.option()) != options.end()) &&
          is(when.has_experts(), when.experts(), routed_) &&
+         is(when.has_prediction(), when.prediction(), predicts_) &&
          is(when.has_capacity(), when.capacity(), own_.has_capacity_factor()) &&
          is(when.has_one_graph(), when.one_graph(), own_.kernels().launches() == "none") &&
          HoldsForRelease(when) && HoldsForDegrees(when);

@@ -106,7 +106,7 @@ def check_other_recomputation():
 def check_host_rate():
     """The host's time is a rate where a plan says who launches, and only there."""
     def hosts(*sets):
-        sets = [x for s in sets for x in ("--set", s)]
+        sets = [x for s in ("plan.framework=", *sets) for x in ("--set", s)]
         report = json.loads(run("sensitivity", GPU, *sets, "--format=json").stdout)
         return [r for r in report["hardware"] if r["rate"] == "host dispatch"]
 

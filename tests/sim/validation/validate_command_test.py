@@ -277,7 +277,7 @@ class Report(unittest.TestCase):
 class Components(unittest.TestCase):
 
     def test_a_matmul_is_predicted_with_its_own_key_columns(self):
-        path = table([{'device': 'sm_90', 'dtype': 'bf16xbf16->bf16', 'batch': 1, 'm': 4096,
+        path = raw([{'device': 'sm_90', 'dtype': 'bf16xbf16->bf16', 'batch': 1, 'm': 4096,
                        'n': 4096, 'k': 4096, 'time_us': 200, 'flag': ''},
                       {'device': 'sm_90', 'dtype': 'bf16xbf16->bf16', 'batch': 1, 'm': 4096,
                        'n': 4096, 'k': 4096, 'time_us': 1, 'flag': 'ABOVE_PEAK'}])

@@ -117,6 +117,23 @@ TEST(LoadFramework, MegatronsExpertsAreAsWideAsTensor) {
   EXPECT_EQ(width(PlanOf(Routed(), "megatron-bridge")), 1);
 }
 
+TEST(LoadFramework, LayoutsHoldForPartsOfTheModelThatIsThere) {
+  v1::Scenario scenario = Dense();
+  scenario.mutable_model()->set_preset("deepseek-v3");
+  scenario.mutable_cluster()->set_chips(256);
+  scenario.mutable_workload()->set_global_batch_sequences(256);
+  v1::Plan* const plan = scenario.mutable_plan();
+  plan->clear_fsdp();
+  plan->set_data(16);
+  plan->set_pipeline(16);
+  plan->set_expert(16);
+  // Megatron-Bridge's recipe for 16 parts, without and with multi-token prediction.
+  EXPECT_EQ(PlanOf(scenario, "megatron-bridge").layout, "Et*4|(t*4|)*14tL");
+  EXPECT_EQ(PlanOf(scenario, "megatron-bridge", {"model.mtp_layers=1"}).layout,
+            "Et*4|(t*4|)*14tmL");
+  EXPECT_EQ(PlanOf(scenario, "nemo@25.02").layout, "");
+}
+
 TEST(LoadFramework, PresetOfKernelsIsASynonym) {
   v1::Scenario scenario = Dense();
   scenario.mutable_plan()->mutable_kernels()->set_preset("torchtitan");
