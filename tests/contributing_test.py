@@ -97,7 +97,7 @@ class ContributingTest(unittest.TestCase):
         self.addCleanup(copy.folder.cleanup)
         objects = copy.compile()
         self.assertIn("[  PASSED  ]", run([copy.link(
-            "strategies_plan_schedules_schedules_test", objects)]))
+            "strategies_plan_schedules_schedule_test", objects)]))
         program = copy.link("meshstep_main", objects)
         self.assertIn("eager-1f1b", run([program, "list", "schedules"]))
 

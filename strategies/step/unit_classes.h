@@ -22,7 +22,7 @@
 // ends alike, since the max-min rate of a flow (sim/engine/flow_network.h) depends on what its
 // links see of groups, and on what those groups see of links. So one unit, one link and one group
 // of each colour, loaded with the bytes of all groups of a colour on that link, give the same step,
-// to the picosecond; tests/strategies/step/folding_test.cc compares them with every device
+// to the picosecond; tests/properties/folding_test.cc compares them with every device
 // explicit.
 //
 // Complexity: O(rounds · E log E) for E pairs of a group with a member or a link; the classes that

@@ -1,6 +1,8 @@
 // Every schedule: each action once, dependencies kept, bubble and live activations as
 // its paper says on equal stages.
 
+#include "strategies/plan/schedules/schedule.h"
+
 #include <algorithm>
 #include <map>
 #include <set>
@@ -11,7 +13,6 @@
 #include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "sim/engine/engine.h"
-#include "strategies/plan/schedules/schedule.h"
 
 namespace meshstep {
 namespace {

@@ -1,5 +1,7 @@
 // Chips and clusters from protos: defaults, wraparound by generation, and every refusal.
 
+#include "topologies/load_cluster.h"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -13,7 +15,6 @@
 #include "topologies/build_fabric.h"
 #include "topologies/fabric.h"
 #include "topologies/load_chip.h"
-#include "topologies/load_cluster.h"
 #include "topologies/tiers.h"
 
 namespace meshstep {

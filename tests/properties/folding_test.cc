@@ -69,7 +69,6 @@ constexpr Shape kNetworks[] = {
      "rails: true oversubscription: 2 } tiers { name: 'spine' } }",
      32}};
 
-
 constexpr char kWindows[] = "sliding_window: 300 global_layer_period: 2 ";
 constexpr char kNarrow[] =
     "embedding_dim: 256 position_embeddings: 1152 tied_embeddings: true qk_norm: true "
