@@ -64,6 +64,12 @@ Locator WithOverrides(Locator file, const std::vector<std::string>& sets) {
   };
 }
 
+// A scenario without a name is called after its file.
+void NameAfterFile(const std::string& path, v1::Scenario* proto) {
+  if (!proto->name().empty()) return;
+  proto->set_name(path == "-" ? "scenario" : EscapeControls(fs::path(path).stem().string()));
+}
+
 }  // namespace
 
 StatusOr<v1::Scenario> ReadScenarioMessage(const std::string& name) {
@@ -72,7 +78,8 @@ StatusOr<v1::Scenario> ReadScenarioMessage(const std::string& name) {
   ASSIGN_OR_RETURN(const InputFormat format, FormatOfFile(path));
   v1::Scenario proto;
   RETURN_IF_ERROR(ParseMessage(path, content, format, &proto));
-  FillFromPath(path, &proto);
+  ResolvePaths(path, &proto);
+  NameAfterFile(path, &proto);
   return proto;
 }
 
@@ -94,10 +101,7 @@ StatusOr<ScenarioFile> ReadScenarioFile(const std::string& name, const ScenarioF
       return InvalidInput(absl::StrCat("--set: ", std::string(status.message())));
     }
   }
-  if (file.proto.name().empty()) {
-    file.proto.set_name(file.path == "-" ? "scenario"
-                                         : EscapeControls(fs::path(file.path).stem().string()));
-  }
+  NameAfterFile(file.path, &file.proto);
   file.locator = WithOverrides(std::move(locator), options.sets);
   Diagnostics diagnostics(file.locator);
   file.scenario = LoadScenario(file.proto, catalog, &diagnostics);
