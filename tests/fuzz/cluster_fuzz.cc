@@ -2,6 +2,7 @@
 
 #include "fuzz.h"
 #include "meshstep/v1/cluster.pb.h"
+#include "sim/base/catalog.h"
 #include "sim/base/proto_file.h"
 #include "topologies/build_fabric.h"
 #include "topologies/load_cluster.h"
@@ -17,7 +18,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     return 0;
   }
   Diagnostics diagnostics;
-  ResolveClusterPresets(&proto, "cluster", &diagnostics);
+  static const Catalog catalog;
+  ResolveClusterPresets(&proto, "cluster", catalog, &diagnostics);
   const Cluster cluster = LoadCluster(proto, "cluster", &diagnostics);
   fuzz::CheckStatus(diagnostics.status());
   if (!diagnostics.ok() || cluster.devices() > 4096) return 0;

@@ -2,6 +2,7 @@
 
 #include "fuzz.h"
 #include "meshstep/v1/scenario.pb.h"
+#include "sim/base/catalog.h"
 #include "sim/base/proto_file.h"
 #include "strategies/plan/load_scenario.h"
 
@@ -32,7 +33,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (!status.ok() || NamesFiles(proto)) return 0;
   CHECK_EQ(locator("plan").substr(0, 1), "f");
   Diagnostics diagnostics(locator);
-  LoadScenario(proto, &diagnostics);
+  static const Catalog catalog;
+  LoadScenario(proto, catalog, &diagnostics);
   fuzz::CheckStatus(diagnostics.status());
   // Nothing that was read moves a cursor or begins a line.
   for (const std::string& error : diagnostics.errors()) CHECK_EQ(EscapeControls(error), error);

@@ -122,7 +122,9 @@ TEST_P(Shipped, ValidatePredictsWhatSimulateSaysOfThePrintedScenario) {
     }
     const StatusOr<v1::SimulateReport> simulated = Simulate(*printed, {.catalog = &catalog});
     EXPECT_EQ(simulated.ok(), row.has_predicted_s()) << rows[i].name;
-    if (simulated.ok()) EXPECT_EQ(simulated->step_time_s(), row.predicted_s()) << rows[i].name;
+    if (simulated.ok()) {
+      EXPECT_EQ(simulated->step_time_s(), row.predicted_s()) << rows[i].name;
+    }
   }
 }
 
