@@ -215,7 +215,7 @@ class Mapping(unittest.TestCase):
                  # SMALL has 30 layers, one stage
                  'selective (per 2nd layer)': ('full', 30 // 2, None),
                  'selective per-op (SAC)': ('alternate', None, None),
-                 'save_dot_except_mlpwi': ('matmuls', None, None),
+                 'save_dot_except_mlpwi': ('save_dot_except_mlpwi', None, None),
                  'selective core_attn': ('selective', None, None),
                  'selective mlp': ('modules', None, ['mlp']),
                  'selective ["layernorm", "moe_act"] [recipe moe]':

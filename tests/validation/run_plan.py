@@ -174,7 +174,9 @@ def set_recompute(row, fields):
     layers = number_in(text, 'block ([0-9]+) layers')
     if policy == 'every second':
         policy, layers = 'full', row.count('layers') // row.count('pp', 1) // 2
-    fields['plan.recompute'] = policy
+    # By the name that the framework gives it (strategies/frameworks/maxtext.textproto).
+    named = re.search('save_dot_except_[a-z0-9_]+', text)
+    fields['plan.recompute'] = named[0] if named else policy
     if policy == 'modules':
         fields['plan.recompute_modules'] = [name for pattern, name in MODULES
                                             if re.search(pattern, text)]
@@ -214,11 +216,14 @@ def set_overlap(row, fields):
            ('no grad-reduce overlap', 'no gradient bucketing', 'none for dp', 'none stated',
             'none (2022)')):
         fields['plan.overlap_gradients'] = False
-    # Updated parameters are gathered beside the next forward.
-    if row.get('overlap') and fields.get('plan.fsdp', 1) == 1:
-        fields['plan.overlap_parameters'] = any(
-            row.says('overlap', words)
-            for words in ('grad/param overlap', 'param-gather', 'zero comm overlap'))
+    # Updated parameters are gathered beside the next forward, or not.
+    if fields.get('plan.fsdp', 1) == 1:
+        if any(row.says('overlap', words)
+               for words in ('overlap_param_gather=false', 'no grad-reduce overlap')):
+            fields['plan.overlap_parameters'] = False
+        elif any(row.says('overlap', words)
+                 for words in ('grad/param overlap', 'param-gather', 'zero comm overlap')):
+            fields['plan.overlap_parameters'] = True
     # Collectives of tensor parallelism run in parts beside the matmuls: Transformer Engine's
     # userbuffers, PyTorch's async tensor parallelism.
     if fields.get('plan.tensor', 1) > 1 and fields.get('plan.sequence_parallel', True):
