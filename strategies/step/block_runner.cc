@@ -38,14 +38,14 @@ StatusOr<BlockRun> BlockRunner::Begin(int stage, const LayerRef& layer, const Ac
   run.kind = action.kind;
   run.block = &block;
   run.passes = PassesOf(block, action.kind);
-  run.input = input;
-  ASSIGN_OR_RETURN(run.gathered, gatherer_.Gather(stage, layer, action));
-  run.before = run.last = context_.ends.Last(stage);
-  if (EndsBackward(action.kind)) run.hold = reducer_.HeldBy(stage, block);
+  run.waits.input = input;
+  ASSIGN_OR_RETURN(run.waits.gathered, gatherer_.Gather(stage, layer, action));
+  run.waits.before = run.last = context_.ends.Last(stage);
+  if (EndsBackward(action.kind)) run.waits.hold = reducer_.HeldBy(stage, block);
   // What the weights' half gathers was there before it began.
-  run.ahead = action.kind == Kind::kBackwardWeight;
+  run.waits.ahead = action.kind == Kind::kBackwardWeight;
   if (action.kind == Kind::kBackward || action.kind == Kind::kBackwardInput) {
-    ASSIGN_OR_RETURN(run.loaded, offloader_.Load(run.where));
+    ASSIGN_OR_RETURN(run.waits.loaded, offloader_.Load(run.where));
   }
   return run;
 }
@@ -61,21 +61,22 @@ const std::vector<const std::string*>& BlockRunner::NamesOf(const BlockPass& pas
 Status BlockRunner::Advance(BlockRun* run, bool to_transfer) {
   bool transferred = false;
   while (!run->Done()) {
-    const auto& [kind, pass] = run->passes[run->pass];
-    if (run->step == 0) {
-      run->made.assign(pass->steps.size(), {});
-      run->busy_before = context_.host.busy(run->where.stage);
-      run->names = &NamesOf(*pass);
+    const auto& [kind, pass] = run->passes[run->at.pass];
+    if (run->at.step == 0) {
+      run->at.made.assign(pass->steps.size(), {});
+      run->at.busy_before = context_.host.busy(run->where.stage);
+      run->at.names = &NamesOf(*pass);
     }
-    for (; run->step < pass->steps.size(); ++run->step) {
-      const bool compute = pass->steps[run->step].transfer < 0;
+    for (; run->at.step < pass->steps.size(); ++run->at.step) {
+      const bool compute = pass->steps[run->at.step].transfer < 0;
       if (compute && transferred && to_transfer) return absl::OkStatus();
       transferred |= !compute;
-      RETURN_IF_ERROR(EmitStep(run, *pass, kind, run->step));
+      RETURN_IF_ERROR(EmitStep(run, *pass, kind, run->at.step));
     }
-    run->output = pass->output >= 0 ? std::move(run->made[Index(pass->output)]) : run->input;
-    run->step = 0;
-    ++run->pass;
+    run->output =
+        pass->output >= 0 ? std::move(run->at.made[Index(pass->output)]) : run->waits.input;
+    run->at.step = 0;
+    ++run->at.pass;
   }
   return absl::OkStatus();
 }
@@ -88,39 +89,39 @@ std::optional<Seconds> BlockRunner::Behind(const BlockRun& run, const BlockPass&
   const bool follows = std::any_of(step.after.begin(), step.after.end(),
                                    [&](int s) { return pass.steps[Index(s)].transfer < 0; });
   if (!follows) return std::nullopt;
-  return context_.host.busy(run.where.stage) - run.busy_before;
+  return context_.host.busy(run.where.stage) - run.at.busy_before;
 }
 
 Status BlockRunner::EmitStep(BlockRun* run, const BlockPass& pass, Pass kind, std::size_t i) {
   const BlockStep& step = pass.steps[i];
   run->where.pass = kind;
   std::vector<const UnitTasks*> after;
-  for (const int s : step.after) after.push_back(&run->made[Index(s)]);
+  for (const int s : step.after) after.push_back(&run->at.made[Index(s)]);
   // Recomputation begins when the gradient is there (torch.utils.checkpoint, jax.checkpoint).
   const bool begins = kind == Pass::kRecompute ? step.after.empty() : step.needs_input;
-  if (begins) after.push_back(&run->input);
-  if (step.needs_parameters) after.push_back(&run->gathered);
-  const std::string* name = (*run->names)[i];
+  if (begins) after.push_back(&run->waits.input);
+  if (step.needs_parameters) after.push_back(&run->waits.gathered);
+  const std::string* name = (*run->at.names)[i];
   HostClock& host = context_.host;
-  if (step.host_after >= 0) host.WaitFor(run->where.stage, run->made[Index(step.host_after)]);
+  if (step.host_after >= 0) host.WaitFor(run->where.stage, run->at.made[Index(step.host_after)]);
   const UnitTasks issued = host.Issue(run->where, step.host_ops, Behind(*run, pass, step));
   if (!issued.empty()) after.push_back(&issued);
   if (step.transfer < 0) {
-    if (!run->loaded.empty()) after.push_back(&run->loaded);
-    if (!run->hold.empty()) after.push_back(&run->hold);
-    run->made[i] = context_.builder.AddCompute(run->where, TaskKind::kCompute, name, step.duration,
-                                               after, step.flops, step.hbm_bytes);
+    if (!run->waits.loaded.empty()) after.push_back(&run->waits.loaded);
+    if (!run->waits.hold.empty()) after.push_back(&run->waits.hold);
+    run->at.made[i] = context_.builder.AddCompute(run->where, TaskKind::kCompute, name,
+                                                  step.duration, after, step.flops, step.hbm_bytes);
     host.GainBy(run->where.stage, step.duration);
-    run->last = run->made[i];
-    run->hold.clear();
-    run->loaded.clear();  // later kernels follow this one
+    run->last = run->at.made[i];
+    run->waits.hold.clear();
+    run->waits.loaded.clear();  // later kernels follow this one
   } else {
     // A collective on what an earlier block computed starts when that block is done.
-    if (step.after.empty()) after.push_back(run->ahead ? &run->before : &run->last);
-    ASSIGN_OR_RETURN(run->made[i],
+    if (step.after.empty()) after.push_back(run->waits.ahead ? &run->waits.before : &run->last);
+    ASSIGN_OR_RETURN(run->at.made[i],
                      context_.builder.AddTransfer(run->where, name, step.transfer, after));
   }
-  if (run->first.empty()) run->first = run->made[i];
+  if (run->first.empty()) run->first = run->at.made[i];
   return absl::OkStatus();
 }
 

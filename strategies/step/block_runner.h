@@ -21,19 +21,31 @@
 namespace meshstep {
 
 struct BlockRun {
+  // The step to emit next, and what the pass has made so far.
+  struct Cursor {
+    std::size_t pass = 0, step = 0;
+    Seconds busy_before;                                     // kernels of the stage before the pass
+    const std::vector<const std::string*>* names = nullptr;  // of the steps of the pass
+    std::vector<UnitTasks> made;                             // by the steps of the pass
+  };
+  // What its steps wait for beside each other; of hold and loaded only the first kernel.
+  struct Waits {
+    UnitTasks input, gathered;
+    UnitTasks before;    // the run before
+    UnitTasks hold;      // a reduction (GradientReducer::HeldBy)
+    UnitTasks loaded;    // activations from the host
+    bool ahead = false;  // its collectives follow the run before, not its own kernels
+  };
+
   StepBuilder::Where where;
   Action::Kind kind = Action::Kind::kForward;
   const LoweredBlock* block = nullptr;
   std::vector<std::pair<Pass, const BlockPass*>> passes;
-  std::size_t pass = 0, step = 0;                          // the next to emit
-  Seconds busy_before;                                     // kernels of the stage before the pass
-  const std::vector<const std::string*>* names = nullptr;  // of the steps of the pass
-  std::vector<UnitTasks> made;                             // by the steps of the pass
-  UnitTasks input, gathered, before, first, last, output;
-  UnitTasks hold;      // its first kernel waits for this reduction
-  UnitTasks loaded;    // from the host; empty: nothing to wait for
-  bool ahead = false;  // its collectives need not wait for its kernels
-  bool Done() const { return pass == passes.size(); }
+  Cursor at;
+  Waits waits;
+  UnitTasks first, last;  // its first task and its last kernel
+  UnitTasks output;       // what makes the result of the pass before
+  bool Done() const { return at.pass == passes.size(); }
 };
 
 class BlockRunner {
