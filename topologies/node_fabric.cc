@@ -4,15 +4,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "sim/base/check.h"
+#include "sim/base/index.h"
 #include "topologies/tiers.h"
 
 namespace meshstep {
-namespace {
-
-std::size_t Index(int i) { return static_cast<std::size_t>(i); }
-
-}  // namespace
-
 NodeFabric::NodeFabric(const Cluster& cluster, RateSet rates, Fidelity fidelity) {
   const int dies = cluster.chip.devices_per_chip;
   const Interconnect& net = cluster.chip.interconnect;

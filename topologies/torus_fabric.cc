@@ -8,13 +8,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "sim/base/check.h"
+#include "sim/base/index.h"
 
 namespace meshstep {
 namespace {
 
 constexpr const char* kDimensionNames[kMaxTorusDimensions] = {"x", "y", "z", "u", "v", "w"};
-
-std::size_t Index(int i) { return static_cast<std::size_t>(i); }
 
 // Hops of a ring of e from a to b, upwards.
 int Upwards(int a, int b, int e) { return (b - a + e) % e; }

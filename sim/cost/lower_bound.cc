@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "sim/base/check.h"
+#include "sim/base/index.h"
 #include "sim/cost/rank_grid.h"
 #include "topologies/graph.h"
 
@@ -13,8 +14,6 @@ namespace {
 
 // Above this many devices graphs are not cut; counted cuts remain.
 constexpr int kMostDevicesCut = 8192;
-
-std::size_t Index(int i) { return static_cast<std::size_t>(i); }
 
 struct Ports {
   std::vector<double> in, out;  // bytes per second of each member

@@ -6,12 +6,11 @@
 #include <optional>
 
 #include "sim/base/check.h"
+#include "sim/base/index.h"
 #include "sim/cost/dim_gather.h"
 
 namespace meshstep {
 namespace {
-
-std::size_t Index(int i) { return static_cast<std::size_t>(i); }
 
 using Matrix = std::vector<std::vector<double>>;
 

@@ -16,6 +16,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "sim/base/index.h"
 #include "sim/cost/collective_registry.h"
 #include "sim/cost/dim_gather.h"
 #include "sim/cost/double_tree.h"
@@ -26,8 +27,6 @@ namespace {
 
 // Pieces per tree in the message-by-message form; the closed form is the limit of many.
 constexpr int kPieces = 4;
-
-std::size_t Index(int i) { return static_cast<std::size_t>(i); }
 
 // g chips of a node on k nodes; one dim alone counts as k nodes of one chip.
 struct Shape {
