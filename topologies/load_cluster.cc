@@ -122,9 +122,9 @@ void LoadTorus(const v1::Cluster& proto, const std::string& field, Diagnostics* 
                Cluster* cluster) {
   const Interconnect& net = cluster->chip.interconnect;
   if (proto.has_nodes()) {
-    diagnostics->Error(field + ".nodes",
-                       absl::StrCat("is given, but the chip \"", cluster->chip.name,
-                                    "\" is on a torus; expected slice"));
+    diagnostics->Error(field + ".chip",
+                       absl::StrCat("is \"", cluster->chip.name, "\", which is on a torus, but ",
+                                    field, ".nodes is given; expected slice"));
   }
   if (proto.slice().empty()) {
     diagnostics->Error(

@@ -86,13 +86,17 @@ class Time {
   constexpr std::int64_t ps() const { return ps_; }
   constexpr double seconds() const { return static_cast<double>(ps_) * 1e-12; }
 
-  constexpr Time& operator+=(Time o) {
-    ps_ += o.ps_;
-    return *this;
+  // Sums and multiples that int64 does not hold become Longest().
+  constexpr Time& operator+=(Time o) { return *this = *this + o; }
+  friend constexpr Time operator+(Time a, Time b) {
+    std::int64_t sum = 0;
+    return __builtin_add_overflow(a.ps_, b.ps_, &sum) ? Longest() : Time(sum);
   }
-  friend constexpr Time operator+(Time a, Time b) { return Time(a.ps_ + b.ps_); }
   friend constexpr Time operator-(Time a, Time b) { return Time(a.ps_ - b.ps_); }
-  friend constexpr Time operator*(Time a, std::int64_t k) { return Time(a.ps_ * k); }
+  friend constexpr Time operator*(Time a, std::int64_t k) {
+    std::int64_t product = 0;
+    return __builtin_mul_overflow(a.ps_, k, &product) ? Longest() : Time(product);
+  }
   friend constexpr auto operator<=>(Time, Time) = default;
 
  private:

@@ -74,8 +74,13 @@ Status Failure(const std::string& option, const std::string& path, int error) {
 
 // Where links lead; the file itself need not be there.
 std::string Resolved(const std::string& path) {
+  constexpr int kMostLinks = 40;  // as Linux follows (path_resolution(7))
   std::error_code error;
-  const fs::path resolved = fs::weakly_canonical(path, error);
+  fs::path target = fs::absolute(path, error);
+  for (int i = 0; i < kMostLinks && !error && fs::is_symlink(target, error); ++i) {
+    target = target.parent_path() / fs::read_symlink(target, error);
+  }
+  const fs::path resolved = fs::weakly_canonical(target, error);
   return error || resolved.empty() ? path : resolved.string();
 }
 

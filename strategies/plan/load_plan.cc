@@ -1,6 +1,7 @@
 #include "strategies/plan/load_plan.h"
 
 #include <algorithm>
+#include <cmath>
 #include <set>
 #include <utility>
 
@@ -48,6 +49,7 @@ class PlanLoader {
   void LoadDegrees();
   void LoadMesh();
   void LoadRules();
+  std::string DegreeToChange(double product) const;
   bool CheckDevices();
   void CheckDivisibility();
   void LoadMicroBatches();
@@ -177,8 +179,8 @@ std::vector<Rule>* PlanLoader::RulesOf(v1::Rule::Of of) {
 }
 
 void PlanLoader::LoadRules() {
-  static const std::set<std::string> kDims = {"B",   "T",   "D",   "N",   "K",   "H",   "F",
-                                              "V",   "E",   "A",   "P",   "C",   "F_e", "F_s",
+  static const std::set<std::string> kDims = {"B",   "T",   "D",   "N",   "K",    "H",   "F",
+                                              "V",   "E",   "A",   "P",   "C",    "F_e", "F_s",
                                               "H_r", "H_n", "H_v", "R_q", "R_kv", "D_e"};
   std::set<std::string> size_one;
   for (const v1::Axis& axis : proto_.mesh().axes()) {
@@ -239,6 +241,16 @@ void PlanLoader::LoadRules() {
   if (!given.contains(v1::Rule::EXPERT_OPTIMIZER)) rules.expert_optimizer = rules.expert_parameters;
 }
 
+// The first degree whose change alone would make the product that of the devices.
+std::string PlanLoader::DegreeToChange(double product) const {
+  for (const auto& [name, size] : Degrees(plan_)) {
+    const bool is_field = name == "tensor" || name == "context" || name == "fsdp" ||
+                          name == "data" || name == "pipeline";
+    if (is_field && std::fmod(cluster_.devices(), product / size) == 0) return name;
+  }
+  return "data";
+}
+
 // Products of axes are safe once they are known to be the devices.
 bool PlanLoader::CheckDevices() {
   double product = 1;
@@ -250,7 +262,7 @@ bool PlanLoader::CheckDevices() {
   }
   if (product == cluster_.devices()) return true;
   if (factors.empty()) factors.push_back("every degree 1");
-  Error(proto_.has_mesh() ? "mesh" : "data",
+  Error(proto_.has_mesh() ? "mesh" : DegreeToChange(product),
         absl::StrCat("degrees multiply to ", absl::StrFormat("%.17g", product), " devices (",
                      absl::StrJoin(factors, " × "), "), but the cluster has ", cluster_.devices()));
   return false;

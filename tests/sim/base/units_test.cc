@@ -64,6 +64,9 @@ TEST(UnitsTest, ArithmeticIsThatOfDouble) {
   EXPECT_EQ(Bytes(900e9) / BytesPerSecond(450e9), Seconds(2));
   Time t(5);
   t += Time(2);
+  // What int64 does not hold is the longest time.
+  EXPECT_EQ(Time::Max() + Time(1), Time::Longest());
+  EXPECT_EQ(Time::Longest() * 5, Time::Longest());
   EXPECT_EQ(t * 3 - Time(1), Time(20));
   EXPECT_EQ(Time(1500).seconds(), 1.5e-9);
 }
