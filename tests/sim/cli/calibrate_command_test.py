@@ -197,8 +197,8 @@ class CollectivesTest(CalibrateTest):
 
     def test_a_full_mesh(self):
         seconds = lambda c, p, s: ALPHA_S + s / p / 50e9  # through the link to one peer
-        chip, _ = self.calibrate(f'--collectives={self.log("all-gather", 8, seconds=seconds, ranks=False)}',
-                                 chip='mi355x')
+        log = self.log('all-gather', 8, seconds=seconds, ranks=False)
+        chip, _ = self.calibrate('--ranks=8', f'--collectives={log}', chip='mi355x')
         entry = next(e for e in chip['collectives'] if e['collective'] == 'all-gather')
         self.assertAlmostEqual(entry['groups'][0]['gbytes_per_s'][-1], 50, delta=0.5)
         self.assertAlmostEqual(self.predicted('all-gather', 8, 2**28) /
