@@ -67,6 +67,21 @@ void Forget(const std::string& path) {
   }
 }
 
+// Makes a file of a name that ends in XXXXXX, which becomes its own. Signals wait until its name is
+// remembered. Error: negative.
+int MakeTemporary(std::string* name) {
+  sigset_t held, before;
+  sigemptyset(&held);
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&held, signal);
+  pthread_sigmask(SIG_BLOCK, &held, &before);
+  const int descriptor = mkostemp(name->data(), O_CLOEXEC);
+  const int error = errno;
+  if (descriptor >= 0) Remember(*name);
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  errno = error;
+  return descriptor;
+}
+
 Status Failure(const std::string& option, const std::string& path, int error) {
   return InvalidInput(absl::StrCat(option, ": ", EscapeControls(path),
                                    " cannot be written: ", std::strerror(error)));
@@ -126,9 +141,8 @@ StatusOr<std::unique_ptr<OutputFile>> OutputFile::Open(const std::string& option
   if (exists && access(target.c_str(), W_OK) != 0) return Failure(option, path, errno);
   std::string temporary = target + ".XXXXXX";
   HandleSignals();
-  const int descriptor = mkostemp(temporary.data(), O_CLOEXEC);
+  const int descriptor = MakeTemporary(&temporary);
   if (descriptor < 0) return Failure(option, path, errno);
-  Remember(temporary);
   const mode_t mask = umask(0);
   umask(mask);
   fchmod(descriptor, exists ? before.st_mode & 07777 : 0666 & ~mask);
