@@ -14,7 +14,7 @@ namespace {
 using Kind = Action::Kind;
 
 // A task takes some 150 bytes; a step takes less than 2 GB.
-constexpr std::size_t kMostTasks = 12'000'000;
+constexpr std::size_t kMostTasks = 14'000'000;
 
 Pass DirectionOf(const Action& action) {
   return action.kind == Kind::kForward ? Pass::kForward : Pass::kBackward;
