@@ -4,14 +4,13 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "sim/base/index.h"
 #include "sim/engine/processors.h"
 
 namespace meshstep {
 namespace {
 
 constexpr std::size_t kMaxStuckStreams = 8;
-
-std::size_t Index(std::int32_t i) { return static_cast<std::size_t>(i); }
 
 // Min-heap of (time, task). Few entries: at most one per stream.
 class EventQueue {

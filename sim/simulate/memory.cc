@@ -5,11 +5,10 @@
 #include <numeric>
 
 #include "sim/base/checked.h"
+#include "sim/base/index.h"
 
 namespace meshstep {
 namespace {
-
-std::size_t Index(std::int32_t i) { return static_cast<std::size_t>(i); }
 
 // Sums of all buckets stay below 2^63, whatever a scenario asks for.
 std::int64_t Clamped(std::int64_t bytes) {

@@ -12,6 +12,7 @@
 #include "absl/strings/str_join.h"
 #include "sim/base/checked.h"
 #include "sim/base/format.h"
+#include "sim/base/index.h"
 #include "sim/simulate/breakdown.h"
 #include "sim/simulate/memory.h"
 #include "sim/simulate/names.h"
@@ -19,8 +20,6 @@
 
 namespace meshstep {
 namespace {
-
-std::size_t Index(std::int32_t i) { return static_cast<std::size_t>(i); }
 
 // Backward does twice the matmuls of forward.
 constexpr double kTraining = 3;
