@@ -155,7 +155,7 @@ bool BlockView::TransposesGathered(ArrayId array, const Sharding& sharding) cons
 
 double BlockView::CastInNorm(const Op& op, bool* only_narrow) const {
   *only_narrow = false;
-  if (op.part != Op::Part::kNorm || !context_.plan->precision.FusesCastIntoNorm()) return 0;
+  if (!IsNorm(op.role) || !context_.plan->precision.FusesCastIntoNorm()) return 0;
   bool narrow = false, wide = false;
   const ArrayId output = op.outputs[0];
   for (const Op& reader : block_.ops) {

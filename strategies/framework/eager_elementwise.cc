@@ -50,7 +50,7 @@ EagerKernels EagerElementwise(const Op& op, bool backward, const BlockView& pass
   const auto elements = [&](ArrayId array) {
     return pass.StoredBytes(array) / pass.ElementBytes({array, false});
   };
-  if (context.plan->kernels.eager_rotary && op.name == "rotary" && !context.model->mla) {
+  if (context.plan->kernels.eager_rotary && op.role == OpRole::kRotary) {
     EagerKernels all;
     for (const ArrayId head : op.outputs) {
       all = Sum(all, Over(MegatronRotary(a, backward), elements(head)));
@@ -58,30 +58,30 @@ EagerKernels EagerElementwise(const Op& op, bool backward, const BlockView& pass
     return all;
   }
   if (work == Kernels::Elementwise::kFused) return {};
-  const bool layer_norm = op.weights.size() == 2;
   switch (op.part) {
     case Op::Part::kNorm:
-      if (layer_norm) return {};
+      if (op.role == OpRole::kLayerNorm) return {};
       return Over(RmsNorm(a, backward), elements(op.outputs[0]));
     case Op::Part::kAttention: {
       EagerKernels all;
       for (const ArrayId head : op.outputs) {
         if (!op.weights.empty() && !inductor)
           all = Sum(all, Over(RmsNorm(a, backward), elements(head)));
-        if (op.name.find("rotary") != std::string::npos) {
+        if (op.role != OpRole::kHeadNorm) {
           all = Sum(all, Over(Rotary(a), elements(head)));
         }
       }
       return all;
     }
     case Op::Part::kMlp:
-      if (op.inputs.size() != 2 || op.saved.size() != 2) return {};
+      if (op.role != OpRole::kGatedActivation && op.role != OpRole::kExpertGatedActivation)
+        return {};
       return Over(GatedActivation(a, backward), elements(op.outputs[0]));
     case Op::Part::kResidual:
       if (backward) return {};
       // With dropout, whose mask is the second result.
-      return op.outputs.size() == 2 ? Over({5 * a + kMask, 2, 0}, elements(op.outputs[0]))
-                                    : EagerKernels();
+      return op.role == OpRole::kDropoutAdd ? Over({5 * a + kMask, 2, 0}, elements(op.outputs[0]))
+                                            : EagerKernels();
     case Op::Part::kRouter:
     case Op::Part::kEmbedding:
     case Op::Part::kHead:

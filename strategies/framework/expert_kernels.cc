@@ -8,14 +8,6 @@
 #include "strategies/block/block_view.h"
 
 namespace meshstep {
-namespace {
-
-bool IsExpertActivation(const Op& op, const BlockView& pass) {
-  return op.kind == Op::Kind::kElementwise && op.inputs.size() == 2 &&
-         pass.IsRouted(op.inputs[0]) && pass.IsRouted(op.outputs[0]) && op.part == Op::Part::kMlp;
-}
-
-}  // namespace
 
 double LocalExperts(const BlockView& pass) {
   return pass.context().LocalElements(Apply(pass.context().plan->rules.experts, {"E"}));
@@ -33,9 +25,7 @@ double RouterWeightBytes(double activation, const BlockView& pass) {
 
 double ExpertBiasKernels(const Op& op, bool backward, const BlockView& pass) {
   if (op.kind != Op::Kind::kExperts || op.biases.empty()) return 0;
-  const std::vector<std::string>& dims = pass.DimsOf(op.outputs[0]);
-  const bool last = std::find(dims.begin(), dims.end(), "D") != dims.end();
-  if (!last || !pass.context().plan->kernels.eager_expert_bias) return 0;
+  if (op.role != OpRole::kExpertsOut || !pass.context().plan->kernels.eager_expert_bias) return 0;
   const double parts = LocalExperts(pass), joined = parts > 1 ? 1 : 0;
   const double a = pass.ElementBytes({op.outputs[0], false});
   const bool casts = RouterWeightBytes(a, pass) != a;
@@ -44,7 +34,7 @@ double ExpertBiasKernels(const Op& op, bool backward, const BlockView& pass) {
 }
 
 bool IsFusedActivation(const Op& op, const BlockView& pass) {
-  return pass.context().plan->kernels.fused_experts && IsExpertActivation(op, pass);
+  return pass.context().plan->kernels.fused_experts && op.role == OpRole::kExpertGatedActivation;
 }
 
 // Of the two halves that gate each other, in elements of one of them with a bytes: forward each is
@@ -54,7 +44,8 @@ bool IsFusedActivation(const Op& op, const BlockView& pass) {
 // the halves' gradients are joined (4 a). Source: fused_bias_geglu.py,
 // weighted_bias_quick_geglu_impl; pytorch FunctionsManual.cpp.
 double ClampBytes(const Op& op, bool backward, const BlockView& pass) {
-  if (!IsExpertActivation(op, pass) || !pass.context().plan->kernels.eager_expert_clamp) return 0;
+  if (op.role != OpRole::kExpertGatedActivation || !pass.context().plan->kernels.eager_expert_clamp)
+    return 0;
   const double half = pass.StoredBytes(op.inputs[0]);
   const double a = pass.ElementBytes({op.inputs[0], false});
   const double backward_bytes = (a + 1) + (1 + 2 * a) + 2 * (a + 1) + 3 + (1 + 2 * a) + 4 * a;

@@ -37,9 +37,7 @@ struct Extra {
   double forward = 0, backward = 0;
 };
 
-bool IsQkv(const Op& op) {
-  return op.kind == Kind::kMatmul && op.part == Part::kAttention && op.outputs.size() > 1;
-}
+bool IsQkv(const Op& op) { return op.role == OpRole::kQkv; }
 
 bool RepeatsKeys(const BlockView& pass) {
   const Model& model = *pass.context().model;
@@ -116,7 +114,7 @@ Extra MegatronLm(const Op& op, const BlockView& pass) {
     case Kind::kAttention:
       return pass.context().plan->unfused_attention ? UnfusedKernels(op, pass) : Extra{1, 3};
     case Kind::kElementwise: {
-      const bool norm = op.part == Part::kNorm;
+      const bool norm = IsNorm(op.role);
       // megatron/fused_kernels/layer_norm_cuda_kernel.cu: three kernels; two parameters.
       if (norm) return {0, 2 + static_cast<double>(op.weights.size())};
       // The bias's gradient; after a residual sum also that of the two branches.
@@ -229,16 +227,20 @@ double ExtraLaunches(const Op& op, bool backward, const BlockView& pass) {
 
 const char* GraphOf(const Op& op, const BlockView& pass) {
   const Kernels& kernels = pass.context().plan->kernels;
-  const bool routed = pass.context().model->moe.has_value();
-  const bool attention = op.part == Part::kAttention || op.name.starts_with("attention_") ||
-                         op.name.ends_with("_latent_norm");
-  if (attention) return kernels.graphed_attention ? "attention" : nullptr;
-  if (op.part == Part::kRouter || (routed && op.name == "mlp_norm")) {
-    return kernels.graphed_router ? "router" : nullptr;
+  switch (op.sublayer) {
+    case Op::Sublayer::kNone:
+      break;
+    case Op::Sublayer::kAttention:
+      return kernels.graphed_attention ? "attention" : nullptr;
+    case Op::Sublayer::kRouter:
+      return kernels.graphed_router ? "router" : nullptr;
+    case Op::Sublayer::kFeed: {
+      const bool of_every_token = op.kind == Kind::kMatmul || op.kind == Kind::kElementwise;
+      const bool graphed = kernels.graphed_mlp && of_every_token && !pass.IsRouted(op.outputs[0]);
+      return graphed ? "mlp" : nullptr;
+    }
   }
-  const bool mlp = op.kind == Kind::kMatmul || op.kind == Kind::kElementwise;
-  const bool feed = op.part == Part::kMlp || op.name.starts_with("mlp_");
-  return mlp && feed && kernels.graphed_mlp && !pass.IsRouted(op.outputs[0]) ? "mlp" : nullptr;
+  return nullptr;
 }
 
 double CheckpointLaunches(const Plan& plan) {

@@ -36,11 +36,13 @@ ArrayId BlockBuilder::Parameter(const ParameterSpec& spec) {
   return Add(std::move(array));
 }
 
-Op& BlockBuilder::Other(Op::Kind kind, const std::string& name, const std::vector<ArrayId>& inputs,
-                        const std::vector<ArrayId>& outputs) {
+Op& BlockBuilder::Other(Op::Kind kind, OpRole role, const std::string& name,
+                        const std::vector<ArrayId>& inputs, const std::vector<ArrayId>& outputs) {
   Op op;
   op.kind = kind;
+  op.role = role;
   op.part = part_;
+  op.sublayer = sublayer_;
   op.name = name;
   op.inputs = inputs;
   op.outputs = outputs;
@@ -48,23 +50,24 @@ Op& BlockBuilder::Other(Op::Kind kind, const std::string& name, const std::vecto
   return block_.ops.back();
 }
 
-Op& BlockBuilder::Matmul(const std::string& name, ArrayId input,
+Op& BlockBuilder::Matmul(OpRole role, const std::string& name, ArrayId input,
                          const std::vector<ParameterSpec>& weights,
                          const std::vector<ArrayId>& outputs,
                          const std::vector<ParameterSpec>& biases) {
   std::vector<ArrayId> weight_ids, bias_ids;
   for (const ParameterSpec& spec : weights) weight_ids.push_back(Parameter(spec));
   for (const ParameterSpec& spec : biases) bias_ids.push_back(Parameter(spec));
-  Op& op = Other(Op::Kind::kMatmul, name, {input}, outputs);
+  Op& op = Other(Op::Kind::kMatmul, role, name, {input}, outputs);
   op.weights = std::move(weight_ids);
   op.biases = std::move(bias_ids);
   op.saved = {input};
   return op;
 }
 
-Op& BlockBuilder::Elementwise(const std::string& name, const std::vector<ArrayId>& inputs,
+Op& BlockBuilder::Elementwise(OpRole role, const std::string& name,
+                              const std::vector<ArrayId>& inputs,
                               const std::vector<ArrayId>& outputs, double flops_per_element) {
-  Op& op = Other(Op::Kind::kElementwise, name, inputs, outputs);
+  Op& op = Other(Op::Kind::kElementwise, role, name, inputs, outputs);
   op.flops_per_element = flops_per_element;
   return op;
 }
@@ -75,7 +78,8 @@ ArrayId BlockBuilder::Norm(const std::string& name, ArrayId input, bool bias) {
   SetPlace(output, block_.arrays[static_cast<std::size_t>(input)].place);
   std::vector<ArrayId> weights = {Parameter({name + "_scale", {dims.back()}})};
   if (bias) weights.push_back(Parameter({name + "_bias", {dims.back()}}));
-  Op& op = Elementwise(name, {input}, {output}, bias ? kLayerNormFlops : kRmsNormFlops);
+  Op& op = Elementwise(bias ? OpRole::kLayerNorm : OpRole::kRmsNorm, name, {input}, {output},
+                       bias ? kLayerNormFlops : kRmsNormFlops);
   op.part = Op::Part::kNorm;
   op.weights = std::move(weights);
   op.saved = {input};

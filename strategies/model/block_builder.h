@@ -2,7 +2,7 @@
 //
 //   BlockBuilder b("dense");
 //   const ArrayId x = b.Activation("x", {"B", "T", "D"});
-//   b.Matmul("mlp_in", x, {{"W_in", {"D", "F"}}}, {b.Activation("h", {"B", "T", "F"})});
+//   b.Matmul(OpRole::kMlpIn, "mlp_in", x, {{"W_in", {"D", "F"}}}, {b.Activation("h", {"B", "T", "F"})});
 
 #ifndef MESHSTEP_STRATEGIES_MODEL_BLOCK_BUILDER_H_
 #define MESHSTEP_STRATEGIES_MODEL_BLOCK_BUILDER_H_
@@ -28,17 +28,19 @@ class BlockBuilder {
 
   // Of the ops added from now on (norms are their own part).
   void SetPart(Op::Part part) { part_ = part; }
+  void SetSublayer(Op::Sublayer sublayer) { sublayer_ = sublayer; }
 
   // element_bytes 0: the compute type's.
   ArrayId Activation(const std::string& name, const Dims& dims, double element_bytes = 0);
   ArrayId Parameter(const ParameterSpec& spec);
 
   // outputs[i] = input · weights[i] (+ biases[i]); saves its input. Returns the op to add to it.
-  Op& Matmul(const std::string& name, ArrayId input, const std::vector<ParameterSpec>& weights,
-             const std::vector<ArrayId>& outputs, const std::vector<ParameterSpec>& biases = {});
-  Op& Elementwise(const std::string& name, const std::vector<ArrayId>& inputs,
+  Op& Matmul(OpRole role, const std::string& name, ArrayId input,
+             const std::vector<ParameterSpec>& weights, const std::vector<ArrayId>& outputs,
+             const std::vector<ParameterSpec>& biases = {});
+  Op& Elementwise(OpRole role, const std::string& name, const std::vector<ArrayId>& inputs,
                   const std::vector<ArrayId>& outputs, double flops_per_element);
-  Op& Other(Op::Kind kind, const std::string& name, const std::vector<ArrayId>& inputs,
+  Op& Other(Op::Kind kind, OpRole role, const std::string& name, const std::vector<ArrayId>& inputs,
             const std::vector<ArrayId>& outputs);
 
   // RMSNorm or LayerNorm over the last dimension of `input`; saves its input.
@@ -65,6 +67,7 @@ class BlockBuilder {
 
   Block block_;
   Op::Part part_ = Op::Part::kResidual;
+  Op::Sublayer sublayer_ = Op::Sublayer::kNone;
   bool routed_ = false;
 };
 

@@ -16,6 +16,8 @@
 #include <string>
 #include <vector>
 
+#include "strategies/model/op_role.h"
+
 namespace meshstep {
 
 struct Moe {
@@ -88,6 +90,11 @@ struct Op {
   // What the op is part of, for tables of parameters and FLOPs.
   enum class Part { kAttention, kMlp, kRouter, kNorm, kResidual, kEmbedding, kHead };
   Part part = Part::kResidual;
+  OpRole role = OpRole::kResidualAdd;
+  // Half of a layer that the op belongs to, with the norms before and after and the sum with the
+  // stream. The norm before routed experts is the router's.
+  enum class Sublayer { kNone, kAttention, kRouter, kFeed };
+  Sublayer sublayer = Sublayer::kNone;
   std::string name;  // "qkv", "attention", "mlp_in"
   std::vector<ArrayId> inputs, weights, outputs;
   // kMatmul, kExperts: added to the outputs inside the kernel.

@@ -39,8 +39,9 @@ class LayerBuilder {
   // An activation without D that is sharded as the residual stream is: it is made from each rank's
   // own positions.
   ArrayId Stream(const std::string& name, const Dims& dims, double element_bytes = 0);
-  ArrayId Activate(const std::string& name, ArrayId gate, ArrayId in, const Dims& dims);
-  ArrayId AddBranch(const std::string& name, ArrayId x, ArrayId branch);
+  ArrayId Activate(OpRole role, const std::string& name, ArrayId gate, ArrayId in,
+                   const Dims& dims);
+  ArrayId AddBranch(Op::Sublayer sublayer, const std::string& name, ArrayId x, ArrayId branch);
   ArrayId ProjectStreams(ArrayId x);
   ArrayId Feed(ArrayId x) { return routed_ ? Experts(x) : Mlp(x, "mlp", "F"); }
   bool HasAttention() const { return m_.heads > 0; }
@@ -72,7 +73,7 @@ ArrayId LayerBuilder::AttentionKernel(ArrayId q, ArrayId k, ArrayId v,
   }
   std::vector<ArrayId> weights;
   if (m_.attention_sinks) weights = {b_.Parameter({"attention_sinks", {"N"}})};
-  Op& op = b_.Other(Op::Kind::kAttention, "attention", {q, k, v}, outputs);
+  Op& op = b_.Other(Op::Kind::kAttention, OpRole::kAttention, "attention", {q, k, v}, outputs);
   op.weights = weights;
   op.saved = saved;
   op.selective = options_.unfused_attention;
@@ -85,8 +86,9 @@ ArrayId LayerBuilder::Project(ArrayId heads, const std::string& head_out) {
   const ArrayId out = b_.Activation("attention_branch", kTokens);
   std::vector<ParameterSpec> biases;
   if (m_.attention_output_bias) biases.push_back({"b_o", {"D"}});
-  b_.Matmul("attention_out", heads, {{"W_o", {"N", head_out, "D"}}}, {out}, biases).big_matmul =
-      true;
+  b_.Matmul(OpRole::kAttentionOutput, "attention_out", heads, {{"W_o", {"N", head_out, "D"}}},
+            {out}, biases)
+      .big_matmul = true;
   return out;
 }
 
@@ -101,7 +103,7 @@ ArrayId LayerBuilder::Attention(ArrayId x) {
   const ArrayId v = b_.Activation("v", k_dims);
   std::vector<ParameterSpec> biases;
   if (m_.qkv_bias) biases = {{"b_q", {"N", "H"}}, {"b_k", {"K", "H"}}, {"b_v", {"K", "H"}}};
-  b_.Matmul("qkv", x,
+  b_.Matmul(OpRole::kQkv, "qkv", x,
             {{"W_q", {"D", "N", "H"}}, {"W_k", {"D", "K", "H"}}, {"W_v", {"D", "K", "H"}}},
             {q, k, v}, biases)
       .big_matmul = true;
@@ -115,8 +117,11 @@ ArrayId LayerBuilder::Attention(ArrayId x) {
     } else if (m_.qk_norm) {
       scales = {b_.Parameter({"q_scale", {"H"}}), b_.Parameter({"k_scale", {"H"}})};
     }
+    const OpRole role = !m_.qk_norm ? OpRole::kRotary
+                        : rotary    ? OpRole::kHeadNormRotary
+                                    : OpRole::kHeadNorm;
     const std::string name = !m_.qk_norm ? "rotary" : rotary ? "qk_norm_rotary" : "qk_norm";
-    Op& op = b_.Elementwise(name, {q_in, k_in}, {q, k}, kRotaryFlops + (m_.qk_norm ? 4 : 0));
+    Op& op = b_.Elementwise(role, name, {q_in, k_in}, {q, k}, kRotaryFlops + (m_.qk_norm ? 4 : 0));
     op.weights = scales;
     if (m_.qk_norm) op.saved = {q_in, k_in};
   }
@@ -138,21 +143,22 @@ ArrayId LayerBuilder::LatentAttention(ArrayId x) {
     const ArrayId c_q = Stream("c_q", {"B", "T", "R_q"});
     down.push_back({"W_q_down", {"D", "R_q"}});
     down_out.push_back(c_q);
-    b_.Matmul("qkv_down", x, down, down_out).big_matmul = true;
+    b_.Matmul(OpRole::kLatentDown, "qkv_down", x, down, down_out).big_matmul = true;
     const ArrayId normed = b_.Norm("q_latent_norm", c_q, false);
-    b_.Matmul("q_up", normed, {{"W_q_up", {"R_q", "N", "H"}}}, {q_in}).big_matmul = true;
+    b_.Matmul(OpRole::kLatentUp, "q_up", normed, {{"W_q_up", {"R_q", "N", "H"}}}, {q_in})
+        .big_matmul = true;
   } else {
-    b_.Matmul("kv_down", x, down, down_out).big_matmul = true;
-    b_.Matmul("q", x, {{"W_q", {"D", "N", "H"}}}, {q_in}).big_matmul = true;
+    b_.Matmul(OpRole::kLatentDown, "kv_down", x, down, down_out).big_matmul = true;
+    b_.Matmul(OpRole::kLatentUp, "q", x, {{"W_q", {"D", "N", "H"}}}, {q_in}).big_matmul = true;
   }
   const ArrayId k_plain = b_.Activation("k_plain", {"B", "T", "N", "H_n"});
   const ArrayId v = b_.Activation("v", {"B", "T", "N", "H_v"});
   const ArrayId normed = b_.Norm("kv_latent_norm", c_kv, false);
-  b_.Matmul("kv_up", normed, {{"W_k_up", {"R_kv", "N", "H_n"}}, {"W_v_up", {"R_kv", "N", "H_v"}}},
-            {k_plain, v})
+  b_.Matmul(OpRole::kLatentUp, "kv_up", normed,
+            {{"W_k_up", {"R_kv", "N", "H_n"}}, {"W_v_up", {"R_kv", "N", "H_v"}}}, {k_plain, v})
       .big_matmul = true;
   const ArrayId q = b_.Activation("q", heads), k = b_.Activation("k", heads);
-  b_.Elementwise("rotary", {q_in, k_plain, k_rotary}, {q, k}, kRotaryFlops);
+  b_.Elementwise(OpRole::kLatentRotary, "rotary", {q_in, k_plain, k_rotary}, {q, k}, kRotaryFlops);
   return Project(AttentionKernel(q, k, v, "H_v"), "H_v");
 }
 
@@ -163,12 +169,12 @@ ArrayId LayerBuilder::Stream(const std::string& name, const Dims& dims, double e
 }
 
 // gate < 0: the MLP has none.
-ArrayId LayerBuilder::Activate(const std::string& name, ArrayId gate, ArrayId in,
+ArrayId LayerBuilder::Activate(OpRole role, const std::string& name, ArrayId gate, ArrayId in,
                                const Dims& dims) {
   const ArrayId out = b_.Activation(name, dims);
   const std::vector<ArrayId> inputs = gate >= 0 ? std::vector{gate, in} : std::vector{in};
-  b_.Elementwise(name, inputs, {out}, gate >= 0 ? kGatedActivationFlops : kActivationFlops).saved =
-      inputs;
+  b_.Elementwise(role, name, inputs, {out}, gate >= 0 ? kGatedActivationFlops : kActivationFlops)
+      .saved = inputs;
   return out;
 }
 
@@ -185,13 +191,15 @@ ArrayId LayerBuilder::Mlp(ArrayId x, const std::string& name, const std::string&
   weights.push_back({"W_in_" + name, {"D", width}});
   if (m_.mlp_bias) biases.push_back({"b_in_" + name, {width}});
   outputs.push_back(b_.Activation(name + "_in", inner));
-  b_.Matmul(name + "_in", x, weights, outputs, biases).big_matmul = true;
+  b_.Matmul(OpRole::kMlpIn, name + "_in", x, weights, outputs, biases).big_matmul = true;
   const ArrayId act =
-      Activate(name + "_act", m_.gated_mlp ? outputs[0] : -1, outputs.back(), inner);
+      Activate(m_.gated_mlp ? OpRole::kGatedActivation : OpRole::kActivation, name + "_act",
+               m_.gated_mlp ? outputs[0] : -1, outputs.back(), inner);
   const ArrayId out = b_.Activation(name + "_branch", kTokens);
   biases.clear();
   if (m_.mlp_bias) biases.push_back({"b_out_" + name, {"D"}});
-  b_.Matmul(name + "_out", act, {{"W_out_" + name, {width, "D"}}}, {out}, biases).big_matmul = true;
+  b_.Matmul(OpRole::kMlpOut, name + "_out", act, {{"W_out_" + name, {width, "D"}}}, {out}, biases)
+      .big_matmul = true;
   return out;
 }
 
@@ -201,7 +209,7 @@ ArrayId LayerBuilder::RoutedMlp(ArrayId x) {
   b_.SetRouted(true);
   const Dims routed = {"B", "T", "A", "D"}, inner = {"B", "T", "A", "F_e"};
   const ArrayId sent = b_.Activation("x_routed", routed);
-  b_.Other(Op::Kind::kDispatch, "dispatch", {x}, {sent});
+  b_.Other(Op::Kind::kDispatch, OpRole::kDispatch, "dispatch", {x}, {sent});
   std::vector<ParameterSpec> weights, biases;
   std::vector<ArrayId> outputs;
   if (m_.gated_mlp) {
@@ -212,15 +220,17 @@ ArrayId LayerBuilder::RoutedMlp(ArrayId x) {
   weights.push_back({"W_in_experts", {"E", "D", "F_e"}});
   if (m_.mlp_bias) biases.push_back({"b_in_experts", {"E", "F_e"}});
   outputs.push_back(b_.Activation("experts_in", inner));
-  Op& in = b_.Matmul("experts_in", sent, weights, outputs, biases);
+  Op& in = b_.Matmul(OpRole::kExpertsIn, "experts_in", sent, weights, outputs, biases);
   in.kind = Op::Kind::kExperts;
   in.big_matmul = true;
   const ArrayId act =
-      Activate("experts_act", m_.gated_mlp ? outputs[0] : -1, outputs.back(), inner);
+      Activate(m_.gated_mlp ? OpRole::kExpertGatedActivation : OpRole::kExpertActivation,
+               "experts_act", m_.gated_mlp ? outputs[0] : -1, outputs.back(), inner);
   biases.clear();
   if (m_.mlp_bias) biases.push_back({"b_out_experts", {"E", "D"}});
   const ArrayId back = b_.Activation("y_routed", routed);
-  Op& out = b_.Matmul("experts_out", act, {{"W_out_experts", {"E", "F_e", "D"}}}, {back}, biases);
+  Op& out = b_.Matmul(OpRole::kExpertsOut, "experts_out", act,
+                      {{"W_out_experts", {"E", "F_e", "D"}}}, {back}, biases);
   out.kind = Op::Kind::kExperts;
   out.big_matmul = true;
   b_.SetRouted(false);
@@ -230,43 +240,52 @@ ArrayId LayerBuilder::RoutedMlp(ArrayId x) {
 // Router, the experts of each token, and those that every token uses.
 ArrayId LayerBuilder::Experts(ArrayId x) {
   b_.SetPart(Op::Part::kRouter);
+  b_.SetSublayer(Op::Sublayer::kRouter);
   const ArrayId logits = Stream("router_logits", {"B", "T", "E"}, kFp32Bytes);
-  b_.Matmul("router", x, {{"W_router", {"D", "E"}}}, {logits});
+  b_.Matmul(OpRole::kRouter, "router", x, {{"W_router", {"D", "E"}}}, {logits});
   const ArrayId scores = Stream("router_scores", {"B", "T", "E"}, kFp32Bytes);
   const ArrayId gates = Stream("gates", {"B", "T", "A"}, kFp32Bytes);
   std::vector<ArrayId> bias;
   if (m_.moe->router_bias) bias.push_back(b_.Parameter({"b_router", {"E"}}));
-  Op& routing = b_.Elementwise("routing", {logits}, {scores, gates}, kRoutingFlops);
+  Op& routing =
+      b_.Elementwise(OpRole::kRouting, "routing", {logits}, {scores, gates}, kRoutingFlops);
   routing.weights = bias;
   routing.saved = {scores, gates};
 
+  b_.SetSublayer(Op::Sublayer::kFeed);
   const ArrayId back = RoutedMlp(x);
   const ArrayId combined = b_.Activation("experts_branch", kTokens);
-  b_.Other(Op::Kind::kCombine, "combine", {back, gates}, {combined}).saved = {back, gates};
+  b_.Other(Op::Kind::kCombine, OpRole::kCombine, "combine", {back, gates}, {combined}).saved = {
+      back, gates};
   if (m_.moe->shared_experts == 0) return combined;
 
   ArrayId shared = Mlp(x, "shared", "F_s");
   if (m_.moe->shared_expert_gate) {
     const ArrayId gate = Stream("shared_gate", {"B", "T"});
-    b_.Matmul("shared_gate", x, {{"W_shared_gate", {"D"}}}, {gate});
+    b_.Matmul(OpRole::kSharedGate, "shared_gate", x, {{"W_shared_gate", {"D"}}}, {gate});
     const ArrayId gated = b_.Activation("shared_gated", kTokens);
-    b_.Elementwise("shared_gating", {shared, gate}, {gated}, kAddFlops).saved = {shared, gate};
+    b_.Elementwise(OpRole::kSharedGating, "shared_gating", {shared, gate}, {gated}, kAddFlops)
+        .saved = {shared, gate};
     shared = gated;
   }
   const ArrayId sum = b_.Activation("moe_branch", kTokens);
-  b_.Elementwise("shared_add", {combined, shared}, {sum}, kAddFlops);
+  b_.Elementwise(OpRole::kSharedAdd, "shared_add", {combined, shared}, {sum}, kAddFlops);
   return sum;
 }
 
-ArrayId LayerBuilder::AddBranch(const std::string& name, ArrayId x, ArrayId branch) {
+ArrayId LayerBuilder::AddBranch(Op::Sublayer sublayer, const std::string& name, ArrayId x,
+                                ArrayId branch) {
   b_.SetPart(Op::Part::kResidual);
+  b_.SetSublayer(sublayer);
   const ArrayId out = b_.Activation("x_after_" + name, kTokens);
   if (!options_.dropout) {
-    b_.Elementwise(name + "_add", {x, branch}, {out}, kAddFlops);
+    b_.Elementwise(OpRole::kResidualAdd, name + "_add", {x, branch}, {out}, kAddFlops);
     return out;
   }
   const ArrayId mask = b_.Activation(name + "_mask", kTokens, kMaskBytes);
-  b_.Elementwise(name + "_dropout_add", {x, branch}, {out, mask}, kDropoutAddFlops).saved = {mask};
+  b_.Elementwise(OpRole::kDropoutAdd, name + "_dropout_add", {x, branch}, {out, mask},
+                 kDropoutAddFlops)
+      .saved = {mask};
   return out;
 }
 
@@ -277,13 +296,14 @@ ArrayId LayerBuilder::ProjectStreams(ArrayId x) {
   const ArrayId next = b_.Activation("next_embedding", kTokens);
   const ArrayId table = b_.Parameter({"W_embedding", {"V", "D"}});
   b_.SetShared(table);
-  b_.Other(Op::Kind::kEmbedding, "mtp_embedding", {}, {next}).weights = {table};
+  b_.Other(Op::Kind::kEmbedding, OpRole::kEmbedding, "mtp_embedding", {}, {next}).weights = {table};
   const ArrayId x_normed = b_.Norm("mtp_stream_norm", x, m_.norm_bias);
   const ArrayId next_normed = b_.Norm("mtp_embedding_norm", next, m_.norm_bias);
   const ArrayId both = Stream("mtp_streams", {"B", "T", "C"});
-  b_.Elementwise("mtp_concatenate", {x_normed, next_normed}, {both}, 0);
+  b_.Elementwise(OpRole::kConcatenate, "mtp_concatenate", {x_normed, next_normed}, {both}, 0);
   const ArrayId out = b_.Activation("mtp_x", kTokens);
-  b_.Matmul("mtp_projection", both, {{"W_mtp", {"C", "D"}}}, {out}).big_matmul = true;
+  b_.Matmul(OpRole::kStreamProjection, "mtp_projection", both, {{"W_mtp", {"C", "D"}}}, {out})
+      .big_matmul = true;
   return out;
 }
 
@@ -291,26 +311,37 @@ Block LayerBuilder::Layer(bool predicts_ahead) {
   const ArrayId input = b_.Activation("x", kTokens);
   ArrayId x = predicts_ahead ? ProjectStreams(input) : input;
   const int norms = m_.norms_per_layer;
-  const auto norm = [&](const std::string& name, ArrayId a, bool there) {
+  using Sublayer = Op::Sublayer;
+  const Sublayer before_feed = routed_ ? Sublayer::kRouter : Sublayer::kFeed;
+  const auto norm = [&](Sublayer sublayer, const std::string& name, ArrayId a, bool there) {
+    b_.SetSublayer(sublayer);
     return there ? b_.Norm(name, a, m_.norm_bias) : a;
   };
-  const auto attention = [&](ArrayId a) { return m_.mla ? LatentAttention(a) : Attention(a); };
+  const auto attention = [&](ArrayId a) {
+    b_.SetSublayer(Sublayer::kAttention);
+    return m_.mla ? LatentAttention(a) : Attention(a);
+  };
+  const auto feed = [&](ArrayId a) {
+    b_.SetSublayer(Sublayer::kFeed);
+    return Feed(a);
+  };
   if (m_.parallel_block && HasAttention() && HasFeed()) {
-    const ArrayId a = norm("norm", x, norms >= 1);
-    const ArrayId f = norms == 2 ? norm("mlp_norm", x, true) : a;
+    const ArrayId a = norm(Sublayer::kNone, "norm", x, norms >= 1);
+    const ArrayId f = norms == 2 ? norm(before_feed, "mlp_norm", x, true) : a;
     const ArrayId attended = attention(a);
-    const ArrayId fed = Feed(f);
-    x = AddBranch("mlp", AddBranch("attention", x, attended), fed);
+    const ArrayId fed = feed(f);
+    x = AddBranch(Sublayer::kAttention, "attention", x, attended);
+    x = AddBranch(Sublayer::kFeed, "mlp", x, fed);
   } else {
     if (HasAttention()) {
-      ArrayId branch = attention(norm("attention_norm", x, norms >= 1));
-      branch = norm("attention_post_norm", branch, norms == 4);
-      x = AddBranch("attention", x, branch);
+      ArrayId branch = attention(norm(Sublayer::kAttention, "attention_norm", x, norms >= 1));
+      branch = norm(Sublayer::kAttention, "attention_post_norm", branch, norms == 4);
+      x = AddBranch(Sublayer::kAttention, "attention", x, branch);
     }
     if (HasFeed()) {
-      ArrayId branch = Feed(norm("mlp_norm", x, norms >= 1));
-      branch = norm("mlp_post_norm", branch, norms == 4);
-      x = AddBranch("mlp", x, branch);
+      ArrayId branch = feed(norm(before_feed, "mlp_norm", x, norms >= 1));
+      branch = norm(Sublayer::kFeed, "mlp_post_norm", branch, norms == 4);
+      x = AddBranch(Sublayer::kFeed, "mlp", x, branch);
     }
   }
   b_.SetEnds(input, x);
@@ -322,18 +353,20 @@ Block LayerBuilder::Layer(bool predicts_ahead) {
 ArrayId NarrowEmbedding(const Model& model, BlockBuilder* b) {
   const ArrayId narrow = b->Activation("x_narrow", {"B", "T", "D_e"});
   b->SetPlace(narrow, Place::kResidual);
-  b->Other(Op::Kind::kEmbedding, "embedding", {}, {narrow}).weights = {
+  b->Other(Op::Kind::kEmbedding, OpRole::kEmbedding, "embedding", {}, {narrow}).weights = {
       b->Parameter({"W_embedding", {"V", "D_e"}})};
   b->SetPart(Op::Part::kHead);
   ArrayId x = b->Activation("x", kTokens);
-  b->Matmul("embedding_in", narrow, {{"W_embedding_in", {"D_e", "D"}}}, {x}).big_matmul = true;
+  b->Matmul(OpRole::kEmbeddingProjection, "embedding_in", narrow,
+            {{"W_embedding_in", {"D_e", "D"}}}, {x})
+      .big_matmul = true;
   b->SetPart(Op::Part::kEmbedding);
   if (model.position_embeddings == 0) return x;
   const ArrayId position = b->Activation("position", kTokens);
-  b->Other(Op::Kind::kEmbedding, "position_embedding", {}, {position}).weights = {
-      b->Parameter({"W_position", {"P", "D"}})};
+  b->Other(Op::Kind::kEmbedding, OpRole::kPositionEmbedding, "position_embedding", {}, {position})
+      .weights = {b->Parameter({"W_position", {"P", "D"}})};
   const ArrayId sum = b->Activation("x_positioned", kTokens);
-  b->Elementwise("position_add", {x, position}, {sum}, kAddFlops);
+  b->Elementwise(OpRole::kPositionAdd, "position_add", {x, position}, {sum}, kAddFlops);
   return sum;
 }
 
@@ -347,12 +380,12 @@ Block EmbeddingBlock(const Model& model, const TransformerOptions& options) {
     x = b.Activation("x", kTokens);
     std::vector<ArrayId> tables = {b.Parameter({"W_embedding", {"V", "D"}})};
     if (model.position_embeddings > 0) tables.push_back(b.Parameter({"W_position", {"P", "D"}}));
-    b.Other(Op::Kind::kEmbedding, "embedding", {}, {x}).weights = tables;
+    b.Other(Op::Kind::kEmbedding, OpRole::kEmbedding, "embedding", {}, {x}).weights = tables;
   }
   if (options.dropout) {
     const ArrayId in = x, mask = b.Activation("embedding_mask", kTokens, kMaskBytes);
     x = b.Activation("x_dropped", kTokens);
-    b.Elementwise("embedding_dropout", {in}, {x, mask}, 2).saved = {mask};
+    b.Elementwise(OpRole::kDropout, "embedding_dropout", {in}, {x, mask}, 2).saved = {mask};
   }
   b.SetEnds(-1, x);
   return b.Take();
@@ -372,14 +405,16 @@ Block HeadBlock(const Model& model) {
     width = "D_e";
     const ArrayId narrow = b.Activation("x_out", {"B", "T", width});
     b.SetPlace(narrow, Place::kResidual);
-    b.Matmul("embedding_out", x, {{"W_embedding_out", {"D", width}}}, {narrow}).big_matmul = true;
+    b.Matmul(OpRole::kEmbeddingProjection, "embedding_out", x, {{"W_embedding_out", {"D", width}}},
+             {narrow})
+        .big_matmul = true;
     x = narrow;
   }
   const Dims table = model.tied_embeddings ? Dims{"V", width} : Dims{width, "V"};
-  const Op& op = b.Matmul("logits", x, {{"W_head", table}}, {logits});
+  const Op& op = b.Matmul(OpRole::kLogits, "logits", x, {{"W_head", table}}, {logits});
   if (model.tied_embeddings) b.SetShared(op.weights[0]);
   const ArrayId softmax = b.Activation("token_softmax", vocab, kFp32Bytes);
-  Op& loss = b.Other(Op::Kind::kLoss, "loss", {logits}, {softmax});
+  Op& loss = b.Other(Op::Kind::kLoss, OpRole::kLoss, "loss", {logits}, {softmax});
   loss.saved = {softmax};
   loss.flops_per_element = kActivationFlops;
   return b.Take();

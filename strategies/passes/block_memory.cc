@@ -20,12 +20,6 @@ bool Has(ArrayId array, const std::string& dim, const BlockView& pass) {
 
 bool IsLogits(ArrayId array, const BlockView& pass) { return Has(array, "V", pass); }
 
-// An activation of experts that is not gated.
-bool IsPlainExpertActivation(const Op& op, const BlockView& pass) {
-  return op.kind == Op::Kind::kElementwise && op.inputs.size() == 1 &&
-         Has(op.outputs[0], "F_e", pass);
-}
-
 // The op with the most operands and results that are not kept.
 void CountWorkspace(const BlockView& pass, const std::set<ArrayKey>& needed,
                     LoweredBlock* lowered) {
@@ -136,7 +130,7 @@ void CountActivations(const BlockView& pass, const Again& again, LoweredBlock* l
     }
     // No kernel of Megatron-Core weighs an activation that is not gated: the product is one more
     // array (megatron/core/transformer/moe/experts.py, mlp.py).
-    if (!weighted_sum && IsPlainExpertActivation(op, pass)) {
+    if (!weighted_sum && op.role == OpRole::kExpertActivation) {
       const ArrayId out = op.outputs[0];
       (again.ops.contains(i) ? lowered->recomputed_bytes : lowered->kept_bytes) +=
           pass.StoredBytes(out) * pass.Load(out);

@@ -11,14 +11,11 @@ namespace {
 
 using Kind = Op::Kind;
 
-bool IsQkv(const Op& op) {
-  return op.kind == Kind::kMatmul && op.part == Op::Part::kAttention && op.outputs.size() == 3;
-}
+bool IsQkv(const Op& op) { return op.role == OpRole::kQkv; }
 
 // The joint product whose queries `op` reads; nullptr: it is another op.
 const Op* JointProduct(const Op& op, const Block& block) {
-  const bool heads = op.kind == Kind::kElementwise && op.part == Op::Part::kAttention;
-  if (!heads && op.kind != Kind::kAttention) return nullptr;
+  if (op.inputs.empty()) return nullptr;
   for (const Op& product : block.ops) {
     if (IsQkv(product) && product.outputs[0] == op.inputs[0]) return &product;
   }

@@ -311,8 +311,7 @@ Status BlockLowering::ElementwiseBackward(const Op& op, PassBuilder* pass) {
     return absl::OkStatus();
   }
   // A sum hands its gradient on to every term.
-  const bool only_adds =
-      op.saved.empty() && op.weights.empty() && op.inputs.size() > 1 && op.outputs.size() == 1;
+  const bool only_adds = HandsGradientOn(op.role);
   int step = after.front();
   EagerKernels kernels = EagerElementwise(op, true, *pass);
   if (!only_adds && (kernels.kernels == 0 || op.part == Op::Part::kResidual)) {

@@ -411,6 +411,7 @@ Plan PlanLoader::Load() {
   plan_.framework = proto_.framework();
   plan_.framework_options = {proto_.framework_options().begin(), proto_.framework_options().end()};
   plan_.kernels = LoadKernels(proto_.kernels(), field_ + ".kernels", diagnostics_);
+  plan_.memory_reserve = LoadMemoryReserve(proto_.memory_reserve(), field_, diagnostics_);
   LoadCollectives();
   // With wrong degrees more would be follow-up errors only.
   if (!fits) return std::move(plan_);

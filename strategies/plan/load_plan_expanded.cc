@@ -87,6 +87,7 @@ void ExpandPlan(const Plan& plan, v1::Plan* proto) {
   proto->mutable_framework_options()->Assign(plan.framework_options.begin(),
                                              plan.framework_options.end());
   ExpandKernels(plan.kernels, !plan.framework.empty(), proto->mutable_kernels());
+  ExpandMemoryReserve(plan.memory_reserve, proto);
   ExpandPrecision(plan.precision, proto->mutable_precision());
   for (const CollectiveChoice& choice : plan.collectives) {
     v1::CollectiveChoice* out = proto->add_collectives();

@@ -154,6 +154,26 @@ Kernels LoadKernels(const v1::Kernels& proto, const std::string& field, Diagnost
   return kernels;
 }
 
+MemoryReserve LoadMemoryReserve(const v1::MemoryReserve& proto, const std::string& field,
+                                Diagnostics* diagnostics) {
+  const auto in_range = [&](const char* name, double value, double most) {
+    if (value >= 0 && value <= most) return value;
+    diagnostics->Error(absl::StrCat(field, ".memory_reserve.", name),
+                       absl::StrCat("is ", value, ", expected 0 to ", most));
+    return 0.0;
+  };
+  return {in_range("context_bytes", proto.context_bytes(), kMaxWorkspace),
+          in_range("allocator_fraction", proto.allocator_fraction(), 1),
+          in_range("communication_bytes", proto.communication_bytes(), kMaxWorkspace)};
+}
+
+void ExpandMemoryReserve(const MemoryReserve& reserve, v1::Plan* proto) {
+  v1::MemoryReserve* out = proto->mutable_memory_reserve();
+  out->set_context_bytes(reserve.context_bytes);
+  out->set_allocator_fraction(reserve.allocator_fraction);
+  out->set_communication_bytes(reserve.communication_bytes);
+}
+
 void LoadAttentionKernel(const std::string& kernel, const std::string& field, const Chip& chip,
                          Plan* plan, Diagnostics* diagnostics) {
   plan->unfused_attention = kernel == "unfused";

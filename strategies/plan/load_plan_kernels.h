@@ -10,12 +10,19 @@
 
 namespace meshstep::v1 {
 class Kernels;
-}
+class MemoryReserve;
+class Plan;
+}  // namespace meshstep::v1
 
 namespace meshstep {
 
 // `field` names the message in errors ("plan.kernels").
 Kernels LoadKernels(const v1::Kernels& proto, const std::string& field, Diagnostics* diagnostics);
+
+// Plan.memory_reserve; `field` names the plan.
+MemoryReserve LoadMemoryReserve(const v1::MemoryReserve& proto, const std::string& field,
+                                Diagnostics* diagnostics);
+void ExpandMemoryReserve(const MemoryReserve& reserve, v1::Plan* proto);
 
 // Plan.attention_kernel; `field` names the plan.
 void LoadAttentionKernel(const std::string& kernel, const std::string& field, const Chip& chip,

@@ -97,6 +97,11 @@ struct Kernels {
   bool dense_embedding_gradient = false;
 };
 
+// Of one device, beside what the step holds; the fraction is of the peak of that.
+struct MemoryReserve {
+  double context_bytes = 0, allocator_fraction = 0, communication_bytes = 0;
+};
+
 struct CollectiveChoice {
   std::string collective, axis, algorithm;  // axis "": every axis
   // Those that are called `axis`, and those that are called so in what concerns experts.
@@ -154,6 +159,7 @@ struct Plan {
   std::string framework;  // what runs the step, with its release; "": an ideal compiler
   std::vector<std::string> framework_options;
   Kernels kernels;
+  MemoryReserve memory_reserve;
   std::vector<CollectiveChoice> collectives;
   // Tokens of the busiest expert rank over the mean of all.
   double expert_imbalance = 1;

@@ -231,6 +231,27 @@ TEST(Kernels, LibrariesHoldWorkspace) {
   }
 }
 
+// Beside what the step holds; the plan says how much, a framework's file by default.
+TEST(MemoryReserve, IsOfThePlan) {
+  const v1::Scenario proto = Proto(
+      "data: 8 memory_reserve { context_bytes: 5e8 allocator_fraction: 0.1 "
+      "communication_bytes: 1e9 }");
+  for (const v1::Scenario& some : {proto, ExpandScenario(proto, Catalog())}) {
+    const MemoryReserve reserve = Load(some).plan.memory_reserve;
+    EXPECT_EQ(reserve.context_bytes, 5e8);
+    EXPECT_EQ(reserve.allocator_fraction, 0.1);
+    EXPECT_EQ(reserve.communication_bytes, 1e9);
+  }
+  Diagnostics diagnostics;
+  LoadScenario(Proto("data: 8 memory_reserve { context_bytes: -1 allocator_fraction: 2 }"),
+               Catalog(), &diagnostics);
+  const std::string message(diagnostics.status().message());
+  for (const char* part : {"plan.memory_reserve.context_bytes: is -1, expected 0 to 1e+12",
+                           "plan.memory_reserve.allocator_fraction: is 2, expected 0 to 1"}) {
+    EXPECT_NE(message.find(part), std::string::npos) << message;
+  }
+}
+
 TEST(Kernels, WrongNamesAreReported) {
   Diagnostics diagnostics;
   LoadScenario(Proto("data: 8 attention_kernel: 'flash-9' kernels { loss: 'fast' "

@@ -1,0 +1,75 @@
+#include "strategies/model/op_role.h"
+
+#include <cstddef>
+#include <iterator>
+
+namespace meshstep {
+namespace {
+
+// In the order of OpRole.
+constexpr std::string_view kNames[] = {
+    "rms-norm",
+    "layer-norm",
+    "qkv",
+    "latent-down",
+    "latent-up",
+    "rotary",
+    "head-norm",
+    "head-norm-rotary",
+    "latent-rotary",
+    "attention",
+    "attention-output",
+    "mlp-in",
+    "mlp-out",
+    "activation",
+    "gated-activation",
+    "router",
+    "routing",
+    "dispatch",
+    "experts-in",
+    "experts-out",
+    "expert-activation",
+    "expert-gated-activation",
+    "combine",
+    "shared-gate",
+    "shared-gating",
+    "shared-add",
+    "residual-add",
+    "dropout-add",
+    "dropout",
+    "embedding",
+    "position-embedding",
+    "position-add",
+    "embedding-projection",
+    "concatenate",
+    "stream-projection",
+    "logits",
+    "loss",
+};
+static_assert(std::size(kNames) == static_cast<std::size_t>(OpRole::kLoss) + 1);
+
+}  // namespace
+
+std::string_view NameOf(OpRole role) { return kNames[static_cast<std::size_t>(role)]; }
+
+std::optional<OpRole> OpRoleNamed(std::string_view name) {
+  for (std::size_t i = 0; i < std::size(kNames); ++i) {
+    if (name == kNames[i]) return static_cast<OpRole>(i);
+  }
+  return std::nullopt;
+}
+
+std::vector<std::string> OpRoleNames() { return {std::begin(kNames), std::end(kNames)}; }
+
+bool HandsGradientOn(OpRole role) {
+  return role == OpRole::kResidualAdd || role == OpRole::kSharedAdd ||
+         role == OpRole::kPositionAdd || role == OpRole::kConcatenate;
+}
+
+bool IsNorm(OpRole role) { return role == OpRole::kRmsNorm || role == OpRole::kLayerNorm; }
+
+bool IsExpertActivation(OpRole role) {
+  return role == OpRole::kExpertActivation || role == OpRole::kExpertGatedActivation;
+}
+
+}  // namespace meshstep

@@ -1,0 +1,72 @@
+// What an op of a block is to those that run it: the name by which a framework's kernel table
+// (proto/meshstep/v1/framework.proto) speaks of it. The role is set where the op is built; nothing is
+// guessed from its name or the number of its operands.
+
+#ifndef MESHSTEP_STRATEGIES_MODEL_OP_ROLE_H_
+#define MESHSTEP_STRATEGIES_MODEL_OP_ROLE_H_
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace meshstep {
+
+enum class OpRole {
+  kRmsNorm,
+  kLayerNorm,
+  // Attention. Queries, keys and values as one product of one input; into latents, and out of them.
+  kQkv,
+  kLatentDown,
+  kLatentUp,
+  kRotary,          // of queries and keys
+  kHeadNorm,        // a norm of each head of queries and keys
+  kHeadNormRotary,  // both, as one op
+  kLatentRotary,    // of latent attention: one rotary key is joined to the keys of all heads
+  kAttention,
+  kAttentionOutput,
+  // MLPs, of every token: dense ones and shared experts.
+  kMlpIn,
+  kMlpOut,
+  kActivation,
+  kGatedActivation,
+  // Routed experts.
+  kRouter,
+  kRouting,  // scores to the experts of each token and their weights
+  kDispatch,
+  kExpertsIn,
+  kExpertsOut,
+  kExpertActivation,
+  kExpertGatedActivation,
+  kCombine,
+  kSharedGate,    // a weight for the shared experts of each token
+  kSharedGating,  // that times what they made
+  kSharedAdd,     // that to what the routed ones made
+  kResidualAdd,
+  kDropoutAdd,  // dropout of a branch, and its sum with the stream
+  kDropout,
+  kEmbedding,
+  kPositionEmbedding,
+  kPositionAdd,
+  kEmbeddingProjection,  // between the table's width and the stream's
+  kConcatenate,          // of two streams (multi-token prediction)
+  kStreamProjection,     // of both back to one
+  kLogits,
+  kLoss,
+};
+
+// As kernel tables write it: "rms-norm".
+std::string_view NameOf(OpRole role);
+std::optional<OpRole> OpRoleNamed(std::string_view name);
+// In the order of the enumeration.
+std::vector<std::string> OpRoleNames();
+
+// The op adds or joins its inputs: their gradients are (parts of) that of its result, by no kernel.
+bool HandsGradientOn(OpRole role);
+bool IsNorm(OpRole role);
+// Of routed experts, gated or not.
+bool IsExpertActivation(OpRole role);
+
+}  // namespace meshstep
+
+#endif  // MESHSTEP_STRATEGIES_MODEL_OP_ROLE_H_

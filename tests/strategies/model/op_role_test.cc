@@ -1,0 +1,95 @@
+#include "strategies/model/op_role.h"
+
+#include <cstddef>
+#include <set>
+#include <string>
+
+#include "gtest/gtest.h"
+#include "strategies/model/model.h"
+
+namespace meshstep {
+namespace {
+
+Model Small() {
+  Model model;
+  model.layers = 2;
+  model.hidden = 64;
+  model.heads = model.kv_heads = 4;
+  model.head_dim = 16;
+  model.ffn = 256;
+  model.vocab = 1024;
+  return model;
+}
+
+std::set<OpRole> RolesOf(const Model& model, const TransformerOptions& options = {}) {
+  std::set<OpRole> roles;
+  const Transformer all = BuildTransformer(model, options);
+  for (const Op& op : all.embedding.ops) roles.insert(op.role);
+  for (const Block& block : all.kinds) {
+    for (const Op& op : block.ops) roles.insert(op.role);
+  }
+  for (const Op& op : all.head.ops) roles.insert(op.role);
+  return roles;
+}
+
+TEST(OpRole, EveryNameIsOfOneRole) {
+  const std::vector<std::string> names = OpRoleNames();
+  EXPECT_EQ(std::set<std::string>(names.begin(), names.end()).size(), names.size());
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    EXPECT_EQ(OpRoleNamed(names[i]), static_cast<OpRole>(i));
+  }
+  EXPECT_EQ(OpRoleNamed("attention_norm"), std::nullopt);
+}
+
+TEST(OpRole, FollowsWhatTheModelIs) {
+  Model model = Small();
+  using R = OpRole;
+  EXPECT_EQ(RolesOf(model), (std::set{R::kEmbedding, R::kRmsNorm, R::kQkv, R::kRotary,
+                                      R::kAttention, R::kAttentionOutput, R::kMlpIn, R::kActivation,
+                                      R::kMlpOut, R::kResidualAdd, R::kLogits, R::kLoss}));
+  model.norm_bias = model.gated_mlp = model.qk_norm = true;
+  EXPECT_EQ(RolesOf(model, {.dropout = true}),
+            (std::set{R::kEmbedding, R::kDropout, R::kLayerNorm, R::kQkv, R::kHeadNormRotary,
+                      R::kAttention, R::kAttentionOutput, R::kMlpIn, R::kGatedActivation,
+                      R::kMlpOut, R::kDropoutAdd, R::kLogits, R::kLoss}));
+  model.rotary = false;
+  EXPECT_TRUE(RolesOf(model).contains(R::kHeadNorm));
+  model.moe = Moe{.experts = 8,
+                  .experts_per_token = 2,
+                  .expert_ffn = 32,
+                  .shared_experts = 1,
+                  .shared_expert_ffn = 32,
+                  .shared_expert_gate = true};
+  for (const R role : {R::kRouter, R::kRouting, R::kDispatch, R::kExpertsIn,
+                       R::kExpertGatedActivation, R::kExpertsOut, R::kCombine, R::kMlpIn,
+                       R::kGatedActivation, R::kSharedGate, R::kSharedGating, R::kSharedAdd}) {
+    EXPECT_TRUE(RolesOf(model).contains(role)) << NameOf(role);
+  }
+  EXPECT_FALSE(RolesOf(model).contains(R::kActivation));
+}
+
+// Only what has one gradient for all its inputs: norms, products and activations have their own.
+TEST(OpRole, SumsHandTheirGradientOn) {
+  for (const std::string& name : OpRoleNames()) {
+    const OpRole role = *OpRoleNamed(name);
+    const bool sum = name.ends_with("-add") && role != OpRole::kDropoutAdd;
+    EXPECT_EQ(HandsGradientOn(role), sum || role == OpRole::kConcatenate) << name;
+  }
+}
+
+// Dense layers of a model with experts have no router before which a norm could stand.
+TEST(OpRole, TheNormBeforeExpertsIsTheRouters) {
+  Model model = Small();
+  model.moe = Moe{.experts = 8, .experts_per_token = 2, .expert_ffn = 32, .dense_layers = 1};
+  const Transformer all = BuildTransformer(model, {});
+  ASSERT_EQ(all.kinds.size(), 2U);
+  for (const Block& block : all.kinds) {
+    for (const Op& op : block.ops) {
+      if (op.name != "mlp_norm") continue;
+      EXPECT_EQ(op.sublayer, block.name == "experts" ? Op::Sublayer::kRouter : Op::Sublayer::kFeed);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace meshstep
