@@ -32,6 +32,7 @@ ROOMS = [
     ["sim/simulate"],
     ["sim/report", "sim/report/arithmetic", "sim/report/html", "sim/report/trace"],
     ["sim/advice"],
+    ["sim/advice/sweep"],
     ["sim/validation"],
     ["sim/calibration"],
     ["sim/cli"],

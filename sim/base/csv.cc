@@ -102,4 +102,22 @@ StatusOr<CsvTable> ParseCsv(const std::string& name, const std::string& content)
   return table;
 }
 
+std::string WriteCsv(const std::vector<std::vector<std::string>>& records) {
+  std::string text;
+  for (const std::vector<std::string>& record : records) {
+    for (std::size_t i = 0; i < record.size(); ++i) {
+      if (i > 0) text += ',';
+      if (record[i].find_first_of(",\"\r\n") == std::string::npos) {
+        text += record[i];
+        continue;
+      }
+      text += '"';
+      for (const char c : record[i]) text.append(c == '"' ? 2 : 1, c);
+      text += '"';
+    }
+    text += '\n';
+  }
+  return text;
+}
+
 }  // namespace meshstep

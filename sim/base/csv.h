@@ -24,6 +24,9 @@ struct CsvTable {
 // Error: "name:line: ..." for a row of another length than the header, or a quote left open.
 StatusOr<CsvTable> ParseCsv(const std::string& name, const std::string& content);
 
+// Records as lines, quoted where they must be; the first is the header.
+std::string WriteCsv(const std::vector<std::vector<std::string>>& records);
+
 }  // namespace meshstep
 
 #endif  // MESHSTEP_SIM_BASE_CSV_H_

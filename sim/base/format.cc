@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_replace.h"
 
 namespace meshstep {
 namespace {
@@ -135,6 +136,24 @@ std::string FormatTable(const std::vector<std::vector<std::string>>& rows, std::
     absl::StrAppend(&out, line, "\n");
   }
   return out;
+}
+
+std::string FormatMarkdown(const std::vector<std::vector<std::string>>& rows,
+                           std::string_view align) {
+  std::string text;
+  for (std::size_t r = 0; r < rows.size(); ++r) {
+    text += '|';
+    for (std::size_t c = 0; c < align.size(); ++c) {
+      const std::string cell = c < rows[r].size() ? rows[r][c] : "";
+      absl::StrAppend(&text, " ", absl::StrReplaceAll(cell, {{"|", "\\|"}, {"\n", " "}}), " |");
+    }
+    text += '\n';
+    if (r > 0) continue;
+    text += '|';
+    for (const char side : align) text += side == '<' ? "---|" : "---:|";
+    text += '\n';
+  }
+  return text;
 }
 
 std::string WrapText(std::string_view text, int width, int indent) {

@@ -48,6 +48,10 @@ std::string Bar(double fraction, int width);
 std::string FormatTable(const std::vector<std::vector<std::string>>& rows, std::string_view align,
                         int indent);
 
+// The same as a table of Markdown; the first row is the head.
+std::string FormatMarkdown(const std::vector<std::vector<std::string>>& rows,
+                           std::string_view align);
+
 // Breaks `text` at spaces so that no line is longer than `width`; lines after the first are
 // indented by `indent`. A word longer than a line stays whole.
 std::string WrapText(std::string_view text, int width, int indent);

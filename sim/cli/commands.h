@@ -39,6 +39,7 @@ void AddListCommand(CLI::App* app);
 void AddShowCommand(CLI::App* app);
 void AddSimulateCommand(CLI::App* app);
 void AddCompareCommand(CLI::App* app);
+void AddSweepCommand(CLI::App* app);
 void AddModelCommand(CLI::App* app);
 void AddRooflineCommand(CLI::App* app);
 void AddBudgetCommand(CLI::App* app);

@@ -66,6 +66,7 @@ int Main(int argc, char** argv) {
   app.set_version_flag("--version", "meshstep " + std::string(Version()));
   AddSimulateCommand(&app);
   AddCompareCommand(&app);
+  AddSweepCommand(&app);
   AddCollectiveCommand(&app);
   AddValidateCommand(&app);
   AddCalibrateCommand(&app);

@@ -1,6 +1,7 @@
 #include "sim/cli/scenario_input.h"
 
 #include <algorithm>
+#include <iostream>
 #include <utility>
 
 #include "CLI/CLI.hpp"
@@ -46,12 +47,17 @@ void AddSimulateOptions(CLI::App* command, SimulateOptions* options) {
 
 namespace {
 
-// The rows of a table as files of their own.
+// The rows of a table as files of their own, but for those that say why they have no result.
 Status ReadTable(const std::string& name, const std::vector<std::string>& sets,
                  const Catalog& catalog, std::vector<ScenarioFile>* files) {
   ASSIGN_OR_RETURN(ScenarioTable table, ReadScenarioTable(name));
   std::vector<std::string> problems;
+  std::size_t left_out = 0;
   for (ScenarioRow& row : table.rows) {
+    if (!row.reason.empty()) {
+      ++left_out;
+      continue;
+    }
     ScenarioFile file{
         .path = name, .proto = std::move(row.scenario), .locator = row.locator, .scenario = {}};
     for (const std::string& set : sets) {
@@ -68,6 +74,12 @@ Status ReadTable(const std::string& name, const std::vector<std::string>& sets,
     }
   }
   if (table.rows.empty()) return InvalidInput(absl::StrCat(name, ": has no rows"));
+  if (left_out == table.rows.size()) {
+    return InvalidInput(absl::StrCat(name, ": every row has a reason why there is no result"));
+  }
+  if (left_out > 0) {
+    std::cerr << name << ": " << left_out << " rows with a reason are left out\n";
+  }
   return problems.empty() ? Status() : InvalidInput(absl::StrJoin(problems, "\n"));
 }
 

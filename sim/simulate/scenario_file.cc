@@ -83,8 +83,8 @@ StatusOr<v1::Scenario> ReadScenarioMessage(const std::string& name) {
   return proto;
 }
 
-StatusOr<ScenarioFile> ReadScenarioFile(const std::string& name, const ScenarioFileOptions& options,
-                                        const Catalog& catalog) {
+StatusOr<ScenarioFile> ReadScenarioProto(const std::string& name,
+                                         const ScenarioFileOptions& options) {
   ScenarioFile file;
   file.path = PathOf(name);
   ASSIGN_OR_RETURN(const std::string content,
@@ -103,6 +103,12 @@ StatusOr<ScenarioFile> ReadScenarioFile(const std::string& name, const ScenarioF
   }
   NameAfterFile(file.path, &file.proto);
   file.locator = WithOverrides(std::move(locator), options.sets);
+  return file;
+}
+
+StatusOr<ScenarioFile> ReadScenarioFile(const std::string& name, const ScenarioFileOptions& options,
+                                        const Catalog& catalog) {
+  ASSIGN_OR_RETURN(ScenarioFile file, ReadScenarioProto(name, options));
   Diagnostics diagnostics(file.locator);
   file.scenario = LoadScenario(file.proto, catalog, &diagnostics);
   RETURN_IF_ERROR(diagnostics.status());

@@ -36,6 +36,10 @@ StatusOr<v1::Scenario> ReadScenarioMessage(const std::string& name);
 StatusOr<ScenarioFile> ReadScenarioFile(const std::string& name, const ScenarioFileOptions& options,
                                         const Catalog& catalog);
 
+// The same without loading it: what the file says need not make a scenario yet.
+StatusOr<ScenarioFile> ReadScenarioProto(const std::string& name,
+                                         const ScenarioFileOptions& options);
+
 }  // namespace meshstep
 
 #endif  // MESHSTEP_SIM_SIMULATE_SCENARIO_FILE_H_
