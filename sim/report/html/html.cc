@@ -97,16 +97,26 @@ std::vector<std::pair<std::string, std::string>> PassKey(const StepGraph& step, 
   return key;
 }
 
+// The unit of the device that the breakdown is of.
+std::int32_t UnitOfBreakdown(const StepGraph& step, const v1::SimulateReport& report) {
+  std::int32_t unit = 0;
+  for (std::size_t u = 0; u < step.units.size(); ++u) {
+    if (step.units[u].device == report.breakdown_detail().device()) {
+      unit = static_cast<std::int32_t>(u);
+    }
+  }
+  return unit;
+}
+
 std::string TimelineSection(const StepGraph& step, const Run& run,
                             const v1::SimulateReport& report) {
   std::string out = Head("Timeline");
-  out += Say(step.units.size() == 1 ? "One device; all behave alike."
-                                    : "One device of each kind: of a pipeline stage, or of a "
-                                      "place; numbers are micro-batches, the thin bar is "
-                                      "communication in flight, empty space is bubble or waiting.");
-  out += Both([&](double w) { return TimelineChart(step, run, w); });
+  out += TimelineChart(step, run, UnitOfBreakdown(step, report));
   std::vector<std::pair<std::string, std::string>> key = PassKey(step, Pass::kUpdate);
+  key.emplace_back("use", "kernels too short to draw");
   key.emplace_back("communication", "communication");
+  const auto is_host = [](const TaskInfo& task) { return task.kind == TaskKind::kHost; };
+  if (std::ranges::any_of(step.tasks, is_host)) key.emplace_back("host", "launches by the host");
   key.emplace_back("idle", "idle");
   out += Key(key);
   std::vector<TableRow> rows = {{"stage", "devices", "busy", "of the step", "peak memory"}};
@@ -147,9 +157,11 @@ std::string MemorySection(const StepGraph& step, const Run& run, const v1::Simul
     ++unit;
   }
   const auto capacity = static_cast<double>(memory.capacity_bytes());
-  std::string out = Head("Memory over the step");
-  out += Say(absl::StrCat("A device of stage ", memory.stage(), ", the fullest. Peak of ",
-                          FormatBytes(static_cast<double>(memory.peak_bytes())), " at ",
+  const bool stages = report.stages_size() > 1;
+  std::string out =
+      Head(stages ? absl::StrCat("Memory over the step: stage ", memory.stage(), ", the fullest")
+                  : "Memory over the step");
+  out += Say(absl::StrCat("Peak of ", FormatBytes(static_cast<double>(memory.peak_bytes())), " at ",
                           FormatSeconds(memory.peak_time_s()), ": ", memory.peak_task(), "."));
   out +=
       Both([&](double w) { return MemoryChart(step, run, unit, capacity, memory.peak_task(), w); });
@@ -178,21 +190,23 @@ std::string MemorySection(const StepGraph& step, const Run& run, const v1::Simul
 
 std::string RooflineSection(const Scenario& scenario, const StepGraph& step, const Run& run,
                             const v1::SimulateReport& report) {
-  std::int32_t unit = 0;
-  for (std::size_t u = 0; u < step.units.size(); ++u) {
-    if (step.units[u].device == report.breakdown_detail().device()) {
-      unit = static_cast<std::int32_t>(u);
-    }
-  }
+  const std::int32_t unit = UnitOfBreakdown(step, report);
   const Chip& chip = scenario.cluster.chip;
   const double share = 1.0 / chip.devices_per_chip;
   const FlopsPerSecond peak = chip.datasheet.peak(scenario.plan.precision.compute) * share;
   const BytesPerSecond bandwidth = chip.datasheet.hbm_rate * share;
   const std::vector<KernelSum> kernels = SumKernels(step, run, unit);
-  std::string out = Head("Roofline");
-  out += Say(absl::StrCat("Kernels of a device of stage ", report.breakdown_detail().stage(),
-                          " under the data sheet of ", chip.name,
-                          "; the area of a dot is its share of the time."));
+  const int stage = report.breakdown_detail().stage();
+  std::string out =
+      Head(report.stages_size() > 1
+               ? absl::StrCat("Roofline: stage ", stage, ", the last to end, as the breakdown")
+               : "Roofline");
+  out += Say(absl::StrCat(
+      "Kernels of one device under the data sheet of ", chip.name,
+      "; the area of a dot is its share of the time.",
+      stage == report.memory().stage()
+          ? ""
+          : absl::StrCat(" The memory above is that of stage ", report.memory().stage(), ".")));
   if (peak.value() > 0 && bandwidth.value() > 0) {
     out += Both([&](double w) { return RooflineChart(kernels, peak, bandwidth, w); });
     out += Key(PassKey(step, Pass::kWeightGradients));

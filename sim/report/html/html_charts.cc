@@ -61,7 +61,7 @@ std::string BreakdownChart(std::span<const BarOfParts> bars, double width) {
         svg.Rect(x, y + 19, w, kBar, part.style,
                  part.name + ": " + FormatSeconds(part.seconds) + ", " + share);
       }
-      if (w > 46) svg.Text(x + w / 2, y + 19 + kBar / 2 + 4, share, "middle", "in");
+      if (w > 46) svg.Text(x + w / 2, y + 19 + kBar / 2 + 4, share, "middle", "in " + part.style);
       x += w;
     }
     y += kRow;

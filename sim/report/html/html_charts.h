@@ -27,11 +27,13 @@ struct BarOfParts {
 // Bars one below the other on one time axis.
 std::string BreakdownChart(std::span<const BarOfParts> bars, double width);
 
-// What each unit does over the step: its compute stream and, below it, when one of its
-// communication streams is busy; a single unit has a lane per stream.
-std::string TimelineChart(const StepGraph& step, const Run& run, double width);
+// What each unit does over the step, for any width: the share of each moment in which its compute
+// and its communication are in use; and the kernels of a window, of which the script of the page
+// shows any other. It opens on the steady state of `unit`.
+std::string TimelineChart(const StepGraph& step, const Run& run, std::int32_t unit);
 
-// Bytes by bucket on the unit over the step, its peak (named `peak`) and its capacity.
+// Bytes by bucket on the unit over the step, its peak (named `peak`) and its capacity, which is
+// told in words where it is far above the peak.
 std::string MemoryChart(const StepGraph& step, const Run& run, std::int32_t unit, double capacity,
                         const std::string& peak, double width);
 

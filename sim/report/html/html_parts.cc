@@ -7,6 +7,7 @@ namespace meshstep {
 namespace {
 
 constexpr double kWide = 1000, kNarrow = 358;  // pixels
+constexpr std::size_t kColumns = 4;            // of a table with more, phones show rows as lists
 
 }  // namespace
 
@@ -24,12 +25,18 @@ std::string Key(const std::vector<std::pair<std::string, std::string>>& entries)
 }
 
 std::string Table(const std::vector<TableRow>& rows) {
-  std::string out = "<div class=\"scroll\"><table>\n";
+  const bool many = !rows.empty() && rows.front().size() > kColumns;
+  std::string out =
+      absl::StrCat("<div class=\"scroll\"><table", many ? " class=\"stack\"" : "", ">\n");
   for (std::size_t r = 0; r < rows.size(); ++r) {
     const char* cell = r == 0 ? "th" : "td";
     out += "<tr>";
-    for (const std::string& text : rows[r]) {
-      absl::StrAppend(&out, "<", cell, ">", EscapeHtml(text), "</", cell, ">");
+    for (std::size_t c = 0; c < rows[r].size(); ++c) {
+      absl::StrAppend(&out, "<", cell);
+      if (many && r > 0 && c > 0) {
+        absl::StrAppend(&out, " data-h=\"", EscapeHtml(rows.front()[c]), "\"");
+      }
+      absl::StrAppend(&out, ">", EscapeHtml(rows[r][c]), "</", cell, ">");
     }
     out += "</tr>\n";
   }

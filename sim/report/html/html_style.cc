@@ -6,10 +6,12 @@ std::string_view HtmlStyle() {
   return R"css(
 :root{--bg:#fff;--ink:#1a1a1a;--soft:#5b6066;--line:#d5d9de;--card:#f5f7f9;--idle:#e9ecef;
 --blue:#0072b2;--sky:#56b4e9;--green:#009e73;--orange:#e69f00;--red:#d55e00;--pink:#cc79a7;--grey:#8a9097;
+--onblue:#fff;--use:#33414e;--host:#8a9097;
 --u0:#c9cfd6;--u1:#8bd646;--u2:#35b779;--u3:#21918c;--u4:#31688e;--u5:#440154;--chip:#e3e7eb}
 @media(prefers-color-scheme:dark){:root{--bg:#14171a;--ink:#eceff2;--soft:#a3abb3;--line:#363c42;
 --card:#1d2226;--idle:#262c31;--blue:#3a9bd9;--sky:#8accf2;--green:#1fbf93;--orange:#f0b429;--red:#f07c2e;
 --pink:#dd97be;--grey:#8a9097;
+--onblue:#111;--use:#d3dbe3;--host:#8a9097;
 --u0:#414950;--u1:#5a54a8;--u2:#2f86a0;--u3:#22a884;--u4:#7ad151;--u5:#fde725;--chip:#30373d}}
 *{box-sizing:border-box}
 body{margin:0 auto;padding:16px;max-width:1040px;background:var(--bg);color:var(--ink);
@@ -35,7 +37,7 @@ details{margin:6px 0}summary{cursor:pointer;color:var(--soft);font-size:13.5px}
 #tip{position:fixed;z-index:9;pointer-events:none;background:var(--ink);color:var(--bg);font-size:13px;
 padding:4px 8px;border-radius:5px;max-width:280px;display:none;white-space:pre-line}
 text{fill:var(--ink);font-size:12px;font-family:inherit}text.s{fill:var(--soft)}text.m{font-weight:600;paint-order:stroke;stroke:var(--bg);stroke-width:3px;stroke-linejoin:round}
-text.on{fill:var(--ink);font-size:11.5px}text.in{fill:#fff;font-weight:600}
+text.on{fill:var(--ink);font-size:11.5px}text.in{fill:#111;font-weight:600}text.in.compute,text.in.backward,text.in.parameters{fill:var(--onblue)}
 .axis{stroke:var(--soft);stroke-width:1}.grid{stroke:var(--line);stroke-width:1}
 .roof{stroke:var(--ink);stroke-width:1.5;fill:none}.limit{stroke:var(--red);stroke-width:1.5;stroke-dasharray:6 4}
 .idle{fill:var(--idle)}.frame{fill:none;stroke:var(--line)}
@@ -50,9 +52,26 @@ text.on{fill:var(--ink);font-size:11.5px}text.in{fill:#fff;font-weight:600}
 .b-recompute,.b-workspace{background:var(--pink)}.b-exposed,.b-communication{background:var(--red)}
 .b-other{background:var(--grey)}.b-idle{background:var(--idle);border:1px solid var(--line)}
 .u0{fill:var(--u0)}.u1{fill:var(--u1)}.u2{fill:var(--u2)}.u3{fill:var(--u3)}.u4{fill:var(--u4)}.u5{fill:var(--u5)}
-path.run{fill:none}.run.h24{stroke-width:24}.run.h14{stroke-width:14}.run.h5{stroke-width:5}
-.run.forward{stroke:var(--sky)}.run.backward{stroke:var(--blue)}.run.weight-gradients{stroke:var(--orange)}
-.run.recompute{stroke:var(--pink)}.run.update{stroke:var(--green)}.run.communication{stroke:var(--red)}
+path.run{fill:none;pointer-events:none;shape-rendering:crispEdges}.run.h14{stroke-width:14}.run.h6{stroke-width:6}.run.h5{stroke-width:5}.run.h3{stroke-width:3}
+.run.use{stroke:var(--use)}.run.communication{stroke:var(--red)}.use{fill:var(--use)}.host{fill:var(--host)}
+.l1{opacity:.08}.l2{opacity:.17}.l3{opacity:.25}.l4{opacity:.33}.l5{opacity:.42}.l6{opacity:.50}.l7{opacity:.58}.l8{opacity:.67}.l9{opacity:.75}.l10{opacity:.83}.l11{opacity:.92}
+.b-use{background:var(--use)}.b-host{background:var(--host)}
+.lanes{display:grid;grid-template-columns:max-content minmax(0,1fr);column-gap:8px;position:relative;align-items:center}
+.lanes>span{font-size:12px;line-height:1;color:var(--soft);text-align:right;white-space:nowrap}
+.lanes>span:empty{height:0}.lanes svg{margin:1px 0;grid-column:2}.over{cursor:pointer;user-select:none}
+.brush,.ticks{position:absolute;grid-column:2/3;inset:0;pointer-events:none}
+.brush i{position:absolute;top:-2px;bottom:-2px;border:1.5px solid var(--ink);border-radius:2px;min-width:5px}
+.ticks i{position:absolute;top:0;bottom:0;border-left:1px solid var(--ink);opacity:.16}
+.ends{display:flex;justify-content:space-between;font-size:12px;color:var(--soft)}
+.tl{margin:6px 0;outline-offset:3px}.tl .lane{height:11px;background:var(--idle);touch-action:pan-y;cursor:grab;user-select:none}
+.tl .tall{height:22px}.tl .flat{height:4px;margin:.5px 0}.tl .lane rect{shape-rendering:crispEdges}.tl .lane text{font-size:11px;pointer-events:none}
+.named .lane{height:11px;margin:2px 0}.tl .named .tall{height:22px}
+.many{max-height:760px;overflow-y:auto}.scale{position:relative;height:18px;font-size:12px;color:var(--soft);font-variant-numeric:tabular-nums}
+.scale i{position:absolute;font-style:normal;transform:translateX(-50%);white-space:nowrap}
+.buttons{display:flex;flex-wrap:wrap;gap:6px;margin:6px 0}.buttons span{margin-left:auto;display:flex;gap:6px}
+button{font:13px system-ui,sans-serif;color:var(--ink);background:var(--card);border:1px solid var(--line);border-radius:6px;padding:3px 10px;cursor:pointer}
+button.now{border-color:var(--ink);font-weight:600}
+@media(max-width:700px){.lanes.named{display:block}.lanes.named>span{display:block;text-align:left;margin-top:5px}.lanes.named .ticks{display:none}}
 .cell{shape-rendering:crispEdges}
 .link{fill:none;stroke-width:4}.thick{stroke-width:6}.thin{stroke-width:2}.fat{stroke-width:12}.gap{stroke-dasharray:3 3}
 .link.u0{stroke:var(--u0)}.link.u1{stroke:var(--u1)}.link.u2{stroke:var(--u2)}
@@ -60,22 +79,10 @@ path.run{fill:none}.run.h24{stroke-width:24}.run.h14{stroke-width:14}.run.h5{str
 .b-u0{background:var(--u0)}.b-u1{background:var(--u1)}.b-u2{background:var(--u2)}
 .b-u3{background:var(--u3)}.b-u4{background:var(--u4)}.b-u5{background:var(--u5)}
 .dot{fill-opacity:.75;stroke:var(--bg)}
+@media(max-width:700px){.stack th{display:none}.stack tr{display:flex;flex-wrap:wrap;gap:1px 14px;padding:5px 0;border-bottom:1px solid var(--line)}
+.stack tr:first-child{display:none}.stack td{border:0;padding:0;white-space:normal}.stack td+td::before{content:attr(data-h) " ";color:var(--soft)}.stack td:first-child{flex-basis:100%;font-weight:600}}
 @media print{body{max-width:none}#tip{display:none!important}}
 )css";
-}
-
-std::string_view HtmlScript() {
-  return R"js(
-const tip=document.getElementById('tip');
-function show(e){const t=e.target.closest&&e.target.closest('[data-t]');
-if(!t){tip.style.display='none';return}
-tip.textContent=t.dataset.t;tip.style.display='block';
-const w=tip.offsetWidth,h=tip.offsetHeight;
-tip.style.left=Math.max(4,Math.min(e.clientX+12,innerWidth-w-4))+'px';
-tip.style.top=(e.clientY+h+24>innerHeight?e.clientY-h-8:e.clientY+16)+'px'}
-document.addEventListener('pointermove',show);document.addEventListener('pointerdown',show);
-document.addEventListener('scroll',()=>tip.style.display='none',{passive:true});
-)js";
 }
 
 }  // namespace meshstep

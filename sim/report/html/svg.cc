@@ -41,9 +41,15 @@ std::string SvgNumber(double value) {
   return result == "-0" ? "0" : result;
 }
 
-Svg::Svg(double width, double height, std::string_view title) : width_(width), height_(height) {
+Svg::Svg(double width, double height, std::string_view title, bool stretched)
+    : width_(width), height_(height) {
   absl::StrAppend(&out_, "<svg viewBox=\"0 0 ", SvgNumber(width), " ", SvgNumber(height),
-                  "\" role=\"img\" aria-label=\"", EscapeHtml(title), "\">\n");
+                  "\" role=\"img\" aria-label=\"", EscapeHtml(title), "\"");
+  if (stretched) {
+    absl::StrAppend(&out_, " preserveAspectRatio=\"none\" style=\"height:", SvgNumber(height),
+                    "px\"");
+  }
+  out_ += ">\n";
 }
 
 void Svg::End(std::string_view tip) {

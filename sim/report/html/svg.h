@@ -19,8 +19,9 @@ std::string EscapeHtml(std::string_view text);
 
 class Svg {
  public:
-  // `title` is what a screen reader says.
-  Svg(double width, double height, std::string_view title);
+  // `title` is what a screen reader says. Stretched: it fills the width it is given and keeps its
+  // height in pixels.
+  Svg(double width, double height, std::string_view title, bool stretched = false);
 
   double width() const { return width_; }
   double height() const { return height_; }

@@ -43,6 +43,8 @@ plan { tensor: 8 data: %d }
 """
 
 # Put into the page under test: tells what went wrong as an attribute of the document.
+# Of a timeline: what is drawn at first and of the whole step, as the number of kernels narrower than
+# three pixels, of kernels, of marks outside their lane, and whether density is drawn.
 PROBE = """<script>
 addEventListener('load',()=>{const e=document.documentElement;
 e.dataset.wide=[...document.querySelectorAll('body *')].filter(n=>!n.closest('.scroll')&&!n.closest('svg')
@@ -50,6 +52,13 @@ e.dataset.wide=[...document.querySelectorAll('body *')].filter(n=>!n.closest('.s
 e.dataset.scroll=e.scrollWidth>innerWidth?'yes':'no';
 const t=[...document.querySelectorAll('[data-t]')].find(n=>n.getBoundingClientRect().width>0);
 t.dispatchEvent(new PointerEvent('pointermove',{bubbles:true,clientX:50,clientY:50}));
+const drawn=()=>{const r=[...document.querySelectorAll('.tl .tall rect')],k=r.filter(n=>!/^use l/.test(n.className.baseVal));
+return k.filter(n=>+n.getAttribute('width')<1.9&&+n.getAttribute('x')>0&&
++n.getAttribute('x')+3<n.parentNode.clientWidth).length+'|'+k.length+'|'+
+r.filter(n=>+n.getAttribute('x')<0||+n.getAttribute('x')+ +n.getAttribute('width')>n.parentNode.clientWidth+1).length+'|'+(r.length>k.length)};
+const next=f=>setTimeout(f,300);
+if(document.querySelector('.tl'))next(()=>{e.dataset.opened=drawn();
+[...document.querySelectorAll('[data-w]')].pop().onclick();next(()=>{e.dataset.whole=drawn()})});
 e.dataset.tip=document.getElementById('tip').style.display+':'+(document.getElementById('tip').textContent===t.dataset.t);
 });</script>"""
 ERRORS = "<script>onerror=m=>document.documentElement.dataset.error=m</script>"
@@ -59,6 +68,14 @@ def chromium(width, *arguments):
     return subprocess.run(
         ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
          "--window-size=%d,2000" % width, *arguments], capture_output=True, text=True, timeout=120)
+
+
+def check_timeline(root):
+    opened, whole = (re.search('data-%s="([^"]*)"' % what, root).group(1).split("|")
+                     for what in ("opened", "whole"))
+    # Opens on kernels that can be told apart; of the whole step nothing is drawn that cannot.
+    assert opened[0] == "0" and int(opened[1]) >= 3 and opened[2] == "0", root
+    assert whole[0] == "0" and whole[2] == "0" and whole[3] == "true", root
 
 
 def check_page(folder, path):
@@ -74,11 +91,13 @@ def check_page(folder, path):
     with open(probed, "w") as f:
         f.write(page.replace("<head>", "<head>" + ERRORS).replace("</body>", PROBE + "</body>"))
     for width in (500, 1400):  # headless Chromium opens no window narrower than 500
-        result = chromium(width, "--dump-dom", "file://" + probed)
+        result = chromium(width, "--virtual-time-budget=5000", "--dump-dom", "file://" + probed)
         root = re.search(r"<html[^>]*>", result.stdout).group(0)
         assert "data-error" not in root, root
         assert 'data-scroll="no"' in root and 'data-wide=""' in root, root
         assert 'data-tip="block:true"' in root, root
+        if 'class="tl"' in page:
+            check_timeline(root)
     # A frame of 390 pixels, as on a phone.
     frame = os.path.join(folder, "frame.html")
     with open(frame, "w") as f:
@@ -120,7 +139,7 @@ def check_topology(folder, program):
         assert head in drawing, head
     for _, tip, _ in paths:
         share = re.search(r"\n([0-9.]+ %) busy", tip).group(1)
-        assert "<td>%s</td>" % share in page, tip
+        assert re.search("<td[^>]*>%s</td>" % share, page), tip
     # Of less than a cube of 4 x 4 x 4 every dimension is a line, without stubs; long dimensions are shortened to 16 chips.
     paths, _ = lines_of(page_of(TORUS % ("2x2x4", 16, 4)), "torus")
     assert sum(n for _, tip, n in paths if tip.startswith("z")) == 3
@@ -156,6 +175,32 @@ def check_topology(folder, program):
     assert sum(n for _, _, n in paths) == 8 * 7 / 2 and "node of 8 chips" in drawing
 
 
+DEEP = """
+name: "64 stages"
+model { preset: "llama-3-405b" }
+cluster { preset: "dgx-h100" chips: 512 }
+workload { mode: TRAIN global_batch_sequences: 16 sequence_length: 4096 }
+plan { tensor: 8 pipeline: 64 sequence_parallel: true micro_batch_sequences: 1 recompute: "full" }
+"""
+
+
+def check_many_stages(folder):
+    """Every stage has its lanes, in the whole step and among the kernels."""
+    scenario, path = os.path.join(folder, "deep.textproto"), os.path.join(folder, "deep.html")
+    with open(scenario, "w") as f:
+        f.write(DEEP)
+    result = subprocess.run([PROGRAM, "simulate", scenario, "--html=" + path], capture_output=True,
+                            text=True)
+    assert result.returncode == 0, result.stderr
+    check_page(folder, path)
+    with open(path) as f:
+        page = f.read()
+    lanes = re.findall('data-of="stage ([0-9]+): compute"', page)
+    assert lanes == [str(stage) for stage in range(64)], lanes
+    whole = re.findall('aria-label="stage ([0-9]+): compute [0-9.]+ %', page)
+    assert whole == lanes, whole
+
+
 def main():
     with tempfile.TemporaryDirectory() as folder:
         scenario = os.path.join(folder, "pipeline.textproto")
@@ -172,6 +217,7 @@ def main():
         with open(page) as f:
             assert "<&>" not in f.read(), "names are not escaped"
         check_topology(folder, PROGRAM)
+        check_many_stages(folder)
         result = subprocess.run([PROGRAM, "simulate", scenario, "--html=/nowhere/x.html"],
                                 capture_output=True, text=True)
         assert result.returncode == 2 and len(result.stderr.splitlines()) == 1
