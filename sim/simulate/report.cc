@@ -16,6 +16,7 @@
 #include "sim/simulate/breakdown.h"
 #include "sim/simulate/memory.h"
 #include "sim/simulate/names.h"
+#include "strategies/bounds/step_bounds.h"
 #include "strategies/model/model_arithmetic.h"
 
 namespace meshstep {
@@ -28,11 +29,7 @@ struct StepCounts {
   // Forward and backward of the whole batch, no recomputation.
   Flops model;           // attention as the plan's kernel computes it
   Flops full_attention;  // the full square of scores
-  Flops least;           // without what is masked
   Flops six_nd;
-  double parameters = 0;  // a tied table once
-  // Forward only: elements that are read at least, and the KV cache of the batch.
-  double read_parameters = 0, kv_cache_bytes = 0;
 };
 
 // 6ND; 2ND forward only, of what is computed then: no token beyond the next is predicted, and in
@@ -73,21 +70,9 @@ StepCounts CountStep(const Scenario& scenario) {
     return Flops(passes * total);
   };
   StepCounts counts;
-  counts.least = flops(Square::kMasked);
   counts.full_attention = flops(Square::kFull);
-  counts.model = unfused ? counts.full_attention : counts.least;
+  counts.model = unfused ? counts.full_attention : flops(Square::kMasked);
   counts.six_nd = SixNd(scenario, arithmetic, passes);
-  const ParameterCounts parameters = arithmetic.Parameters();
-  counts.parameters = parameters.total;
-  // Lookups read the rows of the tokens only.
-  const bool tied = scenario.model.tied_embeddings;
-  counts.read_parameters =
-      parameters.active - parameters.position - (tied ? 0 : parameters.embedding);
-  if (workload.forward_only()) {
-    counts.kv_cache_bytes =
-        static_cast<double>(workload.batch) *
-        arithmetic.KvBytesPerSequence(sequence, SizeOf(scenario.plan.precision.kv_cache).value());
-  }
   return counts;
 }
 
@@ -149,23 +134,20 @@ void AddThroughput(const Scenario& scenario, const StepGraph& step, const StepCo
   report->set_hfu(flops->hardware() / whole);
 }
 
-void AddLowerBound(const Scenario& scenario, const StepCounts& counts, v1::SimulateReport* report) {
-  const Rates& rates = scenario.cluster.chip.datasheet;
-  const Precision& precision = scenario.plan.precision;
-  const double chips = static_cast<double>(report->chips());
-  // Whatever the sharding, every element of the state is read and written and every parameter
-  // written by some chip.
-  double bytes =
-      counts.parameters * (2 * precision.optimizer_bytes + SizeOf(precision.parameters).value());
-  if (scenario.workload.forward_only()) {
-    const Bytes element = std::min(SizeOf(precision.parameters), SizeOf(precision.compute));
-    bytes = counts.read_parameters * element.value() + counts.kv_cache_bytes;
+void AddLowerBound(const Scenario& scenario, v1::SimulateReport* report) {
+  const StepBounds bounds =
+      StepBoundsOf(scenario.model, scenario.workload, scenario.plan.precision, scenario.cluster);
+  v1::LowerBound* detail = report->mutable_lower_bound_detail();
+  detail->set_compute_s(bounds.compute.value());
+  detail->set_hbm_s(bounds.hbm.value());
+  detail->set_cut_s(bounds.cut().value());
+  for (const StepBounds::Cut& cut : bounds.cuts) {
+    v1::LowerBound::Cut* out = detail->add_network_cuts();
+    out->set_part(cut.cut.part);
+    out->set_parts(cut.cut.parts);
+    out->set_seconds(cut.time.value());
   }
-  v1::LowerBound* bound = report->mutable_lower_bound_detail();
-  bound->set_compute_s(counts.least.value() / (chips * rates.peak(precision.compute).value()));
-  bound->set_hbm_s(bytes / (chips * rates.hbm_rate.value()));
-  bound->set_cut_s(0);
-  report->set_lower_bound_s(std::max({bound->compute_s(), bound->hbm_s(), bound->cut_s()}));
+  report->set_lower_bound_s(bounds.value().value());
 }
 
 void AddCommunication(const Scenario& scenario, const StepGraph& step,
@@ -322,7 +304,7 @@ v1::SimulateReport MakeReport(const Scenario& scenario, const StepGraph& step, c
   report.set_step_time_s(run.makespan.seconds());
   const StepCounts counts = CountStep(scenario);
   AddThroughput(scenario, step, counts, &report);
-  AddLowerBound(scenario, counts, &report);
+  AddLowerBound(scenario, &report);
   const StepBreakdown breakdown = BreakDown(step, run);
   AddBreakdown(step, breakdown, &report);
   AddCommunication(scenario, step, breakdown, &report);
