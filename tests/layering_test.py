@@ -29,6 +29,7 @@ ROOMS = [
     ["strategies/einsum/notation"],
     ["strategies/einsum"],
     ["strategies/step"],
+    ["strategies/bounds/plan"],
     ["sim/simulate"],
     ["sim/report", "sim/report/arithmetic", "sim/report/html", "sim/report/trace"],
     ["sim/advice"],

@@ -1,6 +1,10 @@
 #include "strategies/step/lower_step.h"
 
+#include <memory>
+#include <optional>
 #include <set>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "sim/cost/collective_model.h"
@@ -101,39 +105,88 @@ SendTransfers AddSends(const BlockContext& context) {
 
 }  // namespace
 
-StatusOr<StepGraph> LowerStep(const Scenario& scenario, const LoweringOptions& options) {
+// Everything of a step but its tasks. Parts refer to each other and to the scenario.
+struct PreparedStep::Parts {
+  Parts(const Scenario& of, const LoweringOptions& options)
+      : scenario(of),
+        fabric(
+            BuildFabric(FitTiers(of.cluster, of.plan.axes), RateSet::kDatasheet, options.fidelity)),
+        rates(RatesOf(of, options.fidelity)) {}
+  Parts(const Parts&) = delete;
+  Parts& operator=(const Parts&) = delete;
+
+  Status Prepare(const LoweringOptions& options);
+
+  const Scenario& scenario;
+  const std::unique_ptr<Fabric> fabric;
+  const StepRates rates;
+  std::optional<Mesh> mesh;
+  TransferTable transfers;
+  LoweredModel model;
+  SendTransfers sends;
+  std::vector<AxisId> distinguished;
+  std::optional<LinkClasses> classes;
+  std::optional<CollectiveModel> collectives, explicit_links;
+  std::optional<StepUnits> units;
+};
+
+Status PreparedStep::Parts::Prepare(const LoweringOptions& options) {
   const Plan& plan = scenario.plan;
-  const std::unique_ptr<Fabric> fabric =
-      BuildFabric(FitTiers(scenario.cluster, plan.axes), RateSet::kDatasheet, options.fidelity);
   StatusOr<Mesh> placed = Mesh::Place(*fabric, plan.axes);
   if (!placed.ok()) return InField("plan.mesh", placed.status());
-  const Mesh mesh = *std::move(placed);
-  const StepRates rates = RatesOf(scenario, options.fidelity);
-
-  TransferTable transfers;
+  mesh = *std::move(placed);
   const BlockContext context{&scenario.model, &plan, &scenario.workload, &rates.compute,
                              &transfers};
-  const StatusOr<LoweredModel> model = LowerModel(context);
-  if (!model.ok()) return InField("plan.rules", model.status());
-  const SendTransfers sends = AddSends(context);
+  StatusOr<LoweredModel> lowered = LowerModel(context);
+  if (!lowered.ok()) return InField("plan.rules", lowered.status());
+  model = *std::move(lowered);
+  sends = AddSends(context);
+  ExchangeOnRings(*mesh, &transfers);
+  distinguished = DistinguishedAxes(plan, *mesh, transfers, scenario.cluster.twisted);
+  classes.emplace(*mesh, distinguished);
+  collectives.emplace(*mesh, &*classes, options.fidelity);
+  if (options.unfolded) explicit_links.emplace(*mesh, nullptr, options.fidelity);
+  units.emplace(plan, *mesh, *classes, *collectives, options.unfolded ? &*explicit_links : nullptr,
+                transfers, SendsOf(plan, model, sends.send));
+  return absl::OkStatus();
+}
 
-  ExchangeOnRings(mesh, &transfers);
+PreparedStep::PreparedStep(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+PreparedStep::PreparedStep(PreparedStep&&) noexcept = default;
+PreparedStep::~PreparedStep() = default;
+
+const Scenario& PreparedStep::scenario() const { return parts_->scenario; }
+const LoweredModel& PreparedStep::model() const { return parts_->model; }
+const StepRates& PreparedStep::rates() const { return parts_->rates; }
+const TransferTable& PreparedStep::transfers() const { return parts_->transfers; }
+const SendTransfers& PreparedStep::sends() const { return parts_->sends; }
+const StepUnits& PreparedStep::units() const { return *parts_->units; }
+
+StatusOr<PreparedStep> PrepareStep(const Scenario& scenario, const LoweringOptions& options) {
+  auto parts = std::make_unique<PreparedStep::Parts>(scenario, options);
+  RETURN_IF_ERROR(parts->Prepare(options));
+  return PreparedStep(std::move(parts));
+}
+
+StatusOr<StepGraph> EmitStep(const PreparedStep& prepared) {
+  const Scenario& scenario = prepared.scenario();
+  const TransferTable& transfers = prepared.transfers();
   StepGraph out;
-  out.distinguished = DistinguishedAxes(plan, mesh, transfers, scenario.cluster.twisted);
-  const LinkClasses classes(mesh, out.distinguished);
-  const CollectiveModel collectives(mesh, &classes, options.fidelity);
-  const CollectiveModel explicit_links(mesh, nullptr, options.fidelity);
+  out.distinguished = prepared.parts_->distinguished;
   for (int t = 0; t < transfers.size(); ++t) {
     const TransferSpec& spec = transfers[t];
-    out.transfers.push_back({spec, "", 0, AxisNames(plan, spec.axes, spec.experts)});
+    out.transfers.push_back({spec, "", 0, AxisNames(scenario.plan, spec.axes, spec.experts)});
   }
-  const StepUnits units(plan, mesh, classes, collectives,
-                        options.unfolded ? &explicit_links : nullptr, transfers,
-                        SendsOf(plan, *model, sends.send));
-  StepBuilder builder(units, transfers, rates, &out);
-  StepEmitter emitter(scenario, *model, rates, sends, &builder, &out);
+  StepBuilder builder(prepared.units(), transfers, prepared.rates(), &out);
+  StepEmitter emitter(scenario, prepared.model(), prepared.rates(), prepared.sends(), &builder,
+                      &out);
   RETURN_IF_ERROR(emitter.Emit());
   return out;
+}
+
+StatusOr<StepGraph> LowerStep(const Scenario& scenario, const LoweringOptions& options) {
+  ASSIGN_OR_RETURN(const PreparedStep prepared, PrepareStep(scenario, options));
+  return EmitStep(prepared);
 }
 
 }  // namespace meshstep

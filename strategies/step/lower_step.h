@@ -3,9 +3,15 @@
 #ifndef MESHSTEP_STRATEGIES_STEP_LOWER_STEP_H_
 #define MESHSTEP_STRATEGIES_STEP_LOWER_STEP_H_
 
+#include <memory>
+
 #include "sim/base/status.h"
 #include "strategies/plan/plan.h"
+#include "strategies/step/lowered_model.h"
+#include "strategies/step/send_transfers.h"
 #include "strategies/step/step_graph.h"
+#include "strategies/step/step_rates.h"
+#include "strategies/step/step_units.h"
 
 namespace meshstep {
 
@@ -17,6 +23,34 @@ struct LoweringOptions {
 // Error: the plan cannot be lowered (a placement that does not fit, an algorithm that does not
 // run).
 StatusOr<StepGraph> LowerStep(const Scenario& scenario, const LoweringOptions& options);
+
+// The same in two parts: what a step is made of, which bounds can be told from
+// (strategies/bounds/plan), and its tasks.
+class PreparedStep {
+ public:
+  PreparedStep(PreparedStep&&) noexcept;
+  ~PreparedStep();
+
+  const Scenario& scenario() const;
+  const LoweredModel& model() const;
+  const StepRates& rates() const;
+  const TransferTable& transfers() const;
+  const SendTransfers& sends() const;
+  const StepUnits& units() const;
+
+ private:
+  struct Parts;
+  friend StatusOr<PreparedStep> PrepareStep(const Scenario& scenario,
+                                            const LoweringOptions& options);
+  friend StatusOr<StepGraph> EmitStep(const PreparedStep& prepared);
+  explicit PreparedStep(std::unique_ptr<Parts> parts);
+
+  std::unique_ptr<Parts> parts_;
+};
+
+// `scenario` must outlive the result.
+StatusOr<PreparedStep> PrepareStep(const Scenario& scenario, const LoweringOptions& options);
+StatusOr<StepGraph> EmitStep(const PreparedStep& prepared);
 
 }  // namespace meshstep
 

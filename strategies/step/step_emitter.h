@@ -24,15 +24,11 @@
 
 #include "sim/base/status.h"
 #include "strategies/step/block_runner.h"
+#include "strategies/step/send_transfers.h"
 #include "strategies/step/step_context.h"
 #include "strategies/step/updater.h"
 
 namespace meshstep {
-
-// Between stages: the transfer, and what gathers its parts on arrival; -1: there is none.
-struct SendTransfers {
-  int send = -1, gather = -1;
-};
 
 class StepEmitter {
  public:

@@ -7,10 +7,6 @@
 #include "strategies/framework/optimizer.h"
 
 namespace meshstep {
-namespace {
-
-// What an update reads and writes beside the optimizer's own: copies of parameters that are made
-// anew, and gradients that are set to zero for the next step.
 double CastAndZeroedBytes(const LoweredBlock& block, const Plan& plan) {
   const double zeroed = plan.kernels.zeroes_gradients
                             ? block.gradients * SizeOf(plan.precision.gradients).value()
@@ -18,7 +14,15 @@ double CastAndZeroedBytes(const LoweredBlock& block, const Plan& plan) {
   return block.cast_bytes + zeroed;
 }
 
-}  // namespace
+// Reads gradients and state, writes state and parameters (ZeRO, arXiv 1910.02054 §3.1), and makes
+// the copies of parameters in the matmuls' type anew.
+Time UpdateTime(const ComputeModel& compute, const Plan& plan, double elements, double cast) {
+  Time duration = cast > 0 ? compute.Elementwise(Bytes(cast)) : Time();
+  for (const double per_element : OptimizerPasses(plan)) {
+    duration += compute.Elementwise(Bytes(elements * per_element));
+  }
+  return duration;
+}
 
 Updater::Updater(StepContext* context)
     : context_(*context),
@@ -38,18 +42,15 @@ Status Updater::Update(int stage, const std::vector<int>& parts,
                    : UpdateWhole(stage, layers, gradients);
 }
 
-// Reads gradients and state, writes state and parameters (ZeRO, arXiv 1910.02054 §3.1), and makes
-// the copies of parameters in the matmuls' type anew.
 UnitTasks Updater::AddUpdate(const StepBuilder::Where& where, double elements, double cast,
                              After after) {
   Bytes bytes(cast);
-  Time duration = cast > 0 ? context_.compute.Elementwise(bytes) : Time();
   for (const double per_element : OptimizerPasses(context_.plan)) {
     bytes += Bytes(elements * per_element);
-    duration += context_.compute.Elementwise(Bytes(elements * per_element));
   }
-  return context_.builder.AddCompute(where, TaskKind::kOptimizer, update_name_, duration, after,
-                                     Flops(), bytes);
+  return context_.builder.AddCompute(where, TaskKind::kOptimizer, update_name_,
+                                     UpdateTime(context_.compute, context_.plan, elements, cast),
+                                     after, Flops(), bytes);
 }
 
 Status Updater::GatherUpdated(const StepBuilder::Where& where, const UnitTasks& updated) {

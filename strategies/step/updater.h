@@ -12,6 +12,13 @@
 
 namespace meshstep {
 
+// What an update reads and writes beside the optimizer's own: copies of parameters that are made
+// anew, and gradients that are set to zero for the next step.
+double CastAndZeroedBytes(const LoweredBlock& block, const Plan& plan);
+
+// Of one update of so many elements, with `cast` bytes as above.
+Time UpdateTime(const ComputeModel& compute, const Plan& plan, double elements, double cast);
+
 class Updater {
  public:
   explicit Updater(StepContext* context);

@@ -32,7 +32,6 @@ class SweepTest(unittest.TestCase):
     def sweep(self, *arguments):
         done = run("sweep", *arguments)
         self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertEqual(done.stderr, "")
         return done.stdout
 
     def test_a_row_says_what_simulate_says(self):
@@ -85,9 +84,6 @@ class SweepTest(unittest.TestCase):
 
     def test_whole_scenarios_are_written_and_read_back(self):
         for example in sorted(EXAMPLES.glob("*.textproto")):
-            expected = EXAMPLES / "expected" / (example.stem + ".json")
-            if not expected.exists():
-                continue
             done = run("sweep", "-", "--input-format=textproto", "--vary",
                        "plan.collectives_take_units=true", "--format=csv",
                        input=example.read_text(), cwd=EXAMPLES)

@@ -1,0 +1,324 @@
+#include "strategies/bounds/plan/plan_bounds.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <map>
+#include <set>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "sim/base/check.h"
+#include "sim/base/index.h"
+#include "strategies/block/block_context.h"
+#include "strategies/bounds/plan/least_memory.h"
+#include "strategies/step/lower_model.h"
+#include "strategies/step/updater.h"
+
+namespace meshstep {
+namespace {
+
+using Kind = Action::Kind;
+
+// What is known of a step: its blocks, and what its transfers take at least.
+struct Known {
+  const Scenario& scenario;
+  const LoweredModel& model;
+  const ComputeModel& compute;
+  const TransferTable& transfers;
+  LeastTimes times;
+  std::int64_t send = 0;  // between two stages
+};
+
+std::int64_t Or0(std::int64_t at) { return at == kNever ? 0 : at; }
+
+// Streams are by role and axes (StepBuilder::StreamName); axes of one name may share one, which
+// only makes the simulation wait longer.
+void NumberStreams(const TransferTable& transfers, LeastTimes* times) {
+  std::map<std::tuple<Role, std::vector<AxisId>, bool>, int> streams;
+  for (int t = 0; t < transfers.size(); ++t) {
+    const TransferSpec& spec = transfers[t];
+    const auto [at, added] =
+        streams.try_emplace({spec.role, spec.axes, spec.experts}, static_cast<int>(streams.size()));
+    times->stream.push_back(at->second);
+  }
+  times->streams = static_cast<int>(streams.size());
+  times->transfer.assign(Index(transfers.size()), 0);
+}
+
+// The phases of a group on links that nobody else uses, in whole picoseconds below.
+std::int64_t IdleTime(const UnitGroup& group, const StepUnits& units) {
+  std::int64_t ps = 0;
+  for (const CostPhase& phase : group.cost.phases) {
+    double slowest = 0;
+    for (const LinkDemand& demand : phase.demands) {
+      const BytesPerSecond capacity = units.links()[Index(demand.link)].capacity;
+      slowest = std::max(slowest, demand.bytes.value() / capacity.value());
+    }
+    ps += phase.latency.ps();
+    ps += std::max<std::int64_t>(0, static_cast<std::int64_t>(std::floor(slowest * 1e12)) - 1);
+  }
+  return ps;
+}
+
+// The bounds of one step.
+class Bounds {
+ public:
+  explicit Bounds(const Known& known)
+      : known_(known),
+        plan_(known.scenario.plan),
+        shape_(plan_.pipeline_shape()),
+        forward_only_(known.scenario.workload.forward_only()) {}
+
+  TimeBound Bound() {
+    TimeBound best{Time(0), "kernels", 0};
+    const auto take = [&](std::int64_t ps, std::string_view binds, int stage) {
+      if (ps > best.time.ps()) best = {Time(ps), binds, stage};
+    };
+    for (int stage = 0; stage < plan_.stages; ++stage) {
+      const std::vector<Action> actions = plan_.order->Actions(stage, shape_);
+      if (actions.empty()) continue;
+      const std::int64_t fill = Fill(stage, actions.front());
+      take(fill + Kernels(stage, actions, actions.size()) + Update(stage, true), "kernels", stage);
+      take(fill + LastGradient(stage, actions), "last gradient", stage);
+      take(BusiestStream(stage, actions), "streams", stage);
+    }
+    return best;
+  }
+
+ private:
+  struct PartTimes {
+    ChainTimes from_kernel, from_input;
+    std::int64_t copies = 0;  // kernels around the transfers of sharded parameters
+    std::int64_t busy = 0;
+  };
+
+  int PartOf(int stage, const Action& action) const {
+    return plan_.order->PartOf({stage, action.chunk}, shape_);
+  }
+
+  const PartTimes& Of(int part, Kind kind) {
+    const auto [at, added] = parts_.try_emplace({part, kind});
+    if (added) at->second = Compute(part, kind);
+    return at->second;
+  }
+
+  PartTimes Compute(int part, Kind kind) {
+    std::vector<const LoweredBlock*> blocks;
+    for (const LayerRef& layer : known_.model.layers[Index(part)]) {
+      blocks.push_back(&known_.model.of(layer));
+    }
+    if (kind != Kind::kForward) std::reverse(blocks.begin(), blocks.end());
+    const auto [there, added] = alike_.try_emplace({blocks, kind});
+    if (!added) return there->second;
+    PartTimes& times = there->second;
+    times.from_kernel = LongestChain(blocks, kind, known_.times, ChainFrom::kFirstKernel);
+    times.from_input = LongestChain(blocks, kind, known_.times, ChainFrom::kInput);
+    for (const LoweredBlock* block : blocks) times.busy += BusyOf(*block, kind);
+    return times;
+  }
+
+  std::int64_t BusyOf(const LoweredBlock& block, Kind kind) const {
+    std::int64_t busy = 0;
+    const auto add = [&](const BlockPass& pass) {
+      for (const BlockStep& step : pass.steps) {
+        if (step.transfer < 0) busy += KernelTime(step, known_.times.slowest_chip);
+      }
+    };
+    if (kind == Kind::kForward) add(block.forward);
+    if (kind == Kind::kBackward || kind == Kind::kBackwardInput) add(block.recompute);
+    if (kind == Kind::kBackward) add(block.backward);
+    if (kind == Kind::kBackwardInput) add(block.backward_input);
+    if (kind == Kind::kBackwardWeight) add(block.backward_weight);
+    return busy;
+  }
+
+  std::int64_t SendBetween(int part, int next, std::int64_t micro_batch) const {
+    const int here = plan_.order->PlaceOf(part, micro_batch, shape_).stage;
+    return here == plan_.order->PlaceOf(next, micro_batch, shape_).stage ? 0 : known_.send;
+  }
+
+  // Until the first kernel of a stage may start.
+  std::int64_t Fill(int stage, const Action& first) {
+    if (first.kind != Kind::kForward) return 0;
+    std::int64_t fill = 0;
+    for (int part = 0; part < PartOf(stage, first); ++part) {
+      fill += Or0(Of(part, Kind::kForward).from_input.output);
+      fill += SendBetween(part, part + 1, first.micro_batch);
+    }
+    return fill;
+  }
+
+  // The first `count` actions of a stage: pairs run kernel by kernel in turn.
+  std::int64_t Kernels(int stage, const std::vector<Action>& actions, std::size_t count) {
+    std::int64_t sum = 0;
+    bool paired = false;
+    for (std::size_t i = 0; i < count; ++i) {
+      const PartTimes& of = Of(PartOf(stage, actions[i]), actions[i].kind);
+      const bool alone = !paired && !actions[i].with_next;
+      sum += alone ? std::max(Or0(of.from_kernel.last), of.busy) : of.busy;
+      paired = actions[i].with_next;
+    }
+    return sum;
+  }
+
+  std::int64_t LastGradient(int stage, const std::vector<Action>& actions) {
+    if (forward_only_) return 0;
+    std::size_t last = actions.size();
+    while (last > 0 && actions[last - 1].kind != Kind::kBackward &&
+           actions[last - 1].kind != Kind::kBackwardInput) {
+      --last;
+    }
+    // In a pair kernels of both run in turn.
+    if (last == 0 || actions[last - 1].with_next || (last > 1 && actions[last - 2].with_next)) {
+      return 0;
+    }
+    const Action& action = actions[last - 1];
+    const int part = PartOf(stage, action);
+    if (part == 0) return 0;
+    std::int64_t sum = Kernels(stage, actions, last - 1);
+    sum += std::max<std::int64_t>(0, Or0(Of(part, action.kind).from_kernel.output));
+    for (int q = part - 1; q >= 0; --q) {
+      sum += SendBetween(q + 1, q, action.micro_batch);
+      const ChainTimes& passes = Of(q, action.kind).from_input;
+      sum += Or0(q > 0 ? passes.output : passes.last);
+    }
+    return sum + Update(plan_.order->PlaceOf(0, action.micro_batch, shape_).stage, false);
+  }
+
+  // After the last kernel of a stage's backwards: the reduction that the update waits for, the
+  // update, and what gathers its result. all: the stage has run everything.
+  std::int64_t Update(int stage, bool all) {
+    if (forward_only_) return 0;
+    std::int64_t sum = all ? LateReductions(stage) : 0;
+    double elements = 0, cast = 0;
+    std::map<int, std::int64_t> regathers;  // by stream
+    bool any = false;
+    for (int c = 0; c < plan_.order->Chunks(stage, shape_); ++c) {
+      for (const LayerRef& layer :
+           known_.model.layers[Index(plan_.order->PartOf({stage, c}, shape_))]) {
+        const LoweredBlock& block = known_.model.of(layer);
+        elements += block.optimizer;
+        cast += CastAndZeroedBytes(block, plan_);
+        any = true;
+        for (const int t : block.regathers) AddTransfer(t, 1, &regathers);
+      }
+    }
+    if (!any || plan_.offload.optimizer > 0 || plan_.offload.parameters > 0) return sum;
+    sum += UpdateTime(known_.compute, plan_, elements, cast).ps();
+    return plan_.overlap_parameters ? sum : sum + Most(regathers);
+  }
+
+  // Gradients that leave after all backwards, one after another on each stream.
+  std::int64_t LateReductions(int stage) {
+    if (plan_.overlap_gradients) return 0;
+    std::map<int, std::int64_t> streams;
+    for (int c = 0; c < plan_.order->Chunks(stage, shape_); ++c) {
+      const int part = plan_.order->PartOf({stage, c}, shape_);
+      for (const GradientBucket& bucket : known_.model.buckets[Index(part)]) {
+        for (const int t : bucket.transfers) AddTransfer(t, 1, &streams);
+      }
+    }
+    return Most(streams);
+  }
+
+  void AddTransfer(int t, std::int64_t times, std::map<int, std::int64_t>* streams) const {
+    (*streams)[known_.times.stream[Index(t)]] += times * known_.times.transfer[Index(t)];
+  }
+  static std::int64_t Most(const std::map<int, std::int64_t>& streams) {
+    std::int64_t most = 0;
+    for (const auto& [stream, ps] : streams) most = std::max(most, ps);
+    return most;
+  }
+
+  void AddPass(const BlockPass& pass, std::int64_t times,
+               std::map<int, std::int64_t>* streams) const {
+    for (const BlockStep& step : pass.steps) {
+      if (step.transfer >= 0) AddTransfer(step.transfer, times, streams);
+    }
+  }
+
+  // All transfers of the stage, by stream; those that may stay from one run to the next once.
+  std::int64_t BusiestStream(int stage, const std::vector<Action>& actions) {
+    std::map<std::pair<int, Kind>, std::int64_t> runs;  // by chunk
+    for (const Action& action : actions) ++runs[{action.chunk, action.kind}];
+    std::map<int, std::int64_t> streams;
+    for (const auto& [run, times] : runs) {
+      const Kind kind = run.second;
+      const int part = plan_.order->PartOf({stage, run.first}, shape_);
+      for (const LayerRef& layer : known_.model.layers[Index(part)]) {
+        const LoweredBlock& block = known_.model.of(layer);
+        if (kind == Kind::kForward) AddPass(block.forward, times, &streams);
+        if (kind == Kind::kBackward || kind == Kind::kBackwardInput) {
+          AddPass(block.recompute, times, &streams);
+        }
+        if (kind == Kind::kBackward) AddPass(block.backward, times, &streams);
+        if (kind == Kind::kBackwardInput) AddPass(block.backward_input, times, &streams);
+        if (kind == Kind::kBackwardWeight) AddPass(block.backward_weight, times, &streams);
+        const bool gathers =
+            kind == Kind::kForward || (kind != Kind::kBackwardWeight && layer != known_.model.last);
+        if (gathers && !plan_.accumulate_unsharded) {
+          for (const int t : block.gathers) AddTransfer(t, times, &streams);
+        }
+        if (!EndsBackward(kind)) continue;
+        for (const int t : block.reduces) AddTransfer(t, times, &streams);
+      }
+    }
+    return Most(streams);
+  }
+
+  const Known& known_;
+  const Plan& plan_;
+  const Pipeline shape_;
+  const bool forward_only_;
+  std::map<std::pair<int, Kind>, PartTimes> parts_;
+  std::map<std::pair<std::vector<const LoweredBlock*>, Kind>, PartTimes> alike_;
+};
+
+MemoryBound FullestStage(const Scenario& scenario, const LoweredModel& model) {
+  const std::vector<std::int64_t> peaks = LeastPeaks(scenario, model);
+  const auto most = std::max_element(peaks.begin(), peaks.end());
+  return {*most, static_cast<int>(most - peaks.begin())};
+}
+
+}  // namespace
+
+StatusOr<PlanBounds> QuickBounds(const Scenario& scenario, Fidelity fidelity) {
+  const StepRates rates = RatesOf(scenario, fidelity);
+  TransferTable transfers;
+  const BlockContext context{&scenario.model, &scenario.plan, &scenario.workload, &rates.compute,
+                             &transfers};
+  ASSIGN_OR_RETURN(const LoweredModel model, LowerModel(context));
+  Known known{scenario, model, rates.compute, transfers, {.slowest_chip = rates.slowest_chip}, 0};
+  NumberStreams(transfers, &known.times);
+  return PlanBounds{Bounds(known).Bound(), FullestStage(scenario, model)};
+}
+
+StatusOr<PlanBounds> BoundsOf(const PreparedStep& step) {
+  const Scenario& scenario = step.scenario();
+  const TransferTable& transfers = step.transfers();
+  const StepUnits& units = step.units();
+  const StepRates& rates = step.rates();
+  Known known{
+      scenario, step.model(), rates.compute, transfers, {.slowest_chip = rates.slowest_chip}, 0};
+  NumberStreams(transfers, &known.times);
+  for (int t = 0; t < transfers.size(); ++t) {
+    const Role role = transfers[t].role;
+    if (role == Role::kPipeline) continue;
+    std::int64_t& least = known.times.transfer[Index(t)];
+    if (role == Role::kToHost || role == Role::kFromHost) {
+      least = Time::RoundUp(transfers[t].bytes / rates.host_link).ps();
+      continue;
+    }
+    least = std::numeric_limits<std::int64_t>::max();
+    for (int stage = 0; stage < scenario.plan.stages; ++stage) {
+      ASSIGN_OR_RETURN(const std::vector<UnitGroup> groups, units.Groups(t, stage));
+      for (const UnitGroup& group : groups) least = std::min(least, IdleTime(group, units));
+    }
+    if (least == std::numeric_limits<std::int64_t>::max()) least = 0;
+  }
+  return PlanBounds{Bounds(known).Bound(), FullestStage(scenario, step.model())};
+}
+
+}  // namespace meshstep
