@@ -9,6 +9,8 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "meshstep/v1/cluster.pb.h"
+#include "meshstep/v1/library.pb.h"
+#include "sim/base/release.h"
 #include "topologies/field_checks.h"
 #include "topologies/load_chip.h"
 #include "topologies/load_graph.h"
@@ -18,6 +20,8 @@
 
 namespace meshstep {
 namespace {
+
+constexpr char kLibraries[] = "topologies/libraries";
 
 constexpr int kMaxChips = 1 << 20, kMaxNics = 1 << 24;
 
@@ -280,8 +284,7 @@ void ResolveClusterPresets(v1::Cluster* proto, const std::string& field, const C
     if (name.empty()) return;
     proto->mutable_library()->set_preset(name);
   }
-  catalog.Resolve("topologies/libraries", field + ".library", proto->mutable_library(),
-                  diagnostics);
+  catalog.Resolve(kLibraries, field + ".library", proto->mutable_library(), diagnostics);
 }
 
 Cluster LoadCluster(const v1::Cluster& proto, const std::string& field, Diagnostics* diagnostics) {
@@ -303,6 +306,18 @@ Cluster LoadCluster(const v1::Cluster& proto, const std::string& field, Diagnost
     cluster.library = LoadLibrary(proto.library(), cluster, field + ".library", diagnostics);
   }
   return cluster;
+}
+
+void SetLibrary(const std::string& name, const std::string& field, const Catalog& catalog,
+                Cluster* cluster, Diagnostics* diagnostics) {
+  const auto [preset, release] = NameAndRelease(name);
+  v1::CollectiveLibrary proto;
+  proto.set_preset(preset);
+  if (!release.empty()) proto.set_release(release);
+  const std::size_t problems = diagnostics->errors().size();
+  catalog.Resolve(kLibraries, field, &proto, diagnostics);
+  if (cluster->is_graph() || diagnostics->errors().size() != problems) return;
+  cluster->library = LoadLibrary(proto, *cluster, field, diagnostics);
 }
 
 }  // namespace meshstep

@@ -25,6 +25,11 @@ void ResolveClusterPresets(v1::Cluster* proto, const std::string& field, const C
 // `diagnostics`; the value is then safe to read but BuildFabric must not be called with it.
 Cluster LoadCluster(const v1::Cluster& proto, const std::string& field, Diagnostics* diagnostics);
 
+// The library called `name`, as "nccl" or "nccl@2.19", in place of the cluster's. Nothing runs on a
+// custom graph. `field` says where the name stands.
+void SetLibrary(const std::string& name, const std::string& field, const Catalog& catalog,
+                Cluster* cluster, Diagnostics* diagnostics);
+
 }  // namespace meshstep
 
 #endif  // MESHSTEP_TOPOLOGIES_LOAD_CLUSTER_H_

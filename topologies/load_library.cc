@@ -6,6 +6,7 @@
 
 #include "meshstep/v1/library.pb.h"
 #include "sim/base/dtype.h"
+#include "sim/base/release.h"
 #include "topologies/field_checks.h"
 
 namespace meshstep {
@@ -182,6 +183,7 @@ std::shared_ptr<const CollectiveLibrary> LoadLibrary(const v1::CollectiveLibrary
       1e-9);
   const int year = GenerationOf(cluster.chip);
   for (int i = 0; i < proto.algorithms_size(); ++i) {
+    if (IsBefore(proto.release(), proto.algorithms(i).since_release())) continue;
     LibraryAlgorithm algorithm =
         LoadAlgorithm(proto.algorithms(i), year, cluster.nodes.chips_per_node,
                       Item(field, "algorithms", i), diagnostics);

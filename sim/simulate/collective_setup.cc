@@ -7,6 +7,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "meshstep/v1/cluster.pb.h"
+#include "sim/base/release.h"
 #include "strategies/einsum/load_hardware.h"
 #include "strategies/einsum/notation/mesh_shape.h"
 #include "topologies/build_fabric.h"
@@ -195,7 +196,9 @@ StatusOr<CollectiveSetup> SetUpCollective(const CollectivePlace& place, const Ca
     proto.set_preset(place.cluster);
     if (!place.slice.empty()) proto.set_slice(place.slice);
     if (place.chips != 0) proto.set_chips(place.chips);
-    if (!place.library.empty()) proto.mutable_library()->set_preset(place.library);
+    const auto [library, release] = NameAndRelease(place.library);
+    if (!library.empty()) proto.mutable_library()->set_preset(library);
+    if (!release.empty()) proto.mutable_library()->set_release(release);
     if (place.slices != 0) proto.set_slices(place.slices);
     if (place.twisted) proto.set_twisted(true);
     ASSIGN_OR_RETURN(setup.cluster, LoadCluster(std::move(proto), catalog, &setup.notes));

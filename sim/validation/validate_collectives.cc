@@ -19,6 +19,7 @@
 #include "sim/cost/collective_model.h"
 #include "sim/cost/collective_registry.h"
 #include "sim/cost/copies.h"
+#include "sim/cost/lower_bound.h"
 #include "sim/validation/measured_chips.h"
 #include "sim/validation/validate_report.h"
 #include "strategies/block/block_view.h"
@@ -30,13 +31,14 @@ namespace {
 
 // Chips of one group: `ranks` in nodes of `per_node`, of a cluster preset if one is named (whose
 // NICs are those of the row if it names any, `nic_gbytes_per_s` per node), or chips of a torus of
-// that slice.
+// that slice, or as many slices of it, one chip of each.
 struct Place {
   std::string chip;
   int ranks = 0, per_node = 0;
   double nic_gbytes_per_s = 0;
   std::string cluster = "";
   std::string slice = "";
+  bool of_slices = false;
   auto operator<=>(const Place&) const = default;
 };
 
@@ -82,6 +84,9 @@ struct ClusterName {
   const char *word, *chip, *preset;
 };
 constexpr ClusterName kClusters[] = {
+    {"NVLink bridge pairs + PCIe; inter-node", "", "a100-pairs-ethernet"},
+    {"NVLink bridge pairs", "a100-80gb", "a100-pcie-pairs"},
+    {"NVLink bridge pairs", "", "h100-pcie-pairs"},
     {"slow Ethernet", "", "a100-ethernet"},
     {"TCPXO", "", "gcp-a3-mega"},
     {"TCPX", "", "gcp-a3-high"},
@@ -176,6 +181,23 @@ double ExpertBytes(const CsvTable& table, std::size_t row) {
   return std::stod(tokens[1]) * std::stod(tokens[2]) * copies * width;
 }
 
+// Tokens go to 8 experts; DeepSeek-V3's to those of at most 4 nodes.
+void AskExperts(const CsvTable& table, std::size_t row, Question* question) {
+  const std::string& name = table.At(row, "collective");
+  const bool back = name.find("combine") != std::string::npos;
+  question->bytes = ExpertBytes(table, row);
+  Copies& copies = question->copies;
+  copies.item_bytes = back ? 2 * 7168 : 7168;  // of every such row
+  if (name.find("_lowlat") != std::string::npos) {
+    copies.mover = back ? Mover::kLowLatencyCombine : Mover::kLowLatency;
+    return;
+  }
+  copies.mover = Mover::kDeepEp;
+  copies.copies = 8;
+  copies.groups = std::max(1, Count(table, row, "nodes"));
+  copies.groups_of_item = std::min(4.0, copies.groups);
+}
+
 // What stands for a size that is not told of a bandwidth at large sizes.
 constexpr double kLargeMessage = 8589934592;
 
@@ -186,38 +208,34 @@ Question AcrossNodes(const CsvTable& table, std::size_t row) {
   const int ranks = Count(table, row, "ranks");
   int per_node = Count(table, row, "ranks_per_node");
   if (const int rack = RackRanks(interconnect, ranks); rack > 0) per_node = rack;
-  double nics = NicsOf(interconnect);
-  const bool pairs = hardware.find("pairwise") != std::string::npos;
-  if (pairs && Count(table, row, "nodes") <= 1) {
-    // Two chips on an NVLink bridge, pairs joined by PCIe x16 of generation 4 or 5: 24 and 48 GB/s
-    // (12 per PCIe 3 x16, NCCL topo.h).
-    per_node = std::min(2, ranks);
-    nics = hardware.find("A100") != std::string::npos ? 24 : 48;
-  } else if (interconnect.find("slow Ethernet") != std::string::npos &&
-             hardware.find("A100") != std::string::npos) {
-    // The source names no NICs. As its own largest rows: 25 Gb/s per node of pairs, else 50 Gb/s
-    // per chip and 200 Gb/s per node.
-    nics = pairs ? 3.125 : 6.25 * std::min(4, per_node);
-  }
+  // Chips on NVLink bridges: a node of the model is a pair.
+  if (hardware.find("pairwise") != std::string::npos) per_node = std::min(2, per_node);
   const std::string chip = ChipOfDevice(hardware);
-  question.place = {chip, ranks, per_node, nics, ClusterOf(interconnect, chip)};
+  question.place = {chip, ranks, per_node, NicsOf(interconnect), ClusterOf(interconnect, chip)};
   question.bytes = Number(table, row, "bytes");
-  const std::string& name = table.At(row, "collective");
-  if (name.find("ep_") == 0) question.bytes = ExpertBytes(table, row);
-  if (name.find("_lowlat") != std::string::npos) {
-    const bool back = name.find("combine") != std::string::npos;
-    question.copies.item_bytes = back ? 2 * 7168 : 7168;  // of every such row
-    question.copies.mover = back ? Mover::kLowLatencyCombine : Mover::kLowLatency;
-  }
+  if (table.At(row, "collective").find("ep_") == 0) AskExperts(table, row, &question);
   // Only the bandwidth that large messages reach is told.
   if (question.bytes == 0 && Number(table, row, "busbw_GBps") > 0) question.bytes = kLargeMessage;
   return question;
 }
 
+// All-reduce between two slices of 256 v6e, every chip its own: half of the array of the row each
+// (configs/2x_v6e_256.yaml and psum_dcn of the source).
+Question AcrossSlices(const CsvTable& table, std::size_t row) {
+  Question question;
+  question.place = {"tpu-v6e", 2, 2, 0, "tpu-v6e", "16x16", true};
+  question.bytes = Number(table, row, "bytes") / 2;
+  return question;
+}
+
 Question Ask(const CsvTable& table, std::size_t row) {
-  Question question = table.Has("group_size")                      ? InDomain(table, row)
-                      : table.At(row, "hardware").find("TPU") == 0 ? OnTorus(table, row)
-                                                                   : AcrossNodes(table, row);
+  const bool domain = table.Has("group_size");
+  const bool torus = !domain && table.At(row, "hardware").find("TPU") == 0;
+  const bool slices = torus && table.At(row, "interconnect").find("DCN") == 0;
+  Question question = domain   ? InDomain(table, row)
+                      : slices ? AcrossSlices(table, row)
+                      : torus  ? OnTorus(table, row)
+                               : AcrossNodes(table, row);
   if (!question.reason.empty()) return question;
   const StatusOr<Collective> collective = CollectiveOf(table.At(row, "collective"));
   if (collective.ok()) question.collective = *collective;
@@ -247,6 +265,7 @@ class Predictor {
     proto.mutable_chip()->set_preset(place.chip);
     if (!place.slice.empty()) {
       proto.set_slice(place.slice);
+      if (place.of_slices) proto.set_slices(place.ranks);
       return FromProto(proto, place, catalog);
     }
     proto.set_chips(place.ranks);
@@ -264,7 +283,22 @@ class Predictor {
                         runs ? question.algorithm : "auto", question.copies);
   }
 
+  // Of what no transfer joins; 0 of experts.
+  Seconds Bound(const Question& question) const {
+    if (question.copies.mover != Mover::kLibrary) return Seconds(0);
+    return LowerBoundOf(*fabric_, mesh_->GroupOf({&axis_, 1}, 0), question.collective,
+                        Bytes(question.bytes))
+        .value();
+  }
+
  private:
+  // Of the `node` GB/s of a whole node: those of its chips that take part, or as many NICs.
+  static double UsedNics(const v1::Nodes& of, double node, const Place& place) {
+    if (of.chips_per_node() == 0) return 50.0 * place.per_node;
+    const double parts = static_cast<double>(place.per_node) / of.chips_per_node();
+    return std::max(node * parts, std::min(node, of.nic_gbytes_per_s() * place.per_node));
+  }
+
   // One NIC per chip, where the preset's do not give the node what the row says or the node is
   // another; nodes of no preset are alone and need none.
   static Status SetNics(const Place& place, const Catalog& catalog, v1::Nodes* nodes) {
@@ -283,9 +317,9 @@ class Predictor {
       return absl::OkStatus();
     }
     nodes->set_nics_per_node(place.per_node);
-    const double per_chip = of.chips_per_node() > 0 ? node / of.chips_per_node() : 50;
-    nodes->set_nic_gbytes_per_s(place.nic_gbytes_per_s > 0 ? place.nic_gbytes_per_s / place.per_node
-                                                           : per_chip);
+    nodes->set_nic_gbytes_per_s(
+        (place.nic_gbytes_per_s > 0 ? place.nic_gbytes_per_s : UsedNics(of, node, place)) /
+        place.per_node);
     return absl::OkStatus();
   }
 
@@ -300,9 +334,10 @@ class Predictor {
     predictor->fabric_ = BuildFabric(cluster, RateSet::kDatasheet, Fidelity::kCalibrated);
     // On a torus the devices of a chip are in different groups.
     const int dies = place.slice.empty() ? 1 : cluster.chip.devices_per_chip;
-    const AxisRequest axes[] = {{"die", dies, ""},
-                                {"all", place.ranks, ""},
-                                {"rest", cluster.devices() / dies / place.ranks, ""}};
+    const AxisRequest rest{"rest", cluster.devices() / dies / place.ranks, ""};
+    const AxisRequest all{"all", place.ranks, ""};
+    const AxisRequest axes[] = {
+        {"die", dies, ""}, place.of_slices ? rest : all, place.of_slices ? all : rest};
     ASSIGN_OR_RETURN(Mesh mesh, Mesh::Place(*predictor->fabric_, axes));
     predictor->axis_ = mesh.Find("all");
     predictor->mesh_ = std::make_unique<Mesh>(std::move(mesh));
@@ -318,6 +353,9 @@ class Predictor {
   std::unique_ptr<CollectiveModel> model_;
   AxisId axis_ = 0;
 };
+
+// Errors from which on the bound is asked.
+constexpr double kUnlikely = 0.5;
 
 using Predictors = std::map<Place, std::unique_ptr<Predictor>>;
 
@@ -343,16 +381,27 @@ void Predict(const Question& question, const Catalog& catalog, Predictors* predi
   }
   row->set_predicted_s(cost->idle_time.value());
   row->set_algorithm(std::string(cost->algorithm->name()));
-  if (row->measured_s() > 0) row->set_error(row->predicted_s() / row->measured_s() - 1);
+  if (row->measured_s() <= 0) return;
+  const double error = row->predicted_s() / row->measured_s() - 1;
+  if (error > kUnlikely && predictor->Bound(question).value() > row->measured_s()) {
+    row->set_reason("measured faster than the wires allow");
+    return;
+  }
+  row->set_error(error);
 }
 
 // As the row says, else from its bus bandwidth as nccl-tests counts it.
 double MeasuredSeconds(const CsvTable& table, std::size_t row, const Question& question) {
   const double told = Number(table, row, "time_us") * 1e-6;
   const double bus = table.Has("busbw_GBps") ? Number(table, row, "busbw_GBps") * 1e9 : 0;
-  const bool ep = table.At(row, "collective").find("ep") == 0;
-  if (told > 0 || bus <= 0 || ep || question.place.ranks < 2) return told;
+  if (told > 0 || bus <= 0 || question.place.ranks < 2) return told;
   const double p = question.place.ranks;
+  if (table.At(row, "collective").find("ep_") == 0) {
+    // Bandwidth of the busiest kind of link: a token once for each node it goes to, its own too, or
+    // inside a node once for each rank (DeepEP, tests/test_internode.py, test_intranode.py).
+    const double nodes = question.copies.groups;
+    return question.bytes * JoinedShare(question.copies, nodes > 1 ? nodes : p) / bus;
+  }
   const double moved =
       question.collective == Collective::kAllReduce ? 2 * (p - 1) / p : (p - 1) / p;
   return question.bytes * moved / bus;

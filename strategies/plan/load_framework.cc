@@ -13,23 +13,13 @@
 #include "absl/strings/str_split.h"
 #include "meshstep/v1/framework.pb.h"
 #include "sim/base/overlay.h"
+#include "sim/base/release.h"
 #include "strategies/plan/load_plan_parts.h"
 
 namespace meshstep {
 namespace {
 
 constexpr char kFolder[] = "strategies/frameworks";
-
-// "0.9" is before "0.10".
-bool IsBefore(const std::string& release, const std::string& other) {
-  const std::vector<std::string> a = absl::StrSplit(release, '.'), b = absl::StrSplit(other, '.');
-  for (std::size_t i = 0; i < std::min(a.size(), b.size()); ++i) {
-    int x = 0, y = 0;
-    const bool numbers = absl::SimpleAtoi(a[i], &x) && absl::SimpleAtoi(b[i], &y);
-    if (numbers ? x != y : a[i] != b[i]) return numbers ? x < y : a[i] < b[i];
-  }
-  return a.size() < b.size();
-}
 
 std::string LettersAndDigits(const std::string& text) {
   std::string kept;

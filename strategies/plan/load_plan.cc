@@ -409,6 +409,7 @@ Plan PlanLoader::Load() {
   LoadOffload(proto_, field_, cluster_.chip, &plan_, diagnostics_);
   if (fits) LoadContext(proto_, field_, model_, workload_, &plan_, diagnostics_);
   plan_.framework = proto_.framework();
+  plan_.collective_library = proto_.collective_library();
   plan_.framework_options = {proto_.framework_options().begin(), proto_.framework_options().end()};
   plan_.kernels = LoadKernels(proto_.kernels(), field_ + ".kernels", diagnostics_);
   plan_.memory_reserve = LoadMemoryReserve(proto_.memory_reserve(), field_, diagnostics_);

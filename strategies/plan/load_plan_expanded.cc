@@ -84,6 +84,7 @@ void ExpandPlan(const Plan& plan, v1::Plan* proto) {
   proto->set_context_load_balanced(plan.context_balanced);
   ExpandOffload(plan, proto);
   proto->set_framework(plan.framework);
+  proto->set_collective_library(plan.collective_library);
   proto->mutable_framework_options()->Assign(plan.framework_options.begin(),
                                              plan.framework_options.end());
   ExpandKernels(plan.kernels, !plan.framework.empty(), proto->mutable_kernels());

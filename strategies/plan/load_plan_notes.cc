@@ -1,11 +1,15 @@
 #include <algorithm>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "meshstep/v1/plan.pb.h"
+#include "sim/base/format.h"
 #include "strategies/model/model.h"
 #include "strategies/plan/load_plan_parts.h"
+#include "topologies/build_fabric.h"
 
 namespace meshstep {
 namespace {
@@ -21,6 +25,34 @@ bool HasAxis(const Plan& plan, const std::string& name) {
 }
 
 }  // namespace
+
+void NoteLines(const Cluster& cluster, const Plan& plan, const std::string& field,
+               Diagnostics* diagnostics) {
+  if (!cluster.is_torus()) return;
+  const std::unique_ptr<Fabric> fabric =
+      BuildFabric(cluster, RateSet::kDatasheet, Fidelity::kIdeal);
+  const StatusOr<Mesh> mesh = Mesh::Place(*fabric, plan.axes);
+  if (!mesh.ok()) return;  // told where the mesh is used
+  for (const auto& [name, size] : Degrees(plan)) {
+    const std::vector<AxisId> axes = FindAxes(plan, name);
+    if (axes.empty() || size < 3) continue;
+    double links = 0, of_rings = 0;
+    std::vector<std::string> lines;
+    for (const Group::Dim& dim : mesh->GroupOf(axes, 0).dims) {
+      if (dim.kind != Level::Kind::kTorus) continue;
+      const Level& level = fabric->levels()[static_cast<std::size_t>(dim.level)];
+      const bool part = level.wraps && !dim.ring && dim.size > 2;
+      of_rings += dim.ring || part ? 2 : 1;
+      links += (dim.ring ? 2.0 : 1.0) / dim.stride;
+      if (part) lines.push_back(absl::StrCat(dim.size, " of the ", dim.extent, " of ", level.name));
+    }
+    if (lines.empty()) continue;
+    diagnostics->Note(
+        absl::StrCat(field, ": axis \"", name, "\" of ", size, " lies in ",
+                     absl::StrJoin(lines, " and "), ", a line: what is gathered over it takes ",
+                     FormatNumber(of_rings / links, 2), " times as long as around rings"));
+  }
+}
 
 void NoteUnread(const v1::Plan& proto, const v1::Plan& merged, const std::string& field,
                 const Model& model, const Plan& plan, Diagnostics* diagnostics) {

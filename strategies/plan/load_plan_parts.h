@@ -34,6 +34,10 @@ void LoadInference(const v1::Plan& proto, const std::string& field, const Model&
 // Clears what only training has and what LoadInference refuses.
 void ClearTraining(v1::Plan* proto);
 
+// Notes every axis that lies as a line in a dimension of a torus that closes, and what that costs.
+void NoteLines(const Cluster& cluster, const Plan& plan, const std::string& field,
+               Diagnostics* diagnostics);
+
 // Notes fields that a scenario sets in `own` and that change nothing in this plan. `merged` also has
 // what its framework sets. Requires the whole plan.
 void NoteUnread(const v1::Plan& own, const v1::Plan& merged, const std::string& field,

@@ -39,6 +39,15 @@ Workload LoadWorkload(const v1::Workload& proto, Diagnostics* diagnostics) {
   return workload;
 }
 
+// The library that the plan names: its own over the cluster's, that over its framework's.
+void LoadPlanLibrary(const v1::Scenario& given, const v1::Plan& merged, const Catalog& catalog,
+                     Cluster* cluster, Diagnostics* diagnostics) {
+  const std::string& name = merged.collective_library();
+  const bool own = !given.plan().collective_library().empty();
+  if (name.empty() || (!own && given.cluster().has_library())) return;
+  SetLibrary(name, "plan.collective_library", catalog, cluster, diagnostics);
+}
+
 // The step of an evaluation inside a training step, of which `resolved` has presets and framework
 // written out: its sequences, forward alone.
 v1::Scenario EvaluationOf(const v1::Scenario& resolved) {
@@ -102,8 +111,10 @@ Scenario LoadScenario(const v1::Scenario& proto, const Catalog& catalog, Diagnos
   v1::Plan* const plan = resolved.mutable_plan();
   MergeFramework("plan", scenario.model, scenario.cluster, scenario.workload, catalog, plan,
                  diagnostics);
+  LoadPlanLibrary(proto, *plan, catalog, &scenario.cluster, diagnostics);
   scenario.plan =
       LoadPlan(*plan, "plan", scenario.model, scenario.cluster, scenario.workload, diagnostics);
+  if (diagnostics->ok()) NoteLines(scenario.cluster, scenario.plan, "plan", diagnostics);
   NoteUnread(proto.plan(), *plan, "plan", scenario.model, scenario.plan, diagnostics);
   if (diagnostics->ok()) LoadEvaluation(resolved, catalog, &scenario, diagnostics);
   scenario.notes = diagnostics->notes();

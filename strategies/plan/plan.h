@@ -161,6 +161,7 @@ struct Plan {
   Kernels kernels;
   MemoryReserve memory_reserve;
   std::vector<CollectiveChoice> collectives;
+  std::string collective_library;  // with its release; "": the cluster's
   // Tokens of the busiest expert rank over the mean of all.
   double expert_imbalance = 1;
   // Tokens of every expert over the mean, by dropping and padding; 0: as routed.
