@@ -151,6 +151,7 @@ struct Chip {
   int year = 0;
   int devices_per_chip = 1;
   int compute_units = 1;
+  Bytes system_hbm;  // of the chip, kept from programs
   bool narrow_matmuls_one_layout = false;  // transposed 8-bit operands are copies
   Rates datasheet, book;
   Interconnect interconnect;
@@ -159,6 +160,8 @@ struct Chip {
   std::vector<NetworkCalibration> across_nodes;
   std::vector<TorusCollective> torus_collectives;
 
+  // What programs of one device can fill.
+  Bytes device_memory() const { return (datasheet.hbm - system_hbm) / devices_per_chip; }
   const Rates& rates(RateSet set) const { return set == RateSet::kBook ? book : datasheet; }
 };
 

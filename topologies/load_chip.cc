@@ -349,6 +349,16 @@ Chip LoadChip(const v1::Chip& proto, const std::string& field, Diagnostics* diag
   CheckRatesComplete(proto, field, diagnostics);
   chip.datasheet.vector = FlopsPerSecond(std::numeric_limits<double>::infinity());
   LoadRates(proto.datasheet(), field + ".datasheet", diagnostics, &chip.datasheet);
+  if (proto.has_system_hbm_bytes()) {
+    const auto bytes = static_cast<double>(proto.system_hbm_bytes());
+    if (bytes >= 0 && bytes < chip.datasheet.hbm.value()) {
+      chip.system_hbm = Bytes(bytes);
+    } else {
+      diagnostics->Error(field + ".system_hbm_bytes",
+                         absl::StrCat("is ", proto.system_hbm_bytes(),
+                                      ", expected 0 to less than datasheet.hbm_bytes"));
+    }
+  }
   chip.book = chip.datasheet;
   LoadRates(proto.book(), field + ".book", diagnostics, &chip.book);
   chip.interconnect = LoadInterconnect(proto.interconnect(), chip.devices_per_chip,

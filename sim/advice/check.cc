@@ -2,45 +2,78 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <string>
+#include <cstdint>
 #include <utility>
 #include <vector>
 
+#include "sim/advice/fitting_plans.h"
 #include "sim/advice/variants.h"
 
 namespace meshstep {
 namespace {
 
-constexpr std::size_t kMostPaired = 3;
+// Enough plans that fit, and tasks that may be simulated to find them: a few seconds.
+constexpr int kEnough = 8;
+constexpr std::int64_t kMostTasks = 4'000'000;
+// Simulated together, on all threads.
+constexpr std::size_t kTogether = 16;
 
-// The changes that save most, each with every other change of other fields.
-void AddPairs(const ScenarioFile& input, const v1::SimulateReport& base,
-              const SimulateOptions& options, std::vector<v1::PlanChange>* changes) {
-  std::vector<v1::PlanChange> most = *changes;
-  std::ranges::stable_sort(most, {}, &v1::PlanChange::peak_bytes);
-  if (most.size() > kMostPaired) most.resize(kMostPaired);
-  const auto field = [](const std::string& set) { return set.substr(0, set.find('=')); };
-  std::vector<PlanEdit> pairs;
-  for (std::size_t first = 0; first < most.size(); ++first) {
-    const PlanEdit with(most[first].set().begin(), most[first].set().end());
-    for (const v1::PlanChange& second : *changes) {
-      const bool paired =
-          std::any_of(most.begin(), most.begin() + static_cast<std::ptrdiff_t>(first),
-                      [&](const v1::PlanChange& before) { return before.text() == second.text(); });
-      const bool same = std::ranges::any_of(second.set(), [&](const std::string& a) {
-        return std::ranges::any_of(with,
-                                   [&](const std::string& b) { return field(a) == field(b); });
+// Single changes, then combinations of more and more knobs, until enough fit.
+class Search {
+ public:
+  Search(const ScenarioFile& input, const v1::SimulateReport& base, const SimulateOptions& options,
+         v1::CheckReport* report)
+      : input_(input), base_(base), options_(options), report_(report) {}
+
+  void Run() {
+    const std::int64_t each = std::max<std::int64_t>(1, base_.simulation().tasks());
+    left_ = std::max<std::int64_t>(kTogether, kMostTasks / each);
+    std::vector<PlanEdit> single = PlanEdits(input_);
+    // Other numbers are the last resort.
+    std::ranges::stable_partition(single, [](const PlanEdit& e) { return !ChangesNumbers(e); });
+    Simulate(single);
+    int bounded_out = 0;
+    const std::vector<PlanCandidate> plans = FittingPlans(input_, &bounded_out);
+    for (std::size_t i = 0; i < plans.size() && !Enough(plans[i].knobs);) {
+      std::vector<PlanEdit> edits;
+      const int knobs = plans[i].knobs;
+      for (; i < plans.size() && plans[i].knobs == knobs && edits.size() < kTogether; ++i) {
+        edits.push_back(plans[i].edit);
+      }
+      Simulate(edits);
+      knobs_ = knobs;
+    }
+    report_->set_plans(static_cast<std::int64_t>(plans.size() + single.size()) + bounded_out);
+    report_->set_plans_bounded_out(bounded_out);
+  }
+
+ private:
+  // Plans further away are not looked at once some fit.
+  bool Enough(int knobs) const {
+    return left_ <= 0 || fitting_ >= kEnough || (fitting_ > 0 && knobs > std::max(2, knobs_));
+  }
+
+  void Simulate(std::vector<PlanEdit> edits) {
+    if (static_cast<std::int64_t>(edits.size()) > left_)
+      edits.resize(static_cast<std::size_t>(left_));
+    left_ -= static_cast<std::int64_t>(edits.size());
+    for (v1::PlanChange& change : SimulateEdits(input_, edits, base_, options_)) {
+      const bool known = std::ranges::any_of(report_->changes(), [&](const v1::PlanChange& c) {
+        return c.step_time_s() == change.step_time_s() && c.peak_bytes() == change.peak_bytes();
       });
-      if (paired || same) continue;
-      PlanEdit both = with;
-      both.insert(both.end(), second.set().begin(), second.set().end());
-      pairs.push_back(std::move(both));
+      if (known) continue;
+      fitting_ += change.fits() ? 1 : 0;
+      *report_->add_changes() = std::move(change);
     }
   }
-  for (v1::PlanChange& change : SimulateEdits(input, pairs, base, options)) {
-    if (change.fits()) changes->push_back(std::move(change));
-  }
-}
+
+  const ScenarioFile& input_;
+  const v1::SimulateReport& base_;
+  const SimulateOptions& options_;
+  v1::CheckReport* report_;
+  std::int64_t left_ = 0;  // simulations that may still be made
+  int fitting_ = 0, knobs_ = 0;
+};
 
 }  // namespace
 
@@ -52,12 +85,13 @@ v1::CheckReport Check(const ScenarioFile& input, const v1::SimulateReport& base,
   *report.mutable_memory() = base.memory();
   report.set_spare_bytes(base.memory().capacity_bytes() - base.memory().peak_bytes());
   *report.mutable_stages() = base.stages();
-  if (base.memory().fits()) return report;
-  std::vector<v1::PlanChange> changes = SimulateEdits(input, PlanEdits(input), base, options);
-  const auto fits = [](const v1::PlanChange& change) { return change.fits(); };
-  if (std::ranges::none_of(changes, fits)) AddPairs(input, base, options, &changes);
-  std::ranges::stable_partition(changes, fits);
-  for (v1::PlanChange& change : changes) *report.add_changes() = std::move(change);
+  if (base.memory().verdict() == v1::Memory::FITS) return report;
+  Search(input, base, options, &report).Run();
+  std::stable_sort(report.mutable_changes()->begin(), report.mutable_changes()->end(),
+                   [](const v1::PlanChange& x, const v1::PlanChange& y) {
+                     if (x.fits() != y.fits()) return x.fits();
+                     return x.step_time_s() < y.step_time_s();
+                   });
   return report;
 }
 

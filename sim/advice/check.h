@@ -10,9 +10,9 @@
 
 namespace meshstep {
 
-// `base` is the report of `input`. Where that does not fit, all single changes are simulated, and
-// if none fits, pairs of those that save most with every other; those that fit come first, each
-// group quickest first.
+// `base` is the report of `input`. Where that does not fit, or only just, single changes are
+// simulated, then combinations of more and more knobs (fitting_plans.h) until some fit, within a
+// budget of tasks that takes a few seconds. Those that fit come first, each group quickest first.
 v1::CheckReport Check(const ScenarioFile& input, const v1::SimulateReport& base,
                       const SimulateOptions& options);
 

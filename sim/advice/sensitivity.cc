@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -38,12 +39,18 @@ const HardwareRate kRates[] = {
            for (BytesPerSecond& rate : group.rates) rate = rate * factor;
          }
        }
+       for (GraphLink& link : scenario->cluster.graph) link.bandwidth = link.bandwidth * factor;
      }},
     {"NIC bandwidth",
      [](double factor, Scenario* scenario) {
        scenario->cluster.chip.datasheet.scale_out =
            scenario->cluster.chip.datasheet.scale_out * factor;
        scenario->cluster.nodes.nic = scenario->cluster.nodes.nic * factor;
+       scenario->cluster.dcn = scenario->cluster.dcn * factor;
+     }},
+    {"host link",
+     [](double factor, Scenario* scenario) {
+       scenario->cluster.chip.datasheet.host = scenario->cluster.chip.datasheet.host * factor;
      }},
     {"latency",
      [](double factor, Scenario* scenario) {
@@ -51,6 +58,7 @@ const HardwareRate kRates[] = {
            scenario->cluster.chip.interconnect.latency / factor;
        scenario->cluster.nodes.nic_latency = scenario->cluster.nodes.nic_latency / factor;
        for (Tier& tier : scenario->cluster.nodes.tiers) tier.latency = tier.latency / factor;
+       for (GraphLink& link : scenario->cluster.graph) link.latency = link.latency / factor;
        for (CollectiveCalibration& c : scenario->cluster.chip.collectives) {
          for (CollectiveCalibration::Group& group : c.groups)
            group.latency = group.latency / factor;
@@ -71,10 +79,34 @@ const HardwareRate kRates[] = {
      }},
 };
 
-// Without launches no time of the host's is in the step.
+// Without launches no time of the host's is in the step, without offload no copy of its own.
 bool Acts(const HardwareRate& rate, const Scenario& scenario) {
-  return std::string_view(rate.name) != "host dispatch" ||
-         scenario.plan.kernels.launches != Kernels::Launches::kNone;
+  const std::string_view name = rate.name;
+  if (name == "host dispatch") return scenario.plan.kernels.launches != Kernels::Launches::kNone;
+  if (name == "host link") return scenario.plan.offload.any();
+  const Cluster& cluster = scenario.cluster;
+  const bool nodes = !cluster.is_torus() && !cluster.is_graph();
+  if (name == "NIC bandwidth") {
+    return cluster.slices > 1 || (nodes && cluster.chips > cluster.nodes.chips_per_node);
+  }
+  return true;
+}
+
+// Slower by more than this is told.
+constexpr double kSlower = 1.002;
+
+// Max-min sharing has no order: what comes earlier may take links from what the step waits for. If
+// the step is not slower where every transfer has its links to itself, that is why.
+std::string WhySlower(const Scenario& scenario, const SimulatedStep& faster,
+                      const SimulateOptions& options) {
+  const auto alone = [](const SimulatedStep& step) {
+    const StatusOr<Run> run =
+        RunGraph(step.step.graph, step.step.Names(), FlowNetwork::Sharing::kAlone);
+    return run.ok() ? run->makespan : Time::Max();
+  };
+  const StatusOr<SimulatedStep> base = SimulateStep(scenario, options);
+  if (!base.ok() || alone(faster) > alone(*base)) return "";
+  return "transfers then meet on links that they share; with links of their own it is no slower";
 }
 
 // Each rate of the cluster twice and half as good.
@@ -93,6 +125,7 @@ StatusOr<std::vector<v1::HardwareResponse>> SimulateRates(const Scenario& scenar
       const double seconds = step.report.step_time_s();
       if (factor > 1) {
         response.set_better_step_time_s(seconds);
+        if (seconds > kSlower * step_time_s) response.set_why(WhySlower(scenario, step, options));
       } else {
         response.set_worse_step_time_s(seconds);
       }

@@ -3,11 +3,14 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <optional>
 #include <string_view>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "sim/base/format.h"
+#include "sim/base/parallel.h"
 #include "sim/base/set_field.h"
 #include "strategies/plan/schedules/schedule.h"
 
@@ -142,31 +145,48 @@ std::vector<PlanEdit> PlanEdits(const ScenarioFile& input) {
   return edits;
 }
 
+bool ChangesNumbers(const PlanEdit& edit) {
+  return std::ranges::any_of(
+      edit, [](const std::string& set) { return set.starts_with("plan.precision."); });
+}
+
+std::optional<v1::PlanChange> SimulateEdit(const ScenarioFile& input, const PlanEdit& edit,
+                                           const v1::SimulateReport& base,
+                                           const SimulateOptions& options) {
+  v1::Scenario changed = input.proto;
+  for (const std::string& set : edit) {
+    if (!SetField(set, &changed).ok()) return std::nullopt;
+  }
+  const StatusOr<v1::SimulateReport> report = Simulate(changed, options);
+  if (!report.ok()) return std::nullopt;
+  const v1::Memory& memory = report->memory();
+  if (report->step_time_s() == base.step_time_s() &&
+      memory.peak_bytes() == base.memory().peak_bytes()) {
+    return std::nullopt;
+  }
+  v1::PlanChange change;
+  for (const std::string& set : edit) change.add_set(set);
+  change.set_fits(memory.fits());
+  change.set_verdict(memory.verdict());
+  change.set_peak_bytes(memory.peak_bytes());
+  change.set_peak_difference_bytes(memory.peak_bytes() - base.memory().peak_bytes());
+  change.set_step_time_s(report->step_time_s());
+  change.set_step_time_difference_s(report->step_time_s() - base.step_time_s());
+  change.set_text(Sentence(edit, change, base.step_time_s()));
+  return change;
+}
+
 std::vector<v1::PlanChange> SimulateEdits(const ScenarioFile& input,
                                           const std::vector<PlanEdit>& edits,
                                           const v1::SimulateReport& base,
                                           const SimulateOptions& options) {
+  // Each by itself, on as many threads as the machine has; the order is that of `edits`.
+  std::vector<std::optional<v1::PlanChange>> found(edits.size());
+  ParallelFor(edits.size(), 0,
+              [&](std::size_t i) { found[i] = SimulateEdit(input, edits[i], base, options); });
   std::vector<v1::PlanChange> changes;
-  for (const PlanEdit& edit : edits) {
-    v1::Scenario changed = input.proto;
-    bool ok = true;
-    for (const std::string& set : edit) ok = ok && SetField(set, &changed).ok();
-    if (!ok) continue;
-    const StatusOr<v1::SimulateReport> report = Simulate(changed, options);
-    if (!report.ok()) continue;
-    if (report->step_time_s() == base.step_time_s() &&
-        report->memory().peak_bytes() == base.memory().peak_bytes()) {
-      continue;
-    }
-    v1::PlanChange change;
-    for (const std::string& set : edit) change.add_set(set);
-    change.set_fits(report->memory().fits());
-    change.set_peak_bytes(report->memory().peak_bytes());
-    change.set_peak_difference_bytes(report->memory().peak_bytes() - base.memory().peak_bytes());
-    change.set_step_time_s(report->step_time_s());
-    change.set_step_time_difference_s(report->step_time_s() - base.step_time_s());
-    change.set_text(Sentence(edit, change, base.step_time_s()));
-    changes.push_back(std::move(change));
+  for (std::optional<v1::PlanChange>& change : found) {
+    if (change) changes.push_back(std::move(*change));
   }
   std::stable_sort(changes.begin(), changes.end(),
                    [](const v1::PlanChange& a, const v1::PlanChange& b) {

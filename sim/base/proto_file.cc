@@ -290,6 +290,7 @@ void ResolvePaths(const std::string& file, pb::Message* message) {
   ForEachString(
       [&](const pb::FieldDescriptor& field, const std::string& text) {
         const bool names_file = field.name() == "hf_config" || field.name() == "schedule_table" ||
+                                (field.name() == "base" && absl::StrContains(text, '.')) ||
                                 (field.name() == "preset" && absl::EndsWith(text, ".textproto"));
         const bool relative = !text.empty() && std::filesystem::path(text).is_relative();
         return names_file && relative ? (folder / text).lexically_normal().string() : text;

@@ -4,6 +4,7 @@
 #include <optional>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -119,10 +120,12 @@ bool SetScalar(const Field* field, const std::string& value, bool add, pb::Messa
       return absl::SimpleAtod(value, &number) && std::isfinite(number) &&
              set(static_cast<float>(number), &pb::Reflection::SetFloat, &pb::Reflection::AddFloat);
     case Field::CPPTYPE_BOOL:
-      return (value == "true" || value == "false") &&
-             set(value == "true", &pb::Reflection::SetBool, &pb::Reflection::AddBool);
+      return (absl::AsciiStrToLower(value) == "true" || absl::AsciiStrToLower(value) == "false") &&
+             set(absl::AsciiStrToLower(value) == "true", &pb::Reflection::SetBool,
+                 &pb::Reflection::AddBool);
     case Field::CPPTYPE_ENUM: {
-      const pb::EnumValueDescriptor* entry = field->enum_type()->FindValueByName(value);
+      const pb::EnumValueDescriptor* entry =
+          field->enum_type()->FindValueByName(absl::AsciiStrToUpper(value));
       return entry != nullptr && set(entry, &pb::Reflection::SetEnum, &pb::Reflection::AddEnum);
     }
     case Field::CPPTYPE_STRING:

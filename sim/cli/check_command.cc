@@ -39,7 +39,7 @@ void AddCheckCommand(CLI::App* app) {
   command->footer(
       "Exit status: 0 it fits, 2 it is not valid, 3 it does not fit.\n"
       "Example:\n"
-      "  meshstep check llama3-70b-h100-512 --set plan.recompute=none");
+      "  meshstep check llama3-70b-h100-512 --set plan.micro_batch_sequences=4");
   command->callback([options] { RunCheck(*options); });
 }
 

@@ -15,6 +15,7 @@
 #include "sim/report/html/html.h"
 #include "sim/report/output_file.h"
 #include "sim/report/text.h"
+#include "sim/simulate/stages.h"
 
 namespace meshstep {
 namespace {
@@ -24,6 +25,7 @@ struct Options {
   ScenarioOptions scenarios;
   SimulateOptions simulate;
   OutputFormat format = OutputFormat::kText;
+  int baseline = 1;
   std::string html;  // path; empty: none
 };
 
@@ -50,12 +52,18 @@ void RunCompare(const Options& options) {
   DistinguishNames(&inputs);
   std::string html;
   const std::vector<v1::SimulateReport> reports =
-      SimulateAll(inputs, options.simulate, [&](const SimulatedStep& s) {
+      SimulateAll(inputs, options.simulate, [&](const ScenarioFile&, SimulatedStep& s) {
+        AddStageBreakdowns(s.step, s.run, &s.report);
         if (!options.html.empty()) html += StepToHtml(s.scenario, s.step, s.run, s.report);
       });
   std::vector<v1::Scenario> scenarios;
   for (const ScenarioFile& input : inputs) scenarios.push_back(input.proto);
-  const v1::CompareReport report = Compare(scenarios, reports);
+  if (options.baseline > static_cast<int>(reports.size())) {
+    Fail(InvalidInput(absl::StrCat("--baseline: is ", options.baseline, ", expected 1 to the ",
+                                   reports.size(), " scenarios")));
+  }
+  const v1::CompareReport report =
+      Compare(scenarios, reports, static_cast<std::size_t>(options.baseline) - 1);
   Status written;  // told after the report, which a full disk must not cost
   if (!options.html.empty()) {
     const std::string title = reports.front().scenario() + " and others";
@@ -75,10 +83,14 @@ void AddCompareCommand(CLI::App* app) {
   AddScenarioOptions(command, &options->scenarios, 1, -1);
   AddSimulateOptions(command, &options->simulate);
   AddFormatOption(command, &options->format);
+  command
+      ->add_option("--baseline", options->baseline,
+                   "Which scenario the others are compared with, from 1 (default)")
+      ->check(CLI::Range(1, 1 << 20));
   command->add_option("--html", options->html, "Also write a report with charts: FILE.html");
   command->footer(
       "Example:\n"
-      "  meshstep compare llama3-70b-v5p-1024 llama3-70b-h100-512");
+      "  meshstep compare llama3-70b-h100-512 llama3-70b-h100-512 --set 2:plan.recompute=full");
   command->callback([options] { RunCompare(*options); });
 }
 

@@ -7,13 +7,17 @@
 #include <limits>
 #include <new>
 #include <string>
+#include <vector>
 
 #ifdef __GLIBC__
 #include <malloc.h>
 #endif
 
 #include "CLI/CLI.hpp"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "sim/base/escape.h"
+#include "sim/base/nearest.h"
 #include "sim/base/version.h"
 #include "sim/cli/commands.h"
 
@@ -59,6 +63,20 @@ void Fail(const Status& status) {
 
 void SetExitCode(int code) { exit_code = code; }
 
+// Ends with the nearest commands if the first word is none of them.
+void CheckCommand(const CLI::App& app, int argc, char** argv) {
+  if (argc < 2 || argv[1][0] == '-') return;
+  const std::string word = argv[1];
+  std::vector<std::string> names;
+  for (const CLI::App* command : app.get_subcommands(nullptr)) {
+    if (command->get_name() == word) return;
+    names.push_back(command->get_name());
+  }
+  Fail(InvalidInput(absl::StrCat("meshstep has no command \"", word.substr(0, 64), "\"; nearest: ",
+                                 absl::StrJoin(NearestNames(word.substr(0, 64), names, 3), ", "),
+                                 "; meshstep --help lists them")));
+}
+
 int Main(int argc, char** argv) {
   CLI::App app(
       "meshstep: how long one training step takes, where the time goes, and whether it fits");
@@ -80,6 +98,7 @@ int Main(int argc, char** argv) {
   AddRooflineCommand(&app);
   AddBudgetCommand(&app);
   try {
+    CheckCommand(app, argc, argv);
     app.parse(argc, argv);
   } catch (const CLI::Success& e) {  // --help, --version
     return app.exit(e);

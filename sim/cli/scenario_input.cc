@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "CLI/CLI.hpp"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "sim/base/set_field.h"
@@ -26,7 +27,8 @@ void AddScenarioOptions(CLI::App* command, ScenarioOptions* options, int at_leas
       ->check(CLI::IsMember({"textproto", "json", "binary"}));
   command
       ->add_option("--set", options->files.sets,
-                   "PATH=VALUE overrides a field, as plan.tensor=8; repeat")
+                   "PATH=VALUE overrides a field, as plan.tensor=8; N:PATH=VALUE of the Nth "
+                   "scenario only; repeat")
       ->take_all()
       ->expected(1)
       ->allow_extra_args(false);
@@ -91,6 +93,28 @@ Status ReadOne(const std::string& name, const ScenarioFileOptions& options, cons
   return absl::OkStatus();
 }
 
+// Those of `sets` that are for scenario `index` (from 0) of `count`, or for all. Error: one is for a
+// scenario that is not there.
+StatusOr<std::vector<std::string>> SetsFor(std::size_t index, std::size_t count,
+                                           const std::vector<std::string>& sets) {
+  std::vector<std::string> own;
+  for (const std::string& set : sets) {
+    const std::size_t colon = set.find(':'), equals = set.find('=');
+    if (colon == std::string::npos || colon > equals) {
+      own.push_back(set);
+      continue;
+    }
+    int number = 0;
+    if (!absl::SimpleAtoi(set.substr(0, colon), &number) || number < 1 ||
+        static_cast<std::size_t>(number) > count) {
+      return InvalidInput(absl::StrCat("--set: is \"", set.substr(0, 64),
+                                       "\", expected N:PATH=VALUE with N from 1 to ", count));
+    }
+    if (static_cast<std::size_t>(number) == index + 1) own.push_back(set.substr(colon + 1));
+  }
+  return own;
+}
+
 }  // namespace
 
 std::vector<ScenarioFile> ReadScenarios(const ScenarioOptions& options, const Catalog& catalog) {
@@ -99,8 +123,15 @@ std::vector<ScenarioFile> ReadScenarios(const ScenarioOptions& options, const Ca
   if (std::count(options.names.begin(), options.names.end(), "-") > 1) {
     Fail(InvalidInput("-: standard input can be named once"));
   }
-  for (const std::string& name : options.names) {
-    const Status status = ReadOne(name, options.files, catalog, &files);
+  for (std::size_t i = 0; i < options.names.size(); ++i) {
+    ScenarioFileOptions own = options.files;
+    Status status = absl::OkStatus();
+    if (auto sets = SetsFor(i, options.names.size(), options.files.sets); sets.ok()) {
+      own.sets = *std::move(sets);
+      status = ReadOne(options.names[i], own, catalog, &files);
+    } else {
+      status = sets.status();
+    }
     if (status.ok()) continue;
     const std::string problem(status.message());
     // A wrong --set is wrong for every file; once is enough.
@@ -126,7 +157,7 @@ void CheckOutputsOf(const std::vector<ScenarioFile>& files,
 
 std::vector<v1::SimulateReport> SimulateAll(
     const std::vector<ScenarioFile>& files, const SimulateOptions& options,
-    const std::function<void(const SimulatedStep& step)>& visit) {
+    const std::function<void(const ScenarioFile& file, SimulatedStep& step)>& visit) {
   std::vector<v1::SimulateReport> reports;
   std::vector<std::string> problems;
   for (const ScenarioFile& file : files) {
@@ -134,7 +165,7 @@ std::vector<v1::SimulateReport> SimulateAll(
     located.locator = file.locator;
     StatusOr<SimulatedStep> step = SimulateStep(file.scenario, located);
     if (step.ok()) {
-      if (visit) visit(*step);
+      if (visit) visit(file, *step);
       reports.push_back(std::move(step->report));
     } else if (step.status().code() == absl::StatusCode::kInternal) {
       Fail(step.status());

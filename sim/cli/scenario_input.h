@@ -33,9 +33,10 @@ std::vector<ScenarioFile> ReadScenarios(const ScenarioOptions& options, const Ca
 // Ends the command if an output is a file that the scenarios are read from, or that of another one.
 void CheckOutputsOf(const std::vector<ScenarioFile>& files,
                     const std::vector<NamedOutput>& outputs);
+// `visit` may add to the report of the step.
 std::vector<v1::SimulateReport> SimulateAll(
     const std::vector<ScenarioFile>& files, const SimulateOptions& options,
-    const std::function<void(const SimulatedStep& step)>& visit = nullptr);
+    const std::function<void(const ScenarioFile& file, SimulatedStep& step)>& visit = nullptr);
 
 }  // namespace meshstep
 

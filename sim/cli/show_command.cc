@@ -28,6 +28,7 @@ namespace {
 struct Options {
   std::string kind, name;
   ScenarioOptions scenario;
+  bool full = false;
   OutputFormat format = OutputFormat::kText;
 };
 
@@ -77,7 +78,12 @@ std::string ShowScenario(Options options) {
   options.scenario.names = {options.name};
   const Catalog catalog;
   const ScenarioFile file = std::move(ReadScenarios(options.scenario, catalog).front());
-  const v1::Scenario expanded = ExpandScenario(file.proto, catalog);
+  v1::Scenario expanded = ExpandScenario(file.proto, catalog);
+  if (options.format == OutputFormat::kText && !options.full) {
+    // Presets stand by their names.
+    *expanded.mutable_model() = file.proto.model();
+    *expanded.mutable_cluster() = file.proto.cluster();
+  }
   if (options.format != OutputFormat::kText) return Serialize(expanded, options.format);
   std::string text;
   google::protobuf::TextFormat::PrintToString(expanded, &text);
@@ -88,7 +94,7 @@ std::string ShowScenario(Options options) {
   return absl::StrCat(
       "# proto-file: meshstep/v1/scenario.proto\n"
       "# proto-message: meshstep.v1.Scenario\n",
-      notes, text);
+      options.full ? "" : "# --full prints what presets give as well.\n", notes, text);
 }
 
 StatusOr<std::string> ShowFramework(const Options& options) {
@@ -138,6 +144,8 @@ void AddShowCommand(CLI::App* app) {
       ->take_all()
       ->expected(1)
       ->allow_extra_args(false);
+  command->add_flag("--full", options->full,
+                    "Of a scenario, as text: also what its presets give");
   AddFormatOption(command, &options->format);
   command->footer("Example:\n  meshstep show scenario llama3-70b-v5p-1024");
   command->callback([options] { RunShow(*options); });

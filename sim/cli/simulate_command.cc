@@ -5,6 +5,8 @@
 
 #include "CLI/CLI.hpp"
 #include "absl/strings/str_cat.h"
+#include "sim/advice/next_change.h"
+#include "sim/advice/why.h"
 #include "sim/cli/commands.h"
 #include "sim/cli/scenario_input.h"
 #include "sim/cli/terminal.h"
@@ -12,6 +14,7 @@
 #include "sim/report/output_file.h"
 #include "sim/report/text.h"
 #include "sim/report/trace/trace.h"
+#include "sim/simulate/stages.h"
 
 namespace meshstep {
 namespace {
@@ -21,16 +24,35 @@ struct Options {
   ScenarioOptions scenarios;
   SimulateOptions simulate;
   OutputFormat format = OutputFormat::kText;
-  bool require_fit = false;
+  std::string require_fit;  // "", "fits" or "strict"
+  bool brief = false, bounds = false;
   std::string trace, html;  // paths; empty: none
 };
 
+// Why and next take some more simulations: for a few scenarios, and next for people only.
+constexpr std::size_t kMostExplained = 8;
+
+void Explain(const ScenarioFile& file, const SimulatedStep& step, const Options& options,
+             v1::SimulateReport* report) {
+  AddStageBreakdowns(step.step, step.run, report);
+  if (options.brief) return;
+  SimulateOptions simulate = options.simulate;
+  simulate.unfolded = false;  // the same times
+  const StatusOr<std::vector<v1::Cause>> why = Why(step, simulate);
+  if (!why.ok()) Fail(why.status());
+  for (const v1::Cause& cause : *why) *report->add_why() = cause;
+  if (options.format != OutputFormat::kText || options.scenarios.names.size() > 1) return;
+  if (auto next = BestNextChange(file, *report, simulate)) *report->mutable_next() = *next;
+}
+
 // One message as it is; several as an array, or wrapped in the message for several.
-std::string Written(const std::vector<v1::SimulateReport>& reports, OutputFormat format) {
+std::string Written(const std::vector<v1::SimulateReport>& reports, OutputFormat format,
+                    bool bounds) {
   std::string out;
   if (format == OutputFormat::kText) {
     for (const v1::SimulateReport& report : reports) {
-      absl::StrAppend(&out, out.empty() ? "" : "\n\n", ToText(report, TerminalStyle()));
+      absl::StrAppend(&out, out.empty() ? "" : "\n\n", ToText(report, TerminalStyle()),
+                      bounds ? BoundsToText(report) : "");
     }
     return out;
   }
@@ -59,21 +81,24 @@ void RunSimulate(const Options& options) {
   if (const Status status = CheckTrace(options); !status.ok()) Fail(status);
   Status written;  // told after the report, which a full disk must not cost
   std::string html;
-  const auto visit = [&](const SimulatedStep& s) {
+  const std::vector<ScenarioFile> files = ReadScenarios(options.scenarios, options.catalog);
+  const auto visit = [&](const ScenarioFile& file, SimulatedStep& s) {
+    if (files.size() <= kMostExplained) Explain(file, s, options, &s.report);
     if (!options.trace.empty()) written = WriteTrace(s.scenario, s.step, s.run, options.trace);
     if (!options.html.empty()) html += StepToHtml(s.scenario, s.step, s.run, s.report);
   };
-  const std::vector<ScenarioFile> files = ReadScenarios(options.scenarios, options.catalog);
   CheckOutputsOf(files, {{"--trace", options.trace}, {"--html", options.html}});
   const std::vector<v1::SimulateReport> reports = SimulateAll(files, options.simulate, visit);
   if (!options.html.empty()) {
     written.Update(WriteFile("--html", options.html, HtmlPage(reports.front().scenario(), html)));
   }
-  Print(Written(reports, options.format));
+  Print(Written(reports, options.format, options.bounds));
   if (!written.ok()) Fail(written);
-  if (!options.require_fit) return;
+  if (options.require_fit.empty()) return;
+  const bool strict = options.require_fit == "strict";
   for (const v1::SimulateReport& report : reports) {
-    if (report.memory().fits()) continue;
+    const v1::Memory::Verdict verdict = report.memory().verdict();
+    if (verdict == v1::Memory::FITS || (verdict == v1::Memory::TIGHT && !strict)) continue;
     std::cerr << report.scenario() << ": " << Verdict(report.memory()) << "\n";
     SetExitCode(kExitDoesNotFit);
   }
@@ -88,14 +113,23 @@ void AddSimulateCommand(CLI::App* app) {
   AddScenarioOptions(command, &options->scenarios, 1, -1);
   AddSimulateOptions(command, &options->simulate);
   AddFormatOption(command, &options->format);
-  command->add_flag("--require-fit", options->require_fit,
-                    "Exit with status 3 if a plan does not fit in memory");
+  command
+      ->add_flag("--require-fit{fits}", options->require_fit,
+                 "Exit with status 3 if a plan does not fit in memory; --require-fit=strict: or if "
+                 "it is tight")
+      ->check(CLI::IsMember({"fits", "strict"}));
+  command->add_flag("--brief", options->brief,
+                    "Leave out why the step takes as long as it does and the best next change, "
+                    "which take simulations of their own");
+  command->add_flag("--bounds", options->bounds,
+                    "Text: also print the parts of the physical bound");
   command->add_option("--trace", options->trace,
                       "Also write a timeline: FILE.pftrace (Perfetto) or FILE.json (Chrome)");
   command->add_option("--html", options->html, "Also write a report with charts: FILE.html");
   command->footer(
       "Example:\n"
-      "  meshstep simulate llama3-70b-v5p-1024 --set plan.tensor=4 --set plan.fsdp=256");
+      "  meshstep simulate llama3-70b-v5p-1024 --set plan.tensor=4 --set plan.fsdp=256 "
+      "--set plan.micro_batch_sequences=4");
   command->callback([options] { RunSimulate(*options); });
 }
 

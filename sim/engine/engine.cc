@@ -35,7 +35,7 @@ class EventQueue {
 
 class Engine {
  public:
-  explicit Engine(const TaskGraph& graph);
+  Engine(const TaskGraph& graph, FlowNetwork::Sharing sharing);
   StatusOr<Run> Execute(const GraphNames& names);
 
  private:
@@ -65,8 +65,8 @@ class Engine {
   TaskId unfinished_ = 0;
 };
 
-Engine::Engine(const TaskGraph& graph)
-    : graph_(graph), network_(graph.links()), processors_(graph) {
+Engine::Engine(const TaskGraph& graph, FlowNetwork::Sharing sharing)
+    : graph_(graph), network_(graph.links(), sharing), processors_(graph) {
   const std::size_t n = Index(graph.tasks());
   run_.start.assign(n, Time(-1));
   run_.end.assign(n, Time(-1));
@@ -263,8 +263,9 @@ Status Engine::Deadlock(const GraphNames& names) const {
 
 }  // namespace
 
-StatusOr<Run> RunGraph(const TaskGraph& graph, const GraphNames& names) {
-  return Engine(graph).Execute(names);
+StatusOr<Run> RunGraph(const TaskGraph& graph, const GraphNames& names,
+                       FlowNetwork::Sharing sharing) {
+  return Engine(graph, sharing).Execute(names);
 }
 
 }  // namespace meshstep

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "sim/base/status.h"
+#include "sim/engine/flow_network.h"
 #include "sim/engine/task_graph.h"
 
 namespace meshstep {
@@ -33,7 +34,8 @@ struct GraphNames {
 
 // Error: a deadlock. The message names, for each stream that is stuck, its next task and what that
 // task waits for.
-StatusOr<Run> RunGraph(const TaskGraph& graph, const GraphNames& names = {});
+StatusOr<Run> RunGraph(const TaskGraph& graph, const GraphNames& names = {},
+                       FlowNetwork::Sharing sharing = FlowNetwork::Sharing::kFair);
 
 }  // namespace meshstep
 

@@ -21,7 +21,8 @@ constexpr std::size_t kStaleFactor = 4;
 
 }  // namespace
 
-FlowNetwork::FlowNetwork(std::span<const BytesPerSecond> capacities) : links_(capacities.size()) {
+FlowNetwork::FlowNetwork(std::span<const BytesPerSecond> capacities, Sharing sharing)
+    : sharing_(sharing), links_(capacities.size()) {
   for (std::size_t i = 0; i < capacities.size(); ++i) {
     CHECK_GT(capacities[i].value(), 0);
     links_[i].capacity = capacities[i].value();
@@ -48,6 +49,11 @@ FlowNetwork::FlowId FlowNetwork::Add(std::span<const FlowDemand> demands, double
               .generation = flow.generation};
   next_rate_[Index(id)] = -1;
   ++active_;
+  if (sharing_ == Sharing::kAlone) {
+    next_rate_[Index(id)] = RateAlone(flow);
+    Adopt(id, now);
+    return id;
+  }
   for (const FlowDemand& d : demands) {
     links_[Index(d.link)].uses.push_back({id, d.bytes});
     Affect(d.link);
@@ -61,6 +67,10 @@ void FlowNetwork::Remove(FlowId id) {
   flow.weight = 0;
   ++flow.generation;
   --active_;
+  if (sharing_ == Sharing::kAlone) {
+    free_.push_back(id);
+    return;
+  }
   removed_.push_back(id);
   for (const FlowDemand& d : flow.demands) Affect(d.link);
 }
@@ -156,17 +166,20 @@ void FlowNetwork::Fix(FlowId id, double level) {
   }
 }
 
+// That of the link that it fills first.
+double FlowNetwork::RateAlone(const Flow& flow) const {
+  double level = std::numeric_limits<double>::infinity();
+  for (const FlowDemand& d : flow.demands) {
+    level = std::min(level, links_[Index(d.link)].capacity / (d.bytes / flow.weight));
+  }
+  return level / flow.weight;
+}
+
 void FlowNetwork::Solve() {
   ++solves_;
-  if (affected_flows_.size() == 1) {
-    // Alone, as most are: the link that it fills first.
+  if (affected_flows_.size() == 1) {  // as most are
     const FlowId id = affected_flows_.front();
-    const Flow& flow = flows_[Index(id)];
-    double level = std::numeric_limits<double>::infinity();
-    for (const FlowDemand& d : flow.demands) {
-      level = std::min(level, links_[Index(d.link)].capacity / (d.bytes / flow.weight));
-    }
-    next_rate_[Index(id)] = level / flow.weight;
+    next_rate_[Index(id)] = RateAlone(flows_[Index(id)]);
     return;
   }
   heap_.clear();

@@ -49,7 +49,10 @@ class FlowNetwork {
  public:
   using FlowId = std::int32_t;
 
-  explicit FlowNetwork(std::span<const BytesPerSecond> capacities);
+  // kAlone: every flow drains as if it were the only one; what sharing costs is the difference.
+  enum class Sharing { kFair, kAlone };
+  explicit FlowNetwork(std::span<const BytesPerSecond> capacities,
+                       Sharing sharing = Sharing::kFair);
 
   // `demands` must outlive the flow, hold at least one entry, all above zero, and name no link
   // twice.
@@ -102,6 +105,7 @@ class FlowNetwork {
   };
   using LinkLevel = std::pair<double, std::int32_t>;  // phi at which a link fills, link
 
+  double RateAlone(const Flow& flow) const;
   void Affect(std::int32_t link);
   void CollectAffected();
   void Solve();
@@ -112,6 +116,7 @@ class FlowNetwork {
   void SkipStaleCompletions();
   void DropStaleCompletions();
 
+  const Sharing sharing_;
   std::vector<Link> links_;
   std::vector<Flow> flows_;
   std::vector<double> next_rate_;  // per flow; 0: affected and not fixed yet

@@ -2,29 +2,36 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
+#include <string>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "sim/base/format.h"
 
 namespace meshstep {
 namespace {
 
-constexpr int kMostChanges = 8;
+constexpr std::size_t kMostChanges = 8;
 
 }  // namespace
 
 std::string ToText(const v1::CheckReport& report) {
   const v1::Memory& memory = report.memory();
-  const std::string by = FormatBytes(std::abs(static_cast<double>(report.spare_bytes())));
-  std::string text = absl::StrCat(
-      report.scenario(), ": valid; ",
-      memory.fits() ? "fits with " + by + " to spare" : "does not fit, " + by + " too much",
-      " on stage ", memory.stage(), " (peak ",
-      FormatBytes(static_cast<double>(memory.peak_bytes())), " of ",
-      FormatBytes(static_cast<double>(memory.capacity_bytes())), " at ",
-      FormatSeconds(memory.peak_time_s()), ": ", memory.peak_task(), ")\n");
-  if (memory.fits()) return text;
+  const double spare = static_cast<double>(report.spare_bytes());
+  const bool tight = memory.verdict() == v1::Memory::TIGHT;
+  const std::string verdict =
+      !memory.fits() ? absl::StrCat("does not fit, ", FormatBytes(-spare), " too much")
+      : tight        ? absl::StrCat("tight, ", FormatBytes(spare), " to spare for a reserve of ",
+                                    FormatBytes(static_cast<double>(memory.reserve_bytes())))
+                     : absl::StrCat("fits with ", FormatBytes(spare), " to spare");
+  std::string text =
+      absl::StrCat(report.scenario(), ": valid; ", verdict, " on stage ", memory.stage(), " (peak ",
+                   FormatBytes(static_cast<double>(memory.peak_bytes())), " of ",
+                   FormatBytes(static_cast<double>(memory.capacity_bytes())), " at ",
+                   FormatSeconds(memory.peak_time_s()), ": ", memory.peak_task(), ")\n");
+  if (memory.verdict() == v1::Memory::FITS) return text;
   for (const v1::StageReport& stage : report.stages()) {
     const v1::Memory& m = stage.memory();
     if (m.fits() || report.stages_size() == 1) continue;
@@ -32,14 +39,28 @@ std::string ToText(const v1::CheckReport& report) {
                     FormatBytes(static_cast<double>(m.peak_bytes() - m.capacity_bytes())),
                     " too much at ", m.peak_task(), "\n");
   }
-  int shown = 0;
+  std::vector<std::vector<std::string>> rows = {{"", "step", "against now", "peak memory", ""}};
   for (const v1::PlanChange& change : report.changes()) {
-    if (!change.fits() || shown++ >= kMostChanges) continue;
-    absl::StrAppend(&text, shown == 1 ? "Changes that fit, quickest first:\n" : "", "  ",
-                    change.text(), "\n");
+    // Beside a plan that is tight, others that are tell nothing.
+    const bool worse = !change.fits() || (tight && change.verdict() != v1::Memory::FITS);
+    if (worse || rows.size() > kMostChanges) continue;
+    const double time = change.step_time_difference_s() / report.step_time_s();
+    rows.push_back({absl::StrJoin(change.set(), " "), FormatSeconds(change.step_time_s()),
+                    absl::StrCat(time < 0 ? "-" : "+", FormatPercent(std::abs(time))),
+                    FormatBytes(static_cast<double>(change.peak_bytes())),
+                    change.verdict() == v1::Memory::TIGHT ? "tight" : ""});
   }
-  if (shown == 0) text += "No change of the plan, and no two of them, fits.\n";
-  return text;
+  if (rows.size() > 1) {
+    return absl::StrCat(text, "Nearest plans that fit, quickest first:\n",
+                        FormatTable(rows, "<>>><", 2));
+  }
+  absl::StrAppend(&text, "None of the ", report.plans(), " plans around it ",
+                  tight ? "has more room." : "fits.");
+  if (report.plans_bounded_out() > 0) {
+    absl::StrAppend(&text, " Parameters, gradients and optimizer state alone are too much in ",
+                    report.plans_bounded_out(), " of them.");
+  }
+  return text + "\n";
 }
 
 std::string ToText(const v1::SensitivityReport& report) {
@@ -51,7 +72,7 @@ std::string ToText(const v1::SensitivityReport& report) {
     rows.push_back(
         {r.rate(), FormatSeconds(r.better_step_time_s()), FormatSeconds(r.worse_step_time_s()),
          FormatPercent(r.saved_fraction()),
-         r.saved_fraction() > 0 ? Bar(std::min(1.0, 2 * r.saved_fraction()), kBar) : ""});
+         r.saved_fraction() > 0 ? Bar(std::min(1.0, 2 * r.saved_fraction()), kBar) : r.why()});
   }
   absl::StrAppend(&text, FormatTable(rows, "<>>><", 2), "\nPlan, each change alone\n");
   rows = {{"", "step", "difference", "peak memory"}};

@@ -84,6 +84,8 @@ class Comparer {
     out_.set_scenario(b_.scenario());
     out_.set_speedup(a_.step_time_s() / b_.step_time_s());
     out_.set_throughput_per_chip_ratio(b_.tokens_per_s_per_chip() / a_.tokens_per_s_per_chip());
+    out_.set_throughput_ratio(b_.tokens_per_s() / a_.tokens_per_s());
+    out_.set_same_tokens(std::round(Tokens(a_)) == std::round(Tokens(b_)));
     AddCompute();
     AddCommunication();
     AddRest();
@@ -101,11 +103,16 @@ class Comparer {
     v1::Reason* reason = out_.add_reasons();
     reason->set_part(part);
     reason->set_difference_s(now - before);
+    reason->set_difference_per_token_s(now * ChipsPerToken(b_) - before * ChipsPerToken(a_));
     reason->set_text(absl::StrCat(what, ": ", FormatSecondsDifference(now - before), " (",
                                   FormatSeconds(now), " instead of ", FormatSeconds(before), ")",
                                   why.empty() ? "" : "; ", why));
   }
 
+  static double Tokens(const v1::SimulateReport& r) { return r.tokens_per_s() * r.step_time_s(); }
+  static double ChipsPerToken(const v1::SimulateReport& r) {
+    return static_cast<double>(r.chips()) / Tokens(r);
+  }
   static double Work(const v1::SimulateReport& r) {
     return r.breakdown_detail().forward_s() + r.breakdown_detail().backward_s();
   }
@@ -175,13 +182,15 @@ class Comparer {
 }  // namespace
 
 v1::CompareReport Compare(std::span<const v1::Scenario> scenarios,
-                          std::span<const v1::SimulateReport> reports) {
+                          std::span<const v1::SimulateReport> reports, std::size_t baseline) {
   CHECK_EQ(scenarios.size(), reports.size());
   v1::CompareReport out;
+  out.set_baseline(static_cast<std::int32_t>(baseline));
   for (const v1::SimulateReport& report : reports) *out.add_scenarios() = report;
   AddFields(scenarios, &out);
-  for (std::size_t i = 1; i < reports.size(); ++i) {
-    *out.add_comparisons() = Comparer(reports[0], reports[i]).Compare();
+  for (std::size_t i = 0; i < reports.size(); ++i) {
+    if (i == baseline) continue;
+    *out.add_comparisons() = Comparer(reports[baseline], reports[i]).Compare();
   }
   return out;
 }

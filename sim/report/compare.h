@@ -3,6 +3,7 @@
 #ifndef MESHSTEP_SIM_REPORT_COMPARE_H_
 #define MESHSTEP_SIM_REPORT_COMPARE_H_
 
+#include <cstddef>
 #include <span>
 
 #include "meshstep/v1/report.pb.h"
@@ -10,10 +11,10 @@
 
 namespace meshstep {
 
-// scenarios[i] is what reports[i] is of. The first is what the others are compared with; the
-// reasons of a comparison sum to its difference in step time.
+// scenarios[i] is what reports[i] is of; the others are compared with that of index `baseline`. The
+// reasons of a comparison sum to its difference in step time, and in chip-seconds per token.
 v1::CompareReport Compare(std::span<const v1::Scenario> scenarios,
-                          std::span<const v1::SimulateReport> reports);
+                          std::span<const v1::SimulateReport> reports, std::size_t baseline = 0);
 
 }  // namespace meshstep
 

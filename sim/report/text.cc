@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -16,7 +18,7 @@ constexpr int kWidth = 96, kBarWidth = 30, kIndent = 2;
 // The longest kernels are shown; the rest are one row.
 constexpr int kKernels = 6;
 // A difference smaller than this share of the step is not worth a line.
-constexpr double kSmall = 0.002;
+constexpr double kSmall = 0.005;
 
 using Rows = std::vector<std::vector<std::string>>;
 
@@ -33,8 +35,76 @@ std::string Heading(const std::string& text, const TextStyle& style) {
 }
 
 std::string Software(const std::string& framework) {
-  return absl::StrCat("software: ",
-                      framework.empty() ? "none named, an ideal compiler" : framework);
+  return absl::StrCat("software ", framework.empty()
+                                       ? "an ideal compiler (plan.framework names another)"
+                                       : framework);
+}
+
+// What takes most of the step beside forward and backward: "recomputation 19.8 %".
+std::string LargestLoss(const v1::SimulateReport& r) {
+  const v1::Breakdown& b = r.breakdown();
+  const std::pair<const char*, double> losses[] = {
+      {"recomputation", r.breakdown_detail().recompute_s()},
+      {"exposed communication", b.communication_exposed_s()},
+      {"pipeline bubble", b.bubble_s()},
+      {"optimizer", b.optimizer_s()},
+      {"waiting for the host and others", b.other_s()}};
+  const auto largest = std::ranges::max_element(losses, {}, [](const auto& l) { return l.second; });
+  if (largest->second <= 0) return "nothing lost beside kernels";
+  return absl::StrCat("most lost to ", largest->first, ", ",
+                      FormatPercent(largest->second / r.step_time_s()));
+}
+
+// Joined by dots, in lines of at most kWidth that break between parts.
+std::string JoinParts(const std::vector<std::string>& parts) {
+  std::string out, line;
+  for (const std::string& part : parts) {
+    if (!line.empty() && DisplayWidth(line) + DisplayWidth(part) + 3 > kWidth) {
+      absl::StrAppend(&out, line, "\n");
+      line.clear();
+    }
+    absl::StrAppend(&line, line.empty() ? "" : " · ", part);
+  }
+  return out + line;
+}
+
+// The answer: does it fit, how long, how good, on what software, what is lost, what to do next.
+std::string FirstLines(const v1::SimulateReport& r, const TextStyle& style) {
+  std::vector<std::string> parts = {
+      Colored(Verdict(r.memory()), r.memory().fits(), style),
+      absl::StrCat(FormatSeconds(r.step_time_s()), " a step"),
+      absl::StrCat(FormatNumber(r.tokens_per_s_per_chip(), 4), " tokens/s per chip"),
+      absl::StrCat("MFU ", FormatPercent(r.mfu()), " of ", FormatFlopRate(r.peak_flops_per_s()),
+                   " ", r.compute_type()),
+      Software(r.framework()),
+      LargestLoss(r)};
+  if (r.has_next()) {
+    parts.push_back(absl::StrCat("next: ", absl::StrJoin(r.next().set(), " "), " saves ",
+                                 FormatPercent(r.next().saved_fraction()), " and fits"));
+  }
+  return absl::StrCat(Bold(r.scenario(), style), ": ", JoinParts(parts), "\n",
+                      WrapText(r.description(), kWidth, 0), "\n");
+}
+
+// One line for each cause, with what it costs.
+std::string WhyLines(const v1::SimulateReport& r, const TextStyle& style) {
+  if (r.why().empty()) return "";
+  std::string out = Heading("Why, each cause by itself", style);
+  for (const v1::Cause& cause : r.why()) {
+    absl::StrAppend(&out, "  ",
+                    WrapText(absl::StrCat(FormatSeconds(cause.seconds()), " (",
+                                          FormatPercent(cause.seconds() / r.step_time_s()),
+                                          "): ", cause.text()),
+                             kWidth - kIndent, 4),
+                    "\n");
+  }
+  return out;
+}
+
+// What the bound is the largest of.
+std::string BoundOf(const v1::LowerBound& b) {
+  if (b.compute_s() >= b.hbm_s() && b.compute_s() >= b.cut_s()) return "FLOPs at the peak";
+  return b.hbm_s() >= b.cut_s() ? "bytes of HBM" : "bytes across the network";
 }
 
 std::string Summary(const v1::SimulateReport& r) {
@@ -45,8 +115,8 @@ std::string Summary(const v1::SimulateReport& r) {
   const double chip_flops = r.flops().model() / r.step_time_s() /
                             static_cast<double>(std::max<std::int64_t>(1, r.chips()));
   Rows rows = {{"step time", FormatSeconds(r.step_time_s()),
-                absl::StrCat(r.fidelity(), "; no plan here takes less than ",
-                             FormatSeconds(r.lower_bound_s()))},
+                absl::StrCat(r.fidelity(), "; physical bound ", FormatSeconds(r.lower_bound_s()),
+                             ", ", BoundOf(r.lower_bound_detail()))},
                {"throughput", FormatNumber(r.tokens_per_s_per_chip(), 4), "tokens/s per chip"},
                {"", FormatNumber(r.tokens_per_s(), 4), "tokens/s"},
                {"MFU", FormatPercent(r.mfu()), absl::StrJoin(other, ", ")},
@@ -165,6 +235,7 @@ std::string MemoryTable(const v1::SimulateReport& r, const TextStyle& style) {
   add("activations", m.activations_bytes());
   add("workspace", m.workspace_bytes());
   add("peak", m.peak_bytes());
+  if (m.reserve_bytes() > 0) add("reserve", m.reserve_bytes());
   std::string out =
       absl::StrCat("\n", Bold("Memory of one device", style), "  ",
                    Colored(Verdict(m), m.fits(), style), "\n", FormatTable(rows, "<>><", kIndent));
@@ -185,14 +256,19 @@ std::string TooMuch(const v1::Memory& m) {
 
 std::string StageTable(const v1::SimulateReport& r, const TextStyle& style) {
   if (r.stages_size() < 2) return "";
-  Rows rows = {{"stage", "devices", "busy", "", "peak memory"}};
+  Rows rows = {{"stage", "devices", "compute", "exposed", "bubble", "other", "peak memory"}};
+  const auto share = [&](double seconds) { return FormatPercent(seconds / r.step_time_s()); };
   for (const v1::StageReport& stage : r.stages()) {
-    rows.push_back({absl::StrCat(stage.stage()), FormatCount(stage.devices()),
-                    FormatSeconds(stage.busy_s()), FormatPercent(stage.busy_s() / r.step_time_s()),
-                    FormatBytes(static_cast<double>(stage.memory().peak_bytes())),
-                    stage.memory().fits() ? "" : TooMuch(stage.memory())});
+    const v1::Breakdown& b = stage.breakdown();
+    const std::string verdict = stage.memory().fits() ? "" : TooMuch(stage.memory());
+    rows.push_back(
+        {absl::StrCat(stage.stage()), FormatCount(stage.devices()), share(b.compute_s()),
+         share(b.communication_exposed_s()), share(b.bubble_s()),
+         share(b.optimizer_s() + b.other_s()),
+         FormatBytes(static_cast<double>(stage.memory().peak_bytes())),
+         absl::StrCat(verdict, stage.critical() ? "  critical: the others wait for it" : "")});
   }
-  return Heading("Stages", style) + FormatTable(rows, ">>>>><", kIndent);
+  return Heading("Stages, their busiest device", style) + FormatTable(rows, ">>>>>>><", kIndent);
 }
 
 std::string Notes(const v1::SimulateReport& r, const TextStyle& style) {
@@ -226,46 +302,96 @@ std::string Headline(const v1::CompareReport& report) {
   add("pipeline bubble", [&](const R& r) { return part(r.breakdown().bubble_s(), r); });
   add("optimizer", [&](const R& r) { return part(r.breakdown().optimizer_s(), r); });
   add("other", [&](const R& r) { return part(r.breakdown().other_s(), r); });
-  add("peak memory", [](const R& r) {
-    return absl::StrCat(FormatBytes(static_cast<double>(r.memory().peak_bytes())),
-                        r.memory().fits() ? "" : ", does not fit");
+  const auto bytes = [](std::int64_t b) { return FormatBytes(static_cast<double>(b)); };
+  const auto state = [](const v1::Memory& m) {
+    return m.parameters_bytes() + m.gradients_bytes() + m.optimizer_bytes() + m.kv_cache_bytes();
+  };
+  add("state in memory", [&](const R& r) { return bytes(state(r.memory())); });
+  add("activations", [&](const R& r) { return bytes(r.memory().activations_bytes()); });
+  add("peak memory", [&](const R& r) {
+    const char* verdict = !r.memory().fits()                          ? ", does not fit"
+                          : r.memory().verdict() == v1::Memory::TIGHT ? ", tight"
+                                                                      : "";
+    return bytes(r.memory().peak_bytes()) + verdict;
   });
   return FormatTable(rows, "<" + std::string(rows[0].size() - 1, '>'), kIndent);
 }
 
-std::string Reasons(const v1::Comparison& c, const v1::SimulateReport& first) {
+// Reasons in seconds of the step, or where steps do other work in chip-time of a token.
+std::string Reasons(const v1::Comparison& c, const v1::SimulateReport& base) {
+  const double chips_per_token =
+      static_cast<double>(base.chips()) / (base.tokens_per_s() * base.step_time_s());
+  const double whole = c.same_tokens() ? base.step_time_s() : base.step_time_s() * chips_per_token;
   std::string out;
   double small = 0;
   for (const v1::Reason& reason : c.reasons()) {
-    if (std::abs(reason.difference_s()) < kSmall * first.step_time_s()) {
-      small += reason.difference_s();
+    const double difference =
+        c.same_tokens() ? reason.difference_s() : reason.difference_per_token_s();
+    if (std::abs(difference) < kSmall * whole) {
+      small += difference;
       continue;
     }
-    absl::StrAppend(&out, "  ", WrapText(reason.text(), kWidth - kIndent, 4), "\n");
+    const std::string text = c.same_tokens()
+                                 ? reason.text()
+                                 : absl::StrCat(FormatSecondsDifference(difference),
+                                                " of a chip for each token: ", reason.text());
+    absl::StrAppend(&out, "  ", WrapText(text, kWidth - kIndent, 4), "\n");
   }
-  if (std::abs(small) >= kSmall * first.step_time_s()) {
+  if (std::abs(small) >= kSmall * whole) {
     absl::StrAppend(&out, "  all smaller differences: ", FormatSecondsDifference(small), "\n");
   }
   return out;
+}
+
+// "b is 1.20x faster than a, 1.20x the tokens/s per chip"; where steps do other work, "b makes
+// 1.20x the tokens/s of a (1.10x per chip); its step has other work, ...".
+std::string ComparisonTitle(const v1::Comparison& c, const v1::SimulateReport& base) {
+  // A ratio that prints as 1.00 is no difference.
+  const auto than = [](double ratio, const char* more, const char* less, const char* same) {
+    if (std::abs(ratio - 1) < 0.005) return std::string(same);
+    return absl::StrCat(FormatNumber(ratio >= 1 ? ratio : 1 / ratio), "x ",
+                        ratio >= 1 ? more : less, " than");
+  };
+  if (c.same_tokens()) {
+    return absl::StrCat(c.scenario(), " is ", than(c.speedup(), "faster", "slower", "as fast as"),
+                        " ", base.scenario(), ", ", FormatNumber(c.throughput_per_chip_ratio()),
+                        "x the tokens/s per chip");
+  }
+  return absl::StrCat(c.scenario(), " makes ", FormatNumber(c.throughput_ratio()),
+                      "x the tokens/s of ", base.scenario(), ", ",
+                      FormatNumber(c.throughput_per_chip_ratio()),
+                      "x per chip; their steps process different numbers of tokens");
 }
 
 }  // namespace
 
 std::string Verdict(const v1::Memory& m) {
   if (!m.fits()) return absl::StrCat("does not fit: ", TooMuch(m), " on stage ", m.stage());
+  const bool tight = m.verdict() == v1::Memory::TIGHT;
   std::string peak = FormatBytes(static_cast<double>(m.peak_bytes()));
   const std::string capacity = FormatBytes(static_cast<double>(m.capacity_bytes()));
   // "61.2 of 95.0 GiB": one unit is enough where both have the same.
   const std::string unit = capacity.substr(capacity.find(' '));
   if (peak.ends_with(unit)) peak.resize(peak.size() - unit.size());
-  return absl::StrCat("fits: ", peak, " of ", capacity);
+  if (!tight) return absl::StrCat("fits: ", peak, " of ", capacity);
+  return absl::StrCat("tight: ", peak, " of ", capacity, ", beside a reserve of ",
+                      FormatBytes(static_cast<double>(m.reserve_bytes())));
+}
+
+std::string BoundsToText(const v1::SimulateReport& report) {
+  const v1::LowerBound& b = report.lower_bound_detail();
+  return absl::StrCat(
+      "\nPhysical bound: no plan on this cluster takes less, whatever the software\n",
+      FormatTable({{"FLOPs", FormatSeconds(b.compute_s()), "model FLOPs at the data sheet's peak"},
+                   {"HBM", FormatSeconds(b.hbm_s()), "bytes that must be read and written once"},
+                   {"network", FormatSeconds(b.cut_s()), "bytes that must cross a cut"}},
+                  "<><", kIndent));
 }
 
 std::string ToText(const v1::SimulateReport& r, const TextStyle& style) {
-  return absl::StrCat(Bold(r.scenario(), style), "\n", WrapText(r.description(), kWidth, 0), "\n",
-                      Software(r.framework()), "\n\n", Summary(r), BreakdownTable(r, style),
-                      CommunicationTable(r, style), KernelTable(r, style), MemoryTable(r, style),
-                      StageTable(r, style), Notes(r, style), "\nSimulated ",
+  return absl::StrCat(FirstLines(r, style), "\n", Summary(r), BreakdownTable(r, style),
+                      WhyLines(r, style), CommunicationTable(r, style), KernelTable(r, style),
+                      MemoryTable(r, style), StageTable(r, style), Notes(r, style), "\nSimulated ",
                       FormatCount(r.simulation().device_classes()),
                       r.simulation().device_classes() == 1 ? " class" : " classes", " of devices, ",
                       FormatCount(r.simulation().tasks()), " tasks, ",
@@ -292,20 +418,9 @@ std::string ToText(const v1::CompareReport& report, const TextStyle& style) {
         FormatTable(rows, "<" + std::string(static_cast<std::size_t>(report.scenarios_size()), '>'),
                     kIndent));
   }
+  const v1::SimulateReport& base = report.scenarios(report.baseline());
   for (const v1::Comparison& c : report.comparisons()) {
-    const bool faster = c.speedup() >= 1;
-    // A ratio that prints as 1.00 is no difference.
-    const std::string how = std::abs(c.speedup() - 1) < 0.005
-                                ? "as fast as"
-                                : absl::StrCat(FormatNumber(faster ? c.speedup() : 1 / c.speedup()),
-                                               "x ", faster ? "faster" : "slower", " than");
-    absl::StrAppend(
-        &out,
-        Heading(
-            absl::StrCat(c.scenario(), " is ", how, " ", report.scenarios(0).scenario(), ", ",
-                         FormatNumber(c.throughput_per_chip_ratio()), "x the tokens/s per chip"),
-            style),
-        Reasons(c, report.scenarios(0)));
+    absl::StrAppend(&out, Heading(ComparisonTitle(c, base), style), Reasons(c, base));
   }
   return out;
 }

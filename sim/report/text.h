@@ -17,6 +17,8 @@ std::string ToText(const v1::SimulateReport& report, const TextStyle& style = {}
 std::string ToText(const v1::CompareReport& report, const TextStyle& style = {});
 std::string ToText(const v1::ListReport& report, const TextStyle& style = {});
 
+// The parts of the physical bound, as lines.
+std::string BoundsToText(const v1::SimulateReport& report);
 // "fits: 61.2 of 95.0 GiB", "does not fit: 12.3 GiB too much on stage 0".
 std::string Verdict(const v1::Memory& memory);
 

@@ -52,11 +52,17 @@ class Predecessors {
 class Analysis {
  public:
   Analysis(const StepGraph& step, const Run& run)
-      : step_(step), run_(run), predecessors_(step.graph) {}
+      : step_(step), run_(run), predecessors_(step.graph) {
+    FindLast();
+  }
+  // Of the unit that ends last.
   StepBreakdown Take();
+  // Of another one: the classes of its time alone.
+  StepBreakdown TakeClasses(std::int32_t unit);
 
  private:
-  void FindUnit();
+  void FindLast();
+  void FindKernels();
   void AddKernels();
   void AddTransfers();
   void AddGaps();
@@ -69,8 +75,8 @@ class Analysis {
   const Run& run_;
   const Predecessors predecessors_;
   StepBreakdown result_;
-  std::vector<TaskId> kernels_;  // of the unit, in order
-  TaskId last_ = kNone;          // the unit's task that ends last
+  std::vector<TaskId> lasts_;                 // per unit: its task that ends last
+  std::vector<std::vector<TaskId>> kernels_;  // per unit, in order
 };
 
 bool Analysis::Touches(TaskId task, std::int32_t unit) const {
@@ -80,42 +86,47 @@ bool Analysis::Touches(TaskId task, std::int32_t unit) const {
   return false;
 }
 
-void Analysis::FindUnit() {
+void Analysis::FindLast() {
+  CHECK(!step_.units.empty());
   std::vector<Time> end(step_.units.size(), Time(-1));
-  std::vector<TaskId> last(step_.units.size(), kNone);
+  lasts_.assign(step_.units.size(), kNone);
   for (TaskId t = 0; t < step_.graph.tasks(); ++t) {
     for (const StreamId s : step_.graph.members(t)) {
       const std::size_t unit = Index(step_.streams[Index(s)].unit);
       if (run_.end[Index(t)] <= end[unit]) continue;
       end[unit] = run_.end[Index(t)];
-      last[unit] = t;
+      lasts_[unit] = t;
     }
   }
   const auto latest = std::max_element(end.begin(), end.end());  // the first among equals
   result_.unit = static_cast<std::int32_t>(latest - end.begin());
-  last_ = last[Index(result_.unit)];
 }
 
-void Analysis::AddKernels() {
-  result_.busy.assign(step_.units.size(), Time(0));
+void Analysis::FindKernels() {
+  kernels_.assign(step_.units.size(), {});
   std::vector<std::int32_t> unit_of(Index(step_.graph.streams()), -1);
   for (std::size_t u = 0; u < step_.units.size(); ++u) {
     unit_of[Index(step_.compute_stream[u])] = static_cast<std::int32_t>(u);
   }
-  std::map<std::pair<const std::string*, Pass>, KernelTime> by_name;
   for (TaskId t = 0; t < step_.graph.tasks(); ++t) {
-    const Time length = run_.end[Index(t)] - run_.start[Index(t)];
     for (const StreamId s : step_.graph.members(t)) {
-      const std::int32_t unit = unit_of[Index(s)];
-      if (unit < 0) continue;
-      result_.busy[Index(unit)] += length;
-      if (unit != result_.unit) continue;
-      kernels_.push_back(t);
-      const TaskInfo& info = step_.tasks[Index(t)];
-      KernelTime& kernel = by_name[{info.name, info.pass}];
-      ++kernel.count;
-      kernel.busy += length;
+      if (unit_of[Index(s)] >= 0) kernels_[Index(unit_of[Index(s)])].push_back(t);
     }
+  }
+}
+
+void Analysis::AddKernels() {
+  const auto length = [&](TaskId t) { return run_.end[Index(t)] - run_.start[Index(t)]; };
+  result_.busy.assign(step_.units.size(), Time(0));
+  for (std::size_t u = 0; u < step_.units.size(); ++u) {
+    for (const TaskId t : kernels_[u]) result_.busy[u] += length(t);
+  }
+  std::map<std::pair<const std::string*, Pass>, KernelTime> by_name;
+  for (const TaskId t : kernels_[Index(result_.unit)]) {
+    const TaskInfo& info = step_.tasks[Index(t)];
+    KernelTime& kernel = by_name[{info.name, info.pass}];
+    ++kernel.count;
+    kernel.busy += length(t);
   }
   // By pointer while counting, by name for people: the order must not depend on addresses.
   std::map<std::pair<std::string, Pass>, KernelTime> merged;
@@ -182,7 +193,7 @@ void Analysis::Classify(TaskId task, Time length) {
   const std::int32_t transfer = step_.tasks[Index(task)].transfer;
   if (transfer >= 0 && Touches(task, result_.unit)) {
     result_.exposed += length;
-    result_.transfers[Index(transfer)].exposed += length;
+    if (!result_.transfers.empty()) result_.transfers[Index(transfer)].exposed += length;
     return;
   }
   const int stage = step_.units[Index(result_.unit)].stage;
@@ -215,7 +226,7 @@ void Analysis::Attribute(Time begin, Time end, TaskId running) {
 
 void Analysis::AddGaps() {
   Time idle_since(0);
-  for (const TaskId t : kernels_) {
+  for (const TaskId t : kernels_[Index(result_.unit)]) {
     const Time start = run_.start[Index(t)], end = run_.end[Index(t)];
     if (start > idle_since) Attribute(idle_since, start, Binding(t, result_.unit));
     const TaskInfo& info = step_.tasks[Index(t)];
@@ -229,18 +240,27 @@ void Analysis::AddGaps() {
     }
     idle_since = end;
   }
-  if (run_.makespan > idle_since) Attribute(idle_since, run_.makespan, last_);
-}
-
-StepBreakdown Analysis::Take() {
-  CHECK(!step_.units.empty());
-  FindUnit();
-  AddKernels();
-  AddTransfers();
-  AddGaps();
+  if (run_.makespan > idle_since) {
+    Attribute(idle_since, run_.makespan, lasts_[Index(result_.unit)]);
+  }
   const Time sum =
       result_.compute + result_.exposed + result_.bubble + result_.optimizer + result_.other;
   CHECK_EQ(sum.ps(), run_.makespan.ps());
+}
+
+StepBreakdown Analysis::Take() {
+  FindKernels();
+  AddKernels();
+  AddTransfers();
+  AddGaps();
+  return std::move(result_);
+}
+
+StepBreakdown Analysis::TakeClasses(std::int32_t unit) {
+  if (kernels_.empty()) FindKernels();
+  result_ = {};
+  result_.unit = unit;
+  AddGaps();
   return std::move(result_);
 }
 
@@ -248,6 +268,15 @@ StepBreakdown Analysis::Take() {
 
 StepBreakdown BreakDown(const StepGraph& step, const Run& run) {
   return Analysis(step, run).Take();
+}
+
+std::vector<StepBreakdown> BreakDownUnits(const StepGraph& step, const Run& run,
+                                          std::span<const std::int32_t> units) {
+  Analysis analysis(step, run);
+  std::vector<StepBreakdown> parts;
+  parts.reserve(units.size());
+  for (const std::int32_t unit : units) parts.push_back(analysis.TakeClasses(unit));
+  return parts;
 }
 
 }  // namespace meshstep

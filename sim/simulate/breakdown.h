@@ -23,6 +23,7 @@
 
 #include <array>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -62,6 +63,11 @@ struct StepBreakdown {
 
 // Requires a graph with at least one unit and the run of that graph.
 StepBreakdown BreakDown(const StepGraph& step, const Run& run);
+
+// The classes of the time of each of `units`; kernels, transfers and busy times stay empty.
+// Cost: O(tasks + edges) once, and what each unit waits for.
+std::vector<StepBreakdown> BreakDownUnits(const StepGraph& step, const Run& run,
+                                          std::span<const std::int32_t> units);
 
 }  // namespace meshstep
 

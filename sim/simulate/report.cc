@@ -126,7 +126,10 @@ void AddThroughput(const Scenario& scenario, const StepGraph& step, const StepCo
   flops->set_model_full_attention(counts.full_attention.value());
   flops->set_model_6nd(counts.six_nd.value());
   flops->set_hardware(step.hardware_flops.value());
-  const double peak = scenario.cluster.chip.datasheet.peak(scenario.plan.precision.compute).value();
+  const Dtype type = scenario.plan.precision.compute;
+  const double peak = scenario.cluster.chip.datasheet.peak(type).value();
+  report->set_compute_type(std::string(NameOf(type)));
+  report->set_peak_flops_per_s(peak);
   const double whole = seconds * chips * peak;
   report->set_mfu(flops->model() / whole);
   report->set_mfu_full_attention(flops->model_full_attention() / whole);
@@ -218,6 +221,20 @@ void AddBreakdown(const StepGraph& step, const StepBreakdown& parts, v1::Simulat
   }
 }
 
+void SetVerdict(const Scenario& scenario, v1::Memory* memory) {
+  const MemoryReserve& reserve = scenario.plan.memory_reserve;
+  const auto peak = static_cast<double>(memory->peak_bytes());
+  memory->set_reserve_bytes(SaturatingRound(reserve.context_bytes + reserve.communication_bytes +
+                                            reserve.allocator_fraction * peak));
+  memory->set_capacity_bytes(
+      static_cast<std::int64_t>(scenario.cluster.chip.device_memory().value()));
+  memory->set_fits(memory->peak_bytes() <= memory->capacity_bytes());
+  const bool roomy = memory->peak_bytes() <= memory->capacity_bytes() - memory->reserve_bytes();
+  memory->set_verdict(!memory->fits() ? v1::Memory::DOES_NOT_FIT
+                      : roomy         ? v1::Memory::FITS
+                                      : v1::Memory::TIGHT);
+}
+
 v1::Memory MemoryOf(const Scenario& scenario, const StepGraph& step, const MemoryPeak& peak) {
   const MemoryBuckets& bytes = peak.point.bytes;
   const auto at = [&](MemoryBucket bucket) { return bytes[static_cast<std::size_t>(bucket)]; };
@@ -236,10 +253,7 @@ v1::Memory MemoryOf(const Scenario& scenario, const StepGraph& step, const Memor
   detail->set_kernel_bytes(at(MemoryBucket::kWorkspace));
   memory.set_kv_cache_bytes(at(MemoryBucket::kKvCache));
   memory.set_peak_bytes(peak.point.total());
-  const Chip& chip = scenario.cluster.chip;
-  memory.set_capacity_bytes(static_cast<std::int64_t>(chip.datasheet.hbm.value()) /
-                            chip.devices_per_chip);
-  memory.set_fits(memory.peak_bytes() <= memory.capacity_bytes());
+  SetVerdict(scenario, &memory);
   memory.set_peak_time_s(peak.point.time.seconds());
   memory.set_peak_task(DescribeTask(step, peak.task));
   memory.set_stage(step.units[Index(peak.unit)].stage);

@@ -169,6 +169,7 @@ double BlockView::CastInNorm(const Op& op, bool* only_narrow) const {
 }
 
 int BlockView::WeightVersions() const {
+  if (context_.workload->forward_only()) return 1;
   return context_.plan->precision.WeightVersions(context_.compute->narrow_matmuls_one_layout());
 }
 

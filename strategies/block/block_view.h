@@ -68,7 +68,7 @@ class BlockView {
   // Bytes of narrow copies that `op`, if it is a norm, writes for the matmuls after it;
   // only_narrow: nothing else reads its result.
   double CastInNorm(const Op& op, bool* only_narrow) const;
-  // Versions of a weight of narrow matmuls that are kept.
+  // Versions of a weight of narrow matmuls that are kept; without a backward, one.
   int WeightVersions() const;
   // Kernels of a cast of what `op` reads. With one matmul for each expert Transformer Engine also
   // quantises the tokens of each by themselves, but with delayed scaling (csrc/extensions/cast.cpp,

@@ -5,6 +5,7 @@
 
 #include "strategies/block/block_context.h"
 #include "strategies/block/block_view.h"
+#include "strategies/model/op_role.h"
 #include "strategies/passes/ops/attention_kernel.h"
 #include "strategies/passes/ops/composite.h"
 #include "strategies/passes/recompute.h"
@@ -19,6 +20,16 @@ bool Has(ArrayId array, const std::string& dim, const BlockView& pass) {
 }
 
 bool IsLogits(ArrayId array, const BlockView& pass) { return Has(array, "V", pass); }
+
+// What activations of MLPs and experts read.
+std::set<ArrayId> ActivationInputs(const BlockView& pass) {
+  std::set<ArrayId> inputs;
+  for (const Op& op : pass.block().ops) {
+    const bool mlp = op.role == OpRole::kActivation || op.role == OpRole::kGatedActivation;
+    if (mlp || IsExpertActivation(op.role)) inputs.insert(op.inputs.begin(), op.inputs.end());
+  }
+  return inputs;
+}
 
 // The op with the most operands and results that are not kept.
 void CountWorkspace(const BlockView& pass, const std::set<ArrayKey>& needed,
@@ -37,7 +48,10 @@ void CountWorkspace(const BlockView& pass, const std::set<ArrayKey>& needed,
     for (const ArrayId a : op.inputs) add({a, false, pass.IsNarrow(op)});
     bool only_narrow = false;
     pass.CastInNorm(op, &only_narrow);
-    for (const ArrayId a : op.outputs) add({a, false, only_narrow});
+    const bool unwritten = op.kind == Op::Kind::kLoss && KeepsLogits(*pass.context().plan);
+    for (const ArrayId a : op.outputs) {
+      if (!unwritten) add({a, false, only_narrow});
+    }
     if (op.kind == Op::Kind::kAttention) bytes += AttentionBuffers(op, pass);
     if (op.kind == Op::Kind::kLoss) {
       bytes += LossBuffers(op, pass);
@@ -102,6 +116,7 @@ void CountParameter(const BlockView& pass, ArrayId id, LoweredBlock* lowered) {
 // another op saves that.
 void CountActivations(const BlockView& pass, const Again& again, LoweredBlock* lowered) {
   std::set<ArrayKey> needed, made_again, gathered;
+  const std::set<ArrayId> narrowed = ActivationInputs(pass);
   if (pass.context().workload->forward_only()) {
     for (const Op& op : pass.block().ops) {
       if (op.kind == Op::Kind::kAttention) lowered->kv_cache_bytes += KvCacheBytes(op, pass);
@@ -117,7 +132,8 @@ void CountActivations(const BlockView& pass, const Again& again, LoweredBlock* l
   for (std::size_t i = 0; i < pass.block().ops.size(); ++i) {
     const Op& op = pass.block().ops[i];
     const bool narrow = pass.IsNarrow(op) && !pass.context().plan->precision.CastsPerProduct();
-    for (const ArrayId array : op.saved) {
+    const bool logits = op.kind == Op::Kind::kLoss && KeepsLogits(*pass.context().plan);
+    for (const ArrayId array : logits ? op.inputs : op.saved) {
       if (op.kind == Op::Kind::kCombine && array == op.inputs[0] && !weighted_sum) continue;
       const ArrayKey key{array, false, narrow && array == op.inputs[0]};
       needed.insert(key);
@@ -153,9 +169,12 @@ void CountActivations(const BlockView& pass, const Again& again, LoweredBlock* l
   }
   for (const ArrayKey& key : needed) {
     const Sharding where = gathered.contains(key) ? pass.Used(key.array) : pass.Stored(key.array);
-    const double bytes =
-        pass.context().LocalElements(where) * pass.Load(key.array) * pass.ElementBytes(key);
     const bool kept = !made_again.contains(key);
+    const double element = kept && narrowed.contains(key.array)
+                               ? std::min(pass.ElementBytes(key),
+                                          SizeOf(pass.context().plan->precision.kept_mlp).value())
+                               : pass.ElementBytes(key);
+    const double bytes = pass.context().LocalElements(where) * pass.Load(key.array) * element;
     (kept ? lowered->kept_bytes : lowered->recomputed_bytes) += bytes;
     if (kept && IsLogits(key.array, pass)) lowered->kept_logits_bytes += bytes;
   }

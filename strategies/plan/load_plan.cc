@@ -95,12 +95,13 @@ void PlanLoader::LoadDegrees() {
     plan_.zero_stage = 0;
   }
   if (plan_.zero_stage == 3) {
-    if (fsdp > 1) {
+    // Beside fsdp it says the same thing again.
+    if (fsdp > 1 && data > 1) {
       Error("zero_stage",
-            absl::StrCat("is 3 with fsdp ", fsdp,
+            absl::StrCat("is 3 with fsdp ", fsdp, " and data ", data,
                          ", but fsdp is ZeRO-3 already; expected 0, 1 or 2 for data"));
     }
-    std::swap(data, fsdp);
+    if (fsdp == 1) std::swap(data, fsdp);
     plan_.zero_stage = 0;
   }
   const bool shards_parameters = fsdp > 1 || proto_.zero_stage() == 3;
@@ -326,6 +327,12 @@ void PlanLoader::LoadMicroBatches() {
   }
   const std::int64_t per_replica = workload_.batch / replicas;
   std::int64_t size = plan_.stages > 1 ? 1 : per_replica;
+  if (plan_.stages > 1 && workload_.mode == Workload::Mode::kDecode) {
+    // Each reads all parameters: as few micro-batches as keep every stage busy.
+    std::int64_t count = std::min<std::int64_t>(plan_.stages, per_replica);
+    while (per_replica % count != 0) --count;
+    size = per_replica / count;
+  }
   if (proto_.has_micro_batch_sequences()) size = proto_.micro_batch_sequences();
   if (size < 1 || per_replica % size != 0) {
     Error("micro_batch_sequences",

@@ -15,7 +15,7 @@ namespace {
 constexpr double kMaxDispatch = 1e6, kMaxWorkspace = 1e12, kMaxTileRows = 65536;
 
 // In the order of the enumerations.
-constexpr const char* kLosses[] = {"fused", "eager", "megatron", "megatron-compiled"};
+constexpr const char* kLosses[] = {"fused", "eager", "megatron", "megatron-compiled", "recomputed"};
 constexpr const char* kAccumulations[] = {"none", "fused", "separate"};
 constexpr const char* kLaunches[] = {
     "none", "kernels", "pytorch", "megatron-lm", "megatron-deepspeed", "megatron-core"};

@@ -25,6 +25,11 @@ MemoryReserve LoadMemoryReserve(const v1::MemoryReserve& proto, const std::strin
 void ExpandMemoryReserve(const MemoryReserve& reserve, v1::Plan* proto);
 
 // Plan.attention_kernel; `field` names the plan.
+// `field` names the plan.
+MemoryReserve LoadMemoryReserve(const v1::MemoryReserve& proto, const std::string& field,
+                                Diagnostics* diagnostics);
+void ExpandMemoryReserve(const MemoryReserve& reserve, v1::Plan* proto);
+
 void LoadAttentionKernel(const std::string& kernel, const std::string& field, const Chip& chip,
                          Plan* plan, Diagnostics* diagnostics);
 std::string AttentionKernelOf(const Plan& plan);

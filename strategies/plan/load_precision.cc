@@ -39,6 +39,7 @@ class PrecisionLoader {
   void LoadActivations();
   void LoadScaling();
   void LoadGather();
+  void LoadKeptMlp();
   void LoadOptimizer();
   bool Narrow() const { return SizeOf(out_.compute) < Bytes(2); }
 
@@ -127,6 +128,15 @@ void PrecisionLoader::LoadGather() {
   out_.gather = out_.compute;
 }
 
+void PrecisionLoader::LoadKeptMlp() {
+  out_.kept_mlp = LoadDtype("kept_mlp", proto_.kept_mlp(), out_.activations);
+  if (SizeOf(out_.kept_mlp) <= SizeOf(out_.activations)) return;
+  Error("kept_mlp", absl::StrCat("is ", Quoted(NameOf(out_.kept_mlp)),
+                                 ", expected a type no wider than activations, ",
+                                 Quoted(NameOf(out_.activations))));
+  out_.kept_mlp = out_.activations;
+}
+
 void PrecisionLoader::LoadOptimizer() {
   if (!proto_.optimizer().empty()) out_.optimizer = proto_.optimizer();
   std::vector<std::string> names;
@@ -150,6 +160,7 @@ Precision PrecisionLoader::Load() {
   LoadActivations();
   LoadScaling();
   LoadGather();
+  LoadKeptMlp();
   LoadOptimizer();
   return out_;
 }
@@ -171,6 +182,9 @@ void ExpandPrecision(const Precision& precision, v1::Precision* proto) {
   proto->set_reduce(std::string(NameOf(precision.reduce)));
   proto->set_optimizer(precision.optimizer);
   proto->set_kv_cache(std::string(NameOf(precision.kv_cache)));
+  if (precision.kept_mlp != precision.activations) {
+    proto->set_kept_mlp(std::string(NameOf(precision.kept_mlp)));
+  }
 }
 
 }  // namespace meshstep

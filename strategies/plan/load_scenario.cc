@@ -1,9 +1,18 @@
 #include "strategies/plan/load_scenario.h"
 
+#include <cmath>
 #include <memory>
+#include <set>
+#include <string>
+#include <string_view>
 #include <utility>
+#include <vector>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "google/protobuf/descriptor.h"
+#include "google/protobuf/message.h"
 #include "meshstep/v1/scenario.pb.h"
 #include "strategies/model/hugging_face/load_hf_config.h"
 #include "strategies/model/load_model.h"
@@ -18,19 +27,52 @@ namespace {
 constexpr char kModelFolder[] = "strategies/models";
 constexpr std::int64_t kMaxBatch = 1000000000, kMaxSequence = 100000000;
 
+// The batch in tokens, as sequences.
+void LoadTokens(const std::string& text, Diagnostics* diagnostics, Workload* workload) {
+  constexpr char kField[] = "workload.global_batch_tokens";
+  const char suffix = text.empty() ? ' ' : absl::ascii_tolower(text.back());
+  const int power = suffix == 'k' ? 1 : suffix == 'm' ? 2 : suffix == 'b' ? 3 : 0;
+  double number = 0;
+  const bool parsed = absl::SimpleAtod(power > 0 ? text.substr(0, text.size() - 1) : text, &number);
+  if (!parsed || !(number > 0) || number > 1e17) {
+    diagnostics->Error(
+        kField, absl::StrCat("is \"", text, "\", expected a number of tokens, as 4194304 or 4M"));
+    return;
+  }
+  for (const double base : {1000.0, 1024.0}) {
+    const double tokens = number * std::pow(base, power);
+    const double sequences = tokens / static_cast<double>(workload->sequence);
+    if (sequences != std::floor(sequences) || sequences < 1 || sequences > kMaxBatch) continue;
+    workload->batch = static_cast<std::int64_t>(sequences);
+    diagnostics->Note(absl::StrCat("the batch of ", text, " tokens is ", workload->batch,
+                                   " sequences of ", workload->sequence));
+    return;
+  }
+  diagnostics->Error(
+      kField, absl::StrCat("is \"", text, "\", expected a multiple of the ", workload->sequence,
+                           " tokens of a sequence, up to ", kMaxBatch, " of them"));
+}
+
 Workload LoadWorkload(const v1::Workload& proto, Diagnostics* diagnostics) {
   Workload workload{proto.global_batch_sequences(), proto.sequence_length()};
   if (proto.mode() == v1::Workload::PREFILL) workload.mode = Workload::Mode::kPrefill;
   if (proto.mode() == v1::Workload::DECODE) workload.mode = Workload::Mode::kDecode;
-  if (workload.batch < 1 || workload.batch > kMaxBatch) {
-    diagnostics->Error("workload.global_batch_sequences",
-                       absl::StrCat("is ", workload.batch, ", expected 1 to ", kMaxBatch));
-    workload.batch = 1;
-  }
   if (workload.sequence < 1 || workload.sequence > kMaxSequence) {
     diagnostics->Error("workload.sequence_length",
                        absl::StrCat("is ", workload.sequence, ", expected 1 to ", kMaxSequence));
     workload.sequence = 1;
+  }
+  if (!proto.global_batch_tokens().empty() && workload.batch != 0) {
+    diagnostics->Error("workload.global_batch_tokens",
+                       "is set beside global_batch_sequences, expected one of them");
+  } else if (!proto.global_batch_tokens().empty()) {
+    LoadTokens(proto.global_batch_tokens(), diagnostics, &workload);
+    if (workload.batch == 0) workload.batch = 1;  // told
+  }
+  if (workload.batch < 1 || workload.batch > kMaxBatch) {
+    diagnostics->Error("workload.global_batch_sequences",
+                       absl::StrCat("is ", workload.batch, ", expected 1 to ", kMaxBatch));
+    workload.batch = 1;
   }
   if (proto.mode() < 0 || proto.mode() > v1::Workload::DECODE) {
     diagnostics->Error("workload.mode",
@@ -46,6 +88,56 @@ void LoadPlanLibrary(const v1::Scenario& given, const v1::Plan& merged, const Ca
   const bool own = !given.plan().collective_library().empty();
   if (name.empty() || (!own && given.cluster().has_library())) return;
   SetLibrary(name, "plan.collective_library", catalog, cluster, diagnostics);
+}
+
+// Words in any case: names of types, policies, schedules, algorithms, software, presets.
+void LowerWords(google::protobuf::Message* message) {
+  static const std::set<std::string_view> kNotWords = {"layout", "schedule_table", "order"};
+  const google::protobuf::Reflection* reflection = message->GetReflection();
+  std::vector<const google::protobuf::FieldDescriptor*> fields;
+  reflection->ListFields(*message, &fields);
+  for (const google::protobuf::FieldDescriptor* field : fields) {
+    if (field->cpp_type() != google::protobuf::FieldDescriptor::CPPTYPE_STRING) continue;
+    if (kNotWords.contains(field->name())) continue;
+    if (!field->is_repeated()) {
+      const std::string word = reflection->GetString(*message, field);
+      const bool path = word.find('/') != std::string::npos || word.ends_with(".textproto");
+      if (!path) reflection->SetString(message, field, absl::AsciiStrToLower(word));
+      continue;
+    }
+    for (int i = 0; i < reflection->FieldSize(*message, field); ++i) {
+      const std::string word = reflection->GetRepeatedString(*message, field, i);
+      reflection->SetRepeatedString(message, field, i, absl::AsciiStrToLower(word));
+    }
+  }
+}
+
+// Where one of data and fsdp is not given, it is what the other degrees leave of the devices; where
+// neither is, data is.
+void InferDegree(const Cluster& cluster, v1::Plan* plan, Diagnostics* diagnostics) {
+  if (plan->has_mesh() || (plan->has_data() && plan->has_fsdp())) return;
+  double given = 1;
+  for (const auto& [set, degree] :
+       {std::pair{plan->has_data(), plan->data()}, std::pair{plan->has_fsdp(), plan->fsdp()},
+        std::pair{plan->has_tensor(), plan->tensor()},
+        std::pair{plan->has_context(), plan->context()},
+        std::pair{plan->has_pipeline(), plan->pipeline()}}) {
+    if (set && degree < 1) return;  // told where degrees are loaded
+    given *= set ? degree : 1;
+  }
+  const double rest = cluster.devices() / given;
+  if (rest <= 1 || rest != std::floor(rest)) return;
+  const bool shards = plan->has_data();
+  shards ? plan->set_fsdp(static_cast<int>(rest)) : plan->set_data(static_cast<int>(rest));
+  diagnostics->Note(absl::StrCat("plan.", shards ? "fsdp" : "data", " is ", rest,
+                                 ", what the other degrees leave of ", cluster.devices(),
+                                 " devices"));
+}
+
+void LowerWordsOf(v1::Plan* plan) {
+  LowerWords(plan);
+  if (plan->has_precision()) LowerWords(plan->mutable_precision());
+  if (plan->has_kernels()) LowerWords(plan->mutable_kernels());
 }
 
 // The step of an evaluation inside a training step, of which `resolved` has presets and framework
@@ -88,6 +180,7 @@ void LoadEvaluation(const v1::Scenario& resolved, const Catalog& catalog, Scenar
 
 Scenario LoadScenario(const v1::Scenario& proto, const Catalog& catalog, Diagnostics* diagnostics) {
   v1::Scenario resolved = proto;
+  LowerWordsOf(resolved.mutable_plan());
   ResolveHfConfig("model", resolved.mutable_model(), diagnostics);
   catalog.Resolve(kModelFolder, "model", resolved.mutable_model(), diagnostics);
   ResolveClusterPresets(resolved.mutable_cluster(), "cluster", catalog, diagnostics);
@@ -109,6 +202,7 @@ Scenario LoadScenario(const v1::Scenario& proto, const Catalog& catalog, Diagnos
   }
   if (!diagnostics->ok()) return scenario;
   v1::Plan* const plan = resolved.mutable_plan();
+  InferDegree(scenario.cluster, plan, diagnostics);
   MergeFramework("plan", scenario.model, scenario.cluster, scenario.workload, catalog, plan,
                  diagnostics);
   LoadPlanLibrary(proto, *plan, catalog, &scenario.cluster, diagnostics);

@@ -65,7 +65,7 @@ enum class ExpertDispatch { kSorted, kAllToAll, kDeepEp, kHybridEp, kGather, kEi
 
 // Kernels that a framework runs where it could run fewer; see plan.proto.
 struct Kernels {
-  enum class Loss { kFused, kEager, kMegatron, kMegatronCompiled };
+  enum class Loss { kFused, kEager, kMegatron, kMegatronCompiled, kRecomputed };
   enum class Accumulation { kNone, kFused, kSeparate };
   Loss loss = Loss::kFused;
   Accumulation accumulation = Accumulation::kNone;

@@ -38,6 +38,7 @@ struct Precision {
   Dtype gather = Dtype::kBf16;       // parameters on the wire; as `parameters`
   Dtype gradients = Dtype::kFp32, reduce = Dtype::kFp32;
   Dtype kv_cache = Dtype::kBf16;
+  Dtype kept_mlp = Dtype::kBf16;  // inputs of activations of MLPs and experts, until backward
   Scaling scaling = Scaling::kTensor;
   std::string optimizer = "adam-fp32";
   double optimizer_bytes = 12;  // state per parameter, master copy included

@@ -125,7 +125,7 @@ class ExamplesTest(unittest.TestCase):
     def test_what_does_not_fit_is_status_3_only_when_asked(self):
         path = EXAMPLES / "llama3-70b-h100-512.textproto"
         big = ["simulate", path, "--set", "plan.recompute=none", "--set",
-               "plan.micro_batch_sequences=16"]
+               "plan.micro_batch_sequences=4"]
         self.assertEqual(run(*big).returncode, 0)
         done = run(*big, "--require-fit")
         self.assertEqual(done.returncode, 3)

@@ -164,6 +164,18 @@ def set_degrees(row, devices, fields):
     fields['plan.micro_batch_sequences'] = micro_batch(row, dp)
 
 
+def offloaded(row, text):
+    """The part of what layers keep that is in the memory of the host: MaxText offloads a layer's input
+    and its products by name, or query, key and value alone."""
+    if 'offload decoder_layer_input' in text:
+        return 1
+    if 'qkv_proj_offloaded' in text:
+        heads = row.count('heads') + 2 * row.count('kv_heads', row.count('heads'))
+        qkv = heads * row.count('head_dim', row.count('hidden') // max(1, row.count('heads')))
+        return qkv / (qkv + row.count('hidden'))
+    return 0
+
+
 def set_recompute(row, fields):
     text = row.for_model('recompute').lower().split(' [recipe')[0]
     policy = next((name for pattern, name in POLICIES if re.search(pattern, text)), None)
@@ -183,6 +195,8 @@ def set_recompute(row, fields):
     kept = sorted({op for pattern, op in KEPT if re.search(pattern, text)})
     if kept:
         fields['plan.recompute_keep'] = kept
+    if offloaded(row, text) > 0:
+        fields['plan.offload.activations'] = round(offloaded(row, text), 4)
     if layers > 0:
         fields['plan.recompute_layers'] = layers
 

@@ -18,6 +18,8 @@ Status AttentionBackward(const Op& op, PassBuilder* pass);
 double AttentionBuffers(const Op& op, const BlockView& pass);
 // Bytes of logits that the cross-entropy holds besides its operands.
 double LossBuffers(const Op& op, const BlockView& pass);
+// The cross-entropy keeps logits until backward, not probabilities.
+bool KeepsLogits(const Plan& plan);
 
 // Prefill: keys and values go into the cache. Decode: one query per sequence reads the cache, whose
 // sequence the plan's cache axes shard; partial outputs are joined by the log-sum-exp of each.

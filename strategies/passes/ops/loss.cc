@@ -21,6 +21,7 @@ LossKernels ExtraOf(const Plan& plan) {
   const double fused = logit + write;
   switch (plan.kernels.loss) {
     case Kernels::Loss::kFused:
+    case Kernels::Loss::kRecomputed:
       return {0, 0, 0, 0};
     case Kernels::Loss::kEager:
       // Log-softmax. Backward: the gradient is zeroed, then read with the output.
@@ -51,6 +52,8 @@ int AddKernels(const std::string& name, double bytes, int kernels, const Shardin
 
 }  // namespace
 
+bool KeepsLogits(const Plan& plan) { return plan.kernels.loss == Kernels::Loss::kRecomputed; }
+
 // "eager", backward: PyTorch zeroes a gradient of the log-softmax's size, reads it with the
 // log-softmax and writes one of fp32, of which the gradient of the logits is a cast. TorchInductor
 // makes it in one kernel.
@@ -73,7 +76,9 @@ Status LossForward(const Op& op, PassBuilder* pass) {
   step = AddKernels("kernel", extra.forward_bytes, extra.forward, used, op, step, pass);
   const ComputeModel& compute = *pass->context().compute;
   const Bytes read(pass->LocalBytes(logits, used));
-  const Bytes write(pass->LocalBytes(op.outputs[0], used));
+  // Probabilities that backward makes again are not written.
+  const bool written = !KeepsLogits(*pass->context().plan);
+  const Bytes write(written ? pass->LocalBytes(op.outputs[0], used) : 0);
   const int v = used.Find("V");
   CHECK_GE(v, 0) << "logits without a vocabulary ";
   const std::vector<AxisId>& axes = used.dims[static_cast<std::size_t>(v)].axes;
@@ -115,7 +120,8 @@ Status SampleForward(const Op& op, PassBuilder* pass) {
 Status LossBackward(const Op& op, PassBuilder* pass) {
   const ArrayId logits = op.inputs[0];
   const Sharding used = pass->Used(logits);
-  const Bytes bytes(pass->LocalBytes(logits, used) + pass->LocalBytes(op.outputs[0], used));
+  const ArrayId read = KeepsLogits(*pass->context().plan) ? logits : op.outputs[0];
+  const Bytes bytes(pass->LocalBytes(logits, used) + pass->LocalBytes(read, used));
   const int step = pass->Compute(op.name + " backward", pass->context().compute->Elementwise(bytes),
                                  Flops(), {PassBuilder::kInput}, false, bytes);
   const LossKernels extra = ExtraOf(*pass->context().plan);

@@ -9,7 +9,7 @@ import tempfile
 PROGRAM, SOURCE = sys.argv[1], sys.argv[2]
 
 FITS = "llama3-70b-v5p-1024"
-GPU = "llama3-70b-h100-512"
+GPU = os.path.join(SOURCE, "tests/data/llama3-70b-h100-512.textproto")
 
 
 def run(*arguments, **options):
@@ -128,8 +128,8 @@ def check_sensitivity():
     for rate in rates.values():
         assert rate["better_step_time_s"] <= base * (1 + 1e-9), rate
         assert rate["worse_step_time_s"] >= base * (1 - 1e-9), rate
-    # A torus has no NICs, and ideal kernels have no launch cost.
-    assert rates["NIC bandwidth"]["worse_step_time_s"] == base
+    # One torus has no NICs, nothing is on the host, and ideal kernels have no launch cost.
+    assert "NIC bandwidth" not in rates and "host link" not in rates
     assert rates["kernel launch"]["worse_step_time_s"] == base
     assert rates["matrix rate"]["saved_fraction"] > 0
     spread = [r["worse_step_time_s"] - r["better_step_time_s"] for r in report["hardware"]]

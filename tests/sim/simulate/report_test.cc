@@ -227,6 +227,9 @@ TEST(Text, VerdictSaysByHowMuch) {
   memory.set_peak_bytes(std::int64_t{61} << 30);
   memory.set_fits(true);
   EXPECT_EQ(Verdict(memory), "fits: 61.0 of 95.0 GiB");
+  memory.set_reserve_bytes(std::int64_t{35} << 30);
+  memory.set_verdict(v1::Memory::TIGHT);
+  EXPECT_EQ(Verdict(memory), "tight: 61.0 of 95.0 GiB, beside a reserve of 35.0 GiB");
   memory.set_peak_bytes(std::int64_t{97} << 30);
   memory.set_fits(false);
   memory.set_stage(3);

@@ -15,7 +15,7 @@ import unittest
 
 PROGRAM = str(pathlib.Path(sys.argv[1]).resolve())
 EXAMPLES = pathlib.Path(sys.argv[2]).resolve() / "examples"
-GPU = "llama3-70b-h100-512"
+GPU = str(EXAMPLES.parent / "tests/data/llama3-70b-h100-512.textproto")
 TENSOR = ["--vary", "plan.tensor=2,8,3", "--vary", "plan.fsdp=rest"]
 
 

@@ -1,0 +1,96 @@
+"""Every command that the README shows and every example of --help does what it is shown for.
+
+    documented_commands_test.py PROGRAM SOURCE_FOLDER
+
+Commands with a word in capitals (FILE, NAME, COMMAND) are patterns, not commands.
+"""
+
+import pathlib
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+PROGRAM = str(pathlib.Path(sys.argv[1]).resolve())
+ROOT = pathlib.Path(sys.argv[2]).resolve()
+# Takes half a minute; other tests run it.
+ELSEWHERE = {'meshstep validate', 'meshstep validate examples/validation/training_runs.csv'}
+PATTERN = re.compile(r'(^|[\s=/])[A-Z][A-Z_]+(\.csv|\.html|\.json)?([\s=,]|$)')
+
+
+def commands_of_readme():
+    text = (ROOT / 'README.md').read_text(encoding='utf-8')
+    blocks = ''.join(re.findall(r'```(?:console|sh)\n(.*?)```', text, re.DOTALL))
+    lines = blocks.replace('\\\n', ' ').splitlines()
+    shown = [line.removeprefix('$ ').split('#')[0] for line in lines]
+    inline = re.findall(r'`(meshstep [^`]+)`', text)
+    return [' '.join(c.split()) for c in shown + inline if c.startswith('meshstep ')]
+
+
+def files_of_readme():
+    """Name -> content of blocks that begin with the name of their file as a comment."""
+    text = (ROOT / 'README.md').read_text(encoding='utf-8')
+    return {name: body for name, body in
+            re.findall(r'```textproto\n# (\S+\.textproto)\n(.*?)```', text, re.DOTALL)}
+
+
+def help_of(*words):
+    done = subprocess.run([PROGRAM, *words, '--help'], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def subcommands(*words):
+    listed = help_of(*words).partition('ubcommands:')[2]
+    return re.findall(r'^  ([a-z][a-z-]*)(?: |$)', listed, re.MULTILINE)
+
+
+def commands_of_help(*words):
+    found = []
+    for name in subcommands(*words):
+        text = help_of(*words, name).replace('\\\n', ' ')
+        found += re.findall(r'^ +(meshstep .*)$', text, re.MULTILINE)
+        found += commands_of_help(*words, name)
+    return [' '.join(c.split()) for c in found]
+
+
+class DocumentedCommandsTest(unittest.TestCase):
+
+    def run_all(self, commands):
+        ran = 0
+        with tempfile.TemporaryDirectory() as folder:
+            # What a person has at hand.
+            shutil.copy(ROOT / 'examples/validation/fresh_runs.csv', folder + '/my_runs.csv')
+            for name, body in files_of_readme().items():
+                pathlib.Path(folder, name).write_text(body, encoding='utf-8')
+            for command in dict.fromkeys(commands):
+                if command in ELSEWHERE or PATTERN.search(command):
+                    continue
+                if not all((ROOT / w).exists() or pathlib.Path(folder, w).exists()
+                           for w in shlex.split(command) if re.search(r'\.(csv|txt|log|json)$', w)
+                           and not w.startswith('-')):
+                    continue
+                ran += 1
+                with self.subTest(command):
+                    words = [str(ROOT / w) if w.startswith('examples/') else w
+                             for w in shlex.split(command)[1:]]
+                    done = subprocess.run([PROGRAM, *words], capture_output=True, text=True,
+                                          cwd=folder, timeout=300)
+                    # `check` says by 3 that a plan does not fit.
+                    allowed = (0, 3) if words[0] == 'check' else (0,)
+                    self.assertIn(done.returncode, allowed, command + '\n' + done.stderr)
+                    self.assertTrue(done.stdout.strip())
+        return ran
+
+    def test_readme(self):
+        self.assertGreater(self.run_all(commands_of_readme()), 4)
+
+    def test_help(self):
+        self.assertGreater(self.run_all(commands_of_help()), 10)
+
+
+if __name__ == '__main__':
+    unittest.main(argv=sys.argv[:1])
