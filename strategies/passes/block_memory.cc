@@ -76,7 +76,11 @@ void CountWeightHalf(const BlockView& pass, LoweredBlock* lowered) {
       lowered->weight_half_bytes +=
           pass.context().LocalElements(pass.Stored(a)) * pass.Load(a) * pass.ElementBytes(key);
     }
-    for (const ArrayId a : op.outputs) lowered->weight_half_bytes += pass.StoredBytes(a);
+    // Narrow products read narrow gradients.
+    for (const ArrayId a : op.outputs) {
+      lowered->weight_half_bytes += pass.context().LocalElements(pass.Stored(a)) * pass.Load(a) *
+                                    pass.ElementBytes({a, true, pass.IsNarrow(op)});
+    }
   }
 }
 

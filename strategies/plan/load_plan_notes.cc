@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cstddef>
 #include <memory>
 #include <string>
 #include <vector>
@@ -22,6 +23,42 @@ struct Unread {
 bool HasAxis(const Plan& plan, const std::string& name) {
   return std::any_of(plan.axes.begin(), plan.axes.end(),
                      [&](const auto& axis) { return axis.name == name && axis.size > 1; });
+}
+
+bool Uses(const std::vector<Rule>& rules, AxisId axis, const std::string& dim = "") {
+  return std::any_of(rules.begin(), rules.end(), [&](const Rule& rule) {
+    const bool here = std::find(rule.axes.begin(), rule.axes.end(), axis) != rule.axes.end();
+    return here && (dim.empty() || rule.dim == dim);
+  });
+}
+
+// What hand-written rules leave to every rank of an axis.
+std::string LeftWhole(const Rules& rules, AxisId axis) {
+  const bool anywhere = Uses(rules.compute, axis) || Uses(rules.parameters, axis) ||
+                        Uses(rules.optimizer, axis) || Uses(rules.experts, axis);
+  if (!anywhere) return "no rule uses it, so that its ranks all do the same work";
+  const bool width = Uses(rules.compute, axis, "F");
+  const bool attention = Uses(rules.compute, axis, "N") || Uses(rules.compute, axis, "T") ||
+                         Uses(rules.compute, axis, "B");
+  if (width && !attention) {
+    return "it shards F of COMPUTE but not N and K, so that its ranks all run the whole attention";
+  }
+  const bool heads = Uses(rules.compute, axis, "N");
+  if ((width || heads) && !Uses(rules.parameters, axis)) {
+    return "no rule of PARAMETERS uses it, so that its ranks all store and update whole parameters";
+  }
+  return "";
+}
+
+void NoteMissingRules(const std::string& field, const Plan& plan, Diagnostics* diagnostics) {
+  for (std::size_t a = 0; a < plan.axes.size(); ++a) {
+    const auto axis = static_cast<AxisId>(a);
+    if (axis == plan.pipeline) continue;
+    const std::string left = LeftWhole(plan.rules, axis);
+    if (left.empty()) continue;
+    diagnostics->Note(absl::StrCat(field, ".rules: of axis \"", plan.axes[a].name, "\" of ",
+                                   plan.axes[a].size, " ranks: ", left));
+  }
 }
 
 }  // namespace
@@ -87,6 +124,7 @@ void NoteUnread(const v1::Plan& proto, const v1::Plan& merged, const std::string
       unread.push_back({absl::StrCat("recompute_modules ", module), no_experts});
     }
   }
+  if (proto.has_mesh()) NoteMissingRules(field, plan, diagnostics);
   for (const Unread& one : unread) {
     diagnostics->Note(absl::StrCat(field, ".", one.field, " changes nothing: ", one.reason));
   }

@@ -54,12 +54,12 @@ class DefaultsTest(unittest.TestCase):
 
     def test_the_batch_in_tokens(self):
         plan = 'plan { fsdp: 64 micro_batch_sequences: 1 } '
-        for tokens in ('1048576', '1M', '1m', '1024K'):
+        for tokens in ('1048576', '1M', '1m', '1048.576K'):
             self.same('workload { global_batch_tokens: "%s" sequence_length: 8192 } ' % tokens + plan,
                       WORK + plan)
         # 4e6 is 4,000 sequences of 1,000.
         at = 'workload { global_batch_tokens: "4M" sequence_length: 1000 } '
-        report = self.report(MODEL + at + 'plan { data: 2 fsdp: 32 }')
+        report = self.report(MODEL + at + 'plan { data: 2 fsdp: 16 tensor: 2 }')
         self.assertAlmostEqual(report['tokens_per_s'] * report['step_time_s'], 4e6, delta=1)
         for wrong in ('x', '-4M', '4MM', '1e400', '5000', '0'):
             text = 'workload { global_batch_tokens: "%s" sequence_length: 8192 } ' % wrong
@@ -121,9 +121,10 @@ class DefaultsTest(unittest.TestCase):
                 'workload { mode: DECODE global_batch_sequences: 64 sequence_length: 8192 } '
                 'plan { tensor: 8 pipeline: 4 %s }')
         chosen = self.report(text % '')['step_time_s']
-        for size in (1, 4, 8, 32):
-            other = self.report(text % ('micro_batch_sequences: %d' % size))['step_time_s']
-            self.assertLess(chosen, 1.05 * other, size)
+        same = self.report(text % 'micro_batch_sequences: 16')['step_time_s']  # 64 over 4 stages
+        self.assertEqual(chosen, same)
+        # A stage reads all of its parameters for every micro-batch.
+        self.assertLess(5 * chosen, self.report(text % 'micro_batch_sequences: 1')['step_time_s'])
 
     def test_unknown_commands_name_the_nearest(self):
         done = run('simulat', 'x')
