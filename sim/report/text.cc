@@ -59,7 +59,7 @@ std::string LargestLoss(const v1::SimulateReport& r) {
 std::string JoinParts(const std::vector<std::string>& parts) {
   std::string out, line;
   for (const std::string& part : parts) {
-    if (!line.empty() && DisplayWidth(line) + DisplayWidth(part) + 3 > kWidth) {
+    if (!line.empty() && static_cast<int>(line.size() + part.size()) + 4 > kWidth) {
       absl::StrAppend(&out, line, "\n");
       line.clear();
     }
@@ -71,7 +71,8 @@ std::string JoinParts(const std::vector<std::string>& parts) {
 // The answer: does it fit, how long, how good, on what software, what is lost, what to do next.
 std::string FirstLines(const v1::SimulateReport& r, const TextStyle& style) {
   std::vector<std::string> parts = {
-      Colored(Verdict(r.memory()), r.memory().fits(), style),
+      absl::StrCat(Bold(r.scenario(), style), ": ",
+                   Colored(Verdict(r.memory()), r.memory().fits(), style)),
       absl::StrCat(FormatSeconds(r.step_time_s()), " a step"),
       absl::StrCat(FormatNumber(r.tokens_per_s_per_chip(), 4), " tokens/s per chip"),
       absl::StrCat("MFU ", FormatPercent(r.mfu()), " of ", FormatFlopRate(r.peak_flops_per_s()),
@@ -82,8 +83,7 @@ std::string FirstLines(const v1::SimulateReport& r, const TextStyle& style) {
     parts.push_back(absl::StrCat("next: ", absl::StrJoin(r.next().set(), " "), " saves ",
                                  FormatPercent(r.next().saved_fraction()), " and fits"));
   }
-  return absl::StrCat(Bold(r.scenario(), style), ": ", JoinParts(parts), "\n",
-                      WrapText(r.description(), kWidth, 0), "\n");
+  return absl::StrCat(JoinParts(parts), "\n", WrapText(r.description(), kWidth, 0), "\n");
 }
 
 // One line for each cause, with what it costs.
@@ -261,14 +261,14 @@ std::string StageTable(const v1::SimulateReport& r, const TextStyle& style) {
   for (const v1::StageReport& stage : r.stages()) {
     const v1::Breakdown& b = stage.breakdown();
     const std::string verdict = stage.memory().fits() ? "" : TooMuch(stage.memory());
-    rows.push_back(
-        {absl::StrCat(stage.stage()), FormatCount(stage.devices()), share(b.compute_s()),
-         share(b.communication_exposed_s()), share(b.bubble_s()),
-         share(b.optimizer_s() + b.other_s()),
-         FormatBytes(static_cast<double>(stage.memory().peak_bytes())),
-         absl::StrCat(verdict, stage.critical() ? "  critical: the others wait for it" : "")});
+    rows.push_back({absl::StrCat(stage.stage()), FormatCount(stage.devices()), share(b.compute_s()),
+                    share(b.communication_exposed_s()), share(b.bubble_s()),
+                    share(b.optimizer_s() + b.other_s()),
+                    FormatBytes(static_cast<double>(stage.memory().peak_bytes())),
+                    absl::StrCat(verdict, stage.critical() ? "  critical" : "")});
   }
-  return Heading("Stages, their busiest device", style) + FormatTable(rows, ">>>>>>><", kIndent);
+  return Heading("Stages, their busiest device; the others wait for the critical one", style) +
+         FormatTable(rows, ">>>>>>><", kIndent);
 }
 
 std::string Notes(const v1::SimulateReport& r, const TextStyle& style) {
