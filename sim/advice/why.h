@@ -16,15 +16,14 @@
 #include <vector>
 
 #include "meshstep/v1/report.pb.h"
-#include "sim/base/status.h"
 #include "sim/simulate/simulate.h"
 
 namespace meshstep {
 
-// Those that cost over 1 % of the step, largest first. Cost: one simulation per cause that the step
-// can have; none for a step so large that these would take minutes. Error: a step without one of
-// its causes cannot be simulated.
-StatusOr<std::vector<v1::Cause>> Why(const SimulatedStep& base, const SimulateOptions& options);
+// Those that cost over 1 % of the step, largest first; one without which the step cannot be simulated
+// is left out. Cost: one simulation per cause that the step can have; none for a step so large that
+// these would take minutes.
+std::vector<v1::Cause> Why(const SimulatedStep& base, const SimulateOptions& options);
 
 }  // namespace meshstep
 

@@ -38,9 +38,7 @@ void Explain(const ScenarioFile& file, const SimulatedStep& step, const Options&
   if (options.brief) return;
   SimulateOptions simulate = options.simulate;
   simulate.unfolded = false;  // the same times
-  const StatusOr<std::vector<v1::Cause>> why = Why(step, simulate);
-  if (!why.ok()) Fail(why.status());
-  for (const v1::Cause& cause : *why) *report->add_why() = cause;
+  for (const v1::Cause& cause : Why(step, simulate)) *report->add_why() = cause;
   if (options.format != OutputFormat::kText || options.scenarios.names.size() > 1) return;
   if (auto next = BestNextChange(file, *report, simulate)) *report->mutable_next() = *next;
 }

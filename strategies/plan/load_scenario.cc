@@ -1,5 +1,6 @@
 #include "strategies/plan/load_scenario.h"
 
+#include <algorithm>
 #include <cmath>
 #include <memory>
 #include <set>
@@ -90,6 +91,14 @@ void LoadPlanLibrary(const v1::Scenario& given, const v1::Plan& merged, const Ca
   SetLibrary(name, "plan.collective_library", catalog, cluster, diagnostics);
 }
 
+// A name, no path and nothing that was written to be something else.
+bool IsWord(const std::string& text) {
+  return !text.ends_with(".textproto") && std::all_of(text.begin(), text.end(), [](char c) {
+    return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '-' || c == '_' || c == '.' ||
+           c == '@';
+  });
+}
+
 // Words in any case: names of types, policies, schedules, algorithms, software, presets.
 void LowerWords(google::protobuf::Message* message) {
   static const std::set<std::string_view> kNotWords = {"layout", "schedule_table", "order"};
@@ -101,13 +110,13 @@ void LowerWords(google::protobuf::Message* message) {
     if (kNotWords.contains(field->name())) continue;
     if (!field->is_repeated()) {
       const std::string word = reflection->GetString(*message, field);
-      const bool path = word.find('/') != std::string::npos || word.ends_with(".textproto");
-      if (!path) reflection->SetString(message, field, absl::AsciiStrToLower(word));
+      if (IsWord(word)) reflection->SetString(message, field, absl::AsciiStrToLower(word));
       continue;
     }
     for (int i = 0; i < reflection->FieldSize(*message, field); ++i) {
       const std::string word = reflection->GetRepeatedString(*message, field, i);
-      reflection->SetRepeatedString(message, field, i, absl::AsciiStrToLower(word));
+      if (IsWord(word))
+        reflection->SetRepeatedString(message, field, i, absl::AsciiStrToLower(word));
     }
   }
 }
