@@ -3,11 +3,15 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <utility>
 #include <vector>
 
 #include "sim/advice/fitting_plans.h"
 #include "sim/advice/variants.h"
+#include "sim/base/set_field.h"
+#include "strategies/bounds/plan/plan_bounds.h"
+#include "strategies/plan/load_scenario.h"
 
 namespace meshstep {
 namespace {
@@ -15,6 +19,8 @@ namespace {
 // Enough plans that fit, and tasks that may be simulated to find them: a few seconds.
 constexpr int kEnough = 8;
 constexpr std::int64_t kMostTasks = 4'000'000;
+// Loading and bounding a plan takes some milliseconds.
+constexpr std::int64_t kMostPlans = 400;
 // Simulated together, on all threads.
 constexpr std::size_t kTogether = 16;
 
@@ -23,7 +29,11 @@ class Search {
  public:
   Search(const ScenarioFile& input, const v1::SimulateReport& base, const SimulateOptions& options,
          v1::CheckReport* report)
-      : input_(input), base_(base), options_(options), report_(report) {}
+      : input_(input),
+        base_(base),
+        options_(options),
+        catalog_(options.catalog != nullptr ? *options.catalog : own_),
+        report_(report) {}
 
   void Run() {
     const std::int64_t each = std::max<std::int64_t>(1, base_.simulation().tasks());
@@ -32,30 +42,52 @@ class Search {
     // Other numbers are the last resort.
     std::ranges::stable_partition(single, [](const PlanEdit& e) { return !ChangesNumbers(e); });
     Simulate(single);
-    int bounded_out = 0;
-    const std::vector<PlanCandidate> plans = FittingPlans(input_, &bounded_out);
+    const std::vector<PlanCandidate> plans = FittingPlans(input_);
     for (std::size_t i = 0; i < plans.size() && !Enough(plans[i].knobs);) {
       std::vector<PlanEdit> edits;
       const int knobs = plans[i].knobs;
       for (; i < plans.size() && plans[i].knobs == knobs && edits.size() < kTogether; ++i) {
         edits.push_back(plans[i].edit);
       }
-      Simulate(edits);
+      Simulate(Bounded(std::move(edits)));
       knobs_ = knobs;
     }
-    report_->set_plans(static_cast<std::int64_t>(plans.size() + single.size()) + bounded_out);
-    report_->set_plans_bounded_out(bounded_out);
   }
 
  private:
   // Plans further away are not looked at once some fit.
   bool Enough(int knobs) const {
-    return left_ <= 0 || fitting_ >= kEnough || (fitting_ > 0 && knobs > std::max(2, knobs_));
+    return left_ <= 0 || report_->plans() >= kMostPlans || fitting_ >= kEnough ||
+           (fitting_ > 0 && knobs > std::max(2, knobs_));
+  }
+
+  // What it holds at least is no more than a device has. Plans that are not valid stay in.
+  bool MayFit(const PlanEdit& edit) const {
+    v1::Scenario changed = input_.proto;
+    for (const std::string& set : edit) {
+      if (!SetField(set, &changed).ok()) return true;
+    }
+    Diagnostics diagnostics;
+    const Scenario scenario = LoadScenario(changed, catalog_, &diagnostics);
+    if (!diagnostics.ok()) return true;
+    const StatusOr<PlanBounds> bounds = QuickBounds(scenario, options_.fidelity);
+    const double memory = scenario.cluster.chip.device_memory().value();
+    return !bounds.ok() || static_cast<double>(bounds->memory.peak_bytes) <= memory;
+  }
+
+  // Those that may fit.
+  std::vector<PlanEdit> Bounded(std::vector<PlanEdit> edits) {
+    const auto out = std::erase_if(edits, [&](const PlanEdit& edit) { return !MayFit(edit); });
+    report_->set_plans_bounded_out(report_->plans_bounded_out() + static_cast<std::int64_t>(out));
+    report_->set_plans(report_->plans() + static_cast<std::int64_t>(out));
+    return edits;
   }
 
   void Simulate(std::vector<PlanEdit> edits) {
-    if (static_cast<std::int64_t>(edits.size()) > left_)
+    if (static_cast<std::int64_t>(edits.size()) > left_) {
       edits.resize(static_cast<std::size_t>(left_));
+    }
+    report_->set_plans(report_->plans() + static_cast<std::int64_t>(edits.size()));
     left_ -= static_cast<std::int64_t>(edits.size());
     for (v1::PlanChange& change : SimulateEdits(input_, edits, base_, options_)) {
       const bool known = std::ranges::any_of(report_->changes(), [&](const v1::PlanChange& c) {
@@ -70,6 +102,8 @@ class Search {
   const ScenarioFile& input_;
   const v1::SimulateReport& base_;
   const SimulateOptions& options_;
+  const Catalog own_;
+  const Catalog& catalog_;
   v1::CheckReport* report_;
   std::int64_t left_ = 0;  // simulations that may still be made
   int fitting_ = 0, knobs_ = 0;

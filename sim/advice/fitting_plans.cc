@@ -6,7 +6,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "strategies/model/model_arithmetic.h"
 
 namespace meshstep {
 namespace {
@@ -37,18 +36,15 @@ class Neighbourhood {
     base_.tensor = std::max(1, plan_.tensor());
     base_.pipeline = std::max(1, plan_.pipeline());
     base_.host_optimizer = plan_.offload().optimizer() > 0;
-    const ModelArithmetic arithmetic(scenario_.model, {.batch = 1, .queries = 1, .keys = 1}, {}, 2);
-    parameters_ = arithmetic.Parameters().total;
   }
 
-  std::vector<PlanCandidate> Take(int* bounded_out);
+  std::vector<PlanCandidate> Take() const;
 
  private:
   std::vector<Setting> Settings() const;
   std::vector<int> Degrees(int now, int most) const;
   int Knobs(const Setting& s) const;
   std::optional<PlanEdit> EditOf(const Setting& s) const;
-  bool StateFits(const Setting& s) const;
   int Rest(const Setting& s) const {
     const int context = std::max(1, plan_.context());
     const int used = s.tensor * s.pipeline * context;
@@ -59,7 +55,6 @@ class Neighbourhood {
   const v1::Plan& plan_;
   const Scenario& scenario_;
   Setting base_;
-  double parameters_ = 0;
 };
 
 // The present degree and powers of two around it.
@@ -78,24 +73,6 @@ int Neighbourhood::Knobs(const Setting& s) const {
          static_cast<int>(s.tensor != base_.tensor) +
          static_cast<int>(s.pipeline != base_.pipeline) +
          static_cast<int>(s.host_optimizer != base_.host_optimizer);
-}
-
-// What of the state no recomputation and no schedule takes away: bytes of the least loaded device.
-// Experts may be sharded over the ranks of a stage in any case.
-bool Neighbourhood::StateFits(const Setting& s) const {
-  const Precision& p = scenario_.plan.precision;
-  const double rest = Rest(s);
-  const bool experts = scenario_.model.moe.has_value();
-  const double model = experts ? scenario_.cluster.devices() : double{1} * s.tensor * s.pipeline;
-  const double sharded = experts ? model : model * rest;
-  const double held = s.zero == 3 ? sharded : model;
-  const double gradients = s.zero >= 2 ? sharded : model;
-  const double optimizer = s.zero >= 1 ? sharded : model;
-  const double here = 1 - scenario_.plan.offload.parameters;
-  const double state = parameters_ * (here * SizeOf(p.parameters).value() / held +
-                                      SizeOf(p.gradients).value() / gradients +
-                                      (s.host_optimizer ? 0 : p.optimizer_bytes / optimizer));
-  return state <= scenario_.cluster.chip.device_memory().value();
 }
 
 // As --set takes it; nothing where the degrees do not multiply to the devices.
@@ -158,17 +135,12 @@ std::vector<Setting> Neighbourhood::Settings() const {
   return settings;
 }
 
-std::vector<PlanCandidate> Neighbourhood::Take(int* bounded_out) {
+std::vector<PlanCandidate> Neighbourhood::Take() const {
   std::vector<PlanCandidate> candidates;
   for (const Setting& setting : Settings()) {
     if (Knobs(setting) == 0) continue;
     const std::optional<PlanEdit> edit = EditOf(setting);
-    if (!edit || edit->empty()) continue;
-    if (StateFits(setting)) {
-      candidates.push_back({*edit, Knobs(setting)});
-    } else {
-      ++*bounded_out;
-    }
+    if (edit && !edit->empty()) candidates.push_back({*edit, Knobs(setting)});
   }
   std::ranges::stable_sort(candidates, {}, &PlanCandidate::knobs);
   return candidates;
@@ -176,10 +148,9 @@ std::vector<PlanCandidate> Neighbourhood::Take(int* bounded_out) {
 
 }  // namespace
 
-std::vector<PlanCandidate> FittingPlans(const ScenarioFile& input, int* bounded_out) {
-  *bounded_out = 0;
+std::vector<PlanCandidate> FittingPlans(const ScenarioFile& input) {
   if (input.proto.plan().has_mesh() || input.scenario.workload.forward_only()) return {};
-  return Neighbourhood(input).Take(bounded_out);
+  return Neighbourhood(input).Take();
 }
 
 }  // namespace meshstep

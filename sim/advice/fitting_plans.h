@@ -18,11 +18,9 @@ struct PlanCandidate {
   int knobs = 0;  // turned
 };
 
-// Every combination of the knobs' settings but the plan itself, fewest knobs first; combinations
-// whose state alone exceeds the memory of a device, whatever else is done, are left out and counted
-// in `bounded_out`. Some of the others may not be valid. Empty beside a mesh and for steps that go
-// forward alone.
-std::vector<PlanCandidate> FittingPlans(const ScenarioFile& input, int* bounded_out);
+// Every combination of the knobs' settings but the plan itself, fewest knobs first. Some may not be
+// valid. Empty beside a mesh and for steps that go forward alone.
+std::vector<PlanCandidate> FittingPlans(const ScenarioFile& input);
 
 }  // namespace meshstep
 

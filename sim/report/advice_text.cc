@@ -57,8 +57,8 @@ std::string ToText(const v1::CheckReport& report) {
   absl::StrAppend(&text, "None of the ", report.plans(), " plans around it ",
                   tight ? "has more room." : "fits.");
   if (report.plans_bounded_out() > 0) {
-    absl::StrAppend(&text, " Parameters, gradients and optimizer state alone are too much in ",
-                    report.plans_bounded_out(), " of them.");
+    absl::StrAppend(&text, " What they hold at least is too much in ", report.plans_bounded_out(),
+                    " of them.");
   }
   return text + "\n";
 }

@@ -49,6 +49,31 @@ TrueFlow RandomFlow(Random& random, int links) {
   return flow;
 }
 
+// Two flows over one link: half the rate each, or all of it to both.
+TEST(FlowNetworkTest, AloneEveryFlowHasItsLinksToItself) {
+  const std::vector<BytesPerSecond> rates = Rates({1e9, 4e9});
+  const std::vector<FlowDemand> narrow = {{0, 1e9}, {1, 1e9}}, wide = {{0, 2e9}, {1, 8e9}};
+  for (const auto sharing : {FlowNetwork::Sharing::kFair, FlowNetwork::Sharing::kAlone}) {
+    FlowNetwork network(rates, sharing);
+    const FlowNetwork::FlowId a = network.Add(narrow, 1e9, Time(0));
+    network.Update(Time(0));
+    EXPECT_DOUBLE_EQ(network.rate(a), 1);  // 1e9 bytes at 1e9 a second
+    const FlowNetwork::FlowId b = network.Add(wide, 8e9, Time(0));
+    network.Update(Time(0));
+    const bool alone = sharing == FlowNetwork::Sharing::kAlone;
+    if (alone) {
+      EXPECT_DOUBLE_EQ(network.rate(a), 1);
+      EXPECT_DOUBLE_EQ(network.rate(b), 0.5);  // either link takes 2 s
+    } else {
+      EXPECT_LT(network.rate(a) + network.rate(b), 1.5);
+    }
+    network.Remove(b);
+    network.Update(Time(0));
+    EXPECT_DOUBLE_EQ(network.rate(a), 1);
+    EXPECT_EQ(network.NextCompletion(), Time::RoundUp(Seconds(1)));
+  }
+}
+
 TEST(FlowNetworkTest, RandomNetworksAgreeWithRescanAndHaveBottlenecks) {
   for (std::uint64_t seed = 0; seed < 2000; ++seed) {
     SCOPED_TRACE(seed);

@@ -9,6 +9,7 @@
 #include "sim/report/compare.h"
 #include "sim/report/text.h"
 #include "sim/simulate/simulate.h"
+#include "sim/simulate/stages.h"
 
 namespace meshstep {
 namespace {
@@ -202,6 +203,32 @@ TEST(Compare, ListsTheFieldsThatDifferAndNoOthers) {
   EXPECT_EQ(compare.fields(0).values(0), "8");
   EXPECT_EQ(compare.fields(0).values(1), "");
   EXPECT_EQ(compare.fields(1).field(), "plan.fsdp");
+}
+
+// Stages that wait for each other: each stage's parts sum to the step, one stage is critical.
+TEST(Stages, PartsOfEveryStageSumToTheStep) {
+  const v1::Scenario proto = Small("pipeline: 4 data: 2 micro_batch_sequences: 1");
+  const StatusOr<SimulatedStep> step = SimulateStep(proto, {});
+  ASSERT_TRUE(step.ok()) << std::string(step.status().message());
+  v1::SimulateReport report = step->report;
+  AddStageBreakdowns(step->step, step->run, &report);
+  ASSERT_EQ(report.stages_size(), 4);
+  int critical = 0;
+  double least_bubble = INFINITY;
+  for (const v1::StageReport& stage : report.stages()) {
+    const v1::Breakdown& b = stage.breakdown();
+    EXPECT_NEAR(
+        b.compute_s() + b.communication_exposed_s() + b.bubble_s() + b.optimizer_s() + b.other_s(),
+        report.step_time_s(), 1e-12);
+    EXPECT_NEAR(b.compute_s() + b.optimizer_s(), stage.busy_s(), 1e-12);
+    critical += stage.critical() ? 1 : 0;
+    least_bubble = std::min(least_bubble, b.bubble_s() + b.other_s());
+  }
+  EXPECT_EQ(critical, 1);
+  for (const v1::StageReport& stage : report.stages()) {
+    if (!stage.critical()) continue;
+    EXPECT_NEAR(stage.breakdown().bubble_s() + stage.breakdown().other_s(), least_bubble, 1e-12);
+  }
 }
 
 TEST(Text, LinesAreShortAndHaveNoTrailingSpacesOrControlCodes) {
