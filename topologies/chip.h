@@ -25,6 +25,9 @@ inline constexpr std::array<const char*, 6> kAttentionKernels = {
 // kIdeal: data-sheet rates and link latency. kCalibrated: measured efficiencies as well.
 enum class Fidelity { kIdeal, kCalibrated };
 
+// How far the numbers of a file can be trusted, best first; see chip.proto.
+enum class Confidence { kMeasured, kDataSheet, kAnnounced };
+
 // Peak rates of one chip. Unknown rates are 0.
 struct Rates {
   std::array<FlopsPerSecond, kDtypes> matmul;  // by Dtype; 0: the chip has no such format
@@ -149,6 +152,7 @@ struct TorusCollective {
 struct Chip {
   std::string name, vendor;
   int year = 0;
+  Confidence confidence = Confidence::kDataSheet;
   int devices_per_chip = 1;
   int compute_units = 1;
   Bytes system_hbm;  // of the chip, kept from programs

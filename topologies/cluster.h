@@ -43,6 +43,7 @@ struct GraphLink {
 
 struct Cluster {
   std::string name;
+  Confidence confidence = Confidence::kDataSheet;  // the weaker of the chip's and the network's
   Chip chip;
   int chips = 1;            // of all slices
   std::vector<int> slice;   // torus: chips per dimension of one slice; empty: no torus

@@ -330,6 +330,22 @@ ComputeCalibration LoadCalibration(const v1::ComputeCalibration& proto, int comp
 
 }  // namespace
 
+Confidence LoadConfidence(int proto, const std::string& field, Diagnostics* diagnostics) {
+  switch (proto) {
+    case v1::Chip::MEASURED:
+      return Confidence::kMeasured;
+    case v1::Chip::ANNOUNCED:
+      return Confidence::kAnnounced;
+    case v1::Chip::CONFIDENCE_UNSPECIFIED:
+    case v1::Chip::DATA_SHEET:
+      break;
+    default:
+      diagnostics->Error(
+          field, absl::StrCat("is ", proto, ", expected MEASURED, DATA_SHEET or ANNOUNCED"));
+  }
+  return Confidence::kDataSheet;
+}
+
 Chip LoadChip(const v1::Chip& proto, const std::string& field, Diagnostics* diagnostics) {
   Chip chip;
   chip.name = !proto.name().empty() ? proto.name() : proto.preset();
@@ -337,6 +353,7 @@ Chip LoadChip(const v1::Chip& proto, const std::string& field, Diagnostics* diag
   if (proto.year() != 0) {
     chip.year = CheckedInt(proto.year(), 1970, 2100, field + ".year", diagnostics);
   }
+  chip.confidence = LoadConfidence(proto.confidence(), field + ".confidence", diagnostics);
   if (proto.has_devices_per_chip()) {
     chip.devices_per_chip =
         CheckedInt(proto.devices_per_chip(), 1, 16, field + ".devices_per_chip", diagnostics);

@@ -20,6 +20,9 @@ class Chip;
 // load_chip.cc. Problems go to `diagnostics`; the value is then safe to read but not to use.
 Chip LoadChip(const v1::Chip& proto, const std::string& field, Diagnostics* diagnostics);
 
+// Of a v1::Chip::Confidence; unset is kDataSheet.
+Confidence LoadConfidence(int proto, const std::string& field, Diagnostics* diagnostics);
+
 }  // namespace meshstep
 
 #endif  // MESHSTEP_TOPOLOGIES_LOAD_CHIP_H_

@@ -226,6 +226,37 @@ void LoadNics(const v1::Nodes& proto, const std::string& field, int cluster_chip
   }
 }
 
+// Chips of each of the fewest nodes that hold `chips` in equal numbers of whole trays; 0: none do.
+int ChipsInTrays(int chips, int per_node, int tray) {
+  for (int nodes = (chips + per_node - 1) / per_node; nodes <= chips / tray; ++nodes) {
+    if (chips % (nodes * tray) == 0) return chips / nodes;
+  }
+  return 0;
+}
+
+// A job that does not fill whole nodes takes trays of each, with their NICs.
+void TakeTrays(const v1::Nodes& proto, const std::string& field, Diagnostics* diagnostics,
+               Cluster* cluster) {
+  if (!proto.has_tray_chips()) return;
+  Nodes* nodes = &cluster->nodes;
+  const int chips = nodes->chips_per_node, nics = nodes->nics_per_node;
+  const int tray = CheckedInt(proto.tray_chips(), 1, 1024, field + ".tray_chips", diagnostics);
+  if (chips % tray != 0 || nics * tray % chips != 0) {
+    diagnostics->Error(field + ".tray_chips",
+                       absl::StrCat("is ", tray, ", expected a divisor of the ", chips,
+                                    " chips of a node that leaves each tray whole NICs of ", nics));
+    return;
+  }
+  if (cluster->chips % chips == 0) return;
+  const int used = ChipsInTrays(cluster->chips, chips, tray);
+  if (used == 0) return;
+  nodes->chips_per_node = used;
+  nodes->nics_per_node = nics / (chips / tray) * (used / tray);
+  diagnostics->Note(absl::StrCat(used, " of the ", chips, " chips of each of ",
+                                 cluster->chips / used, " nodes are in use, with their ",
+                                 nodes->nics_per_node, " NICs"));
+}
+
 // Checks the NICs and tiers only if there is more than one node to join.
 void LoadNodes(const v1::Cluster& proto, const std::string& field, Diagnostics* diagnostics,
                Cluster* cluster) {
@@ -259,10 +290,14 @@ void LoadNodes(const v1::Cluster& proto, const std::string& field, Diagnostics* 
   }
   LoadNics(proto.nodes(), nodes_field, cluster->chips, diagnostics, nodes);
   if (cluster->chips <= nodes->chips_per_node) return;
+  TakeTrays(proto.nodes(), nodes_field, diagnostics, cluster);
   if (cluster->chips % nodes->chips_per_node != 0) {
     diagnostics->Error(field + ".chips",
                        absl::StrCat("is ", cluster->chips, ", expected a multiple of the ",
-                                    nodes->chips_per_node, " chips of a node, or fewer"));
+                                    nodes->chips_per_node, " chips of a node, or fewer",
+                                    proto.nodes().has_tray_chips()
+                                        ? ", or as many whole trays of each of several nodes"
+                                        : ""));
   }
   if (diagnostics->errors().size() != problems) return;
   const Status tiers = UsedTiers(nodes->tiers, cluster->chips / nodes->chips_per_node).status();
@@ -295,6 +330,9 @@ Cluster LoadCluster(const v1::Cluster& proto, const std::string& field, Diagnost
     return cluster;
   }
   cluster.chip = LoadChip(proto.chip(), field + ".chip", diagnostics);
+  cluster.confidence =
+      std::max(cluster.chip.confidence,
+               LoadConfidence(proto.confidence(), field + ".confidence", diagnostics));
   if (proto.has_graph()) {
     LoadGraph(proto, field, diagnostics, &cluster);
   } else if (cluster.chip.interconnect.kind == Interconnect::Kind::kTorus) {

@@ -107,6 +107,17 @@ std::string BoundOf(const v1::LowerBound& b) {
   return b.hbm_s() >= b.cut_s() ? "bytes of HBM" : "bytes across the network";
 }
 
+// A line where the hardware's numbers are not measured ones, else nothing.
+std::string Trust(v1::Chip::Confidence confidence) {
+  if (confidence == v1::Chip::DATA_SHEET) {
+    return "hardware: DATA_SHEET, the vendor's rates; what they leave out is estimated\n";
+  }
+  if (confidence == v1::Chip::ANNOUNCED) {
+    return "hardware: ANNOUNCED, figures from before it could be bought\n";
+  }
+  return "";
+}
+
 std::string Summary(const v1::SimulateReport& r) {
   std::vector<std::string> other = {
       absl::StrCat("full attention ", FormatPercent(r.mfu_full_attention())),
@@ -389,10 +400,10 @@ std::string BoundsToText(const v1::SimulateReport& report) {
 }
 
 std::string ToText(const v1::SimulateReport& r, const TextStyle& style) {
-  return absl::StrCat(FirstLines(r, style), "\n", Summary(r), BreakdownTable(r, style),
-                      WhyLines(r, style), CommunicationTable(r, style), KernelTable(r, style),
-                      MemoryTable(r, style), StageTable(r, style), Notes(r, style), "\nSimulated ",
-                      FormatCount(r.simulation().device_classes()),
+  return absl::StrCat(FirstLines(r, style), Trust(r.confidence()), "\n", Summary(r),
+                      BreakdownTable(r, style), WhyLines(r, style), CommunicationTable(r, style),
+                      KernelTable(r, style), MemoryTable(r, style), StageTable(r, style),
+                      Notes(r, style), "\nSimulated ", FormatCount(r.simulation().device_classes()),
                       r.simulation().device_classes() == 1 ? " class" : " classes", " of devices, ",
                       FormatCount(r.simulation().tasks()), " tasks, ",
                       FormatCount(r.simulation().events()), " events.\n");

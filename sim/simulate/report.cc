@@ -305,6 +305,18 @@ void AddInference(const Scenario& scenario, const StepGraph& step, v1::SimulateR
   }
 }
 
+v1::Chip::Confidence ConfidenceOf(const Cluster& cluster) {
+  switch (cluster.confidence) {
+    case Confidence::kMeasured:
+      return v1::Chip::MEASURED;
+    case Confidence::kDataSheet:
+      return v1::Chip::DATA_SHEET;
+    case Confidence::kAnnounced:
+      break;
+  }
+  return v1::Chip::ANNOUNCED;
+}
+
 }  // namespace
 
 v1::SimulateReport MakeReport(const Scenario& scenario, const StepGraph& step, const Run& run,
@@ -315,6 +327,7 @@ v1::SimulateReport MakeReport(const Scenario& scenario, const StepGraph& step, c
   report.set_fidelity(fidelity == Fidelity::kIdeal ? "ideal" : "calibrated");
   report.set_description(Describe(scenario));
   report.set_framework(scenario.plan.framework);
+  report.set_confidence(ConfidenceOf(scenario.cluster));
   report.set_step_time_s(run.makespan.seconds());
   const StepCounts counts = CountStep(scenario);
   AddThroughput(scenario, step, counts, &report);

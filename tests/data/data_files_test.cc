@@ -18,6 +18,7 @@
 #include "meshstep/v1/cluster.pb.h"
 #include "meshstep/v1/model.pb.h"
 #include "sim/base/catalog.h"
+#include "sim/base/overlay.h"
 #include "sim/base/proto_file.h"
 #include "strategies/model/load_model.h"
 #include "strategies/model/model_arithmetic.h"
@@ -85,11 +86,13 @@ TEST(DataFiles, HeadersNameTheMessage) {
 }
 
 TEST(DataFiles, PromisedChipsAreThere) {
-  EXPECT_THAT(Names(kChips),
-              IsSupersetOf({"tpu-v3",  "tpu-v4",    "tpu-v5e",   "tpu-v5p",   "tpu-v6e",
-                            "tpu-v7x", "a100-40gb", "a100-80gb", "h100-sxm",  "h200",
-                            "h800",    "h20",       "b200",      "gb200",     "b300",
-                            "gb300",   "mi300x",    "mi355x",    "trainium2", "gaudi3"}));
+  EXPECT_THAT(
+      Names(kChips),
+      IsSupersetOf({"tpu-v3",    "tpu-v4",    "tpu-v5e",   "tpu-v5p",   "tpu-v6e",  "tpu-v7x",
+                    "a100-40gb", "a100-80gb", "h100-sxm",  "h200",      "h800",     "h20",
+                    "b200",      "gb200",     "b300",      "gb300",     "mi300x",   "mi355x",
+                    "trainium2", "gaudi3",    "gaudi2",    "h100-pcie", "h100-nvl", "mi325x",
+                    "trainium1", "vr200",     "trainium3", "tpu-8t"}));
 }
 
 TEST(DataFiles, PromisedClustersAreThere) {
@@ -97,6 +100,11 @@ TEST(DataFiles, PromisedClustersAreThere) {
               IsSupersetOf({"tpu-v3", "tpu-v4", "tpu-v5e", "tpu-v5p", "tpu-v6e", "tpu-v7x",
                             "dgx-a100", "dgx-h100", "dgx-h200", "dgx-b200", "gb200-nvl72",
                             "gb300-nvl72", "hgx-h800-deepseek", "meta-24k-h100", "mi300x-node"}));
+  EXPECT_THAT(
+      Names(kClusters),
+      IsSupersetOf({"trainium2", "gaudi3-node", "hgx-h20", "isambard-gh200", "gcp-a3-ultra",
+                    "gcp-a4x", "aws-p6e-gb200", "aws-p6-b300", "azure-nd-h200", "azure-nd-gb200",
+                    "oci-gb200", "oci-gb300", "pcie-h100", "vr200-nvl72", "tpu-8t"}));
 }
 
 TEST(DataFiles, PromisedModelsAreThere) {
@@ -210,7 +218,8 @@ TEST(DataFiles, ClustersNameChipsThatExist) {
     const v1::Cluster cluster = Load<v1::Cluster>(kClusters, name);
     EXPECT_FALSE(cluster.description().empty()) << name;
     ASSERT_TRUE(Exists(kChips, cluster.chip().preset())) << name;
-    const v1::Chip chip = Load<v1::Chip>(kChips, cluster.chip().preset());
+    v1::Chip chip = Load<v1::Chip>(kChips, cluster.chip().preset());
+    Overlay(cluster.chip(), &chip);
     if (chip.interconnect().kind() == v1::Interconnect::TORUS) {
       std::string pod;
       for (const int size : chip.interconnect().pod()) {
@@ -229,6 +238,26 @@ TEST(DataFiles, ClustersNameChipsThatExist) {
     EXPECT_LE(cluster.nodes().nic_gbytes_per_s() * cluster.nodes().nics_per_node(),
               chip.datasheet().scale_out_gbytes_per_s() * cluster.nodes().chips_per_node())
         << name << ": NICs of a node against the scale-out rate of its chips";
+  }
+}
+
+// Each file says how far it can be trusted; what is announced for the years to come and what has no
+// measured matmul does not say MEASURED.
+TEST(DataFiles, ConfidenceIsStated) {
+  for (const std::string& name : Names(kChips)) {
+    EXPECT_NE(Text(kChips, name).find("\nconfidence: "), std::string::npos) << name;
+    const v1::Chip chip = Load<v1::Chip>(kChips, name);
+    EXPECT_EQ(chip.confidence() == v1::Chip::ANNOUNCED, name == "vr200" || name == "tpu-8t")
+        << name;
+    if (Text(kChips, name).find("nothing measured") == std::string::npos) continue;
+    EXPECT_EQ(chip.confidence(), v1::Chip::DATA_SHEET) << name;
+  }
+  for (const std::string& name : Names(kClusters)) {
+    EXPECT_NE(Text(kClusters, name).find("\nconfidence: "), std::string::npos) << name;
+    const v1::Cluster cluster = Load<v1::Cluster>(kClusters, name);
+    const v1::Chip chip = Load<v1::Chip>(kChips, cluster.chip().preset());
+    EXPECT_EQ(cluster.confidence() == v1::Chip::ANNOUNCED, chip.confidence() == v1::Chip::ANNOUNCED)
+        << name;
   }
 }
 

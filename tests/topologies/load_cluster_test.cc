@@ -250,6 +250,41 @@ TEST(LoadCluster, TiersThatNodesDoNotFill) {
   EXPECT_EQ(fabric->levels()[1].extent, 6);
 }
 
+// GB200 jobs of 64, 128 and 256 take 64 of the 72 GPUs of a rack, 16 of its 18 trays of 4, and the NICs
+// of those trays.
+TEST(LoadCluster, JobsTakeTraysOfARack) {
+  const std::string rack =
+      "chip { interconnect { domain_chips: 72 } } nodes { chips_per_node: 72 nics_per_node: 144 "
+      "tray_chips: 4 } ";
+  for (const int chips : {128, 256, 512}) {
+    const Cluster cluster = LoadOk(kGpu, absl::StrCat(rack, "chips: ", chips));
+    EXPECT_EQ(cluster.nodes.chips_per_node, 64) << chips;
+    EXPECT_EQ(cluster.nodes.nics_per_node, 64 * 144 / 72) << chips;
+  }
+  EXPECT_EQ(LoadOk(kGpu, rack + "chips: 64").chips, 64);
+  EXPECT_EQ(LoadOk(kGpu, rack + "chips: 144").nodes.chips_per_node, 72);
+  EXPECT_EQ(LoadOk(kGpu, rack + "chips: 96").nodes.chips_per_node, 96 / 2);
+  Diagnostics diagnostics;
+  Load(kGpu, rack + "chips: 128", &diagnostics);
+  EXPECT_THAT(diagnostics.notes(),
+              ElementsAre("64 of the 72 chips of each of 2 nodes are in use, with their 128 NICs"));
+  EXPECT_THAT(
+      Errors(kGpu, rack + "chips: 130"),
+      ElementsAre("cluster.chips: is 130, expected a multiple of the 72 chips of a node, or "
+                  "fewer, or as many whole trays of each of several nodes"));
+  EXPECT_THAT(Errors(kGpu, rack + "nodes { tray_chips: 5 } chips: 128"),
+              ElementsAre(HasSubstr("tray_chips: is 5, expected a divisor of the 72 chips")));
+}
+
+TEST(LoadCluster, ConfidenceIsTheWeaker) {
+  EXPECT_EQ(LoadOk(kGpu, "chips: 8").confidence, Confidence::kDataSheet);
+  EXPECT_EQ(LoadOk(kGpu, "chips: 8 confidence: MEASURED").confidence, Confidence::kDataSheet);
+  EXPECT_EQ(LoadOk(kGpu, "chips: 8 confidence: MEASURED chip { confidence: MEASURED }").confidence,
+            Confidence::kMeasured);
+  EXPECT_EQ(LoadOk(kGpu, "chips: 8 confidence: ANNOUNCED chip { confidence: MEASURED }").confidence,
+            Confidence::kAnnounced);
+}
+
 TEST(LoadCluster, RailsNeedRailsBelow) {
   EXPECT_THAT(Errors(kGpu,
                      "chips: 64 nodes { tiers { name: \"a\" nodes: 4 } "
