@@ -1,6 +1,8 @@
 // meshstep budget: FLOPs, tokens, time, money and memory of a training run.
 
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "CLI/CLI.hpp"
 #include "absl/strings/str_cat.h"
@@ -13,6 +15,7 @@
 #include "sim/report/arithmetic/field_table.h"
 #include "sim/report/numbers.h"
 #include "strategies/model/model_arithmetic.h"
+#include "strategies/plan/optimizers.h"
 
 namespace meshstep {
 namespace {
@@ -46,13 +49,18 @@ const NumericOption kNumbers[] = {
     {"model-parallel", "Chips that share one copy of the state"},
 };
 
-// Bytes of state per parameter, master copy included (as `plan.precision.optimizer`).
+std::vector<std::string> OptimizerNames() {
+  std::vector<std::string> names{"none"};
+  for (const OptimizerKind& kind : Optimizers()) names.emplace_back(kind.name);
+  return names;
+}
+
+// Bytes of state per parameter, master copy included; of matrices where they keep their own.
 double OptimizerBytes(const std::string& name, double parameter_bytes) {
-  if (name == "adam-fp32") return parameter_bytes < 4 ? 12 : 8;
-  if (name == "adam-fp32-no-master") return 8;
-  if (name == "adam-bf16") return 4;
-  if (name == "adam-bf16-master") return parameter_bytes < 4 ? 8 : 4;
-  return 0;
+  const OptimizerKind* kind = FindOptimizer(name);
+  if (kind == nullptr) return 0;  // "none"
+  const bool matrices = kind->matrices != OptimizerKind::Matrices::kNone;
+  return matrices ? kind->MatrixStateBytes(parameter_bytes) : kind->StateBytes(parameter_bytes);
 }
 
 double ElementBytes(const std::string& option, const std::string& name) {
@@ -151,8 +159,7 @@ void AddBudgetCommand(CLI::App* app) {
   command->add_option("--parameters", options->parameters, "Format of the parameters (bf16)");
   command->add_option("--gradients", options->gradients, "Format of the gradients (fp32), or none");
   command->add_option("--optimizer", options->optimizer, "State of the optimizer (adam-fp32)")
-      ->check(CLI::IsMember(
-          {"adam-fp32", "adam-fp32-no-master", "adam-bf16", "adam-bf16-master", "sgd", "none"}));
+      ->check(CLI::IsMember(OptimizerNames()));
   command->add_option("--checkpoint", options->checkpoint,
                       "Elements kept per token and layer: D,F,F or 4xD or 8192");
   AddFormatOption(command, &options->format);

@@ -30,6 +30,9 @@ struct AttentionShape {
   // Queries at a diagonal side of the mask, over all queries, summed over the sides: 1 if causal,
   // up to 2 with a window, 0 if every query sees every key.
   double edges = 1;
+  // Positions that a query could see beside it in its document, on average; 0: `keys`. What the rate of
+  // a kernel follows, where documents are packed.
+  double document = 0;
   bool backward = false;  // backward alone
 };
 

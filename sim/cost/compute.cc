@@ -111,6 +111,7 @@ double ComputeModel::AttentionFraction(const AttentionShape& shape) const {
   const auto& points = chip_.calibration.attention;
   const bool causal = shape.visible < 0.75;
   const double head_dim = (shape.head_dim + shape.value_dim) / 2;
+  const double length = shape.document > 0 ? std::min(shape.document, shape.keys) : shape.keys;
   double best_score = 1e300;
   for (const AttentionCalibration& p : points) {
     best_score = std::min(best_score, std::abs(std::log2(p.head_dim / head_dim)) +
@@ -122,17 +123,17 @@ double ComputeModel::AttentionFraction(const AttentionShape& shape) const {
     const double score = std::abs(std::log2(p.head_dim / head_dim)) +
                          (p.causal != causal ? 0.25 : 0) + (p.backward != shape.backward ? 10 : 0);
     if (score > best_score) continue;
-    if (p.sequence_length <= shape.keys && (!below || p.sequence_length > below->sequence_length)) {
+    if (p.sequence_length <= length && (!below || p.sequence_length > below->sequence_length)) {
       below = &p;
     }
-    if (p.sequence_length >= shape.keys && (!above || p.sequence_length < above->sequence_length)) {
+    if (p.sequence_length >= length && (!above || p.sequence_length < above->sequence_length)) {
       above = &p;
     }
   }
   if (below == nullptr && above == nullptr) return 0;
-  if (below == nullptr) return above->peak_fraction * shape.keys / above->sequence_length;
+  if (below == nullptr) return above->peak_fraction * length / above->sequence_length;
   if (above == nullptr || above == below) return below->peak_fraction;
-  const double x = std::log2(shape.keys / below->sequence_length) /
+  const double x = std::log2(length / below->sequence_length) /
                    std::log2(static_cast<double>(above->sequence_length) / below->sequence_length);
   return below->peak_fraction + x * (above->peak_fraction - below->peak_fraction);
 }

@@ -40,9 +40,12 @@ Flops SixNd(const Scenario& scenario, const ModelArithmetic& arithmetic, double 
   Model served = scenario.model;
   served.mtp_layers = 0;
   const auto queries = static_cast<double>(workload.queries());
-  const ModelArithmetic forward(
-      served, {.batch = static_cast<double>(workload.batch), .queries = queries, .keys = queries},
-      {}, SizeOf(scenario.plan.precision.activations).value());
+  const ModelArithmetic forward(served,
+                                {.batch = static_cast<double>(workload.batch),
+                                 .queries = queries,
+                                 .keys = queries,
+                                 .packing = workload.packing.get()},
+                                {}, SizeOf(scenario.plan.precision.activations).value());
   Flops flops(forward.Model6ND() * passes / kTraining);
   if (workload.mode == Workload::Mode::kPrefill) {
     flops -= Flops(forward.Forward(Square::kMasked).head * (1 - 1 / queries));
@@ -55,11 +58,13 @@ StepCounts CountStep(const Scenario& scenario) {
   const auto sequence = static_cast<double>(workload.sequence);
   const auto queries = static_cast<double>(workload.queries());
   const bool unfused = scenario.plan.unfused_attention;
-  const ModelArithmetic arithmetic(
-      scenario.model,
-      {.batch = static_cast<double>(workload.batch), .queries = queries, .keys = sequence},
-      {.unfused_attention = unfused, .dropout = scenario.plan.dropout},
-      SizeOf(scenario.plan.precision.activations).value());
+  const ModelArithmetic arithmetic(scenario.model,
+                                   {.batch = static_cast<double>(workload.batch),
+                                    .queries = queries,
+                                    .keys = sequence,
+                                    .packing = workload.packing.get()},
+                                   {.unfused_attention = unfused, .dropout = scenario.plan.dropout},
+                                   SizeOf(scenario.plan.precision.activations).value());
   const double passes = workload.forward_only() ? 1 : kTraining;
   const auto flops = [&](Square square) {
     const FlopCounts forward = arithmetic.Forward(square);
@@ -138,8 +143,16 @@ void AddThroughput(const Scenario& scenario, const StepGraph& step, const StepCo
 }
 
 void AddLowerBound(const Scenario& scenario, v1::SimulateReport* report) {
+  // What holds in the fastest format of any layer holds.
+  const Rates& rates = scenario.cluster.chip.datasheet;
+  Precision precision = scenario.plan.precision;
+  for (const LayerRange& range : scenario.plan.layer_ranges) {
+    if (rates.peak(range.precision.compute) > rates.peak(precision.compute)) {
+      precision = range.precision;
+    }
+  }
   const StepBounds bounds =
-      StepBoundsOf(scenario.model, scenario.workload, scenario.plan.precision, scenario.cluster);
+      StepBoundsOf(scenario.model, scenario.workload, precision, scenario.cluster);
   v1::LowerBound* detail = report->mutable_lower_bound_detail();
   detail->set_compute_s(bounds.compute.value());
   detail->set_hbm_s(bounds.hbm.value());

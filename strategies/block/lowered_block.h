@@ -65,6 +65,14 @@ struct HostCopy {
   int to = -1, from = -1;  // transfers
 };
 
+// A parameter whose update muon makes from whole matrices.
+struct MatrixUpdate {
+  double count = 1;                       // on the ranks that share each
+  double in = 1, out = 1;                 // sides of a whole one
+  std::vector<AxisId> in_axes, out_axes;  // that shard its update, major first
+  bool experts = false;                   // the axes go by their names there
+};
+
 struct LoweredBlock {
   BlockPass forward, backward;
   BlockPass backward_input, backward_weight;  // the halves of `backward`
@@ -90,6 +98,9 @@ struct LoweredBlock {
   double gradients = 0;            // as accumulated between micro-batches
   double late_gradients = 0;       // of those, what replicas sum after the last micro-batch
   double optimizer = 0;            // as updated
+  double matrix_elements = 0;      // of those, what the optimizer counts as matrices
+  double optimizer_bytes = 0;      // state of what is updated
+  std::vector<MatrixUpdate> matrices;
   // Bytes on one device, of all micro-batches.
   double kv_cache_bytes = 0;
   // Bytes on one device, of one micro-batch.

@@ -24,7 +24,8 @@ ModelArithmetic ArithmeticOf(const Model& model, const Workload& workload,
   return ModelArithmetic(model,
                          {.batch = static_cast<double>(workload.batch),
                           .queries = static_cast<double>(workload.queries()),
-                          .keys = static_cast<double>(workload.sequence)},
+                          .keys = static_cast<double>(workload.sequence),
+                          .packing = workload.packing.get()},
                          {}, SizeOf(precision.activations).value());
 }
 
@@ -43,7 +44,7 @@ Bytes LeastHbm(const ModelArithmetic& arithmetic, const Workload& workload,
   const ParameterCounts parameters = arithmetic.Parameters();
   if (!workload.forward_only()) {
     return Bytes(parameters.total *
-                 (2 * precision.optimizer_bytes + SizeOf(precision.parameters).value()));
+                 (2 * precision.LeastStateBytes() + SizeOf(precision.parameters).value()));
   }
   // Lookups read the rows of the tokens only.
   const double read = parameters.active - parameters.position -

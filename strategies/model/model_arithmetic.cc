@@ -22,8 +22,7 @@ double VisibleFraction(const Op& op, const TokenShape& shape) {
   if (shape.queries < shape.keys) {
     return op.window > 0 ? std::min(1.0, op.window / shape.keys) : 1;
   }
-  const double w = op.window > 0 ? std::min(1.0, op.window / shape.keys) : 1;
-  return op.causal ? w * (1 - w / 2) : std::min(1.0, 2 * w - w * w);
+  return VisibleShare(shape.keys, op.window, op.causal, shape.packing);
 }
 
 }  // namespace

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "strategies/model/model.h"
+#include "strategies/model/packing.h"
 
 namespace meshstep {
 
@@ -23,6 +24,7 @@ namespace meshstep {
 // and prefill have queries = keys; decode has one query.
 struct TokenShape {
   double batch = 1, queries = 1, keys = 1;
+  const Packing* packing = nullptr;  // documents of the queries' sequence; null: one
   double tokens() const { return batch * queries; }
 };
 

@@ -199,8 +199,7 @@ void CountOffload(const BlockView& pass, LoweredBlock* lowered) {
   const bool layer = pass.block().input >= 0 && pass.block().output >= 0;
   if (layer) lowered->host_activations = copy(p.offload.activations * lowered->kept_bytes);
   lowered->host_parameters = copy(p.offload.parameters * lowered->parameter_bytes);
-  lowered->host_optimizer =
-      copy(p.offload.optimizer * lowered->optimizer * p.precision.optimizer_bytes);
+  lowered->host_optimizer = copy(p.offload.optimizer * lowered->optimizer_bytes);
 }
 
 }  // namespace meshstep

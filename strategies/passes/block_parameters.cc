@@ -9,6 +9,7 @@
 #include "strategies/framework/host_launches.h"
 #include "strategies/framework/sharded_copies.h"
 #include "strategies/passes/block_memory.h"
+#include "strategies/passes/optimizer_state.h"
 #include "strategies/passes/pass_builder.h"
 
 namespace meshstep {
@@ -116,6 +117,7 @@ Status LowerParameters(const Block& block, const BlockContext& context, LoweredB
                &regathers);
     }
     lowered->optimizer += context.LocalElements(updated);
+    CountOptimizer(pass, id, lowered);
     const double gradients = context.LocalElements(p.accumulate_unsharded ? used
                                                    : p.zero_stage >= 2    ? updated
                                                                           : stored);

@@ -11,6 +11,8 @@
 #include "meshstep/v1/plan.pb.h"
 #include "sim/cost/collective.h"
 #include "sim/cost/collective_registry.h"
+#include "strategies/plan/load_layer_ranges.h"
+#include "strategies/plan/load_muon.h"
 #include "strategies/plan/load_offload.h"
 #include "strategies/plan/load_pipeline.h"
 #include "strategies/plan/load_plan_experts.h"
@@ -414,6 +416,8 @@ Plan PlanLoader::Load() {
       LoadPrecision(proto_.precision(), field_ + ".precision", cluster_.chip, diagnostics_);
   LoadActivations();
   LoadOffload(proto_, field_, cluster_.chip, &plan_, diagnostics_);
+  LoadMuon(proto_, field_, &plan_, diagnostics_);
+  LoadLayerRanges(proto_, field_, model_.layers, cluster_.chip, &plan_, diagnostics_);
   if (fits) LoadContext(proto_, field_, model_, workload_, &plan_, diagnostics_);
   plan_.framework = proto_.framework();
   plan_.collective_library = proto_.collective_library();
@@ -424,6 +428,9 @@ Plan PlanLoader::Load() {
   // With wrong degrees more would be follow-up errors only.
   if (!fits) return std::move(plan_);
   LoadInference(proto_, field_, model_, workload_, &plan_, diagnostics_);
+  for (LayerRange& range : plan_.layer_ranges) {
+    range.precision.kv_cache = plan_.precision.kv_cache;
+  }
   FindSplitAxis();
   return std::move(plan_);
 }

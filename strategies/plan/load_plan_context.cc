@@ -84,6 +84,7 @@ void LoadContext(const v1::Plan& proto, const std::string& field, const Model& m
                  const Workload& workload, Plan* plan, Diagnostics* diagnostics) {
   const std::string method = field + ".context_method";
   plan->context_method = LoadMethod(proto.context_method(), method, diagnostics);
+  plan->context_splits_documents = proto.context_splits_documents();
   plan->context_balanced = !proto.has_context_load_balanced() || proto.context_load_balanced();
   const Sharding q = Apply(plan->rules.compute, {"B", "T", "N", "H"});
   const Sharding k = Apply(plan->rules.compute, {"B", "T", "K", "H"});

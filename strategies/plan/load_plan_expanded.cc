@@ -1,6 +1,7 @@
 // The way back: a plan as a message.
 
 #include "meshstep/v1/plan.pb.h"
+#include "strategies/plan/load_muon.h"
 #include "strategies/plan/load_offload.h"
 #include "strategies/plan/load_plan.h"
 #include "strategies/plan/load_plan_experts.h"
@@ -82,7 +83,9 @@ void ExpandPlan(const Plan& plan, v1::Plan* proto) {
   proto->set_prefetch_layers(plan.prefetch_layers);
   proto->set_context_method(NameOf(plan.context_method));
   proto->set_context_load_balanced(plan.context_balanced);
+  proto->set_context_splits_documents(plan.context_splits_documents);
   ExpandOffload(plan, proto);
+  ExpandMuon(plan, proto);
   proto->set_framework(plan.framework);
   proto->set_collective_library(plan.collective_library);
   proto->mutable_framework_options()->Assign(plan.framework_options.begin(),

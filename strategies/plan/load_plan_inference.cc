@@ -45,6 +45,9 @@ void RefuseTraining(const v1::Plan& proto, const std::string& field, const Plan&
   refuse(!p.gradients().empty(), "precision.gradients", p.gradients().c_str(), "nothing");
   refuse(!p.reduce().empty(), "precision.reduce", p.reduce().c_str(), "nothing");
   refuse(!p.optimizer().empty(), "precision.optimizer", p.optimizer().c_str(), "nothing");
+  for (const LayerRange& range : plan.layer_ranges) {
+    refuse(range.recompute != Recompute::kNone, "layer_ranges", "with recomputation", "none");
+  }
 }
 
 // One token cannot be sharded: what shards T holds a part of the cached sequence instead.
@@ -66,14 +69,22 @@ void ShardCache(Plan* plan, Diagnostics* diagnostics) {
 }  // namespace
 
 void ClearTraining(v1::Plan* proto) {
-  for (const char* name :
-       {"recompute", "recompute_keep", "recompute_modules", "recompute_layers",
-        "recompute_drops_unread", "accumulate_unsharded", "dropout", "schedule", "schedule_table",
-        "virtual_stages", "layout", "overlap_gradients", "overlap_parameters",
-        "gradient_bucket_bytes", "overlap_experts"}) {
+  for (const char* name : {"recompute", "recompute_keep", "recompute_modules", "recompute_layers",
+                           "recompute_drops_unread", "accumulate_unsharded", "dropout", "schedule",
+                           "schedule_table", "virtual_stages", "layout", "overlap_gradients",
+                           "overlap_parameters", "gradient_bucket_bytes", "overlap_experts"}) {
     v1::Plan::GetReflection()->ClearField(proto, v1::Plan::descriptor()->FindFieldByName(name));
   }
   if (proto->zero_stage() != 3) proto->clear_zero_stage();
+  proto->clear_muon();
+  for (v1::LayerRange& range : *proto->mutable_layer_ranges()) {
+    range.clear_recompute();
+    range.clear_recompute_modules();
+    range.clear_recompute_keep();
+    if (!range.has_offload()) continue;
+    range.mutable_offload()->clear_activations();
+    range.mutable_offload()->clear_optimizer();
+  }
   if (!proto->has_precision()) return;
   proto->mutable_precision()->clear_gradients();
   proto->mutable_precision()->clear_reduce();

@@ -5,22 +5,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "meshstep/v1/plan.pb.h"
+#include "strategies/plan/optimizers.h"
 
 namespace meshstep {
 namespace {
-
-// Bytes of state per parameter: Adam's m and v, and a master copy where parameters are narrow.
-struct OptimizerKind {
-  const char* name;
-  double state_bytes;
-  bool master;
-};
-// adam-bf16-master: DeepSeek-V3, arXiv 2412.19437 §3.3.3.
-constexpr OptimizerKind kOptimizers[] = {{"adam-fp32", 8, true},
-                                         {"adam-fp32-no-master", 8, false},
-                                         {"adam-bf16", 4, false},
-                                         {"adam-bf16-master", 4, true},
-                                         {"sgd", 0, false}};
 
 class PrecisionLoader {
  public:
@@ -138,17 +126,22 @@ void PrecisionLoader::LoadKeptMlp() {
 }
 
 void PrecisionLoader::LoadOptimizer() {
-  if (!proto_.optimizer().empty()) out_.optimizer = proto_.optimizer();
-  std::vector<std::string> names;
-  for (const OptimizerKind& kind : kOptimizers) {
-    names.emplace_back(kind.name);
-    if (out_.optimizer != kind.name) continue;
-    const bool narrow = SizeOf(out_.parameters) < Bytes(4);
-    out_.optimizer_bytes = kind.state_bytes + (kind.master && narrow ? 4 : 0);
+  const std::string& name = proto_.optimizer().empty() ? out_.optimizer : proto_.optimizer();
+  const OptimizerKind* kind = FindOptimizer(name);
+  if (kind == nullptr) {
+    std::vector<std::string> names;
+    for (const OptimizerKind& one : Optimizers()) names.emplace_back(one.name);
+    Error("optimizer",
+          absl::StrCat("is ", Quoted(name), ", expected one of ", absl::StrJoin(names, ", ")));
     return;
   }
-  Error("optimizer", absl::StrCat("is ", Quoted(out_.optimizer), ", expected one of ",
-                                  absl::StrJoin(names, ", ")));
+  if (kind->master == OptimizerKind::Master::kRemainder && out_.parameters != Dtype::kBf16) {
+    Error("optimizer",
+          absl::StrCat("is ", Quoted(name), " with parameters ", Quoted(NameOf(out_.parameters)),
+                       ", expected bf16: the first half of an fp32 value"));
+    return;
+  }
+  out_.optimizer = name;
 }
 
 Precision PrecisionLoader::Load() {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
 #include <memory>
 #include <set>
 #include <string>
@@ -27,6 +28,63 @@ namespace {
 
 constexpr char kModelFolder[] = "strategies/models";
 constexpr std::int64_t kMaxBatch = 1000000000, kMaxSequence = 100000000;
+constexpr double kMaxWeight = 1e12;
+
+constexpr int kMaxLengths = 64;
+
+std::vector<DocumentLength> LoadLengths(const v1::Workload& proto, Diagnostics* diagnostics) {
+  std::vector<DocumentLength> lengths;
+  const auto add = [&](std::int64_t tokens, double weight, const std::string& field) {
+    if (tokens < 1 || tokens > kMaxSequence) {
+      diagnostics->Error(field, absl::StrCat("is ", tokens, ", expected 1 to ", kMaxSequence));
+    }
+    lengths.push_back({tokens, weight});
+  };
+  if (proto.document_length() != 0) {
+    add(proto.document_length(), 1, "workload.document_length");
+    if (proto.documents().empty()) return lengths;
+    diagnostics->Error("workload.documents",
+                       "is given beside document_length, expected one of them");
+  }
+  if (proto.documents_size() > kMaxLengths) {
+    diagnostics->Error(
+        "workload.documents",
+        absl::StrCat("has ", proto.documents_size(), " lengths, expected at most ", kMaxLengths));
+    return lengths;
+  }
+  for (int i = 0; i < proto.documents_size(); ++i) {
+    const v1::DocumentLength& one = proto.documents(i);
+    const std::string item = absl::StrCat("workload.documents[", i, "]");
+    const double weight = one.has_weight() ? one.weight() : 1;
+    if (!(weight > 0 && weight <= kMaxWeight)) {
+      diagnostics->Error(item + ".weight",
+                         absl::StrCat("is ", weight, ", expected above 0, at most ", kMaxWeight));
+    }
+    add(one.tokens(), weight, item + ".tokens");
+  }
+  return lengths;
+}
+
+void LoadDocuments(const v1::Workload& proto, Diagnostics* diagnostics, Workload* workload) {
+  const std::size_t problems = diagnostics->errors().size();
+  const std::vector<DocumentLength> lengths = LoadLengths(proto, diagnostics);
+  if (lengths.empty()) return;
+  const char* field = proto.documents().empty() ? "workload.document_length" : "workload.documents";
+  if (workload->mode == Workload::Mode::kDecode) {
+    diagnostics->Error(field, "is given, but DECODE has a cache for each sequence; expected none");
+  }
+  if (diagnostics->errors().size() != problems) return;
+  std::int64_t shortest = lengths.front().tokens;
+  for (const DocumentLength& one : lengths) shortest = std::min(shortest, one.tokens);
+  if (shortest >= workload->sequence) return;  // every sequence is one document
+  if (workload->sequence / shortest > Packing::kMaxDocuments) {
+    diagnostics->Error(
+        field, absl::StrCat("packs up to ", workload->sequence / shortest,
+                            " documents in a sequence, expected at most ", Packing::kMaxDocuments));
+    return;
+  }
+  workload->packing = std::make_shared<Packing>(workload->sequence, lengths);
+}
 
 // The batch in tokens, as sequences.
 void LoadTokens(const std::string& text, Diagnostics* diagnostics, Workload* workload) {
@@ -79,6 +137,7 @@ Workload LoadWorkload(const v1::Workload& proto, Diagnostics* diagnostics) {
     diagnostics->Error("workload.mode",
                        absl::StrCat("is ", proto.mode(), ", expected TRAIN, PREFILL or DECODE"));
   }
+  LoadDocuments(proto, diagnostics, &workload);
   return workload;
 }
 

@@ -94,4 +94,22 @@ Sharding Spread(const Plan& plan, Sharding sharding, std::string_view dim) {
   return sharding;
 }
 
+int RangeOf(const Plan& plan, int layer) {
+  for (int i = static_cast<int>(plan.layer_ranges.size()) - 1; i >= 0; --i) {
+    const LayerRange& range = plan.layer_ranges[static_cast<std::size_t>(i)];
+    if (range.begin <= layer && layer < range.end) return i;
+  }
+  return -1;
+}
+
+Plan WithRange(const Plan& plan, const LayerRange& range) {
+  Plan own = plan;
+  own.precision = range.precision;
+  own.recompute = range.recompute;
+  own.recompute_modules = range.recompute_modules;
+  own.recompute_keep = range.recompute_keep;
+  own.offload = range.offload;
+  return own;
+}
+
 }  // namespace meshstep

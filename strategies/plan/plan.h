@@ -17,6 +17,7 @@
 
 #include "strategies/algebra/sharding.h"
 #include "strategies/model/model.h"
+#include "strategies/model/packing.h"
 #include "strategies/plan/pipeline_parts.h"
 #include "strategies/plan/precision.h"
 #include "strategies/plan/schedules/schedule.h"
@@ -54,6 +55,23 @@ enum class Recompute { kNone, kSelective, kMatmuls, kFull, kModules, kAlternate 
 struct Offload {
   double activations = 0, parameters = 0, optimizer = 0;
   bool any() const { return activations > 0 || parameters > 0 || optimizer > 0; }
+};
+
+// Layers [begin, end) with settings of their own. Types of parameters, gradients, optimizer and of
+// what flows between layers are the plan's.
+struct LayerRange {
+  int begin = 0, end = 0;
+  Precision precision;
+  Recompute recompute = Recompute::kNone;
+  std::vector<std::string> recompute_modules, recompute_keep;
+  Offload offload;
+};
+
+// How muon finds the direction of a matrix; see plan.proto.
+struct Muon {
+  enum class Method { kDuplicated, kDistributed, kOwner, kBlockwise };
+  Method method = Method::kDuplicated;
+  int iterations = 5;
 };
 
 // How attention sees the whole sequence where T of the queries is sharded.
@@ -130,9 +148,12 @@ struct Plan {
   std::vector<std::string> recompute_keep;     // ops that do not run again
   bool recompute_drops_unread = false;         // nor those whose results backward does not read
   Offload offload;
+  std::vector<LayerRange> layer_ranges;  // the last that holds a layer counts
+  Muon muon;
   bool unfused_attention = false, dropout = false;
   ContextMethod context_method = ContextMethod::kRing;
   bool context_balanced = true;  // a chunk from the front and one from the back of the sequence
+  bool context_splits_documents = false;  // each document is cut so, not the sequence
   // Decode: what shards the sequence of the KV cache (T of one new token cannot be sharded).
   std::vector<AxisId> cache_axes;
   std::string flash_kernel;  // "flash-1", ...; empty: the chip's fastest
@@ -193,12 +214,18 @@ std::vector<AxisId> FindAxes(const Plan& plan, std::string_view name);
 // every rank of a stage then holds a part of its own.
 Sharding Spread(const Plan& plan, Sharding sharding, std::string_view dim);
 
+// The plan as it is for layer `layer`; index into layer_ranges, -1: the plan itself.
+int RangeOf(const Plan& plan, int layer);
+Plan WithRange(const Plan& plan, const LayerRange& range);
+
 struct Workload {
   enum class Mode { kTrain, kPrefill, kDecode };
 
   std::int64_t batch = 0;     // sequences of one step
   std::int64_t sequence = 0;  // tokens of one sequence; in decode those of the cache
   Mode mode = Mode::kTrain;
+  // Documents of every sequence; null: a sequence is one.
+  std::shared_ptr<const Packing> packing = nullptr;
 
   bool forward_only() const { return mode != Mode::kTrain; }
   // Positions of one sequence that the step computes.

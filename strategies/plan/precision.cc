@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "sim/base/check.h"
+
 namespace meshstep {
 namespace {
 
@@ -29,6 +31,19 @@ std::string_view NameOf(Scaling scaling) {
       return "nvfp4";
   }
   return "";
+}
+
+const OptimizerKind& Precision::optimizer_kind() const {
+  const OptimizerKind* kind = FindOptimizer(optimizer);
+  CHECK(kind != nullptr) << optimizer << " ";
+  return *kind;
+}
+
+double Precision::StateBytes(bool matrix) const {
+  const double parameter = SizeOf(parameters).value();
+  const OptimizerKind& kind = optimizer_kind();
+  const bool apart = matrix && kind.matrices != OptimizerKind::Matrices::kNone;
+  return apart ? kind.MatrixStateBytes(parameter) : kind.StateBytes(parameter);
 }
 
 double Precision::OperandBytes() const {

@@ -3,8 +3,8 @@
 // With 8- or 4-bit `compute`, only the linear layers of the blocks (Op::big_matmul) run in it, in
 // all three products: y = x W, dx = dy W', dW = x' dy. Norms, attention, the residual stream,
 // router, embedding and head stay in `activations`, as in TransformerEngine, DeepSeek-V3 (arXiv
-// 2412.19437 §3.3.1) and NVFP4 pretraining (arXiv 2509.25149 §4; it keeps some layers wide, which
-// is not modelled).
+// 2412.19437 §3.3.1) and NVFP4 pretraining (arXiv 2509.25149 §4; the layers that it keeps wide are a
+// LayerRange of the plan).
 // A narrow operand is made from the wide tensor by kernels that read it and write it in as many
 // versions as the products need. How often they read it, and where TransformerEngine's norms write
 // the narrow operand themselves, is in its docs/features/low_precision_training (2026-08) and
@@ -14,9 +14,11 @@
 #ifndef MESHSTEP_STRATEGIES_PLAN_PRECISION_H_
 #define MESHSTEP_STRATEGIES_PLAN_PRECISION_H_
 
+#include <algorithm>
 #include <string>
 
 #include "sim/base/dtype.h"
+#include "strategies/plan/optimizers.h"
 
 namespace meshstep {
 
@@ -41,7 +43,10 @@ struct Precision {
   Dtype kept_mlp = Dtype::kBf16;  // inputs of activations of MLPs and experts, until backward
   Scaling scaling = Scaling::kTensor;
   std::string optimizer = "adam-fp32";
-  double optimizer_bytes = 12;  // state per parameter, master copy included
+  const OptimizerKind& optimizer_kind() const;
+  // State of an element, master copy included; of an element of what the optimizer counts as a matrix.
+  double StateBytes(bool matrix) const;
+  double LeastStateBytes() const { return std::min(StateBytes(false), StateBytes(true)); }
 
   // Matmuls of the blocks are narrower than what flows between them.
   bool quantised() const { return SizeOf(compute) < SizeOf(activations); }
@@ -60,7 +65,9 @@ struct Precision {
   int WeightVersions(bool one_layout) const;
   // Kernels that make the versions of an operand, each of which reads the wide tensor once. A scale
   // of the tensor's own takes a pass for the largest value before the cast; NVFP4 takes that, a
-  // cast of the rows, and one of the columns after their Hadamard transform.
+  // cast of the rows, and one of the columns after their Hadamard transform. That one also rounds
+  // gradients stochastically, with random numbers made in registers (TransformerEngine
+  // common/hadamard_transform, hadamard_transform_cast_fusion.cu): no bytes more.
   int CastKernels() const;
   // Scales of channels run along what a product contracts, so that every product makes operands of
   // its own from the wide tensors, just before it: one version of each in forward, one of x and two

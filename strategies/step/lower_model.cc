@@ -1,6 +1,8 @@
 #include <algorithm>
 #include <map>
+#include <tuple>
 #include <utility>
+#include <vector>
 
 #include "sim/base/check.h"
 #include "sim/base/index.h"
@@ -8,6 +10,7 @@
 #include "strategies/model/model.h"
 #include "strategies/passes/lower_block.h"
 #include "strategies/step/lowered_model.h"
+#include "strategies/step/matrix_directions.h"
 #include "strategies/step/step_graph.h"
 
 namespace meshstep {
@@ -41,6 +44,7 @@ LoweredBlock SharedHead(LoweredBlock head) {
   head.last_reduces.clear();
   head.regathers.clear();
   head.parameters = head.gradients = head.optimizer = 0;
+  head.matrix_elements = head.optimizer_bytes = 0;
   head.parameter_bytes = head.cast_bytes = 0;
   head.host_parameters.to = -1;
   head.host_optimizer = {};
@@ -49,7 +53,6 @@ LoweredBlock SharedHead(LoweredBlock head) {
 
 Status LowerPrediction(const Transformer& transformer, const BlockContext& context,
                        LoweredModel* model) {
-  model->mtp_kind = transformer.mtp_kind;
   model->mtp_head = SharedHead(model->head);
   if (context.model->mtp_layers < 2) return absl::OkStatus();
   // On one stage shared parameters count once.
@@ -57,30 +60,60 @@ Status LowerPrediction(const Transformer& transformer, const BlockContext& conte
   one_stage.stages = 1;
   BlockContext again = context;
   again.plan = &one_stage;
-  ASSIGN_OR_RETURN(model->mtp_again, LowerBlock(transformer.kinds[Index(model->mtp_kind)], again,
-                                                context.plan->recompute));
+  ASSIGN_OR_RETURN(model->mtp_again, LowerBlock(transformer.kinds[Index(transformer.mtp_kind)],
+                                                again, context.plan->recompute));
   return absl::OkStatus();
 }
 
-// Layers of a part beyond the first Plan::recompute_layers run nothing again. Megatron's method
-// "block" counts in each TransformerBlock, of which a stage has one per virtual stage
-// (megatron/core/transformer/transformer_block.py).
-Status LimitRecompute(const Transformer& transformer, const BlockContext& context,
-                      LoweredModel* model) {
-  const int limit = context.plan->recompute_layers;
-  if (limit < 0) return absl::OkStatus();
-  const int kinds = static_cast<int>(transformer.kinds.size());
-  for (const Block& kind : transformer.kinds) {
-    ASSIGN_OR_RETURN(LoweredBlock block, LowerBlock(kind, context, Recompute::kNone));
-    model->kinds.push_back(std::move(block));
-  }
-  for (const PipelinePart& part : context.plan->parts) {
-    for (int l = part.begin; l < part.end; ++l) {
-      if (l - part.begin >= limit) model->layer_kind[Index(l)] += kinds;
+// Lowers each kind of layer once for each of the settings that layers of that kind have.
+class KindsOfLayers {
+ public:
+  KindsOfLayers(const Transformer& transformer, const BlockContext& context, LoweredModel* model)
+      : transformer_(transformer), context_(context), model_(*model) {
+    for (const LayerRange& range : context.plan->layer_ranges) {
+      plans_.push_back(WithRange(*context.plan, range));
     }
   }
-  return absl::OkStatus();
-}
+
+  // Layers of a part beyond the first Plan::recompute_layers run nothing again. Megatron's method
+  // "block" counts in each TransformerBlock, of which a stage has one per virtual stage
+  // (megatron/core/transformer/transformer_block.py).
+  Status LowerAll() {
+    const int limit = context_.plan->recompute_layers;
+    model_.layer_kind.resize(transformer_.layer_kind.size());
+    for (const PipelinePart& part : context_.plan->parts) {
+      for (int l = part.begin; l < part.end; ++l) {
+        const bool limited = limit >= 0 && l - part.begin >= limit;
+        ASSIGN_OR_RETURN(model_.layer_kind[Index(l)], Find(transformer_.layer_kind[Index(l)],
+                                                           RangeOf(*context_.plan, l), limited));
+      }
+    }
+    if (context_.model->mtp_layers == 0) return absl::OkStatus();
+    ASSIGN_OR_RETURN(model_.mtp_kind, Find(transformer_.mtp_kind, -1, false));
+    return absl::OkStatus();
+  }
+
+ private:
+  // Index into LoweredModel::kinds. range: of the plan, -1: none.
+  StatusOr<int> Find(int kind, int range, bool limited) {
+    const auto [it, added] =
+        index_.try_emplace({kind, range, limited}, static_cast<int>(model_.kinds.size()));
+    if (!added) return it->second;
+    BlockContext own = context_;
+    if (range >= 0) own.plan = &plans_[Index(range)];
+    const Recompute recompute = limited ? Recompute::kNone : own.plan->recompute;
+    ASSIGN_OR_RETURN(LoweredBlock block,
+                     LowerBlock(transformer_.kinds[Index(kind)], own, recompute));
+    model_.kinds.push_back(std::move(block));
+    return it->second;
+  }
+
+  const Transformer& transformer_;
+  const BlockContext& context_;
+  LoweredModel& model_;
+  std::vector<Plan> plans_;  // by range
+  std::map<std::tuple<int, int, bool>, int> index_;
+};
 
 Bytes LargestTransfer(const std::vector<int>& transfers, const TransferTable& table) {
   Bytes bytes;
@@ -211,18 +244,14 @@ StatusOr<LoweredModel> LowerModel(const BlockContext& context) {
   const bool prefill = context.workload->mode == Workload::Mode::kPrefill;
   ASSIGN_OR_RETURN(model.head, prefill ? LowerLastPosition(transformer.head, context)
                                        : LowerBlock(transformer.head, context));
-  for (const Block& kind : transformer.kinds) {
-    ASSIGN_OR_RETURN(LoweredBlock block, LowerBlock(kind, context));
-    model.kinds.push_back(std::move(block));
-  }
-  model.layer_kind = transformer.layer_kind;
+  RETURN_IF_ERROR(KindsOfLayers(transformer, context, &model).LowerAll());
   RETURN_IF_ERROR(LowerPrediction(transformer, context, &model));
-  RETURN_IF_ERROR(LimitRecompute(transformer, context, &model));
   model.layers = LayersOfParts(context.plan->parts, *context.model);
   const int further = context.model->mtp_layers;
   model.last = further > 0 ? LayerRef::MtpHead(further - 1) : LayerRef::Head();
   for (const std::vector<LayerRef>& layers : model.layers) {
     model.buckets.push_back(MakeBuckets(layers, model, context));
+    model.directions.push_back(MatrixDirections(layers, model, context));
   }
   if (!context.workload->forward_only()) FindShared(transformer, context, &model);
   return model;

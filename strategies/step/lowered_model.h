@@ -23,6 +23,15 @@ struct SharedParameters {
   int transfer;
 };
 
+// One step of making muon's directions: a transfer, else a kernel.
+struct DirectionStep {
+  LayerRef layer;
+  int transfer = -1;
+  Time duration = {};
+  Flops flops = {};
+  Bytes hbm_bytes = {};
+};
+
 struct LoweredModel {
   LoweredBlock embedding, head;
   // The layers that predict a further token after the first, and the head on the results of all:
@@ -34,7 +43,8 @@ struct LoweredModel {
   std::vector<std::vector<LayerRef>> layers;         // per part, in the order of the forward
   std::vector<std::vector<GradientBucket>> buckets;  // per part, in the order of the backward
   std::vector<SharedParameters> shared;
-  LayerRef last;  // block of the forward
+  std::vector<std::vector<DirectionStep>> directions;  // per part, one after the other
+  LayerRef last;                                       // block of the forward
 
   const LoweredBlock& of(const LayerRef& layer) const;
 };

@@ -70,10 +70,10 @@ void StepEmitter::HoldResident(int stage) {
   for (const int part : stages_[Index(stage)].parts) {
     for (const LayerRef& layer : context_.model.layers[Index(part)]) {
       const LoweredBlock& block = context_.model.of(layer);
-      of(MemoryBucket::kParameters) += block.parameter_bytes * (1 - plan.offload.parameters);
+      of(MemoryBucket::kParameters) +=
+          std::max(0.0, block.parameter_bytes - block.host_parameters.bytes);
       of(MemoryBucket::kGradients) += block.gradients * SizeOf(plan.precision.gradients).value();
-      of(MemoryBucket::kOptimizer) +=
-          block.optimizer * plan.precision.optimizer_bytes * (1 - plan.offload.optimizer);
+      of(MemoryBucket::kOptimizer) += block.optimizer_bytes - block.host_optimizer.bytes;
       of(MemoryBucket::kKvCache) += block.kv_cache_bytes;
     }
   }

@@ -1,5 +1,6 @@
 #include "strategies/step/updater.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "sim/base/index.h"
@@ -16,18 +17,24 @@ double CastAndZeroedBytes(const LoweredBlock& block, const Plan& plan) {
 
 // Reads gradients and state, writes state and parameters (ZeRO, arXiv 1910.02054 §3.1), and makes
 // the copies of parameters in the matmuls' type anew.
-Time UpdateTime(const ComputeModel& compute, const Plan& plan, double elements, double cast) {
+Time UpdateTime(const ComputeModel& compute, const Plan& plan, const UpdatedElements& elements,
+                double cast) {
   Time duration = cast > 0 ? compute.Elementwise(Bytes(cast)) : Time();
-  for (const double per_element : OptimizerPasses(plan)) {
-    duration += compute.Elementwise(Bytes(elements * per_element));
-  }
+  const auto add = [&](double count, bool matrix) {
+    for (const double per_element : OptimizerPasses(plan, matrix)) {
+      duration += compute.Elementwise(Bytes(count * per_element));
+    }
+  };
+  if (elements.others > 0 || elements.matrices == 0) add(elements.others, false);
+  if (elements.matrices > 0) add(elements.matrices, true);
   return duration;
 }
 
 Updater::Updater(StepContext* context)
     : context_(*context),
       update_name_(context->builder.Intern("optimizer")),
-      gather_name_(context->builder.Intern("parameters")) {}
+      gather_name_(context->builder.Intern("parameters")),
+      direction_name_(context->builder.Intern("muon")) {}
 
 Status Updater::Update(int stage, const std::vector<int>& parts,
                        const std::vector<UnitTasks>& gradients) {
@@ -36,18 +43,24 @@ Status Updater::Update(int stage, const std::vector<int>& parts,
     const std::vector<LayerRef>& of_part = context_.model.layers[Index(part)];
     layers.insert(layers.end(), of_part.begin(), of_part.end());
   }
-  const Offload& offload = context_.plan.offload;
-  const bool from_host = offload.optimizer > 0 || offload.parameters > 0;
+  const bool from_host = std::any_of(layers.begin(), layers.end(), [&](const LayerRef& layer) {
+    const LoweredBlock& block = context_.model.of(layer);
+    return block.host_optimizer.to >= 0 || block.host_parameters.to >= 0;
+  });
   return from_host ? UpdateFromHost(stage, layers, gradients)
-                   : UpdateWhole(stage, layers, gradients);
+                   : UpdateWhole(stage, parts, layers, gradients);
 }
 
-UnitTasks Updater::AddUpdate(const StepBuilder::Where& where, double elements, double cast,
-                             After after) {
+UnitTasks Updater::AddUpdate(const StepBuilder::Where& where, const UpdatedElements& elements,
+                             double cast, After after) {
   Bytes bytes(cast);
-  for (const double per_element : OptimizerPasses(context_.plan)) {
-    bytes += Bytes(elements * per_element);
-  }
+  const auto add = [&](double count, bool matrix) {
+    for (const double per_element : OptimizerPasses(context_.plan, matrix)) {
+      bytes += Bytes(count * per_element);
+    }
+  };
+  if (elements.others > 0) add(elements.others, false);
+  if (elements.matrices > 0) add(elements.matrices, true);
   return context_.builder.AddCompute(where, TaskKind::kOptimizer, update_name_,
                                      UpdateTime(context_.compute, context_.plan, elements, cast),
                                      after, Flops(), bytes);
@@ -62,12 +75,45 @@ Status Updater::GatherUpdated(const StepBuilder::Where& where, const UnitTasks& 
   return absl::OkStatus();
 }
 
-Status Updater::UpdateWhole(int stage, const std::vector<LayerRef>& layers,
+StatusOr<UnitTasks> Updater::UpdateMatrices(int stage, const std::vector<int>& parts,
+                                            double elements, UnitTasks ready) {
+  StepBuilder::Where where{stage, {}, 0, Pass::kUpdate};
+  bool any = false;
+  for (const int part : parts) {
+    for (const DirectionStep& step : context_.model.directions[Index(part)]) {
+      any = true;
+      where.layer = step.layer;
+      if (step.transfer >= 0) {
+        ASSIGN_OR_RETURN(ready,
+                         context_.host.Transfer(where, direction_name_, step.transfer, {&ready}));
+        continue;
+      }
+      const UnitTasks* after[] = {&ready};
+      ready = context_.builder.AddCompute(where, TaskKind::kOptimizer, direction_name_,
+                                          step.duration, after, step.flops, step.hbm_bytes);
+    }
+  }
+  if (!any) return ready;
+  Bytes bytes;
+  Time duration;
+  for (const double per_element : DirectionPasses(context_.plan)) {
+    bytes += Bytes(elements * per_element);
+    duration += context_.compute.Elementwise(Bytes(elements * per_element));
+  }
+  where.layer = {};
+  const UnitTasks* after[] = {&ready};
+  return context_.builder.AddCompute(where, TaskKind::kOptimizer, update_name_, duration, after,
+                                     Flops(), bytes);
+}
+
+Status Updater::UpdateWhole(int stage, const std::vector<int>& parts,
+                            const std::vector<LayerRef>& layers,
                             const std::vector<UnitTasks>& gradients) {
-  double elements = 0, cast = 0, arrays = 0;
+  UpdatedElements elements;
+  double cast = 0, arrays = 0;
   for (const LayerRef& layer : layers) {
     const LoweredBlock& block = context_.model.of(layer);
-    elements += block.optimizer;
+    elements += UpdatedElements(block);
     cast += CastAndZeroedBytes(block, context_.plan);
     arrays += block.parameter_arrays;
   }
@@ -76,7 +122,8 @@ Status Updater::UpdateWhole(int stage, const std::vector<LayerRef>& layers,
   const StepBuilder::Where where{stage, {}, 0, Pass::kUpdate};
   const UnitTasks issued = context_.host.Issue(where, OptimizerLaunches(context_.plan, arrays));
   if (!issued.empty()) after.push_back(&issued);
-  const UnitTasks updated = AddUpdate(where, elements, cast, after);
+  UnitTasks updated = AddUpdate(where, elements, cast, after);
+  ASSIGN_OR_RETURN(updated, UpdateMatrices(stage, parts, elements.matrices, std::move(updated)));
   for (const LayerRef& layer : layers) {
     RETURN_IF_ERROR(GatherUpdated({stage, layer, 0, Pass::kUpdate}, updated));
   }
@@ -109,7 +156,7 @@ StatusOr<UnitTasks> Updater::UpdateBlock(const StepBuilder::Where& where, const 
     after.push_back(&fetched);
   }
   const UnitTasks updated =
-      AddUpdate(where, block.optimizer, CastAndZeroedBytes(block, context_.plan), after);
+      AddUpdate(where, UpdatedElements(block), CastAndZeroedBytes(block, context_.plan), after);
   UnitTasks gone = updated;
   if (parameters.to >= 0) {
     context_.memory.AtStart(where.stage, updated, MemoryBucket::kUnsharded, parameters.bytes);

@@ -16,8 +16,22 @@ namespace meshstep {
 // anew, and gradients that are set to zero for the next step.
 double CastAndZeroedBytes(const LoweredBlock& block, const Plan& plan);
 
-// Of one update of so many elements, with `cast` bytes as above.
-Time UpdateTime(const ComputeModel& compute, const Plan& plan, double elements, double cast);
+// What an update works on, on one device.
+struct UpdatedElements {
+  double matrices = 0, others = 0;
+  UpdatedElements() = default;
+  explicit UpdatedElements(const LoweredBlock& block)
+      : matrices(block.matrix_elements), others(block.optimizer - block.matrix_elements) {}
+  UpdatedElements& operator+=(const UpdatedElements& more) {
+    matrices += more.matrices;
+    others += more.others;
+    return *this;
+  }
+};
+
+// Of one update of so many elements, with `cast` bytes as above; muon's directions come on top.
+Time UpdateTime(const ComputeModel& compute, const Plan& plan, const UpdatedElements& elements,
+                double cast);
 
 class Updater {
  public:
@@ -29,8 +43,11 @@ class Updater {
  private:
   using After = std::span<const UnitTasks* const>;
   // All blocks at once.
-  Status UpdateWhole(int stage, const std::vector<LayerRef>& layers,
+  Status UpdateWhole(int stage, const std::vector<int>& parts, const std::vector<LayerRef>& layers,
                      const std::vector<UnitTasks>& gradients);
+  // What is left to do for matrices whose momentum is there after `ready`; `elements` of them.
+  StatusOr<UnitTasks> UpdateMatrices(int stage, const std::vector<int>& parts, double elements,
+                                     UnitTasks ready);
   // Block by block: the state of one comes while another is updated and that before it leaves, so
   // that the device holds the state of two blocks.
   Status UpdateFromHost(int stage, const std::vector<LayerRef>& layers,
@@ -41,11 +58,12 @@ class Updater {
   // To the host when `after` ends.
   StatusOr<UnitTasks> Leave(const StepBuilder::Where& where, const std::string* name,
                             const HostCopy& copy, MemoryBucket bucket, const UnitTasks& after);
-  UnitTasks AddUpdate(const StepBuilder::Where& where, double elements, double cast, After after);
+  UnitTasks AddUpdate(const StepBuilder::Where& where, const UpdatedElements& elements, double cast,
+                      After after);
   Status GatherUpdated(const StepBuilder::Where& where, const UnitTasks& updated);
 
   StepContext& context_;
-  const std::string *const update_name_, *const gather_name_;
+  const std::string *const update_name_, *const gather_name_, *const direction_name_;
 };
 
 }  // namespace meshstep

@@ -272,8 +272,8 @@ TEST(LoadCluster, JobsTakeTraysOfARack) {
       Errors(kGpu, rack + "chips: 130"),
       ElementsAre("cluster.chips: is 130, expected a multiple of the 72 chips of a node, or "
                   "fewer, or as many whole trays of each of several nodes"));
-  EXPECT_THAT(Errors(kGpu, rack + "nodes { tray_chips: 5 } chips: 128"),
-              ElementsAre(HasSubstr("tray_chips: is 5, expected a divisor of the 72 chips")));
+  EXPECT_THAT(Errors(kGpu, "chips: 16 nodes { tray_chips: 5 }"),
+              ElementsAre(HasSubstr("tray_chips: is 5, expected a divisor of the 8 chips")));
 }
 
 TEST(LoadCluster, ConfidenceIsTheWeaker) {

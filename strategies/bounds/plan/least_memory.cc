@@ -121,10 +121,9 @@ std::vector<std::int64_t> ResidentBytes(const Scenario& scenario, const LoweredM
     for (int c = 0; c < plan.order->Chunks(stage, shape); ++c) {
       for (const LayerRef& layer : model.layers[Index(plan.order->PartOf({stage, c}, shape))]) {
         const LoweredBlock& block = model.of(layer);
-        parameters += block.parameter_bytes * (1 - plan.offload.parameters);
+        parameters += std::max(0.0, block.parameter_bytes - block.host_parameters.bytes);
         gradients += block.gradients * SizeOf(plan.precision.gradients).value();
-        optimizer +=
-            block.optimizer * plan.precision.optimizer_bytes * (1 - plan.offload.optimizer);
+        optimizer += block.optimizer_bytes - block.host_optimizer.bytes;
         cache += block.kv_cache_bytes;
       }
     }

@@ -192,20 +192,23 @@ class Bounds {
   std::int64_t Update(int stage, bool all) {
     if (forward_only_) return 0;
     std::int64_t sum = all ? LateReductions(stage) : 0;
-    double elements = 0, cast = 0;
+    UpdatedElements elements;
+    double cast = 0;
+    bool from_host = false;
     std::map<int, std::int64_t> regathers;  // by stream
     bool any = false;
     for (int c = 0; c < plan_.order->Chunks(stage, shape_); ++c) {
       for (const LayerRef& layer :
            known_.model.layers[Index(plan_.order->PartOf({stage, c}, shape_))]) {
         const LoweredBlock& block = known_.model.of(layer);
-        elements += block.optimizer;
+        elements += UpdatedElements(block);
+        from_host |= block.host_optimizer.to >= 0 || block.host_parameters.to >= 0;
         cast += CastAndZeroedBytes(block, plan_);
         any = true;
         for (const int t : block.regathers) AddTransfer(t, 1, &regathers);
       }
     }
-    if (!any || plan_.offload.optimizer > 0 || plan_.offload.parameters > 0) return sum;
+    if (!any || from_host) return sum;
     sum += UpdateTime(known_.compute, plan_, elements, cast).ps();
     return plan_.overlap_parameters ? sum : sum + Most(regathers);
   }

@@ -10,21 +10,21 @@
 namespace meshstep {
 namespace {
 
-// Share of the T × T square that a causal or windowed kernel computes: a query at position i sees
-// min(i + 1, window) keys; to leading order 1/2 for causal, w/T (1 - w/2T) for a causal window.
-double VisibleFraction(const Op& op, double sequence, bool unfused) {
-  if (unfused) return 1;
-  const double window = op.window > 0 ? std::min<double>(op.window, sequence) : sequence;
-  const double w = window / sequence;
-  return op.causal ? w * (1 - w / 2) : std::min(1.0, 2 * w - w * w);
+// Queries at a diagonal side of the part that a kernel computes, over all: those with later keys
+// hidden, and those with earlier ones hidden. Between documents both sides are cut once more.
+double EdgesOf(const Op& op, double length) {
+  const double window = op.window > 0 ? std::min<double>(op.window, length) : length;
+  const double hidden = 1 - window / length;
+  return hidden + (op.causal ? 1 : hidden);
 }
 
-// Queries at a diagonal side of that part, over all: those with later keys hidden, and those with
-// earlier ones hidden.
-double Edges(const Op& op, double sequence) {
-  const double window = op.window > 0 ? std::min<double>(op.window, sequence) : sequence;
-  const double hidden = 1 - window / sequence;
-  return hidden + (op.causal ? 1 : hidden);
+double Edges(const Op& op, double sequence, const Packing* packing) {
+  if (packing == nullptr) return EdgesOf(op, sequence);
+  double edges = 2;
+  for (const auto& [length, documents] : packing->lengths()) {
+    edges += documents * length / sequence * EdgesOf(op, length);
+  }
+  return edges;
 }
 
 // Keys and values are needed at every position.
@@ -40,7 +40,8 @@ KernelCost CostWithAllKeys(const Op& op, const BlockView& pass, bool backward) {
   AttentionShape shape = LocalShape(op, pass, backward);
   const SequenceSplit split = SplitOf(op, pass);
   if (split.ranks == 1) {
-    shape.visible = VisibleFraction(op, split.length, split.square);
+    shape.visible =
+        split.square ? 1 : VisibleShare(split.length, op.window, op.causal, split.packing);
     return CostOf(shape, context);
   }
   KernelCost cost;
@@ -83,6 +84,8 @@ SequenceSplit SplitOf(const Op& op, const BlockView& pass) {
   split.causal = op.causal;
   split.window = op.window < split.length ? op.window : 0;
   split.square = context.plan->unfused_attention;
+  split.packing = context.workload->packing.get();
+  split.by_document = context.plan->context_splits_documents;
   return split;
 }
 
@@ -106,7 +109,9 @@ AttentionShape LocalShape(const Op& op, const BlockView& pass, bool backward) {
   shape.keys = context.DimSize("T");
   shape.head_dim = context.DimSize("H");
   shape.value_dim = context.DimSize(pass.DimsOf(op.inputs[2]).back());
-  shape.edges = Edges(op, shape.keys);
+  const Packing* const packing = context.workload->packing.get();
+  shape.edges = Edges(op, shape.keys, packing);
+  if (packing != nullptr) shape.document = packing->MeanLength();
   shape.backward = backward;
   return shape;
 }
@@ -156,18 +161,6 @@ int SumHeads(const Op& op, int after, PassBuilder* pass) {
                           {after}, false, bytes);
   }
   return after;
-}
-
-Flops AttentionModelFlops(const Op& op, const Model& model, double batch, double sequence,
-                          bool unfused, bool full) {
-  AttentionShape shape;
-  shape.batch = batch;
-  shape.heads = model.heads;
-  shape.queries = shape.keys = sequence;
-  shape.head_dim = model.head_dim;
-  shape.value_dim = model.mla ? model.mla->v_head_dim : model.head_dim;
-  shape.visible = full ? 1 : VisibleFraction(op, sequence, unfused);
-  return ComputeModel::AttentionFlops(shape);
 }
 
 double AttentionBuffers(const Op& op, const BlockView& pass) {

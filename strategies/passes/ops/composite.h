@@ -27,9 +27,6 @@ Status CacheForward(const Op& op, PassBuilder* pass);
 Status DecodeAttention(const Op& op, PassBuilder* pass);
 // Bytes of the cache of this op on one device, all sequences of the replica.
 double KvCacheBytes(const Op& op, const BlockView& pass);
-// Forward FLOPs of the whole op (not per device): `full` counts the T × T square.
-Flops AttentionModelFlops(const Op& op, const Model& model, double batch, double sequence,
-                          bool unfused, bool full);
 
 // Tokens to the ranks of their experts, x[B,T,D] -> [B,T,A,D], and back, weighted: a kernel that
 // copies (or sums) a rank's own tokens and an all-to-all over the axes that shard E.

@@ -27,6 +27,15 @@ double Covered(std::vector<Interval> intervals) {
   return length;
 }
 
+std::vector<Interval> Parts(const std::vector<Interval>& intervals, const Interval& of) {
+  std::vector<Interval> parts;
+  for (const Interval& i : intervals) {
+    const Interval part = Intersection(i, of);
+    if (part.length() > 0) parts.push_back(part);
+  }
+  return parts;
+}
+
 }  // namespace
 
 std::vector<Interval> SequenceSplit::ChunksOf(int rank) const {
@@ -36,8 +45,8 @@ std::vector<Interval> SequenceSplit::ChunksOf(int rank) const {
   return {{rank * half, (rank + 1) * half}, {back * half, (back + 1) * half}};
 }
 
-AttentionWork SequenceSplit::Between(const std::vector<Interval>& queries,
-                                     const std::vector<Interval>& keys) const {
+AttentionWork SequenceSplit::InDocument(const std::vector<Interval>& queries,
+                                        const std::vector<Interval>& keys) const {
   // Query x sees [x - before, x + after].
   const double before = square || window <= 0 ? length : window;
   const double after = square ? length : causal ? 0 : before;
@@ -61,7 +70,49 @@ AttentionWork SequenceSplit::Between(const std::vector<Interval>& queries,
   return work;
 }
 
+// Of chunks that are apart at most one document lies in both.
+AttentionWork SequenceSplit::Between(const std::vector<Interval>& queries,
+                                     const std::vector<Interval>& keys) const {
+  if (packing == nullptr || square) return InDocument(queries, keys);
+  AttentionWork work;
+  const std::vector<double>& ends = packing->ends();
+  double done = 0;  // documents up to here are counted
+  for (const Interval& q : queries) {
+    auto end = std::upper_bound(ends.begin(), ends.end(), std::max(q.begin, done));
+    for (; end != ends.end(); ++end) {
+      const Interval document{end == ends.begin() ? 0 : *(end - 1), *end};
+      if (document.begin >= q.end) break;
+      done = document.end;
+      const AttentionWork one = InDocument(Parts(queries, document), Parts(keys, document));
+      work.queries += one.queries;
+      work.keys += one.keys;
+      work.pairs += one.pairs;
+    }
+  }
+  return work;
+}
+
+AttentionWork SequenceSplit::OfEachDocument(int rank, int step) const {
+  AttentionWork work;
+  SequenceSplit one = *this;
+  one.packing = nullptr;
+  for (const auto& [length_of, documents] : packing->lengths()) {
+    one.length = length_of;
+    const AttentionWork part = step < 0 ? one.WithAll(rank) : one.InRing(rank, step);
+    work.queries += documents * part.queries;
+    work.keys += documents * part.keys;
+    work.pairs += documents * part.pairs;
+  }
+  return work;
+}
+
+AttentionWork SequenceSplit::WithAll(int rank) const {
+  if (by_document && packing != nullptr) return OfEachDocument(rank, -1);
+  return Between(ChunksOf(rank), {{0, length}});
+}
+
 AttentionWork SequenceSplit::InRing(int rank, int step) const {
+  if (by_document && packing != nullptr) return OfEachDocument(rank, step);
   return Between(ChunksOf(rank), ChunksOf((rank - step + ranks) % ranks));
 }
 

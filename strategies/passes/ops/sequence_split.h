@@ -10,6 +10,8 @@
 
 #include <vector>
 
+#include "strategies/model/packing.h"
+
 namespace meshstep {
 
 struct Interval {
@@ -31,15 +33,26 @@ struct SequenceSplit {
   bool causal = true;
   double window = 0;    // positions a query sees; 0: all
   bool square = false;  // unfused: the kernel computes what it masks
+  // Documents that a query sees nothing beyond; null: one. by_document: each of them is cut into the
+  // chunks, not the sequence.
+  const Packing* packing = nullptr;
+  bool by_document = false;
 
   std::vector<Interval> ChunksOf(int rank) const;
   AttentionWork Between(const std::vector<Interval>& queries,
                         const std::vector<Interval>& keys) const;
   // Rank's queries with all keys; with the keys that it has after `step` hops of a ring.
-  AttentionWork WithAll(int rank) const { return Between(ChunksOf(rank), {{0, length}}); }
+  AttentionWork WithAll(int rank) const;
   AttentionWork InRing(int rank, int step) const;
   // Hops after which no rank needs the keys that come.
   int HopsNeeded() const;
+
+ private:
+  // Sum of those of all documents, each cut into the chunks. step: -1: with all keys.
+  AttentionWork OfEachDocument(int rank, int step) const;
+  // Whatever the documents.
+  AttentionWork InDocument(const std::vector<Interval>& queries,
+                           const std::vector<Interval>& keys) const;
 };
 
 }  // namespace meshstep

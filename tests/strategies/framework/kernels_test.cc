@@ -150,7 +150,7 @@ TEST(Kernels, GradientsOfWeightsAreAdded) {
 
 TEST(Kernels, OptimizerPasses) {
   const auto passes = [](const std::string& plan) {
-    return OptimizerPasses(Load(Proto("data: 8 " + plan)).plan);
+    return OptimizerPasses(Load(Proto("data: 8 " + plan)).plan, false);
   };
   using Passes = std::vector<double>;
   // Gradient 4, state 12 read and written, parameter 2.

@@ -291,7 +291,7 @@ TEST(Precision, ParametersCountTheirCopies) {
 
 TEST(Precision, OptimizerStateIsWhatItsNameSays) {
   const auto bytes = [](const char* precision) {
-    return Lower(kBlackwell, 1, precision).scenario.plan.precision.optimizer_bytes;
+    return Lower(kBlackwell, 1, precision).scenario.plan.precision.StateBytes(false);
   };
   EXPECT_EQ(bytes(""), 12);
   EXPECT_EQ(bytes("parameters: 'fp32'"), 8);

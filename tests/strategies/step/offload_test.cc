@@ -114,6 +114,31 @@ TEST(RecomputeLayers, CountsInEachPart) {
             none + 4 * layer);
 }
 
+// Ranges of layers instead: which layers, not how many of each part.
+TEST(LayerRanges, RecomputeInRanges) {
+  const auto run = [](const std::string& plan) { return Simulate(1, plan); };
+  const Simulated none = run(""), full = run("recompute: 'full'");
+  const double layer = (full.flops - none.flops).value() / kLayers;
+  EXPECT_EQ(run("layer_ranges { layers: '..' recompute: 'full' }").time, full.time);
+  EXPECT_EQ(run("recompute: 'full' layer_ranges { layers: '..' recompute: 'none' }").most,
+            none.most);
+  EXPECT_EQ(run("layer_ranges { layers: '0..2' recompute: 'full' }").time,
+            run("recompute: 'full' recompute_layers: 3").time);
+  EXPECT_EQ(run("layer_ranges { layers: '2,-1' recompute: 'full' }").flops.value(),
+            none.flops.value() + 2 * layer);
+}
+
+TEST(LayerRanges, OffloadInRanges) {
+  const auto run = [](const std::string& plan) { return Simulate(1, plan); };
+  const Simulated all = run("offload { activations: 1 optimizer: 1 }");
+  const Simulated half =
+      run("layer_ranges { layers: '50%..' offload { activations: 1 optimizer: 1 } }");
+  EXPECT_DOUBLE_EQ(half.Moved("to the host"),
+                   (all.Moved("to the host") - 12 * (kEmbedding + kHead)) / 2);
+  EXPECT_GT(half.time, run("").time);
+  EXPECT_LT(half.time, all.time);
+}
+
 // Ops that a policy keeps do not run again, and their outputs stay.
 TEST(RecomputeKeep, SparesItsOps) {
   const auto run = [](const std::string& keep) {
