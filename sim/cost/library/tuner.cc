@@ -44,6 +44,10 @@ Seconds NetworkSteps(const LibraryShape& shape, Formula formula, Seconds step, S
     }
     total += steps * (step + std::max(Seconds(0), tier.latency - expected));
   }
+  // Steps under way at once take no less than one message.
+  if (formula == Formula::kPat && !shape.tiers.empty()) {
+    total = std::max(total, shape.tiers.back().latency);
+  }
   return total;
 }
 

@@ -9,7 +9,7 @@
 //   tree           a + 2 ((r - 1) i + log2(N) e)
 //   NVLS           a + i
 //   NVLS tree      a + i + 2 log2(N) e
-//   PAT            a + log2(N) e / 3.5 + n o
+//   PAT            a + log2(N) e / 3.5, at least one message, + n o
 //   send, receive  a + e + (n - 1) o, and one message at a NIC for each of the n - r ranks
 //   elsewhere
 // The node step is at least the overhead where N > 1. Rate: the bus bandwidth B is that of the
