@@ -168,6 +168,14 @@ double BlockView::CastInNorm(const Op& op, bool* only_narrow) const {
   return narrow ? CastBytes(output) : 0;
 }
 
+bool BlockView::KeepsGathered(const Op& op) const {
+  const Plan& plan = *context_.plan;
+  const bool megatron = plan.expert_dispatch == ExpertDispatch::kAllToAll ||
+                        plan.expert_dispatch == ExpertDispatch::kDeepEp ||
+                        plan.expert_dispatch == ExpertDispatch::kHybridEp;
+  return plan.kernels.dtensor || (op.kind == Op::Kind::kExperts && megatron);
+}
+
 int BlockView::WeightVersions() const {
   if (context_.workload->forward_only()) return 1;
   return context_.plan->precision.WeightVersions(context_.compute->narrow_matmuls_one_layout());

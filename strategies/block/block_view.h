@@ -68,6 +68,11 @@ class BlockView {
   // Bytes of narrow copies that `op`, if it is a norm, writes for the matmuls after it;
   // only_narrow: nothing else reads its result.
   double CastInNorm(const Op& op, bool* only_narrow) const;
+  // What the product `op` gathers in forward stays for the gradient of its weight: DTensor's, and
+  // tokens that the ranks of one expert gather in Megatron-Core's dispatchers, which hand them to the
+  // experts' linear layers (transformer/moe/token_dispatcher.py: gather_from_sequence_parallel_region
+  // over the expert's tensor ranks before the experts, its reduce-scatter after them).
+  bool KeepsGathered(const Op& op) const;
   // Versions of a weight of narrow matmuls that are kept; without a backward, one.
   int WeightVersions() const;
   // Kernels of a cast of what `op` reads. With one matmul for each expert Transformer Engine also

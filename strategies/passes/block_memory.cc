@@ -141,9 +141,10 @@ void CountActivations(const BlockView& pass, const Again& again, LoweredBlock* l
       if (op.kind == Op::Kind::kCombine && array == op.inputs[0] && !weighted_sum) continue;
       const ArrayKey key{array, false, narrow && array == op.inputs[0]};
       needed.insert(key);
-      // What a product gathered stays with it (DTensor), unless it gathers again.
-      const bool stays = pass.context().plan->kernels.dtensor && op.kind == Op::Kind::kMatmul;
-      if (stays && array == op.inputs[0] && !again.ops.contains(i)) gathered.insert(key);
+      // What a product gathered stays with it, unless it gathers again.
+      const bool product = op.kind == Op::Kind::kMatmul || op.kind == Op::Kind::kExperts;
+      if (product && pass.KeepsGathered(op) && array == op.inputs[0] && !again.ops.contains(i))
+        gathered.insert(key);
       if (again.arrays.contains(array) || (key.narrow && again.ops.contains(i))) {
         made_again.insert(key);
       }

@@ -64,6 +64,23 @@ std::vector<int> InternAll(const std::vector<TransferSpec>& specs, TransferTable
   return ids;
 }
 
+// One table serves embedding and head where every stage that holds the head holds the embedding too:
+// without a pipeline, and where its parts go up the stages and down again.
+bool HoldsTableOnce(const Plan& plan) {
+  if (plan.stages == 1) return true;
+  const Pipeline shape = plan.pipeline_shape();
+  for (int stage = 0; stage < plan.stages; ++stage) {
+    bool embedding = false, head = false;
+    for (int chunk = 0; chunk < plan.order->Chunks(stage, shape); ++chunk) {
+      const auto part = static_cast<std::size_t>(plan.order->PartOf({stage, chunk}, shape));
+      embedding = embedding || plan.parts[part].embedding;
+      head = head || plan.parts[part].head;
+    }
+    if (head && !embedding) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 Status LowerParameters(const Block& block, const BlockContext& context, LoweredBlock* lowered) {
@@ -87,8 +104,7 @@ Status LowerParameters(const Block& block, const BlockContext& context, LoweredB
     }
     lowered->gathered_parameters += context.LocalElements(used);
     lowered->gather_copy_bytes += GatherCopyBytes(pass, id);
-    // One table serves embedding and head where one stage holds both.
-    if (block.arrays[a].shared && p.stages == 1) continue;
+    if (block.arrays[a].shared && HoldsTableOnce(p)) continue;
     CountParameter(pass, id, lowered);
     lowered->parameters += context.LocalElements(stored);
     if (context.workload->forward_only()) continue;

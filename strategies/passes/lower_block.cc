@@ -261,7 +261,7 @@ Status BlockLowering::MatmulBackward(const Op& op, PassBuilder* pass) {
   if (op.kind == Op::Kind::kExperts) shape = ByExpert(op, *pass, shape);
   // x is gathered beside the dx kernel, dx reduced beside the dw kernel, as Megatron does (arXiv
   // 2205.05198 §4.2.2); DTensor saves what forward gathered.
-  pass->KeepGathered({x, false, pass->IsNarrow(op)}, used);
+  pass->KeepGathered(op, {x, false, pass->IsNarrow(op)}, used);
   ASSIGN_OR_RETURN(const int x_there, pass->BringOperand(op, {x, false}, used));
   const Dtype dtype = pass->TypeOf(op);
   const Bytes result = SizeOf(context_.plan->precision.activations);

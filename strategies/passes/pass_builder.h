@@ -29,9 +29,9 @@ class PassBuilder : public BlockView {
   // The same for an operand of a matmul, which may have to be its narrow copy. Gathers move that:
   // TransformerEngine casts before it gathers (gather_along_first_dim with a quantizer).
   StatusOr<int> BringOperand(const Op& op, ArrayKey key, const Sharding& sharding);
-  // Backward: `key` is there in `sharding` where the plan keeps what forward gathered.
-  void KeepGathered(ArrayKey key, const Sharding& sharding) {
-    if (context_.plan->kernels.dtensor && !Holds(key, sharding)) Define(key, sharding, kReady);
+  // Backward: the first input of `op` is there in `sharding` where forward's gather is kept.
+  void KeepGathered(const Op& op, ArrayKey key, const Sharding& sharding) {
+    if (KeepsGathered(op) && !Holds(key, sharding)) Define(key, sharding, kReady);
   }
   // Makes the narrow copies that `op` reads, as one step, where they are not there yet.
   void Cast(const Op& op, const std::string& name, const std::vector<ArrayKey>& keys);

@@ -205,6 +205,12 @@ v1::Plan Merger::Merge(const std::vector<v1::Framework>& files, const std::strin
     for (const v1::FrameworkEntry& entry : file.entries()) Apply(entry);
   }
   LeaveOutWhatCannotBe();
+  // Where the framework reduces gradients in the type that it keeps them in, it does so in one that
+  // the plan gives too.
+  const v1::Precision& precision = defaults_.precision();
+  if (!own_.precision().gradients().empty() && precision.reduce() == precision.gradients()) {
+    defaults_.mutable_precision()->clear_reduce();
+  }
   Overlay(own_, &defaults_);
   return std::move(defaults_);
 }

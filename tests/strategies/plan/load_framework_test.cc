@@ -105,6 +105,33 @@ TEST(LoadFramework, EntriesHoldForChipsFormatsReleasesAndModels) {
             ExpertDispatch::kHybridEp);
 }
 
+// Megatron-Bridge's mixed_precision.py: fp8_param_gather, but for block scales.
+TEST(LoadFramework, RecipesInFp8StoreParametersInFp8) {
+  const auto stored = [](const std::string& framework, const std::vector<std::string>& sets) {
+    return PlanOf(Dense(), framework, sets).precision.parameters;
+  };
+  const std::string fp8 = "plan.precision.compute=fp8", scaling = "plan.precision.scaling=";
+  EXPECT_EQ(stored("megatron-bridge", {}), Dtype::kBf16);
+  EXPECT_EQ(stored("megatron-bridge", {fp8}), Dtype::kFp8);
+  EXPECT_EQ(stored("megatron-bridge", {fp8, scaling + "tensor"}), Dtype::kFp8);
+  EXPECT_EQ(stored("megatron-bridge", {fp8, scaling + "block"}), Dtype::kBf16);
+  EXPECT_EQ(stored("nemo@24.07", {fp8}), Dtype::kFp8);
+  EXPECT_EQ(stored("megatron-core", {fp8}), Dtype::kBf16);
+}
+
+// Megatron reduces gradients in the type of its main gradients, whatever that is.
+TEST(LoadFramework, ReductionsFollowTheTypeOfGradients) {
+  const std::string fp32 = "plan.precision.gradients=fp32", bf16 = "plan.precision.reduce=bf16";
+  const auto reduce = [](const std::string& framework, const std::vector<std::string>& sets) {
+    return PlanOf(Dense(), framework, sets).precision.reduce;
+  };
+  EXPECT_EQ(reduce("megatron-bridge", {}), Dtype::kBf16);
+  EXPECT_EQ(reduce("megatron-bridge", {fp32}), Dtype::kFp32);
+  EXPECT_EQ(reduce("megatron-bridge", {fp32, bf16}), Dtype::kBf16);
+  // FSDP's mixed precision says what is on the wire.
+  EXPECT_EQ(reduce("pytorch-fsdp", {fp32}), Dtype::kBf16);
+}
+
 TEST(LoadFramework, MegatronsExpertsAreAsWideAsTensor) {
   const auto width = [](const Plan& plan) {
     for (const auto& [name, size] : Degrees(plan)) {

@@ -137,6 +137,21 @@ TEST(Pipeline, TiedTablesExchangeTheirGradients) {
             0);
 }
 
+// Where the first and the last part are on one stage, its table serves both.
+TEST(Pipeline, AVHoldsATiedTableOnce) {
+  const auto parameters = [](const std::string& plan, const std::string& tied) {
+    double bytes = 0;
+    for (const auto& resident :
+         Simulated(2, plan, std::string(kGated) + " tied_embeddings: " + tied).graph.resident) {
+      bytes += resident[0];
+    }
+    return bytes;
+  };
+  const std::string v = "pipeline: 2 schedule: 'zb-v'";
+  EXPECT_DOUBLE_EQ(parameters(v, "false") - parameters(v, "true"), 2 * kVocab * kHidden);
+  EXPECT_DOUBLE_EQ(parameters("pipeline: 2", "false"), parameters("pipeline: 2", "true"));
+}
+
 TEST(Pipeline, DualPipeHoldsEveryPartTwice) {
   const Step once = Simulated(2, "pipeline: 2"),
              twice = Simulated(2, "pipeline: 2 schedule: 'dualpipe'");

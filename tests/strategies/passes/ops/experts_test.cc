@@ -337,6 +337,22 @@ TEST(ExpertTensor, GathersTokensAndSumsResults) {
   EXPECT_EQ(l.layer.parameters, kExpertParameters / 8 + kDenseParameters);
 }
 
+// megatron/core/transformer/moe/token_dispatcher.py gathers before the experts, and in backward the
+// gradients of what it scatters after them; what was gathered stays for the gradients of weights.
+TEST(ExpertTensor, MegatronGathersTwiceALayer) {
+  const std::string plan = "data: 32 expert: 4 expert_tensor: 2";
+  const double gather = 2 * 2 * kSequence * kTopK * kHidden * 2;
+  const auto gathers = [](const Lowered& l) {
+    return Volumes(l, Of(l.layer.forward)).at("all-gather expert-tensor") +
+           Volumes(l, Of(l.layer.backward)).at("all-gather expert-tensor");
+  };
+  EXPECT_EQ(gathers(LowerLayer(32, plan)), 3 * gather);
+  for (const char* dispatch : {"all-to-all", "deepep", "hybridep"}) {
+    EXPECT_EQ(gathers(LowerLayer(32, plan + " expert_dispatch: '" + dispatch + "'")), 2 * gather)
+        << dispatch;
+  }
+}
+
 TEST(ExpertParameters, GradientsReduceOverExpertData) {
   const Lowered l = LowerLayer(32, "data: 32 expert: 4");
   EXPECT_EQ(Volumes(l, l.layer.last_reduces),
