@@ -34,6 +34,7 @@ ROOMS = [
     ["sim/report", "sim/report/arithmetic", "sim/report/html", "sim/report/trace"],
     ["sim/advice"],
     ["sim/advice/sweep"],
+    ["sim/advice/search"],
     ["sim/validation"],
     ["sim/calibration"],
     ["sim/cli"],

@@ -85,6 +85,8 @@ int Main(int argc, char** argv) {
   AddSimulateCommand(&app);
   AddCompareCommand(&app);
   AddSweepCommand(&app);
+  AddSearchCommand(&app);
+  AddMergeCommand(&app);
   AddCollectiveCommand(&app);
   AddValidateCommand(&app);
   AddCalibrateCommand(&app);

@@ -1,7 +1,11 @@
 #include "sim/report/output.h"
 
 #include <cmath>
+#include <map>
+#include <utility>
 
+#include "google/protobuf/io/coded_stream.h"
+#include "google/protobuf/io/zero_copy_stream_impl_lite.h"
 #include "google/protobuf/message.h"
 #include "google/protobuf/text_format.h"
 #include "nlohmann/json.hpp"
@@ -48,6 +52,20 @@ Json FieldValue(const pb::Message& m, const pb::FieldDescriptor* f, int index) {
   return nullptr;
 }
 
+// By key.
+Json MapValue(const pb::Message& message, const pb::FieldDescriptor* field) {
+  std::map<std::string, Json> sorted;
+  for (int i = 0; i < message.GetReflection()->FieldSize(message, field); ++i) {
+    const pb::Message& entry = message.GetReflection()->GetRepeatedMessage(message, field, i);
+    const pb::Descriptor* of = entry.GetDescriptor();
+    sorted[FieldValue(entry, of->FindFieldByNumber(1), -1).get<std::string>()] =
+        FieldValue(entry, of->FindFieldByNumber(2), -1);
+  }
+  Json object = Json::object();
+  for (auto& [key, value] : sorted) object[key] = std::move(value);
+  return object;
+}
+
 Json ToValue(const pb::Message& message) {
   Json object = Json::object();
   const pb::Descriptor* descriptor = message.GetDescriptor();
@@ -55,7 +73,9 @@ Json ToValue(const pb::Message& message) {
   for (int i = 0; i < descriptor->field_count(); ++i) {
     const pb::FieldDescriptor* field = descriptor->field(i);
     Json& value = object[field->name()];
-    if (field->is_repeated()) {
+    if (field->is_map()) {
+      value = MapValue(message, field);
+    } else if (field->is_repeated()) {
       value = Json::array();
       for (int k = 0; k < reflection->FieldSize(message, field); ++k) {
         value.push_back(FieldValue(message, field, k));
@@ -82,9 +102,14 @@ std::string Serialize(const pb::Message& message, OutputFormat format) {
     case OutputFormat::kTextproto:
       pb::TextFormat::PrintToString(message, &out);
       return out;
-    case OutputFormat::kBinary:
-      message.SerializeToString(&out);
+    case OutputFormat::kBinary: {
+      pb::io::StringOutputStream stream(&out);
+      pb::io::CodedOutputStream coded(&stream);
+      coded.SetSerializationDeterministic(true);
+      message.SerializeToCodedStream(&coded);
+      coded.Trim();
       return out;
+    }
     case OutputFormat::kText:
       break;
   }

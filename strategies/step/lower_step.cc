@@ -11,11 +11,10 @@
 #include "strategies/block/block_context.h"
 #include "strategies/step/lower_model.h"
 #include "strategies/step/lowered_model.h"
+#include "strategies/step/placement.h"
 #include "strategies/step/step_builder.h"
 #include "strategies/step/step_emitter.h"
 #include "strategies/step/step_rates.h"
-#include "topologies/build_fabric.h"
-#include "topologies/tiers.h"
 
 namespace meshstep {
 namespace {
@@ -108,46 +107,44 @@ SendTransfers AddSends(const BlockContext& context) {
 // Everything of a step but its tasks. Parts refer to each other and to the scenario.
 struct PreparedStep::Parts {
   Parts(const Scenario& of, const LoweringOptions& options)
-      : scenario(of),
-        fabric(
-            BuildFabric(FitTiers(of.cluster, of.plan.axes), RateSet::kDatasheet, options.fidelity)),
-        rates(RatesOf(of, options.fidelity)) {}
+      : scenario(of), rates(RatesOf(of, options.fidelity)) {}
   Parts(const Parts&) = delete;
   Parts& operator=(const Parts&) = delete;
 
   Status Prepare(const LoweringOptions& options);
 
   const Scenario& scenario;
-  const std::unique_ptr<Fabric> fabric;
   const StepRates rates;
-  std::optional<Mesh> mesh;
   TransferTable transfers;
   LoweredModel model;
   SendTransfers sends;
   std::vector<AxisId> distinguished;
-  std::optional<LinkClasses> classes;
-  std::optional<CollectiveModel> collectives, explicit_links;
+  std::shared_ptr<const PricedMesh> priced;
+  std::optional<CollectiveModel> explicit_links;
   std::optional<StepUnits> units;
 };
 
 Status PreparedStep::Parts::Prepare(const LoweringOptions& options) {
   const Plan& plan = scenario.plan;
-  StatusOr<Mesh> placed = Mesh::Place(*fabric, plan.axes);
+  PlacementCache own;
+  PlacementCache& placements = options.placements != nullptr ? *options.placements : own;
+  const StatusOr<std::shared_ptr<const PlacedMesh>> placed =
+      placements.Place(scenario.cluster, plan.axes, options.fidelity);
   if (!placed.ok()) return InField("plan.mesh", placed.status());
-  mesh = *std::move(placed);
+  const Mesh& mesh = *(*placed)->mesh;
   const BlockContext context{&scenario.model, &plan, &scenario.workload, &rates.compute,
                              &transfers};
   StatusOr<LoweredModel> lowered = LowerModel(context);
   if (!lowered.ok()) return InField("plan.rules", lowered.status());
   model = *std::move(lowered);
   sends = AddSends(context);
-  ExchangeOnRings(*mesh, &transfers);
-  distinguished = DistinguishedAxes(plan, *mesh, transfers, scenario.cluster.twisted);
-  classes.emplace(*mesh, distinguished);
-  collectives.emplace(*mesh, &*classes, options.fidelity);
-  if (options.unfolded) explicit_links.emplace(*mesh, nullptr, options.fidelity);
-  units.emplace(plan, *mesh, *classes, *collectives, options.unfolded ? &*explicit_links : nullptr,
-                transfers, SendsOf(plan, model, sends.send));
+  ExchangeOnRings(mesh, &transfers);
+  distinguished = DistinguishedAxes(plan, mesh, transfers, scenario.cluster.twisted);
+  priced = placements.Price(*placed, distinguished, options.fidelity);
+  if (options.unfolded) explicit_links.emplace(mesh, nullptr, options.fidelity);
+  units.emplace(plan, mesh, *priced->classes, *priced->collectives,
+                options.unfolded ? &*explicit_links : nullptr, transfers,
+                SendsOf(plan, model, sends.send));
   return absl::OkStatus();
 }
 

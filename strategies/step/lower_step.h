@@ -8,6 +8,7 @@
 #include "sim/base/status.h"
 #include "strategies/plan/plan.h"
 #include "strategies/step/lowered_model.h"
+#include "strategies/step/placement.h"
 #include "strategies/step/send_transfers.h"
 #include "strategies/step/step_graph.h"
 #include "strategies/step/step_rates.h"
@@ -18,6 +19,7 @@ namespace meshstep {
 struct LoweringOptions {
   Fidelity fidelity = Fidelity::kCalibrated;
   bool unfolded = false;
+  PlacementCache* placements = nullptr;  // of the scenario's cluster; unset: nothing is kept
 };
 
 // Error: the plan cannot be lowered (a placement that does not fit, an algorithm that does not

@@ -1,0 +1,219 @@
+#include "sim/advice/search/assemble.h"
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <limits>
+#include <map>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "sim/base/check.h"
+#include "sim/report/compare.h"
+#include "sim/simulate/simulate.h"
+
+namespace meshstep {
+namespace {
+
+constexpr std::int64_t kNone = std::numeric_limits<std::int64_t>::max();
+
+// The best, in order: time, then place in the space.
+std::vector<const Evaluated*> BestOf(const Searched& searched, double limit, int top) {
+  std::vector<const Evaluated*> best;
+  for (const Evaluated& plan : searched.plans) {
+    if (plan.simulated && static_cast<double>(plan.peak_bytes) <= limit) best.push_back(&plan);
+  }
+  std::sort(best.begin(), best.end(), [](const Evaluated* a, const Evaluated* b) {
+    return std::pair(a->time_ps, a->index) < std::pair(b->time_ps, b->index);
+  });
+  if (best.size() > static_cast<std::size_t>(top)) best.resize(static_cast<std::size_t>(top));
+  return best;
+}
+
+// Counts every plan once, by what says that it is not among the best with times up to `last`.
+v1::SearchCounts CountsOf(const Searched& searched, std::int64_t space, std::int64_t last,
+                          double limit) {
+  v1::SearchCounts counts;
+  for (const auto& [why, plans] : searched.invalid) (*counts.mutable_invalid())[why] = plans;
+  std::int64_t too_large = searched.does_not_fit, closely = 0, collectives = 0, simulated = 0;
+  for (const Evaluated& plan : searched.plans) {
+    if (plan.quick_ps > last) continue;
+    ++closely;
+    if (!plan.invalid.empty()) {
+      ++(*counts.mutable_invalid())[plan.invalid];
+    } else if (static_cast<double>(plan.least_bytes) > limit) {
+      ++too_large;
+    } else if (plan.bound_ps > last) {
+      ++collectives;
+    } else if (plan.simulated) {
+      ++(static_cast<double>(plan.peak_bytes) > limit ? too_large : simulated);
+    }
+  }
+  counts.set_does_not_fit(too_large);
+  std::int64_t all = too_large + collectives + simulated;
+  for (const auto& [why, plans] : counts.invalid()) all += plans;
+  if (searched.done) {
+    (*counts.mutable_pruned())["kernels"] = searched.left - closely;
+  } else {
+    (*counts.mutable_pruned())["not looked at"] = space - all;
+  }
+  (*counts.mutable_pruned())["collectives"] = collectives;
+  counts.set_simulated(simulated);
+  return counts;
+}
+
+v1::FoundPlan FoundOf(const v1::Scenario& scenario, const v1::SimulateReport& report,
+                      const Objective& objective) {
+  v1::FoundPlan found;
+  *found.mutable_scenario() = scenario;
+  found.set_index(-1);
+  found.set_step_time_s(report.step_time_s());
+  found.set_tokens_per_s_per_chip(report.tokens_per_s_per_chip());
+  found.set_mfu(report.mfu());
+  *found.mutable_memory() = report.memory();
+  found.set_chips(report.chips());
+  found.set_lower_bound_s(report.lower_bound_s());
+  if (objective.price) {
+    found.set_cost(*objective.price * static_cast<double>(report.chips()) * report.step_time_s() /
+                   3600);
+  }
+  return found;
+}
+
+// No other has as many tokens per second, as little memory and as few chips, and more of one.
+std::vector<int> FrontOf(const v1::SearchReport& report) {
+  std::vector<int> front;
+  const auto figures = [&](int i) {
+    const v1::FoundPlan& plan = report.best(i);
+    const double chips = static_cast<double>(plan.chips());
+    return std::array{-plan.tokens_per_s_per_chip() * chips,
+                      static_cast<double>(plan.memory().peak_bytes()), chips};
+  };
+  for (int i = 0; i < report.best_size(); ++i) {
+    const auto own = figures(i);
+    bool beaten = false;
+    for (int k = 0; k < report.best_size() && !beaten; ++k) {
+      const auto other = figures(k);
+      const bool no_worse = other[0] <= own[0] && other[1] <= own[1] && other[2] <= own[2];
+      beaten = no_worse && (other != own || k < i);
+    }
+    if (!beaten) front.push_back(i);
+  }
+  return front;
+}
+
+// Full reports of the best, and why the first of them is.
+class Explainer {
+ public:
+  Explainer(const PlanSpace& space, const SearchOptions& options, const Objective& objective,
+            v1::SearchReport* report)
+      : space_(space), options_(options), objective_(objective), report_(*report) {}
+
+  void Add(const Evaluated& plan) {
+    v1::Scenario scenario = space_.ScenarioOf(plan.index);
+    scenario.set_name(absl::StrCat(space_.base().name(), " #", plan.index));
+    const StatusOr<v1::SimulateReport> simulated = SimulateIt(scenario);
+    CHECK(simulated.ok()) << std::string(simulated.status().message());
+    v1::FoundPlan& found = *report_.add_best();
+    found = FoundOf(scenario, *simulated, objective_);
+    found.set_index(plan.index);
+    for (const std::string& set : space_.SetOf(plan.index)) found.add_set(set);
+    found.set_bound_s(Time(plan.bound_ps).seconds());
+    found.set_binds(plan.binds);
+    const v1::SimulateReport& first = reports_.empty() ? *simulated : reports_.front();
+    const bool interval = first.has_step_time_high_s();
+    found.set_tie(found.step_time_s() <=
+                  (interval ? first.step_time_high_s() : first.step_time_s()));
+    reports_.push_back(*simulated);
+    scenarios_.push_back(std::move(scenario));
+  }
+
+  void Explain(const v1::Scenario& base) {
+    v1::Scenario baseline = base;
+    if (baseline.name().empty()) baseline.set_name("the scenario");
+    const StatusOr<v1::SimulateReport> simulated = SimulateIt(baseline);
+    if (simulated.ok()) *report_.mutable_baseline() = FoundOf(baseline, *simulated, objective_);
+    if (reports_.empty()) return;
+    if (simulated.ok()) Why(baseline, *simulated);
+    if (reports_.size() > 1) Why(scenarios_[1], reports_[1]);
+  }
+
+ private:
+  StatusOr<v1::SimulateReport> SimulateIt(const v1::Scenario& scenario) const {
+    return Simulate(scenario, {.catalog = options_.catalog, .fidelity = options_.fidelity});
+  }
+
+  void Why(const v1::Scenario& other, const v1::SimulateReport& report) {
+    const std::array scenarios = {other, scenarios_[0]};
+    const std::array reports = {report, reports_[0]};
+    v1::Comparison comparison = Compare(scenarios, reports).comparisons(0);
+    comparison.set_scenario(other.name());
+    *report_.add_why() = std::move(comparison);
+  }
+
+  const PlanSpace& space_;
+  const SearchOptions& options_;
+  const Objective& objective_;
+  v1::SearchReport& report_;
+  std::vector<v1::Scenario> scenarios_;
+  std::vector<v1::SimulateReport> reports_;
+};
+
+}  // namespace
+
+v1::SearchReport Assemble(const PlanSpace& space, const Searched& searched,
+                          const SearchOptions& options, const Objective& objective) {
+  v1::SearchReport report;
+  report.set_scenario(space.base().name());
+  report.set_space(space.size());
+  report.set_digest(space.digest());
+  report.set_objective(objective.name);
+  for (const std::string& dimension : space.Dimensions()) report.add_dimensions(dimension);
+  const double limit = MemoryLimit(space, options);
+  const std::vector<const Evaluated*> best = BestOf(searched, limit, options.top);
+  const bool full = best.size() == static_cast<std::size_t>(options.top);
+  const std::int64_t last = full ? best.back()->time_ps : kNone;
+  *report.mutable_counts() = CountsOf(searched, space.size(), last, limit);
+  report.set_proven(searched.done);
+  if (!searched.done) report.set_rest_bound_s(Time(searched.rest_ps).seconds());
+  Explainer explainer(space, options, objective, &report);
+  for (const Evaluated* plan : best) explainer.Add(*plan);
+  explainer.Explain(space.original());
+  for (const int i : FrontOf(report)) report.add_front(i);
+  return report;
+}
+
+StatusOr<Searched> MergeParts(const std::vector<SearchContents>& parts) {
+  const v1::SearchHeader& first = parts.front().header;
+  std::vector<bool> there(static_cast<std::size_t>(std::max(1, first.shards())));
+  Searched merged;
+  merged.rest_ps = kNone;
+  for (const SearchContents& part : parts) {
+    const v1::SearchHeader& header = part.header;
+    const std::string name = absl::StrCat("part ", header.shard(), " of ", header.shards());
+    if (header.digest() != first.digest() || header.shards() != first.shards() ||
+        header.top() != first.top() || header.max_memory_bytes() != first.max_memory_bytes()) {
+      return InvalidInput(absl::StrCat(name, " is of another search (space ", header.digest(),
+                                       ", expected ", first.digest(), ")"));
+    }
+    const auto shard = static_cast<std::size_t>(header.shard());
+    if (shard >= there.size() || there[shard]) {
+      return InvalidInput(absl::StrCat(name, " is there twice"));
+    }
+    if (!part.done) return InvalidInput(absl::StrCat(name, " is not done: run it again to go on"));
+    there[shard] = true;
+    for (const auto& [why, plans] : part.done->invalid()) merged.invalid[why] += plans;
+    merged.does_not_fit += part.done->does_not_fit();
+    merged.left += part.done->left();
+    for (const v1::LookedAtPlan& plan : part.plans) merged.plans.push_back(FromRecord(plan));
+  }
+  for (std::size_t i = 0; i < there.size(); ++i) {
+    if (there[i]) continue;
+    return InvalidInput(absl::StrCat("part ", i, " of ", there.size(), " is missing"));
+  }
+  std::sort(merged.plans.begin(), merged.plans.end(),
+            [](const Evaluated& a, const Evaluated& b) { return a.index < b.index; });
+  return merged;
+}
+
+}  // namespace meshstep

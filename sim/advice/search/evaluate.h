@@ -1,0 +1,47 @@
+// One plan of a space: its bounds, and its simulation.
+
+#ifndef MESHSTEP_SIM_ADVICE_SEARCH_EVALUATE_H_
+#define MESHSTEP_SIM_ADVICE_SEARCH_EVALUATE_H_
+
+#include <cstdint>
+#include <string>
+
+#include "sim/advice/search/plan_space.h"
+#include "sim/base/catalog.h"
+#include "sim/simulate/simulate.h"
+#include "strategies/step/placement.h"
+
+namespace meshstep {
+
+// What is known of a plan. Bounds and times are picoseconds of a step.
+struct Evaluated {
+  std::int64_t index = 0;
+  std::int64_t quick_ps = 0;  // bound of kernels alone
+  std::string invalid;        // why the loader refuses it; then nothing below is set
+  std::int64_t bound_ps = 0;  // with collectives
+  std::int64_t least_bytes = 0;
+  std::string binds;
+  bool simulated = false;
+  std::int64_t time_ps = 0;
+  std::int64_t peak_bytes = 0;
+};
+
+class Evaluator {
+ public:
+  Evaluator(const PlanSpace& space, const Catalog& catalog, Fidelity fidelity)
+      : space_(space), catalog_(catalog), fidelity_(fidelity) {}
+
+  // Fills in what bounds say. Threads may call it, each with placements of its own.
+  Evaluated Bound(std::int64_t index, std::int64_t quick_ps, PlacementCache* placements) const;
+  // Fills in what the simulation says. Error: a bug, or a schedule that waits for itself.
+  void Simulate(Evaluated* plan, PlacementCache* placements) const;
+
+ private:
+  const PlanSpace& space_;
+  const Catalog& catalog_;
+  const Fidelity fidelity_;
+};
+
+}  // namespace meshstep
+
+#endif  // MESHSTEP_SIM_ADVICE_SEARCH_EVALUATE_H_

@@ -1,0 +1,465 @@
+#include "sim/advice/search/plan_space.h"
+
+#include <algorithm>
+#include <cinttypes>
+#include <cstdio>
+#include <cstdlib>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "google/protobuf/text_format.h"
+#include "sim/base/check.h"
+#include "sim/base/checked.h"
+#include "sim/base/set_field.h"
+#include "strategies/plan/load_scenario.h"
+#include "strategies/plan/pipeline_parts.h"
+#include "strategies/plan/schedules/schedule.h"
+
+namespace meshstep {
+namespace {
+
+constexpr char kSame[] = "the same as another plan";
+constexpr int kMostMicro = 16;
+constexpr int kVirtualStages[] = {2, 3, 4, 5, 6, 8, 10, 12, 16, 20};
+constexpr int kFirstLayers[] = {1, 2, 4, 8, 16};
+
+std::vector<int> Divisors(std::int64_t n) {
+  std::vector<int> divisors;
+  for (int d = 1; d <= n && d <= 1 << 20; ++d) {
+    if (n % d == 0) divisors.push_back(d);
+  }
+  return divisors;
+}
+
+std::string Set(const char* field, std::int64_t value) {
+  return absl::StrCat("plan.", field, "=", value);
+}
+std::string Set(const char* field, const char* value) {
+  return absl::StrCat("plan.", field, "=", value);
+}
+
+std::vector<Choice> Switch(const char* field) {
+  std::vector<Choice> choices(2);
+  for (std::size_t on = 0; on < 2; ++on) {
+    choices[on].on = on == 1;
+    choices[on].set = {Set(field, on == 1 ? "true" : "false")};
+  }
+  return choices;
+}
+
+// FNV-1a of 64 bits (draft-eastlake-fnv).
+std::uint64_t Hash(std::uint64_t hash, std::string_view bytes) {
+  for (const char c : bytes) {
+    hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3ULL;
+  }
+  return hash;
+}
+
+std::string PathOf(const std::string& assignment) {
+  return assignment.substr(0, assignment.find('='));
+}
+
+bool Sets(const Choice& choice, const std::string& path) {
+  return std::any_of(choice.set.begin(), choice.set.end(),
+                     [&](const std::string& set) { return PathOf(set) == path; });
+}
+
+}  // namespace
+
+const char* NameOf(Knob knob) {
+  constexpr const char* kNames[] = {"degrees",
+                                    "experts",
+                                    "micro-batch",
+                                    "schedule",
+                                    "recompute",
+                                    "sequence parallel",
+                                    "async tensor",
+                                    "varied",
+                                    "zero and accumulation",
+                                    "order",
+                                    "overlap of parameters"};
+  return kNames[static_cast<std::size_t>(knob)];
+}
+
+StatusOr<PlanSpace> PlanSpace::Make(const v1::Scenario& base, std::span<const Vary> varied,
+                                    const Catalog& catalog, Fidelity fidelity) {
+  if (base.plan().has_mesh()) {
+    return InvalidInput("plan.mesh: search varies degrees, expected a plan without mesh");
+  }
+  PlanSpace space;
+  space.original_ = base;
+  space.base_ = base;
+  v1::Plan* const plan = space.base_.mutable_plan();
+  plan->clear_layout();  // of one number of stages
+  plan->clear_schedule_table();
+  // Any degrees make model, cluster and workload known.
+  v1::Scenario probe = space.base_;
+  for (const char* field : {"data", "fsdp", "tensor", "context", "pipeline", "expert",
+                            "expert_tensor", "virtual_stages", "schedule"}) {
+    RETURN_IF_ERROR(SetField(absl::StrCat("plan.", field, "="), &probe));
+  }
+  ASSIGN_OR_RETURN(const std::int64_t devices, RestOfDevices("plan.data", probe, catalog));
+  probe.mutable_plan()->set_data(static_cast<int>(devices));
+  probe.mutable_plan()->set_micro_batch_sequences(1);
+  probe.mutable_workload()->set_global_batch_sequences(devices);
+  probe.mutable_workload()->clear_evaluation_sequences();
+  Diagnostics diagnostics;
+  space.loaded_ = LoadScenario(probe, catalog, &diagnostics);
+  RETURN_IF_ERROR(diagnostics.status());
+  // What a report says that a device has; a chip's runtime may keep some of its memory.
+  if (const StatusOr<SimulatedStep> step =
+          SimulateStep(space.loaded_, {.catalog = &catalog, .fidelity = fidelity});
+      step.ok()) {
+    Chip& chip = space.loaded_.cluster.chip;
+    const auto capacity = static_cast<double>(step->report.memory().capacity_bytes());
+    chip.datasheet.hbm = Bytes(capacity * chip.devices_per_chip);
+  }
+  space.loaded_.workload.batch = base.workload().global_batch_sequences();
+  if (space.loaded_.workload.batch < 1) {
+    return InvalidInput("workload.global_batch_sequences: expected at least 1");
+  }
+  space.AddKnobs();
+  for (const Vary& vary : varied) RETURN_IF_ERROR(space.Restrict(vary));
+  space.Finish(fidelity);
+  return space;
+}
+
+void PlanSpace::AddKnobs() {
+  AddDegrees();
+  knob(Knob::kExperts) = {Choice()};
+  if (loaded_.model.moe) {
+    knob(Knob::kExperts).clear();
+    for (const int e : Divisors(loaded_.model.moe->experts)) {
+      for (const int shards : {1, 2, 4, 8}) {
+        Choice choice;
+        choice.expert = e;
+        choice.shards = shards;
+        choice.set = {Set("expert", e), Set("expert_tensor", shards)};
+        knob(Knob::kExperts).push_back(choice);
+      }
+    }
+  }
+  for (const int micro : Divisors(loaded_.workload.batch)) {
+    if (micro > kMostMicro) break;
+    Choice choice;
+    choice.number = micro;
+    choice.set = {Set("micro_batch_sequences", micro)};
+    knob(Knob::kMicro).push_back(choice);
+  }
+  AddSchedules();
+  AddRecomputation();
+  knob(Knob::kSequence) = Switch("sequence_parallel");
+  const bool trains = !loaded_.workload.forward_only();
+  knob(Knob::kAsync) = trains ? Switch("async_tensor") : std::vector<Choice>(1);
+  knob(Knob::kCustom) = {Choice()};
+  AddState();
+  for (const char* order :
+       {"tensor,context,fsdp,data,pipeline", "tensor,context,pipeline,fsdp,data"}) {
+    Choice choice;
+    choice.order = absl::StrSplit(order, ',');
+    choice.set = {Set("order", order)};
+    knob(Knob::kOrder).push_back(choice);
+  }
+  knob(Knob::kOverlap) = trains ? Switch("overlap_parameters") : std::vector<Choice>(1);
+}
+
+void PlanSpace::AddDegrees() {
+  const int devices = loaded_.cluster.devices();
+  for (const int t : Divisors(devices)) {
+    for (const int c : Divisors(devices / t)) {
+      for (const int p : Divisors(devices / t / c)) {
+        for (const int f : Divisors(devices / t / c / p)) {
+          Choice choice;
+          choice.degrees = {t, c, p, f, devices / t / c / p / f};
+          choice.set = {Set("tensor", t), Set("context", c), Set("pipeline", p), Set("fsdp", f),
+                        Set("data", choice.degrees.data)};
+          knob(Knob::kDegrees).push_back(choice);
+        }
+      }
+    }
+  }
+}
+
+void PlanSpace::AddSchedules() {
+  const auto add = [&](const PublishedSchedule* schedule, int parts) {
+    Choice choice;
+    choice.schedule = schedule;
+    choice.virtual_stages = parts;
+    choice.set = {absl::StrCat("plan.schedule=", std::string(schedule->name())),
+                  Set("virtual_stages", parts)};
+    knob(Knob::kSchedule).push_back(choice);
+  };
+  add(FindSchedule("1f1b"), 1);
+  for (const int parts : kVirtualStages) add(FindSchedule("interleaved"), parts);
+  if (loaded_.workload.forward_only()) return;
+  add(FindSchedule("zb-h1"), 1);
+  add(FindSchedule("zb-v"), 2);
+  if (loaded_.model.moe) add(FindSchedule("dualpipe"), 2);
+}
+
+void PlanSpace::AddRecomputation() {
+  std::vector<Choice>& choices = knob(Knob::kRecompute);
+  if (loaded_.workload.forward_only()) {
+    choices = {Choice()};
+    return;
+  }
+  const auto add = [&](const char* policy, int layers) {
+    Choice choice;
+    choice.number = layers;
+    choice.set = {Set("recompute", policy), "plan.recompute_modules=",
+                  layers > 0 ? Set("recompute_layers", layers) : "plan.recompute_layers="};
+    if (std::string_view(policy) == "none") choice.set.push_back("plan.recompute_keep=");
+    choices.push_back(choice);
+  };
+  for (const char* policy : {"none", "selective", "matmuls", "full"}) add(policy, 0);
+  for (const int layers : kFirstLayers) add("full", layers);
+}
+
+void PlanSpace::AddState() {
+  std::vector<Choice>& choices = knob(Knob::kState);
+  if (loaded_.workload.forward_only()) {
+    choices = {Choice()};
+    return;
+  }
+  for (const int zero : {0, 1, 2}) {
+    for (const bool accumulate : {false, true}) {
+      Choice choice;
+      choice.number = zero;
+      choice.on = accumulate;
+      choice.set = {Set("zero_stage", zero),
+                    Set("accumulate_unsharded", accumulate ? "true" : "false")};
+      choices.push_back(choice);
+    }
+  }
+}
+
+// Choices that say one of the values of a field stay; where a knob is of that field alone, values
+// that none says are new choices. A field of no knob is a dimension of its own.
+Status PlanSpace::Restrict(const Vary& vary) {
+  if (vary.rest) return InvalidInput(absl::StrCat("--vary ", vary.path, ": is not a range"));
+  if (!vary.path.starts_with("plan.")) {
+    return InvalidInput(absl::StrCat("--vary ", vary.path,
+                                     ": a search varies fields of the plan; run it once for each "
+                                     "cluster or workload"));
+  }
+  for (std::vector<Choice>& choices : knobs_) {
+    if (!Sets(choices.front(), vary.path)) continue;
+    std::vector<Choice> kept;
+    for (const std::string& value : vary.values) {
+      const std::string wanted = absl::StrCat(vary.path, "=", value);
+      bool found = false;
+      for (const Choice& choice : choices) {
+        if (std::find(choice.set.begin(), choice.set.end(), wanted) == choice.set.end()) continue;
+        kept.push_back(choice);
+        found = true;
+      }
+      if (found) continue;
+      if (choices.front().set.size() > 1 && vary.path != "plan.recompute") {
+        return InvalidInput(
+            absl::StrCat("--vary ", wanted, ": is none of the choices for ", vary.path));
+      }
+      Choice choice = choices.front();
+      choice.set[0] = wanted;
+      if (vary.path == "plan.order") choice.order = absl::StrSplit(value, ',');
+      if (vary.path == "plan.micro_batch_sequences") choice.number = std::atoi(value.c_str());
+      kept.push_back(std::move(choice));
+    }
+    choices = std::move(kept);
+    return absl::OkStatus();
+  }
+  std::vector<Choice> product;
+  for (const Choice& choice : knob(Knob::kCustom)) {
+    for (const std::string& value : vary.values) {
+      product.push_back(choice);
+      product.back().set.push_back(absl::StrCat(vary.path, "=", value));
+    }
+  }
+  knob(Knob::kCustom) = std::move(product);
+  return absl::OkStatus();
+}
+
+void PlanSpace::Finish(Fidelity fidelity) {
+  size_ = 1;
+  for (std::size_t k = knobs_.size(); k-- > 0;) {
+    stride_[k] = size_;
+    size_ = SaturatingMultiply(size_, static_cast<std::int64_t>(knobs_[k].size()));
+  }
+  std::string text;
+  google::protobuf::TextFormat::PrintToString(base_, &text);
+  std::uint64_t hash = Hash(0xcbf29ce484222325ULL, text);
+  hash = Hash(hash, fidelity == Fidelity::kIdeal ? "ideal" : "calibrated");
+  for (const std::vector<Choice>& choices : knobs_) {
+    hash = Hash(hash, "|");
+    for (const Choice& choice : choices) hash = Hash(hash, absl::StrJoin(choice.set, " ") + ";");
+  }
+  char buffer[17];
+  std::snprintf(buffer, sizeof(buffer), "%016" PRIx64, hash);
+  digest_ = buffer;
+}
+
+Choices PlanSpace::ChoicesOf(std::int64_t index) const {
+  Choices choices;
+  for (std::size_t k = 0; k < knobs_.size(); ++k) {
+    choices[k] = static_cast<int>(index / stride_[k]);
+    index %= stride_[k];
+  }
+  return choices;
+}
+
+const char* PlanSpace::RefusesDegrees(const Choice& choice) const {
+  const PlanDegrees& d = choice.degrees;
+  const Model& model = loaded_.model;
+  if (model.heads % d.tensor != 0) return "tensor does not divide the heads";
+  if (model.kv_heads > 0 && d.tensor > model.kv_heads && d.tensor % model.kv_heads != 0) {
+    return "tensor does not divide the heads";
+  }
+  if (d.context > 1 && loaded_.workload.sequence % (2 * d.context) != 0) {
+    return "context does not divide the sequence";
+  }
+  if (d.pipeline > model.layers) return "more stages than layers";
+  if (loaded_.workload.batch % (static_cast<std::int64_t>(d.data) * d.fsdp) != 0) {
+    return "replicas do not divide the batch";
+  }
+  return "";
+}
+
+// What a choice comes to beside those of the knobs before it; choices of one knob that come to the
+// same are one plan.
+std::string PlanSpace::Essence(Knob knob, const Choices& choices, const Choice& choice) const {
+  const PlanDegrees& d = at(Knob::kDegrees, choices).degrees;
+  // State is sharded over context and the data ranks of experts, too.
+  const bool shards = d.data > 1 || d.context > 1 || loaded_.model.moe;
+  switch (knob) {
+    case Knob::kSchedule:
+      return d.pipeline == 1 ? "" : absl::StrJoin(choice.set, " ");
+    case Knob::kRecompute: {
+      const int parts = at(Knob::kSchedule, choices).schedule->Parts(shape(choices));
+      const bool all = std::int64_t{1} * choice.number * parts >= loaded_.model.layers;
+      return absl::StrCat(choice.set.empty() ? "" : choice.set[0], all ? 0 : choice.number);
+    }
+    case Knob::kSequence:
+      return d.tensor > 1 && choice.on ? "on" : "";
+    case Knob::kAsync:
+      return d.tensor > 1 && at(Knob::kSequence, choices).on && choice.on ? "on" : "";
+    case Knob::kState:
+      return absl::StrCat(shards ? choice.number : 0,
+                          (d.fsdp > 1 || d.context > 1) && choice.on ? "+" : "");
+    case Knob::kOverlap:
+      return shards && at(Knob::kState, choices).number > 0 && choice.on ? "on" : "";
+    case Knob::kOrder: {
+      std::string axes;
+      for (const std::string& axis : choice.order) {
+        const int size = axis == "tensor"     ? d.tensor
+                         : axis == "context"  ? d.context
+                         : axis == "pipeline" ? d.pipeline
+                         : axis == "fsdp"     ? d.fsdp
+                                              : d.data;
+        if (size > 1) absl::StrAppend(&axes, axis, " ");
+      }
+      return axes;
+    }
+    default:
+      return absl::StrJoin(choice.set, " ");
+  }
+}
+
+// Whether an earlier choice of the knob comes to the same.
+bool PlanSpace::IsAnother(Knob knob, const Choices& choices) const {
+  const int own = choices[static_cast<std::size_t>(knob)];
+  if (own == 0) return false;
+  const std::string essence = Essence(knob, choices, at(knob, choices));
+  for (int i = 0; i < own; ++i) {
+    const Choice& earlier = this->choices(knob)[static_cast<std::size_t>(i)];
+    if (Essence(knob, choices, earlier) == essence) return true;
+  }
+  return false;
+}
+
+const char* PlanSpace::Refuses(Knob knob, const Choices& choices) const {
+  const Choice& choice = at(knob, choices);
+  const PlanDegrees& d = at(Knob::kDegrees, choices).degrees;
+  switch (knob) {
+    case Knob::kDegrees:
+      return RefusesDegrees(choice);
+    case Knob::kExperts: {
+      const std::int64_t ranks = std::int64_t{1} * d.data * d.fsdp * d.context * d.tensor;
+      return ranks % (std::int64_t{1} * choice.expert * choice.shards) == 0
+                 ? ""
+                 : "experts do not divide the ranks of a stage";
+    }
+    case Knob::kMicro: {
+      const std::int64_t each =
+          loaded_.workload.batch / (static_cast<std::int64_t>(d.data) * d.fsdp);
+      return choice.number < 1 || each % choice.number != 0
+                 ? "micro-batch does not divide the replica's batch"
+                 : "";
+    }
+    case Knob::kSchedule:
+      if (d.pipeline > 1) {
+        if (choice.schedule->Parts(shape(choices)) > loaded_.model.layers) {
+          return "more stages than layers";
+        }
+        if (!choice.schedule->Check(shape(choices)).ok()) return "the schedule cannot run";
+      }
+      return IsAnother(knob, choices) ? kSame : "";
+    case Knob::kCustom:
+      return "";
+    default:
+      return IsAnother(knob, choices) ? kSame : "";
+  }
+}
+
+std::int64_t PlanSpace::micro_batches(const Choices& choices) const {
+  const PlanDegrees& d = at(Knob::kDegrees, choices).degrees;
+  return loaded_.workload.batch /
+         (static_cast<std::int64_t>(d.data) * d.fsdp * at(Knob::kMicro, choices).number);
+}
+
+Pipeline PlanSpace::shape(const Choices& choices) const {
+  return {at(Knob::kDegrees, choices).degrees.pipeline, at(Knob::kSchedule, choices).virtual_stages,
+          micro_batches(choices), loaded_.plan.overlap_experts};
+}
+
+std::vector<std::string> PlanSpace::SetOf(std::int64_t index) const {
+  const Choices choices = ChoicesOf(index);
+  v1::Scenario written = base_;
+  std::vector<std::string> sets;
+  for (std::size_t k = 0; k < knobs_.size(); ++k) {
+    for (const std::string& set : at(static_cast<Knob>(k), choices).set) {
+      const std::string before = written.SerializeAsString();
+      CHECK(SetField(set, &written).ok()) << set;
+      if (written.SerializeAsString() != before) sets.push_back(set);
+    }
+  }
+  return sets;
+}
+
+v1::Scenario PlanSpace::ScenarioOf(const Choices& choices, std::span<const Knob> knobs) const {
+  v1::Scenario scenario = base_;
+  for (const Knob k : knobs) {
+    for (const std::string& set : at(k, choices).set) {
+      CHECK(SetField(set, &scenario).ok()) << set;
+    }
+  }
+  return scenario;
+}
+
+v1::Scenario PlanSpace::ScenarioOf(std::int64_t index) const {
+  std::array<Knob, kKnobs> all;
+  for (int k = 0; k < kKnobs; ++k) all[static_cast<std::size_t>(k)] = static_cast<Knob>(k);
+  return ScenarioOf(ChoicesOf(index), all);
+}
+
+std::vector<std::string> PlanSpace::Dimensions() const {
+  std::vector<std::string> lines;
+  for (std::size_t k = 0; k < knobs_.size(); ++k) {
+    if (knobs_[k].size() > 1) {
+      lines.push_back(absl::StrCat(NameOf(static_cast<Knob>(k)), ": ", knobs_[k].size()));
+    }
+  }
+  return lines;
+}
+
+}  // namespace meshstep

@@ -1,0 +1,308 @@
+#include "sim/advice/search/quick_table.h"
+
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "sim/base/index.h"
+#include "strategies/block/block_context.h"
+#include "strategies/bounds/plan/block_chain.h"
+#include "strategies/plan/load_scenario.h"
+#include "strategies/plan/pipeline_parts.h"
+#include "strategies/step/lower_model.h"
+#include "strategies/step/step_rates.h"
+
+namespace meshstep {
+namespace {
+
+using Kind = Action::Kind;
+
+constexpr std::array kKernelKnobs = {Knob::kExperts,  Knob::kMicro, Knob::kRecompute,
+                                     Knob::kSequence, Knob::kAsync, Knob::kCustom};
+constexpr std::array kStateKnobs = {Knob::kDegrees, Knob::kExperts, Knob::kCustom, Knob::kState};
+
+// A scenario that is lowered in place of many.
+struct Lowered {
+  Scenario scenario;
+  StepRates rates;
+  TransferTable transfers;
+  LoweredModel model;
+};
+
+std::optional<Lowered> Lower(const v1::Scenario& proto, const Catalog& catalog, Fidelity fidelity) {
+  Diagnostics diagnostics;
+  Scenario scenario = LoadScenario(proto, catalog, &diagnostics);
+  if (!diagnostics.ok()) return std::nullopt;
+  StepRates rates = RatesOf(scenario, fidelity);
+  Lowered lowered{std::move(scenario), std::move(rates), {}, {}};
+  const BlockContext context{&lowered.scenario.model, &lowered.scenario.plan,
+                             &lowered.scenario.workload, &lowered.rates.compute,
+                             &lowered.transfers};
+  StatusOr<LoweredModel> model = LowerModel(context);
+  if (!model.ok()) return std::nullopt;
+  lowered.model = *std::move(model);
+  return lowered;
+}
+
+PassTime TimeOf(const LoweredBlock& block, Kind kind, const LeastTimes& times) {
+  const LoweredBlock* const one[] = {&block};
+  const ChainTimes first = LongestChain(one, kind, times, ChainFrom::kFirstKernel);
+  const auto or0 = [](std::int64_t at) { return at == kNever ? 0 : at; };
+  return {or0(first.last), std::max<std::int64_t>(0, or0(first.output))};
+}
+
+BlockFigures FiguresOf(const LoweredBlock& block, const LeastTimes& times) {
+  BlockFigures figures;
+  figures.forward = TimeOf(block, Kind::kForward, times);
+  figures.backward = TimeOf(block, Kind::kBackward, times);
+  figures.backward_input = TimeOf(block, Kind::kBackwardInput, times);
+  figures.weights = TimeOf(block, Kind::kBackwardWeight, times).busy;
+  figures.kept = block.kept_bytes;
+  if (block.host_activations.to >= 0) figures.kept -= block.host_activations.bytes;
+  return figures;
+}
+
+void Append(const BlockFigures& block, std::vector<BlockFigures>* sums) {
+  BlockFigures sum = sums->back();
+  const auto add = [](PassTime* to, const PassTime& more) {
+    to->busy += more.busy;
+    to->out += more.out;
+  };
+  add(&sum.forward, block.forward);
+  add(&sum.backward, block.backward);
+  add(&sum.backward_input, block.backward_input);
+  sum.weights += block.weights;
+  sum.kept += block.kept;
+  sums->push_back(sum);
+}
+
+// Blocks [begin, end) of a part, by the order of KernelFigures.
+struct Blocks {
+  std::size_t begin, end;
+};
+
+Blocks BlocksOf(const PipelinePart& part, int layers) {
+  return {part.embedding ? 0 : Index(part.begin + 1),
+          part.head ? Index(layers + 2) : Index(part.end + 1)};
+}
+
+// One part: sums over its blocks, of which only the first `limit` layers (0: all) are recomputed.
+BlockFigures Sum(const KernelFigures& of, const PipelinePart& part, int layers, int limit) {
+  const Blocks blocks = BlocksOf(part, layers);
+  const std::size_t split =
+      limit == 0
+          ? blocks.end
+          : std::clamp(Index(std::min(part.end, part.begin + limit) + 1), blocks.begin, blocks.end);
+  BlockFigures sum;
+  const auto add = [&](const std::vector<BlockFigures>& sums, std::size_t begin, std::size_t end) {
+    const BlockFigures &a = sums[begin], &b = sums[end];
+    const auto part_of = [](PassTime* to, const PassTime& from, const PassTime& until) {
+      to->busy += until.busy - from.busy;
+      to->out += until.out - from.out;
+    };
+    part_of(&sum.forward, a.forward, b.forward);
+    part_of(&sum.backward, a.backward, b.backward);
+    part_of(&sum.backward_input, a.backward_input, b.backward_input);
+    sum.weights += b.weights - a.weights;
+    sum.kept += b.kept - a.kept;
+  };
+  add(of.blocks, blocks.begin, split);
+  if (split < blocks.end) add(of.plain, split, blocks.end);
+  return sum;
+}
+
+}  // namespace
+
+// Replicas take what tensor and context leave; each runs one micro-batch.
+KernelFigures QuickTable::LowerKernels(const Choices& choices) const {
+  v1::Scenario proto = space_.ScenarioOf(choices, kKernelKnobs);
+  const PlanDegrees& d = space_.at(Knob::kDegrees, choices).degrees;
+  const int replicas = space_.loaded().cluster.devices() / d.tensor / d.context;
+  v1::Plan* const plan = proto.mutable_plan();
+  plan->set_tensor(d.tensor);
+  plan->set_context(d.context);
+  plan->set_pipeline(1);
+  plan->set_fsdp(d.fsdp > 1 ? replicas : 1);
+  plan->set_data(d.fsdp > 1 ? 1 : replicas);
+  plan->clear_schedule();
+  plan->clear_virtual_stages();
+  plan->clear_zero_stage();
+  plan->clear_accumulate_unsharded();
+  plan->clear_overlap_parameters();
+  plan->clear_order();
+  proto.mutable_workload()->set_global_batch_sequences(std::int64_t{1} * replicas *
+                                                       space_.at(Knob::kMicro, choices).number);
+  proto.mutable_workload()->clear_evaluation_sequences();
+  const std::optional<Lowered> lowered = Lower(proto, catalog_, fidelity_);
+  KernelFigures figures;
+  if (!lowered) return figures;
+  const LoweredModel& model = lowered->model;
+  LeastTimes times{.slowest_chip = lowered->rates.slowest_chip};
+  times.transfer.assign(Index(lowered->transfers.size()), 0);
+  for (; times.streams < lowered->transfers.size(); ++times.streams) {
+    times.stream.push_back(times.streams);  // none waits for another
+  }
+  std::vector<BlockFigures> kinds;
+  for (const LoweredBlock& kind : model.kinds) kinds.push_back(FiguresOf(kind, times));
+  // With a limit every kind stands a second time, as it is without recomputation.
+  const bool limited = lowered->scenario.plan.recompute_layers >= 0;
+  const std::size_t half = limited ? kinds.size() / 2 : 0;
+  const auto append = [&](const BlockFigures& block, const BlockFigures& plain) {
+    Append(block, &figures.blocks);
+    Append(plain, &figures.plain);
+  };
+  figures.blocks.emplace_back();
+  figures.plain.emplace_back();
+  const BlockFigures embedding = FiguresOf(model.embedding, times);
+  append(embedding, embedding);
+  for (const int kind : model.layer_kind) {
+    const std::size_t k = half > 0 ? Index(kind) % half : Index(kind);
+    append(kinds[k], kinds[k + half]);
+  }
+  const BlockFigures head = FiguresOf(model.head, times);
+  append(head, head);
+  return figures;
+}
+
+StateFigures QuickTable::LowerState(const Choices& choices) const {
+  v1::Scenario proto = space_.ScenarioOf(choices, kStateKnobs);
+  const PlanDegrees& d = space_.at(Knob::kDegrees, choices).degrees;
+  v1::Plan* const plan = proto.mutable_plan();
+  plan->clear_schedule();
+  plan->clear_virtual_stages();
+  plan->clear_order();
+  plan->clear_overlap_parameters();
+  plan->set_micro_batch_sequences(1);
+  proto.mutable_workload()->set_global_batch_sequences(std::int64_t{2} * d.data * d.fsdp);
+  proto.mutable_workload()->clear_evaluation_sequences();
+  const std::optional<Lowered> lowered = Lower(proto, catalog_, fidelity_);
+  StateFigures figures;
+  if (!lowered) return figures;
+  const Plan& p = lowered->scenario.plan;
+  const auto bytes_of = [&](const LoweredBlock& block) {
+    return block.parameter_bytes * (1 - p.offload.parameters) +
+           block.gradients * SizeOf(p.precision.gradients).value() +
+           block.optimizer * p.precision.optimizer_bytes * (1 - p.offload.optimizer);
+  };
+  figures.always = p.kernels.library_workspace_bytes;
+  const LoweredModel& model = lowered->model;
+  figures.blocks = {0, bytes_of(model.embedding)};
+  for (const int kind : model.layer_kind) {
+    figures.blocks.push_back(figures.blocks.back() + bytes_of(model.kinds[Index(kind)]));
+  }
+  figures.blocks.push_back(figures.blocks.back() + bytes_of(model.head));
+  return figures;
+}
+
+const KernelFigures& QuickTable::Kernels(const Choices& of) const {
+  // Whichever number of layers is recomputed, one of each kind is lowered either way.
+  Choices choices = of;
+  int& recompute = choices[static_cast<std::size_t>(Knob::kRecompute)];
+  if (space_.at(Knob::kRecompute, choices).number > 0) {
+    for (int i = 0; i < recompute; ++i) {
+      const Choice& other = space_.choices(Knob::kRecompute)[Index(i)];
+      if (other.number > 0 && other.set[0] == space_.at(Knob::kRecompute, choices).set[0]) {
+        recompute = i;
+      }
+    }
+  }
+  const PlanDegrees& d = space_.at(Knob::kDegrees, choices).degrees;
+  Key key = {d.tensor, d.context, d.fsdp > 1 ? 1 : 0};
+  for (const Knob knob : kKernelKnobs) key.push_back(choices[static_cast<std::size_t>(knob)]);
+  {
+    const std::lock_guard lock(mutex_);
+    const auto there = kernels_.find(key);
+    if (there != kernels_.end()) return *there->second;
+  }
+  auto lowered = std::make_unique<const KernelFigures>(LowerKernels(choices));
+  const std::lock_guard lock(mutex_);
+  return *kernels_.try_emplace(std::move(key), std::move(lowered)).first->second;
+}
+
+const StateFigures& QuickTable::State(const Choices& choices) const {
+  Key key;
+  for (const Knob knob : kStateKnobs) key.push_back(choices[static_cast<std::size_t>(knob)]);
+  {
+    const std::lock_guard lock(mutex_);
+    const auto there = states_.find(key);
+    if (there != states_.end()) return *there->second;
+  }
+  auto lowered = std::make_unique<const StateFigures>(LowerState(choices));
+  const std::lock_guard lock(mutex_);
+  return *states_.try_emplace(std::move(key), std::move(lowered)).first->second;
+}
+
+GroupBound QuickTable::Group(const Choices& choices) const {
+  const Pipeline shape = space_.shape(choices);
+  const PublishedSchedule& schedule = *space_.at(Knob::kSchedule, choices).schedule;
+  GroupBound bound;
+  const int layers = space_.loaded().model.layers;
+  const std::vector<PipelinePart> parts =
+      EvenParts(schedule.Parts(shape), layers, space_.loaded().model.mtp_layers);
+  for (int stage = 0; stage < shape.stages; ++stage) {
+    GroupBound::Stage& of_stage = bound.stages.emplace_back();
+    for (int c = 0; c < schedule.Chunks(stage, shape); ++c) {
+      const Blocks blocks = BlocksOf(parts[Index(schedule.PartOf({stage, c}, shape))], layers);
+      of_stage.parts.emplace_back(blocks.begin, blocks.end);
+    }
+  }
+  // Micro-batches of DualPipe enter at either end.
+  const KernelFigures& kernels = Kernels(choices);
+  if (kernels.blocks.empty() || schedule.name() == "dualpipe") return bound;
+  const int limit = space_.at(Knob::kRecompute, choices).number;
+  const bool trains = !space_.loaded().workload.forward_only();
+  const bool split = schedule.name().starts_with("zb");
+  std::vector<BlockFigures> of;
+  std::vector<std::int64_t> before = {0}, behind = {0};  // forward, gradient of the parts before
+  for (const PipelinePart& part : parts) {
+    of.push_back(Sum(kernels, part, layers, limit));
+    before.push_back(before.back() + of.back().forward.out);
+    behind.push_back(behind.back() +
+                     (split ? of.back().backward_input.out : of.back().backward.out));
+  }
+  for (int stage = 0; stage < shape.stages; ++stage) {
+    int first = static_cast<int>(parts.size());
+    std::int64_t busy = 0, weights = 0;
+    double kept = -1;
+    for (int c = 0; c < schedule.Chunks(stage, shape); ++c) {
+      const int part = schedule.PartOf({stage, c}, shape);
+      const BlockFigures& sum = of[Index(part)];
+      first = std::min(first, part);
+      busy += sum.forward.busy;
+      if (trains) busy += split ? sum.backward_input.busy : sum.backward.busy;
+      if (trains && split) weights += sum.weights;
+      kept = kept < 0 ? sum.kept : std::min(kept, sum.kept);
+    }
+    const std::int64_t m = shape.micro_batches;
+    const std::int64_t fill = before[Index(first)];
+    std::int64_t ps = fill + m * (busy + weights);
+    if (trains) {
+      // The last backward ends with kernels that the part before it does not wait for.
+      const BlockFigures& last = of[Index(first)];
+      const PassTime& pass = split ? last.backward_input : last.backward;
+      ps = std::max(ps, fill + m * busy - (pass.busy - pass.out) + behind[Index(first)]);
+    }
+    bound.ps = std::max(bound.ps, ps);
+    const bool counts = trains && !shape.pairs;
+    bound.stages[Index(stage)].live =
+        counts ? static_cast<double>(schedule.MostLive(stage, shape)) * std::max(0.0, kept) : 0;
+  }
+  return bound;
+}
+
+double QuickTable::Peak(const Choices& choices, const GroupBound& group) const {
+  const StateFigures& state = State(choices);
+  if (state.blocks.empty()) return 0;
+  double most = 0;
+  for (const GroupBound::Stage& stage : group.stages) {
+    double bytes = state.always + stage.live;
+    for (const auto& [begin, end] : stage.parts) bytes += state.blocks[end] - state.blocks[begin];
+    most = std::max(most, bytes);
+  }
+  // Sums of a thousand roundings.
+  return most * (1 - 1e-9) - 4096;
+}
+
+}  // namespace meshstep

@@ -1,0 +1,93 @@
+// Bounds of plans by the million: kernels and resident bytes of a few thousand lowered blocks, and a
+// sum for each plan.
+//
+// The idea. What a device computes on one micro-batch does not depend on how many replicas,
+// stages and micro-batches there are, nor on where state lies; what state it holds does not depend
+// on micro-batches and recomputation. So both are lowered once for each of their own choices, and a
+// plan's bound is put together from the two:
+//   time     over stages: kernels of the parts before + m · kernels of its own parts + gradients of
+//            the parts before that pass on after it
+//   memory   state of the stage's parts + MostLive · what one of its parts keeps
+// Both are below what strategies/bounds/plan says, and so below the simulation; the transfers of a
+// lowered block take no time here.
+//
+// Cost. One lowering (a millisecond) for each choice of kernels or state; then O(parts) for a group
+// of plans, O(stages) for each plan.
+
+#ifndef MESHSTEP_SIM_ADVICE_SEARCH_QUICK_TABLE_H_
+#define MESHSTEP_SIM_ADVICE_SEARCH_QUICK_TABLE_H_
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+#include "sim/advice/search/plan_space.h"
+
+namespace meshstep {
+
+// Picoseconds of kernels; `out`: until what the next block waits for is made.
+struct PassTime {
+  std::int64_t busy = 0, out = 0;
+};
+
+// Of a block on one micro-batch.
+struct BlockFigures {
+  PassTime forward, backward, backward_input;
+  std::int64_t weights = 0;
+  double kept = 0;  // bytes from forward to backward
+};
+
+// What the choices up to Knob::kCustom lower to, in the order of the forward: embedding, layers,
+// head. Sums over blocks [0, i) stand at i.
+struct KernelFigures {
+  std::vector<BlockFigures> blocks;
+  std::vector<BlockFigures> plain;  // the same without recomputation
+};
+
+// Bytes that blocks hold all step, as KernelFigures.
+struct StateFigures {
+  std::vector<double> blocks;
+  double always = 0;  // of libraries
+};
+
+// One group of plans: all choices up to Knob::kCustom.
+struct GroupBound {
+  std::int64_t ps = 0;
+  struct Stage {
+    double live = 0;                                         // bytes of activations
+    std::vector<std::pair<std::size_t, std::size_t>> parts;  // blocks [first, second) of each
+  };
+  std::vector<Stage> stages;
+};
+
+class QuickTable {
+ public:
+  QuickTable(const PlanSpace& space, const Catalog& catalog, Fidelity fidelity)
+      : space_(space), catalog_(catalog), fidelity_(fidelity) {}
+
+  // Of valid choices. A plan that does not lower has no bound: 0, and nothing live.
+  GroupBound Group(const Choices& choices) const;
+  // Bytes of the fullest stage.
+  double Peak(const Choices& choices, const GroupBound& group) const;
+
+ private:
+  using Key = std::vector<int>;
+  const KernelFigures& Kernels(const Choices& choices) const;
+  const StateFigures& State(const Choices& choices) const;
+  KernelFigures LowerKernels(const Choices& choices) const;
+  StateFigures LowerState(const Choices& choices) const;
+
+  const PlanSpace& space_;
+  const Catalog& catalog_;
+  const Fidelity fidelity_;
+  mutable std::mutex mutex_;
+  mutable std::map<Key, std::unique_ptr<const KernelFigures>> kernels_;  // guarded by mutex_
+  mutable std::map<Key, std::unique_ptr<const StateFigures>> states_;
+};
+
+}  // namespace meshstep
+
+#endif  // MESHSTEP_SIM_ADVICE_SEARCH_QUICK_TABLE_H_

@@ -1,0 +1,46 @@
+#include "strategies/step/placement.h"
+
+#include "topologies/build_fabric.h"
+#include "topologies/tiers.h"
+
+namespace meshstep {
+namespace {
+
+// Some tens of megabytes.
+constexpr std::size_t kMostKept = 1024;
+
+}  // namespace
+
+StatusOr<std::shared_ptr<const PlacedMesh>> PlacementCache::Place(
+    const Cluster& cluster, const std::vector<AxisRequest>& axes, Fidelity fidelity) {
+  Axes key;
+  for (const AxisRequest& axis : axes) {
+    key.emplace_back(axis.name, axis.size, axis.physical, axis.part_of);
+  }
+  const auto there = placed_.find(key);
+  if (there != placed_.end()) return there->second;
+  auto placed = std::make_shared<PlacedMesh>();
+  placed->fabric = BuildFabric(FitTiers(cluster, axes), RateSet::kDatasheet, fidelity);
+  ASSIGN_OR_RETURN(placed->mesh, Mesh::Place(*placed->fabric, axes));
+  if (placed_.size() >= kMostKept) {
+    placed_.clear();
+    priced_.clear();
+  }
+  return placed_.emplace(std::move(key), std::move(placed)).first->second;
+}
+
+std::shared_ptr<const PricedMesh> PlacementCache::Price(
+    const std::shared_ptr<const PlacedMesh>& placed, const std::vector<AxisId>& distinguished,
+    Fidelity fidelity) {
+  std::shared_ptr<const PricedMesh>& there = priced_[{placed.get(), distinguished}];
+  if (there == nullptr) {
+    auto priced = std::make_shared<PricedMesh>();
+    priced->placed = placed;
+    priced->classes.emplace(*placed->mesh, distinguished);
+    priced->collectives.emplace(*placed->mesh, &*priced->classes, fidelity);
+    there = std::move(priced);
+  }
+  return there;
+}
+
+}  // namespace meshstep
