@@ -40,8 +40,6 @@ void AddShowCommand(CLI::App* app);
 void AddSimulateCommand(CLI::App* app);
 void AddCompareCommand(CLI::App* app);
 void AddSweepCommand(CLI::App* app);
-void AddSearchCommand(CLI::App* app);
-void AddMergeCommand(CLI::App* app);
 void AddModelCommand(CLI::App* app);
 void AddRooflineCommand(CLI::App* app);
 void AddBudgetCommand(CLI::App* app);

@@ -20,6 +20,7 @@
 #include "sim/base/nearest.h"
 #include "sim/base/version.h"
 #include "sim/cli/commands.h"
+#include "sim/cli/search_command.h"
 
 namespace meshstep {
 namespace {

@@ -1,5 +1,7 @@
 // meshstep search: the best plans of a space, exactly; meshstep merge: its parts as one.
 
+#include "sim/cli/search_command.h"
+
 #include <atomic>
 #include <csignal>
 #include <cstdlib>
