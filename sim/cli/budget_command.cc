@@ -12,7 +12,7 @@
 #include "sim/cli/model_input.h"
 #include "sim/cli/numeric_options.h"
 #include "sim/report/arithmetic/budget_report.h"
-#include "sim/report/arithmetic/field_table.h"
+#include "sim/report/arithmetic/terms.h"
 #include "sim/report/numbers.h"
 #include "strategies/model/model_arithmetic.h"
 #include "strategies/plan/optimizers.h"
@@ -26,6 +26,7 @@ struct Options {
   NumericOptions numbers;
   std::string dtype = "bf16", parameters = "bf16", gradients = "fp32", optimizer = "adam-fp32";
   std::string checkpoint;
+  bool explain = false;
   OutputFormat format = OutputFormat::kText;
 };
 
@@ -141,7 +142,7 @@ void Run(const Options& options) {
   }
   v1::BudgetReport report = MakeBudgetReport(in);
   for (const std::string& sentence : assumed) report.add_assumed(sentence);
-  Print(options.format == OutputFormat::kText ? FieldTable(report)
+  Print(options.format == OutputFormat::kText ? ToText(report, options.explain)
                                               : Serialize(report, options.format));
 }
 
@@ -162,6 +163,7 @@ void AddBudgetCommand(CLI::App* app) {
       ->check(CLI::IsMember(OptimizerNames()));
   command->add_option("--checkpoint", options->checkpoint,
                       "Elements kept per token and layer: D,F,F or 4xD or 8192");
+  command->add_flag("--explain", options->explain, "Say what each figure is, and print the rest");
   AddFormatOption(command, &options->format);
   command->footer(
       "Examples:\n"

@@ -13,6 +13,7 @@
 
 #include "CLI/CLI.hpp"
 #include "sim/cli/commands.h"
+#include "sim/report/arithmetic/terms.h"
 #include "sim/report/einsum_report.h"
 #include "strategies/einsum/answer.h"
 #include "strategies/einsum/load_hardware.h"
@@ -166,7 +167,8 @@ void RunEinsum(const Options& options) {
   if (options.format != OutputFormat::kText) {
     Print(Serialize(MakeEinsumReport(expression, plan, answer), options.format));
   } else if (options.explain) {
-    Print(EinsumDerivation(expression, plan, answer));
+    const std::string derivation = EinsumDerivation(expression, plan, answer);
+    Print(derivation + SymbolsOf(derivation));
   } else {
     Print(EinsumText(expression, plan, answer, options.top));
   }

@@ -5,8 +5,8 @@
 #include "sim/base/dtype.h"
 #include "sim/cli/commands.h"
 #include "sim/cli/model_input.h"
-#include "sim/report/arithmetic/field_table.h"
 #include "sim/report/arithmetic/model_report.h"
+#include "sim/report/arithmetic/terms.h"
 #include "sim/report/numbers.h"
 
 namespace meshstep {
@@ -21,6 +21,7 @@ struct Options {
   bool dropout = false;
   double tensor = 1, pipeline = 1;
   bool sequence_parallel = false;
+  bool explain = false;
   OutputFormat format = OutputFormat::kText;
 };
 
@@ -74,7 +75,7 @@ void Run(const Options& options) {
   if (options.sequence.empty() && !dims->contains("T") && !dims->contains("S")) {
     message.add_assumed("sequences of 4,096 positions, as --seq is not given");
   }
-  Print(options.format == OutputFormat::kText ? FieldTable(message)
+  Print(options.format == OutputFormat::kText ? ToText(message, options.explain)
                                               : Serialize(message, options.format));
 }
 
@@ -100,6 +101,7 @@ void AddModelCommand(CLI::App* app) {
                     "The other activations are shared too");
   command->add_option("--pipeline", options->pipeline, "Micro-batches in flight on the first stage")
       ->check(CLI::Range(1.0, 1e6));
+  command->add_flag("--explain", options->explain, "Say what each figure is, and print the rest");
   AddFormatOption(command, &options->format);
   command->footer(
       "Examples:\n"

@@ -9,8 +9,8 @@
 #include "sim/cli/commands.h"
 #include "sim/cli/model_input.h"
 #include "sim/cli/numeric_options.h"
-#include "sim/report/arithmetic/field_table.h"
 #include "sim/report/arithmetic/roofline_report.h"
+#include "sim/report/arithmetic/terms.h"
 
 namespace meshstep {
 namespace {
@@ -21,6 +21,7 @@ struct Options {
   ChipInput chip;
   NumericOptions numbers;
   std::string dtype = "bf16", weights, math, kv, memory = "hbm";
+  bool explain = false;
   OutputFormat format = OutputFormat::kText;
 };
 
@@ -110,7 +111,7 @@ void Run(const Options& options) {
   }
   const StatusOr<v1::RooflineReport> report = ask(in);
   if (!report.ok()) Fail(report.status());
-  Print(options.format == OutputFormat::kText ? FieldTable(*report)
+  Print(options.format == OutputFormat::kText ? ToText(*report, options.explain)
                                               : Serialize(*report, options.format));
 }
 
@@ -132,6 +133,7 @@ void AddRooflineCommand(CLI::App* app) {
   command->add_option("--memory", options->memory, "Where operands are: hbm (default), vmem, host")
       ->check(CLI::IsMember({"hbm", "vmem", "host"}));
   options->numbers.Add(command, kNumbers);
+  command->add_flag("--explain", options->explain, "Say what each figure is, and print the rest");
   AddFormatOption(command, &options->format);
   command->footer(
       "Letters of --dims besides the model's: B tokens or sequences, T queries, S keys, G query "

@@ -1,12 +1,15 @@
 // meshstep simulate: one step of each scenario.
 
+#include <cstdint>
 #include <iostream>
 #include <memory>
+#include <string>
 
 #include "CLI/CLI.hpp"
 #include "absl/strings/str_cat.h"
 #include "sim/advice/next_change.h"
 #include "sim/advice/why.h"
+#include "sim/base/format.h"
 #include "sim/cli/commands.h"
 #include "sim/cli/scenario_input.h"
 #include "sim/cli/terminal.h"
@@ -27,6 +30,7 @@ struct Options {
   std::string require_fit;  // "", "fits" or "strict"
   bool brief = false, bounds = false;
   std::string trace, html;  // paths; empty: none
+  TraceWindowText window;
 };
 
 // Why and next take some more simulations: for a few scenarios, and next for people only.
@@ -66,23 +70,39 @@ std::string Written(const std::vector<v1::SimulateReport>& reports, OutputFormat
   return Serialize(all, format);
 }
 
-Status CheckTrace(const Options& options) {
-  if (options.trace.empty()) return absl::OkStatus();
+// A file larger than this is announced before it is written.
+constexpr std::int64_t kLargeTrace = 100'000'000;
+
+StatusOr<TraceWindow> CheckTrace(const Options& options) {
+  if (options.trace.empty()) return TraceWindow();
   if (options.scenarios.names.size() > 1) {
     return InvalidInput(absl::StrCat("--trace: is of one scenario, but ",
                                      options.scenarios.names.size(), " are given"));
   }
-  return CheckTracePath(options.trace);
+  RETURN_IF_ERROR(CheckTracePath(options.trace));
+  return ParseTraceWindow(options.window);
+}
+
+Status Trace(const Options& options, const TraceWindow& window, const SimulatedStep& s) {
+  RETURN_IF_ERROR(CheckTraceWindow(window, s.step, s.run));
+  const std::int64_t bytes = TraceBytes(window, s.step, s.run, options.trace);
+  if (bytes > kLargeTrace) {
+    std::cerr << "meshstep: warning: --trace: writes about "
+              << FormatTraffic(static_cast<double>(bytes))
+              << "; --trace-stages, --trace-layers and --trace-time write a part of the step\n";
+  }
+  return WriteTrace(s.scenario, s.step, s.run, window, options.trace);
 }
 
 void RunSimulate(const Options& options) {
-  if (const Status status = CheckTrace(options); !status.ok()) Fail(status);
+  const StatusOr<TraceWindow> window = CheckTrace(options);
+  if (!window.ok()) Fail(window.status());
   Status written;  // told after the report, which a full disk must not cost
   std::string html;
   const std::vector<ScenarioFile> files = ReadScenarios(options.scenarios, options.catalog);
   const auto visit = [&](const ScenarioFile& file, SimulatedStep& s) {
     if (files.size() <= kMostExplained) Explain(file, s, options, &s.report);
-    if (!options.trace.empty()) written = WriteTrace(s.scenario, s.step, s.run, options.trace);
+    if (!options.trace.empty()) written = Trace(options, *window, s);
     if (!options.html.empty()) html += StepToHtml(s.scenario, s.step, s.run, s.report);
   };
   CheckOutputsOf(files, {{"--trace", options.trace}, {"--html", options.html}});
@@ -100,6 +120,11 @@ void RunSimulate(const Options& options) {
     std::cerr << report.scenario() << ": " << Verdict(report.memory()) << "\n";
     SetExitCode(kExitDoesNotFit);
   }
+}
+
+void AddWindow(CLI::App* command, const std::string& name, std::string* text,
+               const std::string& what) {
+  command->add_option(name, *text, "Of --trace: " + what)->needs("--trace");
 }
 
 }  // namespace
@@ -123,6 +148,9 @@ void AddSimulateCommand(CLI::App* app) {
                     "Text: also print the parts of the physical bound");
   command->add_option("--trace", options->trace,
                       "Also write a timeline: FILE.pftrace (Perfetto) or FILE.json (Chrome)");
+  AddWindow(command, "--trace-stages", &options->window.stages, "Only these stages: 0,60..63");
+  AddWindow(command, "--trace-layers", &options->window.layers, "Only these layers: 10..12");
+  AddWindow(command, "--trace-time", &options->window.time, "Only this time: 1.2s..1.25s");
   command->add_option("--html", options->html, "Also write a report with charts: FILE.html");
   command->footer(
       "Example:\n"

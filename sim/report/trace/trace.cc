@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -35,8 +36,9 @@ struct Edge {
 
 class Tracer {
  public:
-  Tracer(const Scenario& scenario, const StepGraph& step, const Run& run, TraceFormat* out)
-      : scenario_(scenario), step_(step), run_(run), out_(*out) {}
+  Tracer(const Scenario& scenario, const StepGraph& step, const Run& run, const TraceWindow& window,
+         TraceFormat* out)
+      : scenario_(scenario), step_(step), run_(run), window_(window), out_(*out) {}
 
   void Write() {
     Declare();
@@ -52,8 +54,15 @@ class Tracer {
   int NewTrack() { return ++last_track_; }
   int NetworkProcess() const { return static_cast<int>(step_.units.size()) + 1; }
 
+  bool IsDrawn(int unit) const { return window_.HasStage(step_.units[Index(unit)].stage); }
+  bool IsDrawnStream(StreamId s) const { return IsDrawn(step_.streams[Index(s)].unit); }
+  TraceSlice::Flow FlowOf(std::span<const StreamId> members, std::int32_t member) const;
+
   void Declare();
   void Slices();
+  // Points of a curve, in order of time, within the window; the value that holds at its begin is one.
+  template <class Points, class ValueOf>
+  void Curve(int track, const Points& points, ValueOf value_of);
   void Begin(const Edge& edge);
   void KernelArguments(const TaskInfo& info, Time length);
   void TransferArguments(const TaskInfo& info, Time length);
@@ -63,6 +72,7 @@ class Tracer {
   const Scenario& scenario_;
   const StepGraph& step_;
   const Run& run_;
+  const TraceWindow& window_;
   TraceFormat& out_;
   int last_track_ = 0;
   std::vector<TraceArgument> arguments_;
@@ -72,6 +82,7 @@ class Tracer {
 
 void Tracer::Declare() {
   for (std::size_t u = 0; u < step_.units.size(); ++u) {
+    if (!IsDrawn(static_cast<int>(u))) continue;
     const UnitInfo& unit = step_.units[u];
     std::string name = absl::StrCat("stage ", unit.stage, ", device ", unit.device);
     if (unit.devices > 1) absl::StrAppend(&name, " × ", FormatCount(unit.devices), " alike");
@@ -79,6 +90,7 @@ void Tracer::Declare() {
   }
   for (StreamId s = 0; s < step_.graph.streams(); ++s) {
     const StreamInfo& stream = step_.streams[Index(s)];
+    if (!IsDrawn(stream.unit)) continue;
     out_.Thread(TrackOf(s), stream.unit + 1, stream.name);
   }
   last_track_ = step_.graph.streams();
@@ -94,8 +106,10 @@ void Tracer::Slices() {
   std::vector<Edge> edges;
   for (TaskId t = 0; t < step_.graph.tasks(); ++t) {
     const Time start = run_.start[Index(t)], end = run_.end[Index(t)];
-    const auto members = static_cast<std::int32_t>(step_.graph.members(t).size());
-    for (std::int32_t m = 0; m < members; ++m) {
+    if (!window_.HasTask(step_.tasks[Index(t)], start, end)) continue;
+    const std::span<const StreamId> members = step_.graph.members(t);
+    for (std::int32_t m = 0; m < static_cast<std::int32_t>(members.size()); ++m) {
+      if (!IsDrawnStream(members[Index(m)])) continue;
       edges.push_back({start, true, t, m, false});
       edges.push_back({end, start == end, t, m, true});
     }
@@ -129,17 +143,36 @@ void Tracer::Begin(const Edge& edge) {
     KernelArguments(info, end - edge.time);
   } else {
     TransferArguments(info, end - edge.time);
-    if (members.size() > 1) {
-      slice.flow_id = std::int64_t{edge.task} + 1;
-      slice.flow = edge.member == 0                           ? TraceSlice::Flow::kStart
-                   : Index(edge.member) + 1 == members.size() ? TraceSlice::Flow::kEnd
-                                                              : TraceSlice::Flow::kStep;
-    }
+    slice.flow = FlowOf(members, edge.member);
+    if (slice.flow != TraceSlice::Flow::kNone) slice.flow_id = std::int64_t{edge.task} + 1;
   }
   slice.name = *info.name;
   slice.category = NameOf(info.pass);
   slice.arguments = arguments_;
   out_.Begin(TrackOf(members[Index(edge.member)]), edge.time, end, slice);
+}
+
+// From the first member that is drawn through to the last; one alone has nothing to point to.
+TraceSlice::Flow Tracer::FlowOf(std::span<const StreamId> members, std::int32_t member) const {
+  const auto drawn = [this](StreamId s) { return IsDrawnStream(s); };
+  const bool before = std::ranges::any_of(members.first(Index(member)), drawn);
+  const bool after = std::ranges::any_of(members.subspan(Index(member) + 1), drawn);
+  return before && after ? TraceSlice::Flow::kStep
+         : before        ? TraceSlice::Flow::kEnd
+         : after         ? TraceSlice::Flow::kStart
+                         : TraceSlice::Flow::kNone;
+}
+
+template <class Points, class ValueOf>
+void Tracer::Curve(int track, const Points& points, ValueOf value_of) {
+  std::optional<double> last;
+  for (std::size_t i = 0; i < points.size() && points[i].time < window_.end; ++i) {
+    if (i + 1 < points.size() && points[i + 1].time <= window_.begin) continue;
+    const double value = value_of(points[i]);
+    if (last == value) continue;
+    last = value;
+    out_.Value(track, std::max(points[i].time, window_.begin), value);
+  }
 }
 
 void Tracer::KernelArguments(const TaskInfo& info, Time length) {
@@ -171,6 +204,7 @@ void Tracer::TransferArguments(const TaskInfo& info, Time length) {
 void Tracer::MemoryCounters() {
   constexpr std::size_t kTotal = kMemoryBuckets;
   for (std::size_t u = 0; u < step_.units.size(); ++u) {
+    if (!IsDrawn(static_cast<int>(u))) continue;
     std::array<int, kMemoryBuckets + 1> track;
     const int process = static_cast<int>(u) + 1;
     const auto has = [&](std::size_t b) {
@@ -187,12 +221,9 @@ void Tracer::MemoryCounters() {
     const std::vector<MemoryPoint> curve = MemoryCurve(step_, run_, static_cast<std::int32_t>(u));
     for (std::size_t b = 0; b <= kTotal; ++b) {
       if (!has(b)) continue;
-      std::int64_t last = -1;
-      for (const MemoryPoint& point : curve) {
-        const std::int64_t bytes = b == kTotal ? point.total() : point.bytes[b];
-        if (std::exchange(last, bytes) == bytes) continue;
-        out_.Value(track[b], point.time, static_cast<double>(bytes));
-      }
+      Curve(track[b], curve, [b](const MemoryPoint& point) {
+        return static_cast<double>(b == kTotal ? point.total() : point.bytes[b]);
+      });
     }
   }
 }
@@ -221,9 +252,7 @@ void Tracer::LinkCounters() {
     }
     const int track = NewTrack();
     out_.Counter(track, NetworkProcess(), name, "%");
-    for (const LinkPoint& point : usage[first[i]]) {
-      out_.Value(track, point.time, 100 * point.fraction);
-    }
+    Curve(track, usage[first[i]], [](const LinkPoint& point) { return 100 * point.fraction; });
   }
 }
 
@@ -237,12 +266,12 @@ Status CheckTracePath(const std::string& path) {
 }
 
 Status WriteTrace(const Scenario& scenario, const StepGraph& step, const Run& run,
-                  const std::string& path) {
+                  const TraceWindow& window, const std::string& path) {
   RETURN_IF_ERROR(CheckTracePath(path));
   ASSIGN_OR_RETURN(const std::unique_ptr<OutputFile> file, OutputFile::Open("--trace", path));
   const std::unique_ptr<TraceFormat> format =
       EndsWith(path, ".json") ? MakeChromeTrace(file.get()) : MakePerfettoTrace(file.get());
-  Tracer(scenario, step, run, format.get()).Write();
+  Tracer(scenario, step, run, window, format.get()).Write();
   return file->Close();
 }
 

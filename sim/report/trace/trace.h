@@ -25,6 +25,7 @@
 #include "sim/base/units.h"
 #include "sim/engine/engine.h"
 #include "sim/report/output_file.h"
+#include "sim/report/trace/trace_window.h"
 #include "strategies/plan/plan.h"
 #include "strategies/step/step_graph.h"
 
@@ -65,10 +66,11 @@ std::unique_ptr<TraceFormat> MakeChromeTrace(OutputFile* file);
 // Error: the ending is neither .pftrace (or .perfetto-trace) nor .json.
 Status CheckTracePath(const std::string& path);
 
-// Writes the trace of `run` of `step`, in the format that the ending of `path` names. Error: the
+// Writes what `window` holds of `run` of `step`, in the format that the ending of `path` names:
+// kernels and transfers that take place in it, whole; counters from its begin to its end. Error: the
 // ending, or the file cannot be written.
 Status WriteTrace(const Scenario& scenario, const StepGraph& step, const Run& run,
-                  const std::string& path);
+                  const TraceWindow& window, const std::string& path);
 
 }  // namespace meshstep
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -229,6 +230,85 @@ def check_size_and_time(folder):
     assert seconds < 10
 
 
+def check_window(folder, pb, whole):
+    """A part of a step: the same slices as the whole has there, and counters of that time."""
+    path = os.path.join(folder, "part.pftrace")
+    step_s = simulate(folder, SMALL)["step_time_s"]
+    begin, end = 0.30 * step_s, 0.60 * step_s
+
+    def part(*arguments):
+        simulate(folder, SMALL, "--trace=" + path, *arguments)
+        with open(path, "rb") as f:
+            return Perfetto(pb.Trace.FromString(f.read()))
+
+    def slices(trace, keep):
+        names = {uuid: (trace.processes[t.parent_uuid].process_name, t.thread.thread_name)
+                 for uuid, t in trace.tracks.items() if t.HasField("thread")}
+        return {names[uuid]: kept for uuid, all_of in trace.slices.items() if uuid in names
+                and (kept := [s for s in all_of if keep(names[uuid][0], s)])}
+
+    trace = part("--trace-stages=0,2..3", "--trace-layers=16..17",
+                 "--trace-time=%.9fs..%.6fms" % (begin, end * 1e3))
+    expected = slices(whole, lambda process, s: "stage 1," not in process
+                      and s[4].get("layer") in (16, 17)
+                      and s[0] < end * 1e9 and s[1] > begin * 1e9)
+    got = slices(trace, lambda process, s: True)
+    assert got == expected and sum(map(len, got.values())) > 10, (got, expected)
+    stages = [p.process_name[:7] for p in trace.processes.values() if p.process_name != "network"]
+    assert stages == ["stage 0", "stage 2", "stage 3"], stages
+    points = [p for c in trace.counters.values() for p in c]
+    assert points and all(begin * 1e9 - 1 <= at < end * 1e9 for at, _ in points)
+    # At its begin a counter has the value that it has then in the whole.
+    at = lambda t: [v for when, v in t.counters[t.find(stages_of(t)[0], "memory: in use")]
+                    if when <= begin * 1e9 + 1][-1]
+    stages_of = lambda t: [p.process_name for p in t.processes.values()]
+    assert at(trace) == at(whole)
+    # What crosses to a stage that is left out points nowhere; the rest still has two ends.
+    trace = part("--trace-stages=0..1")
+    assert trace.flows and all([kind for _, kind in ends] == ["on", "end"]
+                               for ends in trace.flows.values())
+    for argument, message in (("--trace-stages=4", "no such stage, expected 0 to 3"),
+                              ("--trace-stages=3..1", "is 3..1, expected"),
+                              ("--trace-layers=x", "is x, expected"),
+                              ("--trace-layers=32", "no such layer, expected 0 to 31"),
+                              ("--trace-time=1s", "an earlier and a later time"),
+                              ("--trace-time=900s..901s", "begins after the step")):
+        result = run(["simulate", os.path.join(folder, "scenario.textproto"), "--trace=" + path,
+                      argument])
+        assert result.returncode == 2 and message in result.stderr, (argument, result.stderr)
+        assert len(result.stderr.splitlines()) == 1, result.stderr
+    result = run(["simulate", os.path.join(folder, "scenario.textproto"), "--trace-stages=0"])
+    assert result.returncode == 2 and "--trace" in result.stderr
+
+
+def check_announced(folder):
+    """More than 100 MB are announced before they are written, about as large as they come; what is
+    written is renamed before anything is printed."""
+    path = os.path.join(folder, "announced.json")
+    scenario = os.path.join(folder, "large.textproto")
+    with open(scenario, "w") as f:
+        f.write(SCENARIO % dict(LARGE, batch=1024))
+    result = run(["simulate", scenario, "--trace=" + path])
+    assert result.returncode == 0, result.stderr
+    said = re.search(r"--trace: writes about ([0-9.]+) MB; --trace-stages", result.stderr)
+    assert said, result.stderr
+    size = os.path.getsize(path) / 1e6
+    assert 2 / 3 < float(said.group(1)) / size < 3 / 2, (said.group(0), size)
+    os.remove(path)
+    result = run(["simulate", scenario, "--trace=" + path, "--trace-stages=0"])
+    assert result.returncode == 0 and not result.stderr, result.stderr
+    # A reader that is gone at once still leaves the file.
+    closed = os.path.join(folder, "closed.json")
+    read, write = os.pipe()
+    os.close(read)
+    result = subprocess.run([PROGRAM, "simulate", scenario, "--trace=" + closed,
+                             "--trace-layers=1"], stdout=write, stderr=subprocess.PIPE, text=True)
+    os.close(write)
+    assert result.returncode == 2 and "standard output" in result.stderr, result
+    with open(closed) as f:
+        assert json.load(f)["traceEvents"]
+
+
 def check_bad_paths(folder):
     scenario = os.path.join(folder, "scenario.textproto")
     with open(scenario, "w") as f:
@@ -262,6 +342,8 @@ def main():
         # No stage waits for the first one: its backward is whole.
         check_halves(folder, pb, "zb-h1", first=8)
         check_chrome(folder, trace)
+        check_window(folder, pb, trace)
+        check_announced(folder)
         check_size_and_time(folder)
         check_bad_paths(folder)
 
