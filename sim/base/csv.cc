@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "sim/base/escape.h"
 
 namespace meshstep {
 namespace {
@@ -107,12 +108,13 @@ std::string WriteCsv(const std::vector<std::vector<std::string>>& records) {
   for (const std::vector<std::string>& record : records) {
     for (std::size_t i = 0; i < record.size(); ++i) {
       if (i > 0) text += ',';
-      if (record[i].find_first_of(",\"\r\n") == std::string::npos) {
-        text += record[i];
+      const std::string field = EscapeControls(record[i]);
+      if (field.find_first_of(",\"") == std::string::npos) {
+        text += field;
         continue;
       }
       text += '"';
-      for (const char c : record[i]) text.append(c == '"' ? 2 : 1, c);
+      for (const char c : field) text.append(c == '"' ? 2 : 1, c);
       text += '"';
     }
     text += '\n';

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_replace.h"
+#include "sim/base/escape.h"
 
 namespace meshstep {
 namespace {
@@ -44,6 +45,14 @@ std::string WithCommas(std::string digits) {
   if (end == std::string::npos) end = digits.size();
   for (std::size_t i = end; i > start + 3; i -= 3) digits.insert(i - 3, 1, ',');
   return digits;
+}
+
+// Cells may be names and values of others: none of them begins a line or moves a cursor.
+std::vector<std::vector<std::string>> Escaped(std::vector<std::vector<std::string>> cells) {
+  for (std::vector<std::string>& row : cells) {
+    for (std::string& cell : row) cell = EscapeControls(cell);
+  }
+  return cells;
 }
 
 }  // namespace
@@ -116,8 +125,9 @@ int DisplayWidth(std::string_view text) {
       std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xC0) != 0x80; }));
 }
 
-std::string FormatTable(const std::vector<std::vector<std::string>>& rows, std::string_view align,
+std::string FormatTable(const std::vector<std::vector<std::string>>& cells, std::string_view align,
                         int indent) {
+  const std::vector<std::vector<std::string>> rows = Escaped(cells);
   std::vector<int> width(align.size(), 0);
   for (const std::vector<std::string>& row : rows) {
     for (std::size_t c = 0; c < std::min(row.size(), align.size()); ++c) {
@@ -145,7 +155,7 @@ std::string FormatMarkdown(const std::vector<std::vector<std::string>>& rows,
     text += '|';
     for (std::size_t c = 0; c < align.size(); ++c) {
       const std::string cell = c < rows[r].size() ? rows[r][c] : "";
-      absl::StrAppend(&text, " ", absl::StrReplaceAll(cell, {{"|", "\\|"}, {"\n", " "}}), " |");
+      absl::StrAppend(&text, " ", absl::StrReplaceAll(EscapeControls(cell), {{"|", "\\|"}}), " |");
     }
     text += '\n';
     if (r > 0) continue;

@@ -7,7 +7,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "absl/strings/str_replace.h"
+#include "sim/base/csv.h"
+#include "sim/base/escape.h"
 #include "sim/base/format.h"
 #include "sim/validation/plan_order.h"
 
@@ -105,7 +106,7 @@ std::vector<std::string> Totals(const v1::ValidateReport& report) {
   std::sort(errors.begin(), errors.end());
   std::vector<std::string> lines;
   for (const auto& [reason, count] : reasons) {
-    lines.push_back(absl::StrCat(FormatCount(count), " not predicted: ", reason));
+    lines.push_back(absl::StrCat(FormatCount(count), " not predicted: ", EscapeControls(reason)));
   }
   std::string last = absl::StrCat(predicted, " of ", report.rows_size(), " rows predicted");
   if (!errors.empty()) {
@@ -123,27 +124,6 @@ std::vector<std::string> Totals(const v1::ValidateReport& report) {
                                  " now (bias ", Signed(e.bias()), ")"));
   }
   return lines;
-}
-
-std::string MarkdownTable(const CellTable& table) {
-  std::string text;
-  for (std::size_t i = 0; i < table.size(); ++i) {
-    std::vector<std::string> cells;
-    for (const std::string& cell : table[i]) {
-      cells.push_back(absl::StrReplaceAll(cell, {{"|", "\\|"}, {"\n", " "}}));
-    }
-    absl::StrAppend(&text, "| ", absl::StrJoin(cells, " | "), " |\n");
-    if (i > 0) continue;
-    text += "|";
-    for (std::size_t c = 0; c < cells.size(); ++c) text += c == 0 ? "---|" : "---:|";
-    text += "\n";
-  }
-  return text;
-}
-
-std::string CsvField(const std::string& field) {
-  if (field.find_first_of(",\"\n") == std::string::npos) return field;
-  return absl::StrCat("\"", absl::StrReplaceAll(field, {{"\"", "\"\""}}), "\"");
 }
 
 std::string CsvNumber(bool there, double value) { return there ? absl::StrCat(value) : ""; }
@@ -224,24 +204,23 @@ std::string ValidateToText(const v1::ValidateReport& report, bool rows) {
 }
 
 std::string ValidateToMarkdown(const v1::ValidateReport& report, bool rows) {
-  std::string text = rows ? MarkdownTable(RowTable(report)) + "\n" : "";
-  text += MarkdownTable(FamilyTable(report));
+  std::string text = rows ? FormatMarkdown(RowTable(report), "<>>>>") + "\n" : "";
+  text += FormatMarkdown(FamilyTable(report), "<>>>>>>>>");
   for (const std::string& line : Totals(report)) absl::StrAppend(&text, "\n", line, "\n");
   return text;
 }
 
 std::string ValidateToCsv(const v1::ValidateReport& report) {
-  std::string text =
-      "id,family,predicted_s,measured_s,predicted_bytes,measured_bytes,error,reason\n";
+  CellTable records = {{"id", "family", "predicted_s", "measured_s", "predicted_bytes",
+                        "measured_bytes", "error", "reason"}};
   for (const v1::ValidateRow& row : report.rows()) {
-    absl::StrAppend(&text, CsvField(row.id()), ",", CsvField(row.family()), ",",
-                    CsvNumber(row.has_predicted_s(), row.predicted_s()), ",",
-                    CsvNumber(row.measured_s() > 0, row.measured_s()), ",",
-                    CsvNumber(row.has_predicted_bytes(), row.predicted_bytes()), ",",
-                    CsvNumber(row.has_measured_bytes(), row.measured_bytes()), ",",
-                    CsvNumber(row.has_error(), row.error()), ",", CsvField(row.reason()), "\n");
+    records.push_back({row.id(), row.family(), CsvNumber(row.has_predicted_s(), row.predicted_s()),
+                       CsvNumber(row.measured_s() > 0, row.measured_s()),
+                       CsvNumber(row.has_predicted_bytes(), row.predicted_bytes()),
+                       CsvNumber(row.has_measured_bytes(), row.measured_bytes()),
+                       CsvNumber(row.has_error(), row.error()), row.reason()});
   }
-  return text;
+  return WriteCsv(records);
 }
 
 }  // namespace meshstep

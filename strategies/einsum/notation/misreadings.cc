@@ -91,14 +91,13 @@ class Misreadings {
   // Dimensions that one factor alone has and the output has not.
   void LoneSums(const BinaryProduct& product) {
     std::vector<std::string> in_left, in_right;
-    bool contracts = false;
     for (const std::string& dim : product.contracted) {
       const bool left = product.left.sharding.Find(dim) >= 0;
       const bool right = product.right.sharding.Find(dim) >= 0;
-      contracts |= left && right;
-      if (left != right && !HasSize(dim)) (left ? in_left : in_right).push_back(dim);
+      if (left && right) return;
+      if (!HasSize(dim)) (left ? in_left : in_right).push_back(dim);
     }
-    if (!contracts && in_left.size() == 1 && in_right.size() == 1) {
+    if (in_left.size() == 1 && in_right.size() == 1) {
       Add(in_left[0] + " is in " + product.left.name + " only and " + in_right[0] + " in " +
           product.right.name +
           " only, so each is summed on its own and nothing is contracted; "

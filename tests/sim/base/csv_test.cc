@@ -37,5 +37,10 @@ TEST(Csv, RefusesWhatIsNoUtf8) {
   EXPECT_EQ(ParseCsv("f", "id\nM\xFCnchen\n").status().message(), "f: is not UTF-8");
 }
 
+TEST(WriteCsv, QuotesWhatMustBeAndEscapesControls) {
+  EXPECT_EQ(WriteCsv({{"a", "b,c", "d\"e"}, {"1\n2", "\033[2J", ""}}),
+            "a,\"b,c\",\"d\"\"e\"\n1\\n2,\\x1b[2J,\n");
+}
+
 }  // namespace
 }  // namespace meshstep

@@ -82,6 +82,16 @@ TEST(FormatTable, CountsCodePointsNotBytes) {
   EXPECT_EQ(FormatTable({{"é", "x"}, {"ab", "y"}}, "<<", 0), "é   x\nab  y\n");
 }
 
+TEST(FormatTable, NoCellBeginsALineOrMovesACursor) {
+  EXPECT_EQ(FormatTable({{"a\nfile:1: error", "\033[2J"}, {"b", "c"}}, "<<", 0),
+            "a\\nfile:1: error  \\x1b[2J\nb                 c\n");
+}
+
+TEST(FormatMarkdown, NoCellBeginsALineOrAColumn) {
+  EXPECT_EQ(FormatMarkdown({{"a", "b"}, {"x|y\nz", "\033"}}, "<>"),
+            "| a | b |\n|---|---:|\n| x\\|y\\nz | \\x1b |\n");
+}
+
 TEST(WrapText, KeepsNumbersWithTheirUnits) {
   EXPECT_EQ(WrapText("takes 4.27 s now", 8, 0), "takes\n4.27 s\nnow");
 }
