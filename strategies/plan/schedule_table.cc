@@ -147,6 +147,11 @@ void Parser::CheckComplete() {
                             " stages"));
     return;
   }
+  for (std::size_t stage = 0; stage < rows_.size() && !row_of_.empty(); ++stage) {
+    if (!rows_[stage].empty()) continue;
+    Problem(static_cast<int>(stage) + 1,
+            absl::StrCat("stage ", stage, " has no action, expected a part on every stage"));
+  }
   const int parts = static_cast<int>(row_of_.size());
   if (parts == 0) Problem(0, "has no action, expected a forward of every part and micro-batch");
   for (int part = 0; part < parts; ++part) {

@@ -12,6 +12,7 @@
 #include "sim/base/index.h"
 #include "sim/report/html/html_use.h"
 #include "sim/report/html/svg.h"
+#include "sim/report/html/timeline.h"
 #include "sim/simulate/names.h"
 
 namespace meshstep {
@@ -26,6 +27,24 @@ struct LogScale {
     return from + (to - from) * (x - low) / (high - low);
   }
 };
+
+// The mean of `points` over each of `columns` equal parts of the step.
+std::vector<double> SamplesOf(std::span<const LinkPoint> points, Time makespan, int columns) {
+  std::vector<double> mean(Index(columns), 0);
+  const double span = makespan.seconds() / columns;
+  for (std::size_t i = 0; i < points.size(); ++i) {
+    const double end = i + 1 < points.size() ? points[i + 1].time.seconds() : makespan.seconds();
+    double begin = points[i].time.seconds();
+    while (begin < end && points[i].fraction > 0) {
+      const int c = std::min(columns - 1, static_cast<int>(begin / span));
+      const double until = c == columns - 1 ? end : std::min(end, (c + 1) * span);
+      mean[Index(c)] += points[i].fraction * (until - begin) / span;
+      if (until <= begin) break;
+      begin = until;
+    }
+  }
+  return mean;
+}
 
 }  // namespace
 
@@ -140,7 +159,7 @@ std::string LinkChart(const StepGraph& step, const Run& run,
   const int columns = width < 600 ? 60 : 150;
   const double height = kRow * static_cast<double>(links.size());
   Svg svg(width, height + 18, "Utilisation of links over the step");
-  const double span = run.makespan.seconds() / columns, cell = (width - 4) / columns;
+  const double cell = (width - 4) / columns;
   double y = 0;
   for (const int link : links) {
     const std::vector<LinkPoint>& points = usage[Index(link)];
@@ -149,19 +168,8 @@ std::string LinkChart(const StepGraph& step, const Run& run,
     if (width < 600 && name.size() > 34) name = name.substr(0, 31) + "...";
     svg.Text(2, y + 12, name, "start", "s");
     svg.Text(width - 2, y + 12, FormatPercent(mean) + " busy", "end", "m");
-    std::vector<double> busy(Index(columns), 0);
-    for (std::size_t i = 0; i < points.size(); ++i) {
-      const double end =
-          i + 1 < points.size() ? points[i + 1].time.seconds() : run.makespan.seconds();
-      double begin = points[i].time.seconds();
-      while (begin < end && points[i].fraction > 0) {
-        const int c = std::min(columns - 1, static_cast<int>(begin / span));
-        const double until = c == columns - 1 ? end : std::min(end, (c + 1) * span);
-        busy[Index(c)] += points[i].fraction * (until - begin) / span;
-        if (until <= begin) break;
-        begin = until;
-      }
-    }
+    const std::vector<double> busy =
+        Smoothed(SamplesOf(points, run.makespan, columns * kSamples), columns);
     svg.Rect(2, y + 16, width - 4, kHeat, "idle");
     // Columns of one colour are one rectangle with their mean as its tip.
     for (int c = 0, end = 0; c < columns; c = end) {

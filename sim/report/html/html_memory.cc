@@ -115,7 +115,10 @@ std::string MemoryChart(const StepGraph& step, const Run& run, std::int32_t unit
   const double x = axis.At(highest->time), y = y_of(most);
   svg.Circle(x, y, 4, "roof", "peak: " + peak);
   const bool left = x > (axis.left + axis.right) / 2;
-  svg.Text(x + (left ? -8 : 8), y - 8, "peak " + FormatBytes(most), left ? "end" : "start", "m");
+  // Not across the line of the capacity.
+  const bool under = !far && capacity >= most && y - y_of(capacity) < 22;
+  svg.Text(x + (left ? -8 : 8), under ? y + 18 : y - 8, "peak " + FormatBytes(most),
+           left ? "end" : "start", "m");
   return svg.Take();
 }
 

@@ -1,5 +1,7 @@
 #include "sim/report/html/html_parts.h"
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 #include "sim/report/html/svg.h"
 
@@ -7,7 +9,20 @@ namespace meshstep {
 namespace {
 
 constexpr double kWide = 1000, kNarrow = 358;  // pixels
-constexpr std::size_t kColumns = 4;            // of a table with more, phones show rows as lists
+constexpr std::size_t kLetters = 44;           // a wider table is a list of its rows on phones
+
+// Of the longest row if every column is as wide as its longest cell, with the space between.
+std::size_t LettersOf(const std::vector<TableRow>& rows) {
+  std::size_t sum = 0;
+  for (std::size_t c = 0; c < rows.front().size(); ++c) {
+    std::size_t widest = 0;
+    for (const TableRow& row : rows) {
+      if (c < row.size()) widest = std::max(widest, row[c].size());
+    }
+    sum += widest + 3;
+  }
+  return sum;
+}
 
 }  // namespace
 
@@ -25,7 +40,7 @@ std::string Key(const std::vector<std::pair<std::string, std::string>>& entries)
 }
 
 std::string Table(const std::vector<TableRow>& rows) {
-  const bool many = !rows.empty() && rows.front().size() > kColumns;
+  const bool many = !rows.empty() && LettersOf(rows) > kLetters;
   std::string out =
       absl::StrCat("<div class=\"scroll\"><table", many ? " class=\"stack\"" : "", ">\n");
   for (std::size_t r = 0; r < rows.size(); ++r) {
@@ -33,7 +48,7 @@ std::string Table(const std::vector<TableRow>& rows) {
     out += "<tr>";
     for (std::size_t c = 0; c < rows[r].size(); ++c) {
       absl::StrAppend(&out, "<", cell);
-      if (many && r > 0 && c > 0) {
+      if (many && r > 0 && c > 0 && c < rows.front().size()) {
         absl::StrAppend(&out, " data-h=\"", EscapeHtml(rows.front()[c]), "\"");
       }
       absl::StrAppend(&out, ">", EscapeHtml(rows[r][c]), "</", cell, ">");

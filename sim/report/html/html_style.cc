@@ -80,7 +80,7 @@ button.now{border-color:var(--ink);font-weight:600}
 .b-u3{background:var(--u3)}.b-u4{background:var(--u4)}.b-u5{background:var(--u5)}
 .dot{fill-opacity:.75;stroke:var(--bg)}
 @media(max-width:700px){.stack th{display:none}.stack tr{display:flex;flex-wrap:wrap;gap:1px 14px;padding:5px 0;border-bottom:1px solid var(--line)}
-.stack tr:first-child{display:none}.stack td{border:0;padding:0;white-space:normal}.stack td+td::before{content:attr(data-h) " ";color:var(--soft)}.stack td:first-child{flex-basis:100%;font-weight:600}}
+.stack tr:first-child{display:none}.stack td{border:0;padding:0;white-space:normal}.stack td+td::before{content:attr(data-h) " ";color:var(--soft)}.stack td:first-child{flex-basis:100%;font-weight:600;overflow-wrap:anywhere}}
 @media print{body{max-width:none}#tip{display:none!important}}
 )css";
 }

@@ -14,7 +14,7 @@ constexpr std::ptrdiff_t kPointable = 160;
 
 // Layers and micro-batches about as wide as a column would beat against the columns: shares are
 // sampled finer, and averaged twice over this many columns.
-constexpr int kOversampling = 8, kFilter = 3;
+constexpr int kFilter = 3;
 
 using Kind = TimelineLane::Kind;
 
@@ -210,16 +210,18 @@ std::vector<std::int32_t> UnitsToDraw(const StepGraph& step, const Run& run, std
   return units;
 }
 
-std::vector<double> ShareInUse(const Run& run, std::span<const TimelineLane* const> lanes,
-                               int columns) {
-  std::vector<double> share = Sampled(run, lanes, columns * kOversampling);
-  for (int pass = 0; pass < 2; ++pass) share = Averaged(share, kOversampling * kFilter / 2);
+std::vector<double> Smoothed(std::vector<double> samples, int columns) {
+  const auto each = static_cast<int>(samples.size()) / columns;
+  for (int pass = 0; pass < 2; ++pass) samples = Averaged(samples, each * kFilter / 2);
   std::vector<double> result(Index(columns), 0);
-  for (std::size_t i = 0; i < share.size(); ++i) {
-    result[i / Index(kOversampling)] += share[i] / kOversampling;
-  }
+  for (std::size_t i = 0; i < samples.size(); ++i) result[i / Index(each)] += samples[i] / each;
   for (double& s : result) s = std::clamp(s, 0.0, 1.0);
   return result;
+}
+
+std::vector<double> ShareInUse(const Run& run, std::span<const TimelineLane* const> lanes,
+                               int columns) {
+  return Smoothed(Sampled(run, lanes, columns * kSamples), columns);
 }
 
 std::vector<TimelineWindow> SteadyWindows(const StepGraph& step, const Run& run,

@@ -39,6 +39,12 @@ std::vector<std::int32_t> UnitsToDraw(const StepGraph& step, const Run& run, std
 std::vector<double> ShareInUse(const Run& run, std::span<const TimelineLane* const> lanes,
                                int columns);
 
+// Samples of `columns` parts, of which there are as many per part as in each other, averaged over a
+// few parts and then within each: what repeats about as often as parts do shows no pattern.
+std::vector<double> Smoothed(std::vector<double> samples, int columns);
+// Samples that Smoothed() needs of each part.
+inline constexpr int kSamples = 8;
+
 struct TimelineWindow {
   std::string name;  // "one micro-batch"
   Time begin, end;

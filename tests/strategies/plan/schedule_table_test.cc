@@ -63,6 +63,8 @@ TEST(ScheduleTable, SaysWhatIsWrong) {
   EXPECT_NE(problem("0F0\n1F0,1B0\n").find("micro-batch 0 of part 0 has 1 actions"),
             std::string::npos);
   EXPECT_NE(problem("0B0,0F0\n1F0,1B0\n").find("expected F, then B"), std::string::npos);
+  EXPECT_NE(problem("0F0,1F0,1B0,0B0\n,\n").find("t.csv:2: stage 1 has no action"),
+            std::string::npos);
   EXPECT_NE(problem("").find("has 0 lines"), std::string::npos);
 }
 
