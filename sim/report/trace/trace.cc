@@ -64,7 +64,7 @@ class Tracer {
   template <class Points, class ValueOf>
   void Curve(int track, const Points& points, ValueOf value_of);
   void Begin(const Edge& edge);
-  void KernelArguments(const TaskInfo& info, Time length);
+  void KernelArguments(TaskId task, Time length);
   void TransferArguments(const TaskInfo& info, Time length);
   void MemoryCounters();
   void LinkCounters();
@@ -140,7 +140,7 @@ void Tracer::Begin(const Edge& edge) {
   }
   TraceSlice slice;
   if (info.transfer < 0) {
-    KernelArguments(info, end - edge.time);
+    KernelArguments(edge.task, end - edge.time);
   } else {
     TransferArguments(info, end - edge.time);
     slice.flow = FlowOf(members, edge.member);
@@ -175,8 +175,13 @@ void Tracer::Curve(int track, const Points& points, ValueOf value_of) {
   }
 }
 
-void Tracer::KernelArguments(const TaskInfo& info, Time length) {
+void Tracer::KernelArguments(TaskId task, Time length) {
+  const TaskInfo& info = step_.tasks[Index(task)];
   const double seconds = length.seconds();
+  if (const Time alone = step_.graph.duration(task); alone < length) {
+    arguments_.push_back({"alone_ps", alone.ps()});
+    arguments_.push_back({"slowed_by", "collectives that hold compute units"});
+  }
   if (info.flops.value() > 0) {
     arguments_.push_back({"flops", info.flops.value()});
     if (seconds > 0) arguments_.push_back({"flops_per_s", info.flops.value() / seconds});

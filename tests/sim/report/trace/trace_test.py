@@ -281,6 +281,13 @@ def check_window(folder, pb, whole):
     assert result.returncode == 2 and "--trace" in result.stderr
 
 
+def check_slowed(trace):
+    """Kernels beside collectives that hold compute units say how long they take alone."""
+    slowed = [s[4] for t in trace.slices.values() for s in t if "alone_ps" in s[4]]
+    assert slowed and all(a["alone_ps"] < a["duration_ps"] for a in slowed)
+    assert {a["slowed_by"] for a in slowed} == {"collectives that hold compute units"}
+
+
 def check_announced(folder):
     """More than 100 MB are announced before they are written, about as large as they come; what is
     written is renamed before anything is printed."""
@@ -342,6 +349,7 @@ def main():
         # No stage waits for the first one: its backward is whole.
         check_halves(folder, pb, "zb-h1", first=8)
         check_chrome(folder, trace)
+        check_slowed(trace)
         check_window(folder, pb, trace)
         check_announced(folder)
         check_size_and_time(folder)
