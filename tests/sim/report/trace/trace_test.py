@@ -294,7 +294,7 @@ def check_announced(folder):
     path = os.path.join(folder, "announced.json")
     scenario = os.path.join(folder, "large.textproto")
     with open(scenario, "w") as f:
-        f.write(SCENARIO % dict(LARGE, batch=1024))
+        f.write(SCENARIO % dict(LARGE, batch=2048))
     result = run(["simulate", scenario, "--trace=" + path])
     assert result.returncode == 0, result.stderr
     said = re.search(r"--trace: writes about ([0-9.]+) MB; --trace-stages", result.stderr)
