@@ -135,7 +135,7 @@ class SaysTest(unittest.TestCase):
         self.assertIn("MFU of 40 %", assumed["assumed"][0])
         self.assertAlmostEqual(assumed["time"]["days"],
                                6 * 70e9 * 15e12 / (4096 * 9.9e14 * 0.4) / 86400)
-        self.assertIn("assumed: an MFU of 40 %", run(*arguments).stdout)
+        self.assertIn("Assumed: an MFU of 40 %", run(*arguments).stdout)
         self.assertEqual(ask(*arguments, "--mfu=0.45").get("assumed", []), [])
         self.assertEqual(ask(*arguments, "--hours=6.4e6").get("assumed", []), [])
 
