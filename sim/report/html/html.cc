@@ -6,7 +6,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "absl/strings/str_replace.h"
 #include "sim/base/format.h"
 #include "sim/report/html/html_charts.h"
 #include "sim/report/html/html_parts.h"
@@ -21,43 +20,52 @@ namespace {
 
 constexpr std::size_t kMaxKernels = 60;
 
+std::string MemoryVerdict(const v1::Memory& memory) {
+  const std::string capacity = FormatBytes(static_cast<double>(memory.capacity_bytes()));
+  const std::string reserve = FormatBytes(static_cast<double>(memory.reserve_bytes()));
+  if (!memory.fits()) return absl::StrCat("peak memory, does not fit in ", capacity);
+  if (memory.verdict() == v1::Memory::TIGHT) {
+    return absl::StrCat("peak memory, tight: with ", reserve, " of reserve above ", capacity);
+  }
+  return absl::StrCat(
+      "peak memory, fits in ", capacity,
+      memory.reserve_bytes() > 0 ? absl::StrCat(" with ", reserve, " of reserve") : "");
+}
+
 std::string Figures(const v1::SimulateReport& report) {
   const v1::Memory& memory = report.memory();
-  const double peak = static_cast<double>(memory.peak_bytes());
-  const double capacity = static_cast<double>(memory.capacity_bytes());
+  const auto peak = static_cast<double>(memory.peak_bytes());
   std::string out = "<div class=\"cards\">\n";
   out += Card(FormatSeconds(report.step_time_s()), "step time");
   out += Card(FormatNumber(report.tokens_per_s_per_chip(), 4), "tokens/s per chip");
-  out += Card(FormatPercent(report.mfu()), "MFU");
+  out += Card(FormatPercent(report.mfu()),
+              absl::StrCat("MFU, of ", FormatFlopRate(report.peak_flops_per_s()), " ",
+                           report.compute_type()));
   out += Card(FormatPercent(report.hfu()), "HFU");
-  out += Card(FormatBytes(peak),
-              absl::StrCat(memory.fits() ? "peak memory, fits in " : "peak memory, exceeds ",
-                           FormatBytes(capacity)),
-              !memory.fits());
-  out += Card(FormatSeconds(report.lower_bound_s()), "no plan is faster than");
-  return out + "</div>\n";
+  out += Card(FormatBytes(peak), MemoryVerdict(memory), memory.verdict() != v1::Memory::FITS);
+  out += Card(FormatSeconds(report.lower_bound_s()), "physical bound of any plan");
+  out += "</div>\n";
+  if (report.has_next()) {
+    out += Say(absl::StrCat("Next: ", absl::StrJoin(report.next().set(), " "), " saves ",
+                            FormatPercent(report.next().saved_fraction()), " and fits."));
+  }
+  return out;
 }
 
-BarOfParts PartsOf(const std::string& label, const v1::SimulateReport& report) {
-  const v1::Breakdown& b = report.breakdown();
-  return {label,
-          {{"compute", "compute", b.compute_s()},
-           {"exposed", "exposed communication", b.communication_exposed_s()},
-           {"bubble", "pipeline bubble", b.bubble_s()},
-           {"optimizer", "optimizer", b.optimizer_s()},
-           {"other", "other", b.other_s()}}};
-}
-
-std::string BreakdownKey() {
-  return Key({{"compute", "compute"},
-              {"exposed", "exposed communication"},
-              {"bubble", "pipeline bubble"},
-              {"optimizer", "optimizer"},
-              {"other", "other"}});
+// What costs over 1 % of the step, each cause by itself.
+std::string Why(const v1::SimulateReport& report) {
+  if (report.why().empty()) return "";
+  std::string out = Head("Why, each cause by itself") + "<ul>\n";
+  for (const v1::Cause& cause : report.why()) {
+    absl::StrAppend(&out, "<li><b>", EscapeHtml(FormatSeconds(cause.seconds())), "</b>, ",
+                    EscapeHtml(FormatPercent(cause.seconds() / report.step_time_s())), ": ",
+                    EscapeHtml(cause.text()), "</li>\n");
+  }
+  return out + "</ul>\n";
 }
 
 std::string BreakdownSection(const v1::SimulateReport& report) {
-  const std::vector<BarOfParts> bars = {PartsOf("", report)};
+  const std::vector<BarOfParts> bars = {PartsOf("", report.breakdown())};
   std::string out = Head("Where the time goes");
   absl::StrAppend(&out, Both([&](double w) { return BreakdownChart(bars, w); }), BreakdownKey());
   std::vector<TableRow> rows = {{"part", "time", "share"}};
@@ -77,7 +85,7 @@ std::string BreakdownSection(const v1::SimulateReport& report) {
         std::pair{"of exposed: host", detail.exposed_host_s()}}) {
     rows.push_back({name, FormatSeconds(seconds), FormatPercent(seconds / report.step_time_s())});
   }
-  return out + Folded("As a table", Table(rows));
+  return out + Folded("As a table", Table(rows)) + Why(report);
 }
 
 // Of the passes of the step's kernels, up to `last`.
@@ -119,14 +127,31 @@ std::string TimelineSection(const StepGraph& step, const Run& run,
   if (std::ranges::any_of(step.tasks, is_host)) key.emplace_back("host", "launches by the host");
   key.emplace_back("idle", "idle");
   out += Key(key);
-  std::vector<TableRow> rows = {{"stage", "devices", "busy", "of the step", "peak memory"}};
+  return out;
+}
+
+// What each stage does, the one that the others wait for by name.
+std::string StageSection(const v1::SimulateReport& report) {
+  if (report.stages_size() < 2) return "";
+  std::string out = Head("Stages");
+  std::vector<TableRow> rows = {
+      {"stage", "devices", "compute", "exposed", "bubble", "other", "peak memory"}};
+  std::vector<BarOfParts> bars;
+  const auto share = [&](double seconds) { return FormatPercent(seconds / report.step_time_s()); };
   for (const v1::StageReport& stage : report.stages()) {
-    rows.push_back({absl::StrCat(stage.stage()), FormatCount(stage.devices()),
-                    FormatSeconds(stage.busy_s()),
-                    FormatPercent(stage.busy_s() / report.step_time_s()),
+    const v1::Breakdown& b = stage.breakdown();
+    if (stage.critical()) {
+      out += Say(absl::StrCat("Stage ", stage.stage(), " is critical: the others wait for it."));
+    }
+    bars.push_back(PartsOf(absl::StrCat("stage ", stage.stage()), b));
+    rows.push_back({absl::StrCat(stage.stage()), FormatCount(stage.devices()), share(b.compute_s()),
+                    share(b.communication_exposed_s()), share(b.bubble_s()),
+                    share(b.optimizer_s() + b.other_s()),
                     FormatBytes(static_cast<double>(stage.memory().peak_bytes()))});
   }
-  return out + Folded("Stages as a table", Table(rows));
+  out += Say("Of each its busiest device.");
+  absl::StrAppend(&out, Both([&](double w) { return StagesChart(bars, w); }), BreakdownKey());
+  return out + Folded("As a table", Table(rows));
 }
 
 // Of the buckets that `unit` uses.
@@ -157,14 +182,16 @@ std::string MemorySection(const StepGraph& step, const Run& run, const v1::Simul
     ++unit;
   }
   const auto capacity = static_cast<double>(memory.capacity_bytes());
+  const auto reserve = static_cast<double>(memory.reserve_bytes());
   const bool stages = report.stages_size() > 1;
   std::string out =
       Head(stages ? absl::StrCat("Memory over the step: stage ", memory.stage(), ", the fullest")
                   : "Memory over the step");
   out += Say(absl::StrCat("Peak of ", FormatBytes(static_cast<double>(memory.peak_bytes())), " at ",
                           FormatSeconds(memory.peak_time_s()), ": ", memory.peak_task(), "."));
-  out +=
-      Both([&](double w) { return MemoryChart(step, run, unit, capacity, memory.peak_task(), w); });
+  out += Both([&](double w) {
+    return MemoryChart(step, run, unit, {capacity, reserve}, memory.peak_task(), w);
+  });
   out += MemoryKey(step, unit);
   const v1::MemoryDetail& detail = memory.memory_detail();
   std::vector<TableRow> rows = {
@@ -181,6 +208,7 @@ std::string MemorySection(const StepGraph& step, const Run& run, const v1::Simul
       {"workspace", FormatBytes(static_cast<double>(detail.kernel_bytes()))},
       {"KV cache", FormatBytes(static_cast<double>(memory.kv_cache_bytes()))},
       {"together", FormatBytes(static_cast<double>(memory.peak_bytes()))},
+      {"reserve", FormatBytes(reserve)},
       {"capacity", FormatBytes(capacity)}};
   if (!report.has_kv_cache_bytes()) {
     std::erase_if(rows, [](const TableRow& row) { return row.front() == "KV cache"; });
@@ -253,70 +281,9 @@ std::string StepToHtml(const Scenario& scenario, const StepGraph& step, const Ru
   return absl::StrCat("<section>\n<h2>", EscapeHtml(report.scenario()), "</h2>\n",
                       Say(absl::StrCat(report.description(), "; ", report.fidelity(), " rates")),
                       Figures(report), BreakdownSection(report), TimelineSection(step, run, report),
-                      MemorySection(step, run, report),
+                      StageSection(report), MemorySection(step, run, report),
                       RooflineSection(scenario, step, run, report), CommunicationSection(report),
                       LinkSection(scenario, step, run), Notes(report), "</section>\n");
-}
-
-std::string CompareToHtml(const v1::CompareReport& report) {
-  std::string out = "<section>\n<h2>Side by side</h2>\n";
-  std::vector<BarOfParts> bars;
-  std::vector<TableRow> rows(1);
-  rows[0] = {"field"};
-  for (const v1::SimulateReport& scenario : report.scenarios()) {
-    bars.push_back(PartsOf(scenario.scenario(), scenario));
-    rows[0].push_back(scenario.scenario());
-  }
-  absl::StrAppend(&out, Both([&](double w) { return BreakdownChart(bars, w); }), BreakdownKey());
-  for (const v1::Comparison& comparison : report.comparisons()) {
-    out += Head(absl::StrCat(comparison.scenario(), ": ", FormatNumber(comparison.speedup()),
-                             " times the speed of ", report.scenarios(0).scenario()));
-    std::vector<DifferenceBar> differences;
-    for (const v1::Reason& reason : comparison.reasons()) {
-      // The sentence begins with what it is about.
-      const std::string what = reason.text().substr(0, reason.text().find(": "));
-      differences.push_back({what, reason.difference_s()});
-    }
-    out += Both([&](double w) { return DifferenceChart(differences, w); });
-    for (const v1::Reason& reason : comparison.reasons()) {
-      absl::StrAppend(&out, "<p class=\"say\">", EscapeHtml(reason.text()), "</p>\n");
-    }
-  }
-  for (const v1::FieldDifference& field : report.fields()) {
-    TableRow row = {field.field()};
-    row.insert(row.end(), field.values().begin(), field.values().end());
-    rows.push_back(std::move(row));
-  }
-  absl::StrAppend(&out, Head("What differs"), Table(rows));
-  return out + "</section>\n";
-}
-
-std::string SensitivityToHtml(const v1::SensitivityReport& report) {
-  std::string out = absl::StrCat("<section>\n<h2>", EscapeHtml(report.scenario()), "</h2>\n",
-                                 Say(FormatSeconds(report.step_time_s()) + " a step."));
-  std::vector<DifferenceBar> better, plan;
-  std::vector<TableRow> rows = {{"rate", "twice as good", "half as good", "saves"}};
-  for (const v1::HardwareResponse& r : report.hardware()) {
-    better.push_back({r.rate() + " twice as good", r.better_step_time_s() - report.step_time_s()});
-    better.push_back({r.rate() + " half as good", r.worse_step_time_s() - report.step_time_s()});
-    rows.push_back({r.rate(), FormatSeconds(r.better_step_time_s()),
-                    FormatSeconds(r.worse_step_time_s()), FormatPercent(r.saved_fraction())});
-  }
-  out += Head("Hardware, each rate alone");
-  out += Both([&](double w) { return DifferenceChart(better, w); });
-  out += Folded("As a table", Table(rows));
-  rows = {{"change", "step", "difference", "peak memory", "fits"}};
-  for (const v1::PlanChange& c : report.plan()) {
-    const std::string set = absl::StrJoin(c.set(), ", ");
-    const std::string label = absl::StrReplaceAll(set, {{"plan.", ""}});
-    plan.push_back({label + (c.fits() ? "" : " (does not fit)"), c.step_time_difference_s()});
-    rows.push_back({set, FormatSeconds(c.step_time_s()),
-                    FormatSecondsDifference(c.step_time_difference_s()),
-                    FormatBytes(static_cast<double>(c.peak_bytes())), c.fits() ? "yes" : "no"});
-  }
-  out += Head("Plan, each change alone");
-  out += Both([&](double w) { return DifferenceChart(plan, w); });
-  return out + Folded("As a table", Table(rows)) + "</section>\n";
 }
 
 std::string HtmlPage(const std::string& title, const std::string& body) {

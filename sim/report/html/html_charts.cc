@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "sim/base/format.h"
 #include "sim/base/index.h"
+#include "sim/report/html/html_parts.h"
 #include "sim/report/html/html_use.h"
 #include "sim/report/html/svg.h"
 #include "sim/report/html/timeline.h"
@@ -84,6 +85,48 @@ std::string BreakdownChart(std::span<const BarOfParts> bars, double width) {
       x += w;
     }
     y += kRow;
+  }
+  return svg.Take();
+}
+
+BarOfParts PartsOf(const std::string& label, const v1::Breakdown& b) {
+  return {label,
+          {{"compute", "compute", b.compute_s()},
+           {"exposed", "exposed communication", b.communication_exposed_s()},
+           {"bubble", "pipeline bubble", b.bubble_s()},
+           {"optimizer", "optimizer", b.optimizer_s()},
+           {"other", "other", b.other_s()}}};
+}
+
+std::string BreakdownKey() {
+  return Key({{"compute", "compute"},
+              {"exposed", "exposed communication"},
+              {"bubble", "pipeline bubble"},
+              {"optimizer", "optimizer"},
+              {"other", "other"}});
+}
+
+std::string StagesChart(std::span<const BarOfParts> bars, double width) {
+  const bool many = bars.size() > 16;
+  const double row = many ? 9 : 18, bar = many ? 7 : 14, left = 60;
+  double longest = 0;
+  for (const BarOfParts& b : bars) {
+    double sum = 0;
+    for (const BarPart& part : b.parts) sum += part.seconds;
+    longest = std::max(longest, sum);
+  }
+  Svg svg(width, row * static_cast<double>(bars.size()) + 2, "Where the time of each stage goes");
+  const double scale = longest > 0 ? (width - left - 4) / longest : 0;
+  for (std::size_t i = 0; i < bars.size(); ++i) {
+    const double y = row * static_cast<double>(i) + 1;
+    double x = left;
+    if (!many || i % 4 == 0) svg.Text(left - 6, y + bar / 2 + 4, bars[i].label, "end", "s");
+    for (const BarPart& part : bars[i].parts) {
+      if (part.seconds <= 0) continue;
+      svg.Rect(x, y, part.seconds * scale, bar, part.style,
+               absl::StrCat(bars[i].label, "\n", part.name, ": ", FormatSeconds(part.seconds)));
+      x += part.seconds * scale;
+    }
   }
   return svg.Take();
 }

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "meshstep/v1/report.pb.h"
 #include "sim/engine/engine.h"
 #include "sim/simulate/link_usage.h"
 #include "strategies/plan/plan.h"
@@ -24,18 +25,28 @@ struct BarOfParts {
   std::string label;
   std::vector<BarPart> parts;
 };
+// The five parts of a step, and what their colours mean.
+BarOfParts PartsOf(const std::string& label, const v1::Breakdown& breakdown);
+std::string BreakdownKey();
 // Bars one below the other on one time axis.
 std::string BreakdownChart(std::span<const BarOfParts> bars, double width);
+
+// The same without numbers, low enough for 64 of them.
+std::string StagesChart(std::span<const BarOfParts> bars, double width);
 
 // What each unit does over the step, for any width: the share of each moment in which its compute
 // and its communication are in use; and the kernels of a window, of which the script of the page
 // shows any other. It opens on the steady state of `unit`.
 std::string TimelineChart(const StepGraph& step, const Run& run, std::int32_t unit);
 
-// Bytes by bucket on the unit over the step, its peak (named `peak`) and its capacity, which is
-// told in words where it is far above the peak.
-std::string MemoryChart(const StepGraph& step, const Run& run, std::int32_t unit, double capacity,
-                        const std::string& peak, double width);
+struct MemoryLimits {
+  double capacity;  // bytes of one device that programs can fill
+  double reserve;   // of it, for what the software takes beyond the buckets
+};
+// Bytes by bucket on the unit over the step, its peak (named `peak`) and its limits, which are told
+// in words where they are far above the peak.
+std::string MemoryChart(const StepGraph& step, const Run& run, std::int32_t unit,
+                        MemoryLimits limits, const std::string& peak, double width);
 
 // Kernels of one name and pass on one device.
 struct KernelSum {

@@ -70,12 +70,13 @@ void DrawBuckets(const std::vector<MemoryPoint>& column, double left, HeightOf y
 
 }  // namespace
 
-std::string MemoryChart(const StepGraph& step, const Run& run, std::int32_t unit, double capacity,
-                        const std::string& peak, double width) {
+std::string MemoryChart(const StepGraph& step, const Run& run, std::int32_t unit,
+                        MemoryLimits limits, const std::string& peak, double width) {
   const std::vector<MemoryPoint> curve = MemoryCurve(step, run, unit);
   const auto highest = std::max_element(
       curve.begin(), curve.end(),
       [](const MemoryPoint& a, const MemoryPoint& b) { return a.total() < b.total(); });
+  const double capacity = limits.capacity;
   const auto most = static_cast<double>(highest->total());
   const bool far = capacity > kFar * most;
   const double high = far ? 1.25 * most : 1.12 * std::max(most, capacity);
@@ -109,6 +110,12 @@ std::string MemoryChart(const StepGraph& step, const Run& run, std::int32_t unit
                           FormatNumber(capacity / most, 2), " times the peak"),
              "end", "m");
   } else if (capacity > 0) {
+    if (limits.reserve > 0) {
+      const double y = y_of(capacity);
+      svg.Rect(axis.left, y, axis.right - axis.left, y_of(capacity - limits.reserve) - y, "reserve",
+               "reserve: " + FormatBytes(limits.reserve) +
+                   " for the allocator, the communication library and the driver");
+    }
     svg.Line(axis.left, y_of(capacity), axis.right, y_of(capacity), "limit");
     svg.Text(axis.right, y_of(capacity) - 5, "capacity " + FormatBytes(capacity), "end", "m");
   }

@@ -18,11 +18,12 @@ body{margin:0 auto;padding:16px;max-width:1040px;background:var(--bg);color:var(
 font:15px/1.45 system-ui,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif}
 h1{font-size:24px;margin:8px 0 4px;overflow-wrap:anywhere}h2{font-size:20px;margin:40px 0 4px;overflow-wrap:anywhere}
 h3{font-size:16px;margin:28px 0 6px}p{margin:4px 0 10px;color:var(--soft);overflow-wrap:anywhere}
-p.say{color:var(--ink)}
+p.say,li{color:var(--ink)}ul{padding-left:20px;margin:6px 0}
 .cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(150px,1fr));gap:10px;margin:14px 0}
 .card{background:var(--card);border-radius:8px;padding:10px 12px}
 .card b{display:block;font-size:21px;font-variant-numeric:tabular-nums}.card span{color:var(--soft);font-size:13px}
-.bad b{color:var(--red)}
+.bad b{color:var(--red)}.reasons{display:grid;grid-template-columns:minmax(0,1fr) max-content;gap:2px 14px;margin:8px 0}
+.reasons b{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}.reasons svg{grid-column:1/3;margin:0 0 6px}
 svg{display:block;width:100%;height:auto;margin:4px 0}
 .narrow{display:none}
 @media(max-width:900px){.wide text{font-size:13.5px}}
@@ -40,7 +41,7 @@ text{fill:var(--ink);font-size:12px;font-family:inherit}text.s{fill:var(--soft)}
 text.on{fill:var(--ink);font-size:11.5px}text.in{fill:#111;font-weight:600}text.in.compute,text.in.backward,text.in.parameters{fill:var(--onblue)}
 .axis{stroke:var(--soft);stroke-width:1}.grid{stroke:var(--line);stroke-width:1}
 .roof{stroke:var(--ink);stroke-width:1.5;fill:none}.limit{stroke:var(--red);stroke-width:1.5;stroke-dasharray:6 4}
-.idle{fill:var(--idle)}.frame{fill:none;stroke:var(--line)}
+.reserve{fill:var(--red);fill-opacity:.16}.idle{fill:var(--idle)}.frame{fill:none;stroke:var(--line)}
 .compute,.backward,.parameters{fill:var(--blue)}.forward,.gradients,.kv-cache{fill:var(--sky)}
 .optimizer,.update{fill:var(--green)}.bubble,.activations,.weight-gradients{fill:var(--orange)}
 .logits{fill:var(--red)}.buffers{fill:var(--grey)}.unsharded{fill:var(--ink)}

@@ -1,5 +1,7 @@
 """Opens HTML reports in headless Chromium: no errors, no network, no sideways scrolling on a phone."""
 
+import html
+import json
 import os
 import re
 import shutil
@@ -201,6 +203,22 @@ def check_many_stages(folder):
     assert whole == lanes, whole
 
 
+def check_compared(folder, page, scenarios):
+    """One table on top as in the text; each reason once, in words, with its difference."""
+    result = subprocess.run([PROGRAM, "compare", *scenarios, "--format=json"], capture_output=True,
+                            text=True)
+    report = json.loads(result.stdout)
+    with open(page) as f:
+        text = html.unescape(f.read())
+    table = text[text.index("<table"):text.index("</table>")]
+    for name in ("step time", "tokens/s per chip", "peak memory"):
+        assert ">%s</td>" % name in table, (name, table)
+    reasons = [r for c in report["comparisons"] for r in c["reasons"]]
+    assert len(reasons) > 3
+    for reason in reasons:
+        assert text.count("<span>%s</span>" % reason["text"]) == 1, reason
+
+
 def main():
     with tempfile.TemporaryDirectory() as folder:
         scenario = os.path.join(folder, "pipeline.textproto")
@@ -214,6 +232,14 @@ def main():
                                     capture_output=True, text=True)
             assert result.returncode == 0, result.stderr
             check_page(folder, page)
+            if arguments[0] == "compare":
+                check_compared(folder, page, arguments[1:])
+            if arguments == ["simulate", scenario]:
+                with open(page) as f:
+                    text = f.read()
+                # Stages side by side, the one that the others wait for by name.
+                assert "<h3>Stages</h3>" in text and text.count("is critical: the others wait") == 1
+                assert "<td>reserve</td>" in text and "physical bound" in text
         with open(page) as f:
             assert "<&>" not in f.read(), "names are not escaped"
         check_topology(folder, PROGRAM)
