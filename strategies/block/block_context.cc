@@ -15,12 +15,13 @@ double BlockContext::DimSize(const std::string& dim) const {
   const double size = static_cast<double>(meshstep::DimSize(*model, dim, 1, workload->sequence));
   if (dim == "T") return static_cast<double>(workload->queries());
   if (dim == "B") return plan->micro_batch_sequences * plan->replicas;
-  if (dim != "K" && dim != "V") return size;
+  const bool replicated = dim == "K" || dim == "G";
+  if (!replicated && dim != "V") return size;
   double shards = 1;
   for (const ShardedDim& d : Apply(plan->rules.compute, {dim}).dims) {
     for (const AxisId axis : d.axes) shards *= plan->axis_size(axis);
   }
-  if (dim == "K") return std::max(size, shards);
+  if (replicated) return std::max(size, shards);
   const double multiple = kVocabMultiple * shards;
   return std::ceil(size / multiple) * multiple;
 }

@@ -21,8 +21,8 @@ struct BlockContext {
   // The block's input is one position, which these axes' devices get from the one that has it.
   std::vector<AxisId> broadcast = {};
 
-  // Elements of a dimension of the micro-batch that all replicas run together. K grows to the axes
-  // that shard it (replicated heads) and V to a multiple of 128 per shard.
+  // Elements of a dimension of the micro-batch that all replicas run together. K and G grow to the
+  // axes that shard them (replicated heads) and V to a multiple of 128 per shard.
   double DimSize(const std::string& dim) const;
   double LocalElements(const Sharding& sharding) const;
 };

@@ -1,6 +1,8 @@
 #include "strategies/block/block_view.h"
 
 #include <algorithm>
+#include <cmath>
+#include <utility>
 
 #include "strategies/block/block_context.h"
 
@@ -46,9 +48,11 @@ Sharding BlockView::Stored(ArrayId array) const {
       return Apply(rules.residual, dims);
     case Place::kRouted:
       // Between ops the ranks of one expert share its tokens; within, they share its width.
-      return std::find(dims.begin(), dims.end(), "D") == dims.end()
+      return std::find(dims.begin(), dims.end(), "F_e") != dims.end()
                  ? Used(array)
                  : Spread(*context_.plan, Used(array), "B");
+    case Place::kChunked:
+      return Chunked(array);
   }
   return Apply(rules.compute, dims);
 }
@@ -56,6 +60,27 @@ Sharding BlockView::Stored(ArrayId array) const {
 Sharding BlockView::Used(ArrayId array) const {
   const Rules& rules = context_.plan->rules;
   return Apply(IsRouted(array) ? rules.experts : rules.compute, DimsOf(array));
+}
+
+Sharding BlockView::Chunked(ArrayId array) const {
+  Sharding sharding = Used(array);
+  const Plan& plan = *context_.plan;
+  const int t = sharding.Find("T");
+  if (plan.context_method != ContextMethod::kUlysses || t < 0) return sharding;
+  std::vector<AxisId> axes = std::move(sharding.dims[static_cast<std::size_t>(t)].axes);
+  sharding.dims[static_cast<std::size_t>(t)].axes.clear();
+  double ranks = 1;
+  for (const AxisId axis : axes) ranks *= plan.axis_size(axis);
+  for (const char* heads : {"M", "G"}) {
+    const int at = sharding.Find(heads);
+    if (at < 0) continue;
+    Sharding one;
+    one.dims = {sharding.dims[static_cast<std::size_t>(at)]};
+    if (std::fmod(context_.LocalElements(one), ranks) != 0) continue;
+    std::vector<AxisId>& by = sharding.dims[static_cast<std::size_t>(at)].axes;
+    by.insert(by.end(), axes.begin(), axes.end());
+  }
+  return sharding;
 }
 
 Sharding BlockView::Updated(ArrayId parameter) const {

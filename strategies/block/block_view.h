@@ -34,6 +34,9 @@ class BlockView {
   Sharding Stored(ArrayId array) const;
   Sharding Used(ArrayId array) const;
   Sharding Updated(ArrayId parameter) const;
+  // Sharding in which a mixer with a state works on it: as used, but where heads take the place of
+  // the sequence (ContextMethod::kUlysses) its axes shard them; keys of fewer heads are whole.
+  Sharding Chunked(ArrayId array) const;
   // Sharding in which `op` uses its first input: a matmul between arrays of the residual stream
   // works on the positions that a rank has.
   Sharding Operand(const Op& op) const;

@@ -74,6 +74,8 @@ Extra PyTorch(const Op& op, const BlockView& pass) {
     case Kind::kLoss:
     case Kind::kDispatch:
     case Kind::kCombine:
+    case Kind::kChunked:
+    case Kind::kIndex:
       break;
   }
   return {};
@@ -135,6 +137,8 @@ Extra MegatronLm(const Op& op, const BlockView& pass) {
     case Kind::kExperts:
     case Kind::kDispatch:
     case Kind::kCombine:
+    case Kind::kChunked:
+    case Kind::kIndex:
       break;
   }
   return {};
@@ -199,6 +203,9 @@ Extra MegatronCore(const Op& op, const BlockView& pass) {
       return {3, 4};
     case Kind::kLoss:
       return {6, 2};
+    case Kind::kChunked:
+    case Kind::kIndex:
+      break;
   }
   return {};
 }

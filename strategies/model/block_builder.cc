@@ -28,6 +28,12 @@ ArrayId BlockBuilder::Activation(const std::string& name, const Dims& dims, doub
   return Add(std::move(array));
 }
 
+ArrayId BlockBuilder::Stream(const std::string& name, const Dims& dims, double element_bytes) {
+  const ArrayId array = Activation(name, dims, element_bytes);
+  SetPlace(array, Place::kResidual);
+  return array;
+}
+
 ArrayId BlockBuilder::Parameter(const ParameterSpec& spec) {
   Array array;
   array.name = spec.name;

@@ -17,6 +17,9 @@ namespace meshstep {
 
 using Dims = std::vector<std::string>;
 
+// The residual stream.
+inline const Dims kTokens = {"B", "T", "D"};
+
 struct ParameterSpec {
   std::string name;
   Dims dims;
@@ -32,6 +35,9 @@ class BlockBuilder {
 
   // element_bytes 0: the compute type's.
   ArrayId Activation(const std::string& name, const Dims& dims, double element_bytes = 0);
+  // An activation that is sharded as the residual stream is, without D: it is made from each rank's
+  // own positions.
+  ArrayId Stream(const std::string& name, const Dims& dims, double element_bytes = 0);
   ArrayId Parameter(const ParameterSpec& spec);
 
   // outputs[i] = input · weights[i] (+ biases[i]); saves its input. Returns the op to add to it.
@@ -48,6 +54,9 @@ class BlockBuilder {
 
   const Dims& DimsOf(ArrayId array) const {
     return block_.arrays[static_cast<std::size_t>(array)].dims;
+  }
+  const std::string& NameOf(ArrayId array) const {
+    return block_.arrays[static_cast<std::size_t>(array)].name;
   }
   void SetShared(ArrayId array) { block_.arrays[static_cast<std::size_t>(array)].shared = true; }
   // Instead of the default: the residual stream's for activations with D, else that of einsums.

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "sim/base/check.h"
+#include "sim/base/index.h"
 
 namespace meshstep {
 namespace {
@@ -19,10 +20,14 @@ bool Has(const Array& array, const std::string& dim) {
 // Share of the queries × keys square that is visible: with queries at the end of the keys, query i
 // sees min(keys, window) of them, of its own stretch on average half if causal.
 double VisibleFraction(const Op& op, const TokenShape& shape) {
-  if (shape.queries < shape.keys) {
-    return op.window > 0 ? std::min(1.0, op.window / shape.keys) : 1;
+  // What an indexer chooses is as many as a window would leave.
+  const int window = op.top_k > 0 ? op.top_k : op.window;
+  if (op.chunk > 0) {
+    const double c = std::min(1.0, op.chunk / shape.keys);
+    return shape.queries < shape.keys ? c : c / 2;
   }
-  return VisibleShare(shape.keys, op.window, op.causal, shape.packing);
+  if (shape.queries < shape.keys) return window > 0 ? std::min(1.0, window / shape.keys) : 1;
+  return VisibleShare(shape.keys, window, op.causal, shape.packing);
 }
 
 }  // namespace
@@ -34,32 +39,34 @@ ModelArithmetic::ModelArithmetic(const Model& model, const TokenShape& shape,
       element_bytes_(element_bytes),
       transformer_(BuildTransformer(model, options)) {}
 
-double ModelArithmetic::Size(const std::string& dim, bool keys) const {
+double ModelArithmetic::Size(const Block& block, const std::string& dim, bool keys) const {
   if (dim == "B") return shape_.batch;
   if (dim == "T") return keys ? shape_.keys : shape_.queries;
   if (dim == "S") return shape_.keys;
-  return static_cast<double>(DimSize(model_, dim, 1, 1));
+  return static_cast<double>(DimSize(ModelOf(block), dim, 1, 1));
 }
 
-double ModelArithmetic::Elements(const Array& array, bool keys) const {
+double ModelArithmetic::Elements(const Block& block, const Array& array, bool keys) const {
   double elements = 1;
-  for (const std::string& dim : array.dims) elements *= Size(dim, keys);
+  for (const std::string& dim : array.dims) elements *= Size(block, dim, keys);
   return elements;
 }
 
-double ModelArithmetic::ArrayBytes(const Array& array, bool keys) const {
-  return Elements(array, keys) * (array.element_bytes > 0 ? array.element_bytes : element_bytes_);
+double ModelArithmetic::ArrayBytes(const Block& block, const Array& array, bool keys) const {
+  return Elements(block, array, keys) *
+         (array.element_bytes > 0 ? array.element_bytes : element_bytes_);
 }
 
 double ModelArithmetic::OpParameters(const Block& block, const Op& op, bool active) const {
   double share = 1;
   if (active && op.kind == Op::Kind::kExperts) {
-    share = static_cast<double>(model_.moe->experts_per_token) / model_.moe->experts;
+    const Moe& moe = *ModelOf(block).moe;
+    share = static_cast<double>(moe.experts_per_token) / moe.experts;
   }
   double count = 0;
   for (const auto* list : {&op.weights, &op.biases}) {
     for (const ArrayId id : *list) {
-      if (!At(block, id).shared) count += share * Elements(At(block, id));
+      if (!At(block, id).shared) count += share * Elements(block, At(block, id));
     }
   }
   return count;
@@ -68,22 +75,42 @@ double ModelArithmetic::OpParameters(const Block& block, const Op& op, bool acti
 double ModelArithmetic::AttentionFlops(const Block& block, const Op& op, Square square) const {
   const Array& q = At(block, op.inputs[0]);
   const Array& v = At(block, op.inputs[2]);
-  const double pairs = shape_.batch * shape_.queries * shape_.keys * Size("N", false);
-  const double visible = square == Square::kFull ? 1 : VisibleFraction(op, shape_);
-  return 2 * pairs * visible * (Size(q.dims.back(), false) + Size(v.dims.back(), false));
+  const double pairs = shape_.batch * shape_.queries * shape_.keys * Size(block, "N", false);
+  // What an indexer does not choose is in no convention.
+  const bool full = square == Square::kFull && op.top_k == 0;
+  const double visible = full ? 1 : VisibleFraction(op, shape_);
+  return 2 * pairs * visible *
+         (Size(block, q.dims.back(), false) + Size(block, v.dims.back(), false));
+}
+
+// Scores of every earlier key, their relu weighted and summed over the heads.
+double ModelArithmetic::IndexFlops(const Block& block, const Op& op, Square square) const {
+  Op all = op;
+  all.top_k = 0;
+  const double pairs = shape_.batch * shape_.queries * shape_.keys * Size(block, "I", false);
+  const double visible = square == Square::kFull ? 1 : VisibleFraction(all, shape_);
+  return 2 * pairs * visible * (Size(block, "H_i", false) + 1);
 }
 
 double ModelArithmetic::OpFlops(const Block& block, const Op& op, Square square) const {
   if (op.kind == Op::Kind::kAttention) return AttentionFlops(block, op, square);
+  if (op.kind == Op::Kind::kIndex) return IndexFlops(block, op, square);
+  if (op.kind == Op::Kind::kChunked) {
+    double flops = 0;
+    for (const Work& work : op.mixer->model_work) {
+      flops += work.flops * Elements(block, At(block, work.of));
+    }
+    return flops;
+  }
   if (op.kind != Op::Kind::kMatmul && op.kind != Op::Kind::kExperts) return 0;
   const Array& input = At(block, op.inputs[0]);
   double flops = 0;
   for (const ArrayId id : op.weights) {
-    double product = 2 * Elements(input);
+    double product = 2 * Elements(block, input);
     for (const std::string& dim : At(block, id).dims) {
       // Each token meets one expert of E: its A experts are a dimension of the input.
       const bool chosen = op.kind == Op::Kind::kExperts && dim == "E";
-      if (!chosen && !Has(input, dim)) product *= Size(dim, false);
+      if (!chosen && !Has(input, dim)) product *= Size(block, dim, false);
     }
     flops += product;
   }
@@ -94,12 +121,12 @@ double ModelArithmetic::OpBytes(const Block& block, const Op& op) const {
   double bytes = 0;
   const bool attention = op.kind == Op::Kind::kAttention;
   for (std::size_t i = 0; i < op.inputs.size(); ++i) {
-    bytes += ArrayBytes(At(block, op.inputs[i]), attention && i > 0);
+    bytes += ArrayBytes(block, At(block, op.inputs[i]), attention && i > 0);
   }
-  for (const ArrayId id : op.outputs) bytes += ArrayBytes(At(block, id));
+  for (const ArrayId id : op.outputs) bytes += ArrayBytes(block, At(block, id));
   for (const auto* list : {&op.weights, &op.biases}) {
     for (const ArrayId id : *list) {
-      if (op.kind != Op::Kind::kEmbedding) bytes += ArrayBytes(At(block, id));
+      if (op.kind != Op::Kind::kEmbedding) bytes += ArrayBytes(block, At(block, id));
     }
   }
   // A lookup reads the rows of its tokens, not the table.
@@ -160,8 +187,10 @@ FlopCounts ModelArithmetic::Forward(Square square) const {
   const auto add = [&](const Block& block, double times, bool prediction) {
     for (const Op& op : block.ops) {
       const double flops = times * OpFlops(block, op, square);
-      double* part = prediction                        ? &counts.prediction
-                     : op.kind == Op::Kind::kAttention ? &counts.scores
+      double* part = prediction ? &counts.prediction
+                     : op.kind == Op::Kind::kAttention || op.kind == Op::Kind::kIndex
+                         ? &counts.scores
+                     : op.kind == Op::Kind::kChunked   ? &counts.state
                      : op.part == Op::Part::kAttention ? &counts.qkvo
                      : op.part == Op::Part::kRouter    ? &counts.router
                      : op.part == Op::Part::kHead      ? &counts.head
@@ -214,8 +243,8 @@ double ModelArithmetic::KeptBytes(const Block& block, Keep keep,
     if (made_again.contains(id)) continue;
     const Array& array = At(block, id);
     bool sharded = sharding.sequence_parallel;
-    for (const char* dim : {"N", "K", "F", "F_e", "F_s", "V"}) sharded |= Has(array, dim);
-    bytes += ArrayBytes(array) / (sharded ? sharding.tensor : 1);
+    for (const char* dim : {"N", "K", "M", "G", "F", "F_e", "F_s", "V"}) sharded |= Has(array, dim);
+    bytes += ArrayBytes(block, array) / (sharded ? sharding.tensor : 1);
   }
   return bytes;
 }
@@ -232,25 +261,46 @@ double ModelArithmetic::RecomputedFlops(Keep keep, Square square) const {
   return flops;
 }
 
-// Of one layer and one position.
-double ModelArithmetic::KvElements() const {
-  if (model_.mla) return model_.mla->kv_lora_rank + model_.mla->qk_rope_head_dim;
-  return 2.0 * model_.kv_heads * model_.head_dim;
+// What one position of attention leaves in the cache: keys and values, the compressed vector and
+// the rotary key of latent attention, the keys of an indexer.
+double ModelArithmetic::CachedElements(const Block& block, const Op& op) const {
+  const Model& model = ModelOf(block);
+  if (op.kind == Op::Kind::kIndex) return Size(block, "H_i", false);
+  if (op.kind != Op::Kind::kAttention) return 0;
+  if (model.mla) return model.mla->kv_lora_rank + model.mla->qk_rope_head_dim;
+  const Array& v = At(block, op.inputs[2]);
+  return Size(block, "K", false) * (Size(block, "H", false) + Size(block, v.dims.back(), false));
+}
+
+double ModelArithmetic::StateBytes(const Block& block, const Op& op) const {
+  double bytes = 0;
+  if (op.kind != Op::Kind::kChunked) return bytes;
+  for (const ArrayId state : op.mixer->state) {
+    bytes += ArrayBytes(block, At(block, state)) / shape_.batch;
+  }
+  return bytes;
 }
 
 double ModelArithmetic::KvBytesPerToken(double bytes) const {
-  return bytes * model_.layers * KvElements();
+  double elements = 0;
+  for (const int kind : transformer_.layer_kind) {
+    const Block& block = transformer_.kinds[Index(kind)];
+    for (const Op& op : block.ops) elements += CachedElements(block, op);
+  }
+  return bytes * elements;
 }
 
 double ModelArithmetic::KvBytesPerSequence(double positions, double bytes) const {
   double kept = 0;
   for (const int kind : transformer_.layer_kind) {
-    for (const Op& op : transformer_.kinds[static_cast<std::size_t>(kind)].ops) {
-      if (op.kind != Op::Kind::kAttention) continue;
-      kept += op.window > 0 ? std::min<double>(op.window, positions) : positions;
+    const Block& block = transformer_.kinds[Index(kind)];
+    for (const Op& op : block.ops) {
+      const int most = op.window > 0 ? op.window : op.chunk;
+      const double seen = most > 0 ? std::min<double>(most, positions) : positions;
+      kept += bytes * CachedElements(block, op) * seen + StateBytes(block, op);
     }
   }
-  return bytes * KvElements() * kept;
+  return kept;
 }
 
 double MegatronActivationBytes(double s, double b, double h, double a, double t,

@@ -42,8 +42,9 @@ struct ParameterCounts {
 // Forward FLOPs of all layers.
 struct FlopCounts {
   double qkvo = 0, scores = 0, mlp = 0, router = 0, head = 0;
+  double state = 0;       // recurrences and convolutions of mixers with a state
   double prediction = 0;  // multi-token-prediction layers with their heads
-  double total() const { return qkvo + scores + mlp + router + head + prediction; }
+  double total() const { return qkvo + scores + state + mlp + router + head + prediction; }
 };
 
 // Which activations a layer keeps for backward.
@@ -87,17 +88,21 @@ class ModelArithmetic {
   // Keys and values of one more position, all layers, in a cache of `bytes` per element (latent
   // attention caches the compressed vector and the rotary key).
   double KvBytesPerToken(double bytes) const;
-  // Of a sequence of `positions`; layers with a window keep no more than it.
+  // Of a sequence of `positions`; layers with a window keep no more than it, mixers with a state
+  // that state.
   double KvBytesPerSequence(double positions, double bytes) const;
 
  private:
-  double Size(const std::string& dim, bool keys) const;
+  const Model& ModelOf(const Block& block) const { return block.model ? *block.model : model_; }
+  double Size(const Block& block, const std::string& dim, bool keys) const;
   // keys: T counts the attended positions (k and v of an attention op).
-  double Elements(const Array& array, bool keys = false) const;
-  double ArrayBytes(const Array& array, bool keys = false) const;
+  double Elements(const Block& block, const Array& array, bool keys = false) const;
+  double ArrayBytes(const Block& block, const Array& array, bool keys = false) const;
   double AttentionFlops(const Block& block, const Op& op, Square square) const;
+  double IndexFlops(const Block& block, const Op& op, Square square) const;
   bool DoneAgain(const Op& op, Keep keep) const;
-  double KvElements() const;
+  double CachedElements(const Block& block, const Op& op) const;
+  double StateBytes(const Block& block, const Op& op) const;
 
   const Model model_;
   const TokenShape shape_;

@@ -19,6 +19,20 @@ constexpr std::string_view kNames[] = {
     "latent-rotary",
     "attention",
     "attention-output",
+    "attention-gating",
+    "latent-join",
+    "index-in",
+    "index",
+    "mixer-in",
+    "mixer-low",
+    "mixer-out",
+    "mixer-activation",
+    "convolution",
+    "scan",
+    "delta-rule",
+    "lightning",
+    "gated-norm",
+    "mixer-add",
     "mlp-in",
     "mlp-out",
     "activation",
@@ -28,6 +42,7 @@ constexpr std::string_view kNames[] = {
     "dispatch",
     "experts-in",
     "experts-out",
+    "expert-latent",
     "expert-activation",
     "expert-gated-activation",
     "combine",
@@ -43,6 +58,11 @@ constexpr std::string_view kNames[] = {
     "embedding-projection",
     "concatenate",
     "stream-projection",
+    "streams-in",
+    "streams-out",
+    "stream-weights",
+    "stream-read",
+    "stream-write",
     "logits",
     "loss",
 };
@@ -63,7 +83,7 @@ std::vector<std::string> OpRoleNames() { return {std::begin(kNames), std::end(kN
 
 bool HandsGradientOn(OpRole role) {
   return role == OpRole::kResidualAdd || role == OpRole::kSharedAdd ||
-         role == OpRole::kPositionAdd || role == OpRole::kConcatenate;
+         role == OpRole::kPositionAdd || role == OpRole::kConcatenate || role == OpRole::kMixerAdd;
 }
 
 bool IsNorm(OpRole role) { return role == OpRole::kRmsNorm || role == OpRole::kLayerNorm; }

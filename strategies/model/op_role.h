@@ -25,6 +25,21 @@ enum class OpRole {
   kLatentRotary,    // of latent attention: one rotary key is joined to the keys of all heads
   kAttention,
   kAttentionOutput,
+  kAttentionGating,  // a gate of the output, times it
+  kLatentJoin,       // of the compressed vector and the rotary part of sparse attention
+  kIndexIn,          // an indexer's queries; its keys and weights
+  kIndex,            // scores and choice
+  // Mixers with a state, and what stands around them.
+  kMixerIn,
+  kMixerLow,  // to and from low ranks
+  kMixerOut,
+  kMixerActivation,
+  kConvolution,
+  kScan,       // of Mamba, in chunks
+  kDeltaRule,  // of gated delta nets, in chunks
+  kLightning,  // of linear attention, in blocks
+  kGatedNorm,
+  kMixerAdd,  // two mixers side by side
   // MLPs, of every token: dense ones and shared experts.
   kMlpIn,
   kMlpOut,
@@ -36,6 +51,7 @@ enum class OpRole {
   kDispatch,
   kExpertsIn,
   kExpertsOut,
+  kExpertLatent,  // between the stream and the narrower width of experts
   kExpertActivation,
   kExpertGatedActivation,
   kCombine,
@@ -51,6 +67,12 @@ enum class OpRole {
   kEmbeddingProjection,  // between the table's width and the stream's
   kConcatenate,          // of two streams (multi-token prediction)
   kStreamProjection,     // of both back to one
+  // Several residual streams: one made several, their sum; their weights, one read, all written.
+  kStreamsIn,
+  kStreamsOut,
+  kStreamWeights,
+  kStreamRead,
+  kStreamWrite,
   kLogits,
   kLoss,
 };

@@ -53,6 +53,7 @@ void CountWorkspace(const BlockView& pass, const std::set<ArrayKey>& needed,
       if (!unwritten) add({a, false, only_narrow});
     }
     if (op.kind == Op::Kind::kAttention) bytes += AttentionBuffers(op, pass);
+    if (op.kind == Op::Kind::kChunked) bytes += ChunkedBuffers(op, pass);
     if (op.kind == Op::Kind::kLoss) {
       bytes += LossBuffers(op, pass);
       logits += LossBuffers(op, pass);
@@ -124,6 +125,8 @@ void CountActivations(const BlockView& pass, const Again& again, LoweredBlock* l
   if (pass.context().workload->forward_only()) {
     for (const Op& op : pass.block().ops) {
       if (op.kind == Op::Kind::kAttention) lowered->kv_cache_bytes += KvCacheBytes(op, pass);
+      if (op.kind == Op::Kind::kChunked) lowered->kv_cache_bytes += StateBytes(op, pass);
+      if (op.kind == Op::Kind::kIndex) lowered->kv_cache_bytes += IndexCacheBytes(op, pass);
     }
     CountWorkspace(pass, needed, lowered);
     return;

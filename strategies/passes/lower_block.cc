@@ -173,6 +173,10 @@ Status BlockLowering::ForwardOp(const Op& op, PassBuilder* pass) {
       return DispatchForward(op, pass);
     case Op::Kind::kCombine:
       return CombineForward(op, pass);
+    case Op::Kind::kChunked:
+      return ChunkedForward(op, pass);
+    case Op::Kind::kIndex:
+      return IndexForward(op, pass);
   }
   return absl::InternalError("unknown op");
 }
@@ -352,6 +356,10 @@ Status BlockLowering::BackwardOp(const Op& op, PassBuilder* pass) {
       return DispatchBackward(op, pass);
     case Op::Kind::kCombine:
       return CombineBackward(op, pass);
+    case Op::Kind::kChunked:
+      return ChunkedBackward(op, pass);
+    case Op::Kind::kIndex:
+      return IndexBackward(op, pass);
   }
   return absl::InternalError("unknown op");
 }
@@ -407,7 +415,9 @@ StatusOr<LoweredBlock> BlockLowering::Lower() {
 
 StatusOr<LoweredBlock> LowerBlock(const Block& block, const BlockContext& context,
                                   Recompute recompute) {
-  return BlockLowering(block, context, recompute).Lower();
+  BlockContext own = context;
+  if (block.model) own.model = block.model.get();
+  return BlockLowering(block, own, recompute).Lower();
 }
 
 StatusOr<LoweredBlock> LowerBlock(const Block& block, const BlockContext& context) {

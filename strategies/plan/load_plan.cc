@@ -182,9 +182,9 @@ std::vector<Rule>* PlanLoader::RulesOf(v1::Rule::Of of) {
 }
 
 void PlanLoader::LoadRules() {
-  static const std::set<std::string> kDims = {"B",   "T",   "D",   "N",   "K",    "H",   "F",
-                                              "V",   "E",   "A",   "P",   "C",    "F_e", "F_s",
-                                              "H_r", "H_n", "H_v", "R_q", "R_kv", "D_e"};
+  static const std::set<std::string> kDims = {
+      "B",   "T",   "D",   "N",   "K",    "H",   "F",   "V", "E", "A",   "P",   "C", "F_e", "F_s",
+      "H_r", "H_n", "H_v", "R_q", "R_kv", "D_e", "D_l", "M", "G", "M_v", "M_k", "I", "J"};
   std::set<std::string> size_one;
   for (const v1::Axis& axis : proto_.mesh().axes()) {
     if (axis.size() == 1) size_one.insert(axis.name());
@@ -282,22 +282,7 @@ int PlanLoader::Shards(const char* dim) const {
 
 void PlanLoader::CheckDivisibility() {
   const std::string field = proto_.has_mesh() ? "rules" : "tensor";
-  const int heads = Shards("N"), kv = Shards("K"), ffn = Shards("F");
-  if (model_.heads % heads != 0) {
-    Error(field, absl::StrCat("is ", heads, ", which does not divide the ", model_.heads,
-                              " query heads of ", model_.name));
-  }
-  if (kv <= model_.kv_heads ? model_.kv_heads % kv != 0 : kv % model_.kv_heads != 0) {
-    Error(field, absl::StrCat("is ", kv, ", expected a divisor or a multiple of the ",
-                              model_.kv_heads, " key/value heads of ", model_.name));
-  } else if (kv > model_.kv_heads) {
-    diagnostics_->Note(absl::StrCat("keys and values are replicated ", kv / model_.kv_heads,
-                                    " times: ", model_.kv_heads, " heads over ", kv, " devices"));
-  }
-  if (model_.ffn > 0 && model_.ffn % ffn != 0) {
-    Error(field, absl::StrCat("is ", ffn, ", which does not divide the MLP width ", model_.ffn,
-                              " of ", model_.name));
-  }
+  CheckLayers(plan_, model_, absl::StrCat(field_, ".", field), diagnostics_);
   const std::int64_t multiple = std::int64_t{128} * Shards("V");
   if (const std::int64_t padded = (model_.vocab + multiple - 1) / multiple * multiple;
       padded != model_.vocab) {

@@ -30,8 +30,8 @@ ContextMethod LoadMethod(const std::string& name, const std::string& field,
 
 // Heads take the place of the sequence: those of one device are spread over `context` devices, and
 // keys and values that are fewer are replicated.
-void CheckHeads(const Plan& plan, const Model& model, const Sharding& q, const Sharding& k,
-                const std::string& field, Diagnostics* diagnostics) {
+void CheckHeads(const Plan& plan, const Model& model, const Layer& layer, const Sharding& q,
+                const Sharding& k, const std::string& field, Diagnostics* diagnostics) {
   const int context = Shards(plan, q.dims[1]);
   const auto error = [&](int heads, const char* what, const char* expected) {
     diagnostics->Error(
@@ -39,11 +39,21 @@ void CheckHeads(const Plan& plan, const Model& model, const Sharding& q, const S
                             heads, " ", what, " heads of ", model.name, " to each, expected a ",
                             expected, " of ", context));
   };
-  const int heads = model.heads / Shards(plan, q.dims[2]);
-  const int kv = std::max(1, model.kv_heads / Shards(plan, k.dims[2]));
+  if (layer.HasState()) {
+    const auto states = static_cast<int>(DimSize(WithLayer(model, layer), "M", 1, 1));
+    const int own = states / Shards(plan, Apply(plan.rules.compute, {"M"}).dims[0]);
+    if (own % context != 0) error(own, "state", "multiple");
+  }
+  // Sparse attention gathers its keys whatever the method is.
+  if (!layer.HasAttention() || layer.indexer) return;
+  const int heads = layer.heads / Shards(plan, q.dims[2]);
+  const int kv = std::max(1, layer.kv_heads / Shards(plan, k.dims[2]));
   if (heads % context != 0) error(heads, "query", "multiple");
   if (kv % context != 0 && context % kv != 0) error(kv, "key/value", "multiple or a divisor");
 }
+
+// A scan by one kernel has no state of its own part before it ends.
+bool ScansInOneKernel(const Layer& layer) { return layer.mamba && layer.mamba->dt_rank > 0; }
 
 }  // namespace
 
@@ -89,7 +99,7 @@ void LoadContext(const v1::Plan& proto, const std::string& field, const Model& m
   const Sharding q = Apply(plan->rules.compute, {"B", "T", "N", "H"});
   const Sharding k = Apply(plan->rules.compute, {"B", "T", "K", "H"});
   const int context = Shards(*plan, q.dims[1]);
-  if (context == 1 || model.heads == 0) return;
+  if (context == 1) return;
   const std::string degree = field + (proto.has_mesh() ? ".rules" : ".context");
   if (workload.sequence % (2 * context) != 0) {
     diagnostics->Error(degree,
@@ -117,7 +127,14 @@ void LoadContext(const v1::Plan& proto, const std::string& field, const Model& m
                        "expected flash, or context_method all-gather or ulysses");
   }
   if (plan->context_method == ContextMethod::kUlysses) {
-    CheckHeads(*plan, model, q, k, method, diagnostics);
+    for (const Layer& layer : model.Kinds()) {
+      const bool known = diagnostics->ok();
+      if (known) CheckHeads(*plan, model, layer, q, k, method, diagnostics);
+    }
+  } else if (std::ranges::any_of(model.Kinds(), ScansInOneKernel)) {
+    diagnostics->Error(
+        method, absl::StrCat("is \"", proto.context_method(), "\" over ", context, " devices, but ",
+                             model.name, " has Mamba-1 layers, expected ulysses"));
   }
 }
 

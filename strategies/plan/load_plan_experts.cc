@@ -229,8 +229,14 @@ void ExpertLoader::LoadDispatch() {
 void ExpertLoader::Load() {
   expert_ = Degree("expert", proto_.has_expert(), proto_.expert());
   tensor_ = Degree("expert_tensor", proto_.has_expert_tensor(), proto_.expert_tensor());
-  const bool narrow = model_.mla || model_.embedding_dim > 0;
-  if (narrow && !proto_.has_mesh()) AddLatentRules(&plan_.rules);
+  const auto any = [this](auto has) {
+    return has(model_) || std::ranges::any_of(model_.kinds, has);
+  };
+  const bool latent = any([](const Layer& layer) { return layer.mla.has_value(); });
+  if (!proto_.has_mesh()) {
+    if (latent || model_.embedding_dim > 0) AddLatentRules(&plan_.rules);
+    if (any([](const Layer& layer) { return layer.HasState(); })) AddStateRules(&plan_.rules);
+  }
   if (!model_.moe) {
     RefuseWithoutExperts();
     return;

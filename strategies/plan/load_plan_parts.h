@@ -22,6 +22,10 @@ std::vector<AxisRequest> OrderAxes(const std::vector<std::pair<std::string, int>
                                    const std::string& order, const std::string& field,
                                    Diagnostics* diagnostics);
 
+// Heads and widths of every kind of layer against the devices that share them. `field`: the degree.
+void CheckLayers(const Plan& plan, const Model& model, const std::string& field,
+                 Diagnostics* diagnostics);
+
 // How attention works on a sharded sequence. Requires the rules and the attention kernel.
 void LoadContext(const v1::Plan& proto, const std::string& field, const Model& model,
                  const Workload& workload, Plan* plan, Diagnostics* diagnostics);

@@ -246,6 +246,26 @@ void LoadEvaluation(const v1::Scenario& resolved, const Catalog& catalog, Scenar
 
 }  // namespace
 
+namespace {
+
+// A model may leave out what a step needs.
+void CheckSizes(const Model& model, Diagnostics* diagnostics) {
+  const auto check = [diagnostics](const char* field, int value) {
+    if (value >= 1) return;
+    diagnostics->Error(field, absl::StrCat("is ", value, ", expected at least 1 for a step"));
+  };
+  const auto kinds = model.Kinds();
+  const bool attends = std::ranges::any_of(kinds, [](const Layer& layer) {
+    return layer.mixer == Mixer::kAttention || layer.mixer == Mixer::kAttentionAndMamba;
+  });
+  const bool feeds = std::ranges::any_of(kinds, [](const Layer& layer) { return layer.HasFeed(); });
+  if (attends) check("model.heads", model.heads);
+  if (!feeds) check("model.ffn", model.ffn);
+  check("model.vocab", model.vocab);
+}
+
+}  // namespace
+
 Scenario LoadScenario(const v1::Scenario& proto, const Catalog& catalog, Diagnostics* diagnostics) {
   v1::Scenario resolved = proto;
   LowerWordsOf(resolved.mutable_plan());
@@ -259,15 +279,7 @@ Scenario LoadScenario(const v1::Scenario& proto, const Catalog& catalog, Diagnos
   if (!diagnostics->ok()) return scenario;
   scenario.model = LoadModel(resolved.model(), "model", diagnostics);
   scenario.cluster = LoadCluster(resolved.cluster(), "cluster", diagnostics);
-  for (const auto& [field, value] :
-       {std::pair{"model.heads", scenario.model.heads}, std::pair{"model.ffn", scenario.model.ffn},
-        std::pair{"model.vocab", scenario.model.vocab}}) {
-    // Where every layer is routed there is no MLP.
-    const bool needed = field != std::string_view("model.ffn") || !scenario.model.moe;
-    if (value < 1 && needed) {
-      diagnostics->Error(field, absl::StrCat("is ", value, ", expected at least 1 for a step"));
-    }
-  }
+  CheckSizes(scenario.model, diagnostics);
   if (!diagnostics->ok()) return scenario;
   v1::Plan* const plan = resolved.mutable_plan();
   InferDegree(scenario.cluster, plan, diagnostics);

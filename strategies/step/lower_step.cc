@@ -90,7 +90,8 @@ SendTransfers AddSends(const BlockContext& context) {
   SendTransfers sends;
   if (plan.pipeline < 0) return sends;
   const Sharding residual = Apply(plan.rules.residual, {"B", "T", "D"});
-  const Bytes bytes = context.LocalElements(residual) * SizeOf(plan.precision.activations);
+  const Bytes bytes = context.LocalElements(residual) * context.model->residual_streams *
+                      SizeOf(plan.precision.activations);
   int parts = 1;
   if (plan.split_axis >= 0) {
     parts = plan.axis_size(plan.split_axis);

@@ -10,10 +10,22 @@
 namespace meshstep {
 namespace {
 
+// Positions that a query sees at most, 0: all. What an indexer chooses is as many as a window would
+// leave.
+int MostSeen(const Op& op) { return op.top_k > 0 ? op.top_k : op.window; }
+
+// Share of the T × T square that a kernel computes.
+double VisibleFraction(const Op& op, const SequenceSplit& split) {
+  if (split.square) return 1;
+  if (op.chunk > 0) return std::min<double>(op.chunk, split.length) / split.length / 2;
+  return VisibleShare(split.length, MostSeen(op), op.causal, split.packing);
+}
+
 // Queries at a diagonal side of the part that a kernel computes, over all: those with later keys
 // hidden, and those with earlier ones hidden. Between documents both sides are cut once more.
 double EdgesOf(const Op& op, double length) {
-  const double window = op.window > 0 ? std::min<double>(op.window, length) : length;
+  const int most = MostSeen(op);
+  const double window = most > 0 ? std::min<double>(most, length) : length;
   const double hidden = 1 - window / length;
   return hidden + (op.causal ? 1 : hidden);
 }
@@ -40,8 +52,7 @@ KernelCost CostWithAllKeys(const Op& op, const BlockView& pass, bool backward) {
   AttentionShape shape = LocalShape(op, pass, backward);
   const SequenceSplit split = SplitOf(op, pass);
   if (split.ranks == 1) {
-    shape.visible =
-        split.square ? 1 : VisibleShare(split.length, op.window, op.causal, split.packing);
+    shape.visible = VisibleFraction(op, split);
     return CostOf(shape, context);
   }
   KernelCost cost;
@@ -57,7 +68,9 @@ KernelCost CostWithAllKeys(const Op& op, const BlockView& pass, bool backward) {
   return cost;
 }
 
+// Where an indexer chooses the keys all of them are gathered: one compressed vector a position.
 bool IsRing(const Op& op, const BlockView& pass) {
+  if (op.top_k > 0) return false;
   const ContextMethod method = pass.context().plan->context_method;
   return (method == ContextMethod::kRing || method == ContextMethod::kGatheredRing) &&
          !SequenceAxes(op, pass).empty();
@@ -65,7 +78,14 @@ bool IsRing(const Op& op, const BlockView& pass) {
 
 bool IsUlysses(const Op& op, const BlockView& pass) {
   return pass.context().plan->context_method == ContextMethod::kUlysses &&
-         !SequenceAxes(op, pass).empty();
+         !SequenceAxes(op, pass).empty() && op.top_k == 0;
+}
+
+// Operands without what chooses keys; each once.
+std::vector<ArrayId> Operands(const Op& op) {
+  std::vector<ArrayId> operands = {op.inputs[0], op.inputs[1]};
+  if (op.inputs[2] != op.inputs[1]) operands.push_back(op.inputs[2]);
+  return operands;
 }
 
 }  // namespace
@@ -82,7 +102,9 @@ SequenceSplit SplitOf(const Op& op, const BlockView& pass) {
   for (const AxisId axis : SequenceAxes(op, pass)) split.ranks *= context.plan->axis_size(axis);
   split.balanced = context.plan->context_balanced;
   split.causal = op.causal;
-  split.window = op.window < split.length ? op.window : 0;
+  const int most = MostSeen(op);
+  split.window = most < split.length ? most : 0;
+  split.chunk = op.chunk;
   split.square = context.plan->unfused_attention;
   split.packing = context.workload->packing.get();
   split.by_document = context.plan->context_splits_documents;
@@ -103,12 +125,14 @@ AttentionShape LocalShape(const Op& op, const BlockView& pass, bool backward) {
   AttentionShape shape;
   shape.batch = local(q, "B");
   shape.heads = local(q, "N");
-  shape.kv_heads = local(k, k.Find("K") >= 0 ? "K" : "N");  // latent attention: a key per head
+  // Latent attention: a key per head, or one for all.
+  const char* kv = k.Find("K") >= 0 ? "K" : "N";
+  shape.kv_heads = k.Find(kv) >= 0 ? local(k, kv) : 1;
   if (context.plan->kernels.repeated_heads) shape.kv_heads = shape.heads;
   shape.queries = local(q, "T");
   shape.keys = context.DimSize("T");
-  shape.head_dim = context.DimSize("H");
-  shape.value_dim = context.DimSize(pass.DimsOf(op.inputs[2]).back());
+  shape.head_dim = context.DimSize(pass.DimsOf(op.inputs[0]).back());
+  shape.value_dim = context.DimSize(pass.DimsOf(op.outputs[0]).back());
   const Packing* const packing = context.workload->packing.get();
   shape.edges = Edges(op, shape.keys, packing);
   if (packing != nullptr) shape.document = packing->MeanLength();
@@ -119,6 +143,13 @@ AttentionShape LocalShape(const Op& op, const BlockView& pass, bool backward) {
 KernelCost CostOf(const AttentionShape& shape, const BlockContext& context) {
   const Dtype dtype = context.plan->precision.activations;
   const Flops flops = ComputeModel::AttentionFlops(shape);
+  if (context.model->indexer) {
+    // No kernel of chosen keys is measured: at the rate of matmuls (FlashMLA's sparse prefill says
+    // 640 TFLOP/s on H800, deepseek-ai/FlashMLA README).
+    const Bytes bytes = ComputeModel::AttentionBytes(shape, dtype);
+    return {context.compute->Fused(ComputeModel::AttentionKernelFlops(shape), bytes, dtype), flops,
+            bytes};
+  }
   if (context.plan->unfused_attention) {
     const UnfusedAttentionCost cost = UnfusedAttention(shape, context);
     return {cost.time, flops, cost.hbm_bytes};
@@ -198,8 +229,9 @@ Status AttentionForward(const Op& op, PassBuilder* pass) {
   std::vector<int> after;
   for (std::size_t i = 0; i < op.inputs.size(); ++i) {
     const Sharding used = pass->Used(op.inputs[i]);
+    const bool by_query = i == 0 || i == 3;
     ASSIGN_OR_RETURN(const int step,
-                     pass->Bring({op.inputs[i], false}, i == 0 ? used : WholeSequence(used)));
+                     pass->Bring({op.inputs[i], false}, by_query ? used : WholeSequence(used)));
     after.push_back(i == 2 ? RepeatHeads(op, step, pass) : step);
   }
   const KernelCost cost = CostWithAllKeys(op, *pass, false);
@@ -216,17 +248,18 @@ Status AttentionBackward(const Op& op, PassBuilder* pass) {
   ASSIGN_OR_RETURN(const int incoming,
                    pass->Bring({op.outputs[0], true}, pass->Used(op.outputs[0])));
   std::vector<int> after = {incoming};
-  for (std::size_t i = 1; i < 3; ++i) {
+  const std::vector<ArrayId> operands = Operands(op);
+  for (std::size_t i = 1; i < operands.size(); ++i) {
     ASSIGN_OR_RETURN(const int step,
-                     pass->Bring({op.inputs[i], false}, WholeSequence(pass->Used(op.inputs[i]))));
+                     pass->Bring({operands[i], false}, WholeSequence(pass->Used(operands[i]))));
     after.push_back(step);
   }
   const KernelCost cost = CostWithAllKeys(op, *pass, true);
   const int kernel =
       pass->Compute(op.name + " backward", cost.time, cost.flops, after, false, cost.hbm_bytes);
   const int step = SumHeads(op, kernel, pass);
-  for (std::size_t i = 0; i < 3; ++i) {
-    Sharding natural = pass->Used(op.inputs[i]);
+  for (std::size_t i = 0; i < operands.size(); ++i) {
+    Sharding natural = pass->Used(operands[i]);
     if (i > 0) {
       // Every query shard holds a partial gradient of all keys.
       const int t = natural.Find("T");
@@ -237,7 +270,7 @@ Status AttentionBackward(const Op& op, PassBuilder* pass) {
         return whole;
       }();
     }
-    RETURN_IF_ERROR(pass->Finish({op.inputs[i], true}, natural, step));
+    RETURN_IF_ERROR(pass->Finish({operands[i], true}, natural, step));
   }
   return absl::OkStatus();
 }

@@ -27,6 +27,21 @@ Status CacheForward(const Op& op, PassBuilder* pass);
 Status DecodeAttention(const Op& op, PassBuilder* pass);
 // Bytes of the cache of this op on one device, all sequences of the replica.
 double KvCacheBytes(const Op& op, const BlockView& pass);
+// Mixers with a state (strategies/model/model.h, StateMixer): chunked.cc says how ranks of a
+// sequence hand it on.
+Status ChunkedForward(const Op& op, PassBuilder* pass);
+Status ChunkedBackward(const Op& op, PassBuilder* pass);
+// Bytes of what its kernels write between each other on one device, and of the state that decode
+// keeps, all sequences of the replica.
+double ChunkedBuffers(const Op& op, const BlockView& pass);
+double StateBytes(const Op& op, const BlockView& pass);
+
+// The indexer of sparse attention: every query's scores of all keys, and the choice of the highest.
+// Backward makes the scores again for the gradients of queries, keys and weights.
+Status IndexForward(const Op& op, PassBuilder* pass);
+Status IndexBackward(const Op& op, PassBuilder* pass);
+// Bytes of its keys in the cache on one device, all sequences of the replica.
+double IndexCacheBytes(const Op& op, const BlockView& pass);
 
 // Tokens to the ranks of their experts, x[B,T,D] -> [B,T,A,D], and back, weighted: a kernel that
 // copies (or sums) a rank's own tokens and an all-to-all over the axes that shard E.

@@ -27,14 +27,16 @@ double Local(const Sharding& sharding, const std::string& dim, const BlockContex
 double CacheElements(const Op& op, const BlockView& pass) {
   const BlockContext& context = pass.context();
   if (const auto& mla = context.model->mla) return mla->kv_lora_rank + mla->qk_rope_head_dim;
-  return 2 * Local(pass.Used(op.inputs[1]), "K", context) * context.DimSize("H");
+  const double value = context.DimSize(pass.DimsOf(op.outputs[0]).back());
+  return Local(pass.Used(op.inputs[1]), "K", context) * (context.DimSize("H") + value);
 }
 
 // Positions of one sequence that one device holds.
 double CachedPositions(const Op& op, const BlockView& pass) {
   const BlockContext& context = pass.context();
   const auto sequence = static_cast<double>(context.workload->sequence);
-  const double kept = op.window > 0 ? std::min<double>(op.window, sequence) : sequence;
+  const int most = op.window > 0 ? op.window : op.chunk;
+  const double kept = most > 0 ? std::min<double>(most, sequence) : sequence;
   const std::vector<AxisId> axes = context.workload->mode == Workload::Mode::kDecode
                                        ? context.plan->cache_axes
                                        : SequenceAxes(op, pass);
@@ -52,8 +54,11 @@ DecodeKernel KernelOf(const Op& op, const BlockView& pass) {
   const BlockContext& context = pass.context();
   const Sharding q = pass.Used(op.inputs[0]);
   const double batch = Local(q, "B", context), heads = Local(q, "N", context);
-  const double positions = CachedPositions(op, pass);
-  double score = context.DimSize("H"), value = score;
+  // Those that an indexer chooses are spread evenly over the devices.
+  const double cached = CachedPositions(op, pass);
+  const double share = cached / static_cast<double>(context.workload->sequence);
+  const double positions = op.top_k > 0 ? std::min(cached, op.top_k * share) : cached;
+  double score = context.DimSize("H"), value = context.DimSize(pass.DimsOf(op.outputs[0]).back());
   if (const auto& mla = context.model->mla) {
     score = mla->kv_lora_rank + mla->qk_rope_head_dim;
     value = mla->kv_lora_rank;

@@ -101,7 +101,7 @@ Copies Routing(bool back, const BlockView& pass) {
           .groups_of_item = limited ? static_cast<double>(moe.groups_per_token) : 1,
           .by_rank = TakesTokens(pass),
           .mover = MoverOf(back, pass),
-          .item_bytes = pass.context().DimSize("D") * activation};
+          .item_bytes = pass.context().DimSize(moe.latent > 0 ? "D_l" : "D") * activation};
 }
 
 enum class Way { kToExperts, kBack };
@@ -163,13 +163,13 @@ int WithMasks(const std::string& name, ArrayId tokens, ArrayId copies, int produ
               const std::vector<int>& after, PassBuilder* pass) {
   const Sharding own = OwnTokens(tokens, *pass);
   const BlockContext& context = pass->context();
-  const auto local = [&](const char* dim) {
+  const auto local = [&](const std::string& dim) {
     Sharding one = own;
-    std::erase_if(one.dims, [dim](const ShardedDim& d) { return d.name != dim; });
+    std::erase_if(one.dims, [&dim](const ShardedDim& d) { return d.name != dim; });
     return context.LocalElements(one);
   };
   const double type = pass->ElementBytes({tokens, false});
-  const double sequences = local("B"), width = local("D");
+  const double sequences = local("B"), width = local(pass->DimsOf(tokens).back());
   const double places = pass->StoredBytes(copies) / (type * sequences * width);
   const MatmulShape shape{.batch = sequences, .m = places, .n = width, .k = local("T")};
   const Dtype dtype = context.plan->precision.activations;

@@ -45,8 +45,24 @@ std::vector<Interval> SequenceSplit::ChunksOf(int rank) const {
   return {{rank * half, (rank + 1) * half}, {back * half, (back + 1) * half}};
 }
 
+AttentionWork SequenceSplit::WithinStretches(const std::vector<Interval>& queries,
+                                             const std::vector<Interval>& keys) const {
+  SequenceSplit one = *this;
+  one.chunk = 0;
+  AttentionWork sum;
+  for (double begin = 0; begin < length; begin += chunk) {
+    const Interval stretch{begin, std::min(length, begin + chunk)};
+    const AttentionWork work = one.InDocument(Parts(queries, stretch), Parts(keys, stretch));
+    sum.queries += work.queries;
+    sum.keys += work.keys;
+    sum.pairs += work.pairs;
+  }
+  return sum;
+}
+
 AttentionWork SequenceSplit::InDocument(const std::vector<Interval>& queries,
                                         const std::vector<Interval>& keys) const {
+  if (chunk > 0 && chunk < length && !square) return WithinStretches(queries, keys);
   // Query x sees [x - before, x + after].
   const double before = square || window <= 0 ? length : window;
   const double after = square ? length : causal ? 0 : before;

@@ -32,6 +32,7 @@ struct SequenceSplit {
   bool balanced = true;
   bool causal = true;
   double window = 0;    // positions a query sees; 0: all
+  double chunk = 0;     // queries see only keys of their own stretch of so many; 0: of any
   bool square = false;  // unfused: the kernel computes what it masks
   // Documents that a query sees nothing beyond; null: one. by_document: each of them is cut into the
   // chunks, not the sequence.
@@ -53,6 +54,9 @@ struct SequenceSplit {
   // Whatever the documents.
   AttentionWork InDocument(const std::vector<Interval>& queries,
                            const std::vector<Interval>& keys) const;
+  // Of stretches of `chunk` positions, each by itself.
+  AttentionWork WithinStretches(const std::vector<Interval>& queries,
+                                const std::vector<Interval>& keys) const;
 };
 
 }  // namespace meshstep

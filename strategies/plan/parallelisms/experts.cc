@@ -55,4 +55,10 @@ void AddLatentRules(Rules* rules) {
   }
 }
 
+void AddStateRules(Rules* rules) {
+  for (auto* list : {&rules->compute, &rules->parameters, &rules->optimizer}) {
+    for (const char* heads : {"M", "G"}) CopyRules("N", heads, list);
+  }
+}
+
 }  // namespace meshstep

@@ -38,6 +38,9 @@ void AddExpertRules(const ExpertAxes& axes, Rules* rules);
 // Latent attention and narrow tables: their widths are stored over the axes that store D.
 void AddLatentRules(Rules* rules);
 
+// Mixers with a state: their heads and groups as those of attention.
+void AddStateRules(Rules* rules);
+
 // Context parallelism: the sequence over `axis` in every op, and outside them.
 void AddContextRules(AxisId axis, Rules* rules);
 // What FSDP and ZeRO store over their axes is stored over `axis` too, as torchtitan and Megatron
