@@ -19,7 +19,7 @@ ROOMS = [
     ["topologies"],
     ["sim/cost", "sim/cost/collectives", "sim/cost/library"],
     ["strategies/algebra"],
-    ["strategies/model"],
+    ["strategies/model", "strategies/model/layers"],
     ["strategies/model/hugging_face"],
     ["strategies/plan", "strategies/plan/parallelisms", "strategies/plan/schedules"],
     ["strategies/block"],

@@ -10,6 +10,9 @@ namespace {
 // Training is forward and a backward of twice its matmuls.
 constexpr double kTraining = 3;
 
+// 0 where there is nothing to compare with: a model may have no attention, or no MLP.
+double Ratio(double a, double b) { return b > 0 ? a / b : 0; }
+
 void FillParameters(const ModelArithmetic& a, double weight_bytes, v1::ModelParameters* out) {
   const ParameterCounts c = a.Parameters();
   const double layers = a.model().layers;
@@ -46,9 +49,9 @@ void FillParts(const Model& m, const FlopCounts& c, double factor, double head_f
   out->set_mlp(c.mlp * factor);
   out->set_router(c.router * factor);
   out->set_head(c.head * head_factor);
-  out->set_layer((c.qkvo + c.scores + c.mlp + c.router) * factor);
+  out->set_layer((c.qkvo + c.scores + c.state + c.mlp + c.router) * factor);
   out->set_matmuls((c.qkvo + c.mlp + c.router) * factor);
-  out->set_attention((c.qkvo + c.scores) * factor);
+  out->set_attention((c.qkvo + c.scores + c.state) * factor);
   // Scores contract over a query head, AV over the keys for each element of a value head.
   const double qk = m.head_dim, av = m.mla ? m.mla->v_head_dim : m.head_dim;
   out->set_scores_qk(qk + av > 0 ? out->scores() * qk / (qk + av) : 0);
@@ -65,6 +68,7 @@ void FillFlops(const ModelArithmetic& a, v1::ModelFlops* out) {
   out->set_per_token_training(kTraining * forward / tokens);
   out->set_qkvo(full.qkvo);
   out->set_scores(full.scores);
+  out->set_state(full.state);
   out->set_mlp(full.mlp);
   out->set_router(full.router);
   out->set_head(full.head);
@@ -83,8 +87,8 @@ void FillFlops(const ModelArithmetic& a, v1::ModelFlops* out) {
                                    a.RecomputedFlops(Keep::kInput, Square::kFull));
   out->set_recompute_selective(a.RecomputedFlops(Keep::kSelective, Square::kFull));
   out->set_recompute_matmuls(a.RecomputedFlops(Keep::kMatmuls, Square::kFull));
-  out->set_attention_over_matmul(full.scores / (full.qkvo + full.mlp));
-  out->set_attention_over_mlp(full.scores / full.mlp);
+  out->set_attention_over_matmul(Ratio(full.scores, full.qkvo + full.mlp));
+  out->set_attention_over_mlp(Ratio(full.scores, full.mlp));
   out->set_matmul_training_per_parameter_token(
       kTraining * (full.qkvo + full.mlp + full.router) /
       (tokens * (counts.attention + counts.mlp + counts.router)));
@@ -146,9 +150,9 @@ double PartIntensity(const ModelArithmetic& a, const Block& block, Op::Part part
 void FillCrossover(const ModelArithmetic& a, v1::Crossover* out) {
   const FlopCounts c = a.Forward(Square::kFull);
   const double per_key = c.scores / a.shape().keys;
-  out->set_all_matmuls((c.qkvo + c.mlp) / per_key);
-  out->set_mlp(c.mlp / per_key);
-  out->set_qkvo(c.qkvo / per_key);
+  out->set_all_matmuls(Ratio(c.qkvo + c.mlp, per_key));
+  out->set_mlp(Ratio(c.mlp, per_key));
+  out->set_qkvo(Ratio(c.qkvo, per_key));
 }
 
 }  // namespace

@@ -11,6 +11,7 @@ using Beside = HfFamily::Beside;
 using Bias = HfFamily::Bias;
 using Biases = HfFamily::Biases;
 using Experts = HfFamily::Experts;
+using Mixers = HfFamily::Mixers;
 using Positions = HfFamily::Positions;
 using QkNorm = HfFamily::QkNorm;
 using Where = HfFamily::Windows::Where;
@@ -24,6 +25,7 @@ constexpr Biases kQkv = {Bias::kKey, Bias::kNever, Bias::kNever};
 constexpr Biases kQkvAlways = {Bias::kAlways, Bias::kNever, Bias::kNever};
 constexpr Biases kQkvUnlessKey = {Bias::kKey, Bias::kNever, Bias::kNever, true};
 constexpr Biases kKeyOrAll = {Bias::kKey, Bias::kKey, Bias::kKey, true};
+constexpr Biases kKeyEach = {};
 constexpr Biases kMlp = {Bias::kNever, Bias::kNever, Bias::kAlways};
 constexpr Biases kAllButQkv = {Bias::kNever, Bias::kAlways, Bias::kAlways};
 constexpr Biases kNeoX = {Bias::kKey, Bias::kKey, Bias::kAlways, true};
@@ -45,6 +47,7 @@ constexpr auto kFamilies = std::to_array<HfFamily>({
     {.type = "bailing_moe", .biases = kAttention, .experts = Experts::kIfKey},
     {.type = "bailing_moe_v2", .biases = kAttention, .qk_norm = QkNorm::kHead,
      .experts = Experts::kIfKey, .router_bias = true},
+    {.type = "bamba", .biases = kNone, .mixers = Mixers::kBamba},
     {.type = "bloom", .tied = true, .gated = false, .ffn_per_hidden = 4, .biases = kAll,
      .layer_norm = true, .positions = Positions::kAlibi},
     {.type = "chatglm", .biases = {.qkv = Bias::kKey, .output = Bias::kKey, .mlp = Bias::kKey}},
@@ -60,6 +63,8 @@ constexpr auto kFamilies = std::to_array<HfFamily>({
     {.type = "deepseek_v2", .biases = kNone, .latent = true, .experts = Experts::kIfKey},
     {.type = "deepseek_v3", .biases = kNone, .latent = true, .experts = Experts::kIfKey,
      .router_bias = true},
+    {.type = "deepseek_v32", .biases = kNone, .latent = true, .experts = Experts::kIfKey,
+     .router_bias = true, .indexer = true},
     {.type = "dots1", .biases = kAttention, .qk_norm = QkNorm::kHead, .experts = Experts::kIfKey,
      .router_bias = true},
     {.type = "ernie4_5", .tied = true},
@@ -70,6 +75,7 @@ constexpr auto kFamilies = std::to_array<HfFamily>({
      .experts = Experts::kNeeded, .router_bias = true},
     {.type = "falcon", .tied = true, .gated = false, .ffn_per_hidden = 4, .layer_norm = true,
      .parallel = true, .multi_query = true},
+    {.type = "falcon_h1", .biases = kNone, .mixers = Mixers::kFalconH1},
     {.type = "flex_olmo", .biases = kAttention, .qk_norm = QkNorm::kAllHeads,
      .experts = Experts::kNeeded, .experts_in_ffn = true},
     {.type = "gemma", .tied = true, .biases = kAttention, .head_dim = 256, .vocab = 256000},
@@ -85,6 +91,8 @@ constexpr auto kFamilies = std::to_array<HfFamily>({
     {.type = "glm4_moe", .biases = kQkv, .experts = Experts::kIfKey, .router_bias = true},
     {.type = "glm4_moe_lite", .biases = kNone, .latent = true, .experts = Experts::kIfKey,
      .router_bias = true},
+    {.type = "glm_moe_dsa", .biases = kNone, .latent = true, .experts = Experts::kIfKey,
+     .router_bias = true, .indexer = true},
     {.type = "gpt2", .tied = true, .gated = false, .ffn_per_hidden = 4, .biases = kAll,
      .layer_norm = true, .positions = Positions::kLearned},
     {.type = "gpt_bigcode", .tied = true, .gated = false, .ffn_per_hidden = 4, .biases = kAll,
@@ -99,6 +107,9 @@ constexpr auto kFamilies = std::to_array<HfFamily>({
     {.type = "granite"},
     {.type = "granitemoe", .biases = kAttention, .experts = Experts::kNeeded,
      .experts_in_ffn = true},
+    // Every layer has a shared MLP; with experts beside it, or alone.
+    {.type = "granitemoehybrid", .biases = kAttention, .experts = Experts::kIfKey,
+     .experts_in_ffn = true, .mixers = Mixers::kBamba},
     {.type = "granitemoeshared", .biases = kAttention, .experts = Experts::kNeeded,
      .experts_in_ffn = true},
     {.type = "grok-1", .tied = true, .biases = kNone, .norms = 4, .experts = Experts::kNeeded,
@@ -110,8 +121,12 @@ constexpr auto kFamilies = std::to_array<HfFamily>({
     {.type = "internlm", .biases = {Bias::kKey, Bias::kKey, Bias::kNever, true}},
     {.type = "internlm2", .biases = kAttention},
     {.type = "internlm3", .biases = kAttention},
+    {.type = "jamba", .biases = kNone, .positions = Positions::kAlibi, .experts = Experts::kIfKey,
+     .experts_in_ffn = true, .mixers = Mixers::kJamba},
     {.type = "kimi_k2", .biases = kNone, .latent = true, .experts = Experts::kIfKey,
      .router_bias = true},
+    {.type = "kimi_linear", .biases = kNone, .latent = true, .experts = Experts::kIfKey,
+     .router_bias = true, .mixers = Mixers::kKimi},
     {.type = "llama", .vocab = 32000},
     {.type = "llama4_text", .biases = kAttention, .experts = Experts::kIfKey,
      .shared_expert = true},
@@ -121,6 +136,8 @@ constexpr auto kFamilies = std::to_array<HfFamily>({
     {.type = "minicpm3", .tied = true, .biases = kAttention, .latent = true},
     {.type = "minimax_m2", .biases = kNone, .qk_norm = QkNorm::kAllHeads,
      .experts = Experts::kNeeded, .experts_in_ffn = true, .router_bias = true},
+    {.type = "minimax_text_01", .biases = kNone, .experts = Experts::kNeeded,
+     .experts_in_ffn = true, .mixers = Mixers::kLightning},
     {.type = "ministral", .biases = kNone, .windows = kByKey},
     {.type = "ministral3", .biases = kNone, .windows = kByKey},
     {.type = "mistral", .biases = kNone, .windows = {Where::kKey, 4096}, .heads = 32,
@@ -131,6 +148,9 @@ constexpr auto kFamilies = std::to_array<HfFamily>({
     {.type = "mpt", .tied = true, .gated = false, .ffn_per_hidden = 4, .biases = kKeyOrAll,
      .positions = Positions::kAlibi},
     {.type = "nemotron", .gated = false, .layer_norm = true},
+    // Attention has no positions.
+    {.type = "nemotron_h", .gated = false, .biases = kKeyEach, .positions = Positions::kAlibi,
+     .experts = Experts::kIfKey, .router_bias = true, .mixers = Mixers::kNemotronH},
     {.type = "olmo", .biases = kAttention, .norms = 0},
     {.type = "olmo2", .biases = kAttention, .qk_norm = QkNorm::kAllHeads},
     {.type = "olmo3", .biases = kAttention, .qk_norm = QkNorm::kAllHeads,
@@ -155,8 +175,15 @@ constexpr auto kFamilies = std::to_array<HfFamily>({
      .experts = Experts::kIfKey, .shared_gate = true},
     {.type = "qwen3", .biases = kAttention, .qk_norm = QkNorm::kHead, .windows = kIfUsed,
      .heads = 32, .kv_heads = 32, .head_dim = 128, .vocab = 151936},
+    {.type = "qwen3_5_moe_text", .biases = kAttention, .qk_norm = QkNorm::kHead,
+     .experts = Experts::kNeeded, .shared_gate = true, .mixers = Mixers::kDeltaNet, .heads = 16,
+     .kv_heads = 2, .head_dim = 256, .vocab = 248320},
+    {.type = "qwen3_5_text", .biases = kAttention, .qk_norm = QkNorm::kHead,
+     .mixers = Mixers::kDeltaNet, .heads = 16, .kv_heads = 4, .head_dim = 256, .vocab = 248320},
     {.type = "qwen3_moe", .biases = kAttention, .qk_norm = QkNorm::kHead, .windows = kIfUsed,
      .experts = Experts::kIfKey, .heads = 32, .kv_heads = 4, .vocab = 151936},
+    {.type = "qwen3_next", .biases = kAttention, .qk_norm = QkNorm::kHead,
+     .experts = Experts::kNeeded, .shared_gate = true, .mixers = Mixers::kDeltaNet},
     {.type = "seed_oss"},
     {.type = "smollm3", .tied = true, .windows = kIfUsed},
     {.type = "solar_open", .biases = kAttention, .experts = Experts::kNeeded,
@@ -199,12 +226,15 @@ constexpr auto kSame = std::to_array<Pair>({
     {"llama4", "llama4_text"},
     {"llava", "llama"},
     {"minimax", "minimax_text_01"},
+    {"minimax_m1", "minimax_text_01"},
     {"mistral3", "mistral"},
     {"paligemma", "gemma"},
     {"qwen2_5_vl", "qwen2"},
     {"qwen2_5_vl_text", "qwen2"},
     {"qwen2_vl", "qwen2"},
     {"qwen2_vl_text", "qwen2"},
+    {"qwen3_5", "qwen3_5_text"},
+    {"qwen3_5_moe", "qwen3_5_moe_text"},
     {"qwen3_omni_moe_text", "qwen3_moe"},
     {"qwen3_vl", "qwen3"},
     {"qwen3_vl_moe", "qwen3_moe"},

@@ -53,6 +53,21 @@ struct HfFamily {
   // A dense MLP beside the experts of each layer, as wide as intermediate_size or hidden_size, if
   // residual_moe or parallel_attn_mlp_res is set.
   enum class Beside { kNothing, kFfn, kHidden } beside = Beside::kNothing;
+  // Layers that are not all attention, and where the file says which: a gated delta net in all but
+  // every full_attention_interval-th (layer_types); hybrid_override_pattern; attn_layer_period;
+  // attn_layer_indices (layer_types); attention and Mamba-2 in every one; linear_attn_config;
+  // attn_type_list (layer_types).
+  enum class Mixers {
+    kNone,
+    kDeltaNet,
+    kNemotronH,
+    kJamba,
+    kBamba,
+    kFalconH1,
+    kKimi,
+    kLightning
+  } mixers = Mixers::kNone;
+  bool indexer = false;  // sparse attention: index_n_heads, index_head_dim, index_topk
   // Of keys that may be left out; 0: needed. But for head_dim they are those of a text_config.
   int heads = 0, kv_heads = 0, head_dim = 0, vocab = 0;
 };

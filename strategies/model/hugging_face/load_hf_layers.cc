@@ -158,8 +158,11 @@ void HfImporter::Experts() {
                                    0, "width of an expert"));
   // MiniMax M2 writes the width of a dense MLP that no layer has.
   if (type_ == "minimax_m2") Find({"mlp_intermediate_size"});
+  moe->set_latent(Int({"moe_latent_size"}, 0, kMaxWidth).value_or(0));
   SharedExperts(moe);
   Routing(moe);
+  // Where mixers differ the order of the kinds says which are dense.
+  if (family_.mixers != HfFamily::Mixers::kNone) return;
   DenseLayers(moe);
   // Without a dense layer intermediate_size is of nothing.
   if (moe->dense_layers() == 0 && moe->layer_period() <= 1) out_.clear_ffn();

@@ -314,10 +314,10 @@ void HfImporter::Norms() {
 }
 
 void HfImporter::Prediction() {
-  const int layers =
-      Int({"num_nextn_predict_layers", "num_mtp_modules", "num_mtp_layers", "mtp_num_layers"}, 0,
-          64)
-          .value_or(0);
+  const int layers = Int({"num_nextn_predict_layers", "num_mtp_modules", "num_mtp_layers",
+                          "mtp_num_layers", "mtp_num_hidden_layers"},
+                         0, 64)
+                         .value_or(0);
   Find({"mtp_transformer_layers"});
   const int mtp = Bool({"use_mtp"}, true) ? layers : 0;
   out_.set_mtp_layers(mtp);
@@ -378,8 +378,10 @@ void HfImporter::Import() {
   Norms();
   Prediction();
   Biases();
-  Windows();
+  if (family_.mixers == HfFamily::Mixers::kNone) Windows();
   Experts();
+  Mixers();
+  SparseAttention();
   CheckUnread();
   out_.add_sources("Hugging Face config.json, model_type " + type_);
 }

@@ -51,6 +51,20 @@ class HfImporter : private HfKeys {
   void Biases();
   void CheckUnread();
 
+  // In load_hf_mixers.cc.
+  void Mixers();
+  std::string ReadMixers();
+  std::string MixersByPattern(const std::string& key, const std::string& pattern);
+  std::string MixersByPeriod();
+  void ReadStates(const std::string& mixers);
+  void ReadMamba1();
+  void ReadMamba2();
+  void ReadDeltaNet();
+  void ReadKimiDelta();
+  void ReadLightning();
+  void AddKind(char mixer, bool routed, char symbol);
+  void SparseAttention();
+
   // In load_hf_layers.cc.
   void Windows();
   int WindowSize();

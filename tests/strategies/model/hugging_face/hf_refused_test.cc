@@ -66,13 +66,11 @@ TEST(HfRefused, TypesWhoseLayersCannotBeSaid) {
   for (const auto& [type, why] :
        std::vector<std::pair<std::string, std::string>>{{"modernbert", "an encoder"},
                                                         {"xlm-roberta", "an encoder"},
-                                                        {"qwen3_next", "linear attention"},
-                                                        {"minimax", "linear attention"},
-                                                        {"deepseek_v32", "sparse attention"},
-                                                        {"glm_moe_dsa", "sparse attention"},
+                                                        {"olmo_hybrid", "linear attention"},
+                                                        {"deepseek_v4", "sparse attention"},
                                                         {"gemma4", "two shapes of heads"},
-                                                        {"nemotron_h", "state-space"},
-                                                        {"kimi_linear", "linear attention"}}) {
+                                                        {"zamba2", "state-space"},
+                                                        {"kimi_k3", "linear attention"}}) {
     EXPECT_THAT(Import(Config(type, "")).problem(),
                 AllOf(HasSubstr("model_type: is \"" + type + "\""), HasSubstr(why)));
   }

@@ -74,13 +74,13 @@ TEST_P(Preset, IsImportedFromItsConfig) {
   EXPECT_EQ(a.tied_embeddings, b.tied_embeddings);
   EXPECT_EQ(a.gated_mlp, b.gated_mlp);
   EXPECT_EQ(a.sliding_window, b.sliding_window);
-  EXPECT_EQ(a.global_layer_period, b.global_layer_period);
+  EXPECT_EQ(a.order.first, b.order.first);
+  EXPECT_EQ(a.order.period, b.order.period);
   ASSERT_EQ(a.moe.has_value(), b.moe.has_value());
   if (a.moe) {
     EXPECT_EQ(a.moe->experts, b.moe->experts);
     EXPECT_EQ(a.moe->experts_per_token, b.moe->experts_per_token);
     EXPECT_EQ(a.moe->expert_ffn, b.moe->expert_ffn);
-    EXPECT_EQ(a.moe->dense_layers, b.moe->dense_layers);
     EXPECT_EQ(a.moe->groups, b.moe->groups);
   }
 }

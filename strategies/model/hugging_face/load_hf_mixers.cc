@@ -1,0 +1,251 @@
+// Layers that are not all attention: which mixer each has, and what mixers with a state hold.
+
+#include <algorithm>
+#include <map>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "meshstep/v1/model.pb.h"
+#include "sim/base/index.h"
+#include "strategies/model/hugging_face/load_hf_model.h"
+
+namespace meshstep {
+namespace {
+
+using Mixers = HfFamily::Mixers;
+
+// What a layer is called in lists of types.
+char MixerOf(const std::string& type) {
+  if (type == "full_attention" || type == "attention") return '*';
+  if (type == "linear_attention") return 'L';
+  if (type == "mamba" || type == "mamba2") return 'M';
+  if (type == "moe") return 'E';
+  return type == "mlp" ? '-' : '?';
+}
+
+}  // namespace
+
+void HfImporter::ReadMamba2() {
+  v1::Mamba* mamba = out_.mutable_mamba();
+  mamba->set_head_dim(
+      Needed({"mamba_head_dim", "mamba_d_head"}, 1, kMaxWidth, 0, "size of a state-space head"));
+  const int expanded =
+      Int({"mamba_d_ssm"}, 1, kMaxWide)
+          .value_or(out_.hidden() * Int({"mamba_expand", "expand"}, 1, 64).value_or(2));
+  mamba->set_heads(Int({"mamba_num_heads", "mamba_n_heads"}, 1, kMaxWide)
+                       .value_or(expanded / std::max(1, mamba->head_dim())));
+  mamba->set_groups(Int({"n_groups", "mamba_n_groups"}, 1, kMaxWidth).value_or(1));
+  mamba->set_state(Needed({"ssm_state_size", "mamba_d_state"}, 1, kMaxWidth, 0, "size of a state"));
+  mamba->set_conv(Int({"conv_kernel", "mamba_d_conv"}, 1, 64).value_or(4));
+  mamba->set_chunk(Int({"chunk_size", "mamba_chunk_size"}, 1, kMaxWidth).value_or(256));
+  mamba->set_conv_bias(Bool({"use_conv_bias", "mamba_conv_bias"}, true));
+  mamba->set_projection_bias(Bool({"mamba_proj_bias"}, false));
+  // Falcon-H1 may leave out the norm.
+  if (!Bool({"mamba_rms_norm"}, true)) mamba->set_norm(false);
+  Find({"mamba_hidden_act", "mamba_expand", "expand", "mamba_norm_before_gate", "mamba_use_mlp",
+        "projectors_bias", "mamba_ssm_cache_dtype", "mamba_n_heads", "mamba_d_ssm"});
+}
+
+// Jamba: Mamba-1 with norms of B, C and the step sizes.
+void HfImporter::ReadMamba1() {
+  v1::Mamba* mamba = out_.mutable_mamba();
+  mamba->set_heads(out_.hidden() * Int({"mamba_expand"}, 1, 64).value_or(2));
+  mamba->set_state(Int({"mamba_d_state"}, 1, kMaxWidth).value_or(16));
+  mamba->set_conv(Int({"mamba_d_conv"}, 1, 64).value_or(4));
+  mamba->set_dt_rank(Int({"mamba_dt_rank"}, 1, kMaxWidth).value_or((out_.hidden() + 15) / 16));
+  mamba->set_conv_bias(Bool({"mamba_conv_bias"}, true));
+  mamba->set_projection_bias(Bool({"mamba_proj_bias"}, false));
+  Find({"use_mamba_kernels", "mamba_inner_layernorms"});
+}
+
+void HfImporter::ReadDeltaNet() {
+  v1::DeltaNet* delta = out_.mutable_delta_net();
+  const char* what = "number of heads of linear attention";
+  delta->set_key_heads(Needed({"linear_num_key_heads"}, 1, kMaxWidth, 0, what));
+  delta->set_value_heads(Needed({"linear_num_value_heads"}, 1, kMaxWidth, 0, what));
+  delta->set_key_dim(Int({"linear_key_head_dim"}, 1, kMaxWidth).value_or(128));
+  delta->set_value_dim(Int({"linear_value_head_dim"}, 1, kMaxWidth).value_or(128));
+  delta->set_conv(Int({"linear_conv_kernel_dim"}, 1, 64).value_or(4));
+  // modeling_qwen3_next.py: the projection of queries is twice as wide, for a gate of the output.
+  out_.set_attention_gate(Bool({"attn_output_gate"}, true));
+  Find({"partial_rotary_factor", "mamba_ssm_dtype"});
+}
+
+// Kimi Linear: modeling_kimi.py; decays and gates through a rank of a head's size.
+void HfImporter::ReadKimiDelta() {
+  v1::DeltaNet* delta = out_.mutable_delta_net();
+  delta->set_key_heads(Needed({"linear_attn_config.num_heads"}, 1, kMaxWidth, 0,
+                              "number of heads of linear attention"));
+  delta->set_key_dim(Needed({"linear_attn_config.head_dim"}, 1, kMaxWidth, 0, "size of a head"));
+  delta->set_conv(Int({"linear_attn_config.short_conv_kernel_size"}, 1, 64).value_or(4));
+  delta->set_decay_rank(delta->key_dim());
+  delta->set_gate_rank(delta->key_dim());
+  if (Bool({"mla_use_nope"}, false)) out_.set_rotary(false);
+}
+
+// MiniMax: modeling_minimax_text_01.py, MiniMaxText01LightningAttention.
+void HfImporter::ReadLightning() {
+  v1::LinearAttention* linear = out_.mutable_linear_attention();
+  linear->set_heads(out_.heads());
+  linear->set_head_dim(out_.head_dim());
+  linear->set_chunk(Int({"block_size"}, 1, kMaxWidth).value_or(256));
+  Find({"postnorm", "attention_type", "shared_intermediate_size"});
+}
+
+std::string HfImporter::MixersByPattern(const std::string& key, const std::string& pattern) {
+  std::string mixers;
+  for (const char c : pattern) {
+    if (c == '|' || c == ' ') continue;
+    if (std::string("M*-E").find(c) == std::string::npos) {
+      Problem(key, absl::StrCat("has '", std::string(1, c), "', expected M, *, - and E"));
+      return {};
+    }
+    mixers.push_back(c);
+  }
+  return mixers;
+}
+
+std::string HfImporter::MixersByPeriod() {
+  const int layers = out_.layers();
+  std::string mixers(Index(layers), 'L');
+  if (family_.mixers == Mixers::kJamba) {
+    const int period = Int({"attn_layer_period"}, 1, kMaxLayers).value_or(8);
+    const int offset = Int({"attn_layer_offset"}, 0, kMaxLayers).value_or(4);
+    for (int i = 0; i < layers; ++i) mixers[Index(i)] = i % period == offset ? '*' : 'M';
+  } else if (family_.mixers == Mixers::kDeltaNet) {
+    const int period = Int({"full_attention_interval"}, 1, kMaxLayers).value_or(4);
+    for (int i = 0; i < layers; ++i) mixers[Index(i)] = (i + 1) % period == 0 ? '*' : 'L';
+  } else if (family_.mixers == Mixers::kFalconH1) {
+    std::ranges::fill(mixers, 'B');
+  } else if (family_.mixers == Mixers::kBamba) {
+    const auto attention = Ints({"attn_layer_indices"}).value_or(std::vector<int>());
+    for (int i = 0; i < layers; ++i) {
+      const bool attends = std::ranges::find(attention, i) != attention.end();
+      mixers[Index(i)] = attends ? '*' : 'M';
+    }
+  } else if (family_.mixers == Mixers::kKimi) {
+    // Numbered from 1.
+    const auto full = Ints({"linear_attn_config.full_attn_layers"}).value_or(std::vector<int>());
+    Find({"linear_attn_config.kda_layers"});
+    for (const int i : full) {
+      if (i >= 1 && i <= layers) mixers[Index(i - 1)] = '*';
+    }
+  }
+  return mixers;
+}
+
+// A letter for the mixer of each layer: * attention, M Mamba, L linear, B attention and Mamba; - and
+// E of layers that are only an MLP.
+std::string HfImporter::ReadMixers() {
+  std::string key;
+  const Json* pattern = Find({"hybrid_override_pattern"}, &key);
+  if (pattern != nullptr && pattern->is_string()) {
+    return MixersByPattern(key, pattern->get<std::string>());
+  }
+  const auto types = Texts({"layers_block_type", "layer_types"});
+  if (types && !types->empty()) {
+    Find({"full_attention_interval"});
+    std::string mixers;
+    for (const std::string& type : *types) {
+      mixers.push_back(MixerOf(type));
+      if (mixers.back() != '?') continue;
+      Problem("layer_types", absl::StrCat("has ", Shown(type),
+                                          ", expected attention, mamba, "
+                                          "linear_attention, moe or mlp"));
+      return {};
+    }
+    return mixers;
+  }
+  if (const auto list = Ints({"attn_type_list"}); list && !list->empty()) {
+    std::string mixers;
+    for (const int softmax : *list) mixers.push_back(softmax == 1 ? '*' : 'L');
+    return mixers;
+  }
+  return MixersByPeriod();
+}
+
+void HfImporter::ReadStates(const std::string& mixers) {
+  switch (family_.mixers) {
+    case Mixers::kNone:
+      return;
+    case Mixers::kDeltaNet:
+      return ReadDeltaNet();
+    case Mixers::kKimi:
+      return ReadKimiDelta();
+    case Mixers::kLightning:
+      return ReadLightning();
+    case Mixers::kJamba:
+      return ReadMamba1();
+    case Mixers::kNemotronH:
+    case Mixers::kBamba:
+    case Mixers::kFalconH1:
+      if (mixers.find_first_of("MB") != std::string::npos) ReadMamba2();
+      return;
+  }
+}
+
+void HfImporter::AddKind(char mixer, bool routed, char symbol) {
+  using Kind = v1::LayerKind;
+  v1::LayerKind* kind = out_.add_layer_kinds();
+  kind->set_symbol(std::string(1, symbol));
+  const bool halves = mixer == '-' || mixer == 'E';
+  const bool only_mixer = family_.mixers == Mixers::kNemotronH && !halves;
+  kind->set_mixer(halves                        ? Kind::NO_MIXER
+                  : mixer == '*'                ? Kind::ATTENTION
+                  : mixer == 'M'                ? Kind::MAMBA
+                  : mixer == 'B'                ? Kind::ATTENTION_AND_MAMBA
+                  : out_.has_linear_attention() ? Kind::LINEAR_ATTENTION
+                                                : Kind::DELTA_NET);
+  const bool experts = mixer == 'E' || (mixer != '-' && routed);
+  kind->set_mlp(only_mixer ? Kind::NO_MLP : experts ? Kind::ROUTED : Kind::DENSE);
+}
+
+void HfImporter::Mixers() {
+  if (family_.mixers == Mixers::kNone) return;
+  // Of no weight for time and memory, or said by other keys.
+  Find({"mtp_hybrid_override_pattern", "mtp_layers_block_type", "rescale_prenorm_residual",
+        "mlp_multipliers", "ssm_multipliers", "mlp_expansion_factor", "num_expert_group",
+        "moe_router_activation_func", "moe_renormalize", "use_grouped_topk", "topk_group"});
+  const std::string mixers = ReadMixers();
+  if (mixers.empty()) return;
+  if (std::ssize(mixers) != out_.layers()) {
+    Problem("num_hidden_layers",
+            absl::StrCat("is ", out_.layers(), ", but the list of layers has ", mixers.size()));
+    return;
+  }
+  ReadStates(mixers);
+  // Granite: without experts the shared MLP is the only one.
+  const auto shared = Int({"shared_intermediate_size"}, 0, kMaxWide);
+  if (!out_.has_moe() && shared && *shared > 0) out_.set_ffn(*shared);
+  std::vector<bool> routed(mixers.size(), false);
+  if (out_.has_moe()) routed = RoutedLayers();
+  if (out_.has_moe() && family_.mixers == Mixers::kJamba) {
+    const int period = Int({"expert_layer_period"}, 1, kMaxLayers).value_or(2);
+    const int offset = Int({"expert_layer_offset"}, 0, kMaxLayers).value_or(1);
+    for (int i = 0; i < out_.layers(); ++i) routed[Index(i)] = i % period == offset;
+  }
+  // Kinds in the order in which they appear, called A, B, ...
+  std::map<std::pair<char, bool>, char> symbols;
+  std::string pattern;
+  for (std::size_t i = 0; i < mixers.size(); ++i) {
+    const char next = static_cast<char>('A' + symbols.size());
+    const auto [it, added] = symbols.emplace(std::pair(mixers[i], routed[i]), next);
+    if (added) AddKind(mixers[i], routed[i], next);
+    pattern.push_back(it->second);
+  }
+  out_.set_layer_pattern(pattern);
+}
+
+// DeepSeek-V3.2, GLM-5.
+void HfImporter::SparseAttention() {
+  if (!family_.indexer) return;
+  v1::Indexer* indexer = out_.mutable_indexer();
+  indexer->set_heads(Needed({"index_n_heads"}, 1, kMaxWidth, 0, "number of heads of the indexer"));
+  indexer->set_head_dim(Needed({"index_head_dim"}, 1, kMaxWidth, 0, "size of a head of it"));
+  indexer->set_top_k(Needed({"index_topk"}, 1, kMaxWide, 0, "number of keys that it chooses"));
+  Find({"indexer_types", "index_topk_freq", "index_skip_topk_offset", "indexer_rope_interleave"});
+}
+
+}  // namespace meshstep
