@@ -60,7 +60,7 @@ void LayerLoader::Heads() {
   if (in_.has_mla()) return;
   if (in_.has_head_dim()) {
     out_.head_dim = Range("head_dim", in_.head_dim(), 1, kMaxWidth);
-  } else if (ok() && out_.heads > 0) {
+  } else if (ok() && out_.heads > 0 && in_.hidden() > 0 && in_.hidden() <= kMaxWidth) {
     if (in_.hidden() % out_.heads != 0) {
       Problem("head_dim", absl::StrCat("is not set, and hidden ", in_.hidden(),
                                        " is not a multiple of the ", out_.heads, " heads"));

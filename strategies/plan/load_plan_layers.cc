@@ -74,6 +74,7 @@ void LayerChecker::State(const Layer& layer) {
     Error(absl::StrCat("is ", shards, ", which does not divide the ", heads,
                        " heads of the state of ", model_.name));
   }
+  if (layer.mamba && layer.mamba->dt_rank > 0) return;  // no groups
   Replicated(Shards(plan_, "G"), groups, "groups of heads", "keys of groups");
 }
 

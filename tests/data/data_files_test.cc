@@ -119,14 +119,30 @@ TEST(DataFiles, PromisedModelsAreThere) {
            "mistral-7b",    "gemma-7b",      "gemma-2-27b",   "qwen-2-72b",       "qwen-3-30b-a3b",
            "mixtral-8x7b",  "mixtral-8x22b", "deepseek-v2",   "qwen-3-235b-a22b", "deepseek-v3",
            "gpt-oss-20b",   "gpt-oss-120b"}));
-  EXPECT_THAT(Names(kModels),
-              IsSupersetOf({"llama-4-scout-17b-16e", "llama-4-maverick-17b-128e", "qwen-3-32b",
-                            "qwen-3-coder-480b-a35b", "kimi-k2", "glm-4.5", "glm-4.5-air",
-                            "gemma-3-27b", "grok-2", "ling-1t", "dbrx", "seed-oss-36b",
-                            "minimax-m2", "olmo-2-32b", "bloom-176b", "nemotron-3-nano-30b-a3b",
-                            "nemotron-3-super-120b-a12b", "qwen-3-next-80b-a3b",
-                            "kimi-linear-48b-a3b", "minimax-01-456b", "deepseek-v3.2",
-                            "glm-5-744b-a40b", "bamba-9b", "jamba-1.5-mini-52b"}));
+  EXPECT_THAT(Names(kModels), IsSupersetOf({"llama-4-scout-17b-16e",
+                                            "llama-4-maverick-17b-128e",
+                                            "qwen-3-32b",
+                                            "qwen-3-coder-480b-a35b",
+                                            "kimi-k2",
+                                            "glm-4.5",
+                                            "glm-4.5-air",
+                                            "gemma-3-27b",
+                                            "grok-2",
+                                            "ling-1t",
+                                            "dbrx",
+                                            "seed-oss-36b",
+                                            "minimax-m2",
+                                            "olmo-2-32b",
+                                            "bloom-176b",
+                                            "nemotron-3-nano-30b-a3b",
+                                            "nemotron-3-super-120b-a12b",
+                                            "qwen-3-next-80b-a3b",
+                                            "kimi-linear-48b-a3b",
+                                            "minimax-01-456b",
+                                            "deepseek-v3.2",
+                                            "glm-5-744b-a40b",
+                                            "bamba-9b",
+                                            "jamba-1.5-mini-52b"}));
 }
 
 const std::vector<std::string>& Dtypes() {

@@ -163,7 +163,7 @@ double UsedBytes(ArrayId array, const BlockView& pass) {
 }
 
 double HeadCopies(const Op& op, const BlockView& pass) {
-  if (!pass.context().plan->kernels.repeated_heads) return 1;
+  if (!pass.context().plan->kernels.repeated_heads || op.top_k > 0) return 1;
   const double per_position = UsedBytes(op.inputs[0], pass) / UsedBytes(op.inputs[1], pass);
   return std::max(1.0, per_position);
 }
@@ -269,6 +269,12 @@ Status AttentionBackward(const Op& op, PassBuilder* pass) {
         whole.unreduced = natural.unreduced;
         return whole;
       }();
+      // One key for all heads: every shard of the heads has a part of its gradient.
+      if (natural.Find("K") < 0 && natural.Find("N") < 0) {
+        const Sharding q = pass->Used(op.inputs[0]);
+        const std::vector<AxisId>& heads = q.dims[static_cast<std::size_t>(q.Find("N"))].axes;
+        natural.unreduced.insert(natural.unreduced.end(), heads.begin(), heads.end());
+      }
     }
     RETURN_IF_ERROR(pass->Finish({operands[i], true}, natural, step));
   }

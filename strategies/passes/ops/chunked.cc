@@ -12,6 +12,8 @@
 //               sequence (NVIDIA/Megatron-LM megatron/core/ssm/mamba_context_parallel.py). The
 //               algebra emits them: BlockView::Chunked.
 //
+// Then the kernels keep their operands as shards of the heads: backward exchanges gradients only.
+//
 // A convolution needs the W - 1 positions before its own: one hop. Backward hands the gradients of
 // the states on the other way. Decode keeps the states and updates them with one position.
 
@@ -169,10 +171,10 @@ Status ChunkedBackward(const Op& op, PassBuilder* pass) {
   }
   const int step = RunKernels(op, op.mixer->backward, after, pass);
   for (const ArrayId input : op.inputs) {
-    // Keys that all ranks of the sequence have get a part of their gradient from each.
+    // Keys that all ranks of the sequence have get a part of their gradient from the heads of each.
     Sharding natural = pass->Chunked(input);
     for (const AxisId axis : AxesOf(pass->Used(input), "T")) {
-      if (!natural.Uses(axis)) natural.unreduced.push_back(axis);
+      if (op.mixer->chained && !natural.Uses(axis)) natural.unreduced.push_back(axis);
     }
     RETURN_IF_ERROR(pass->Finish({input, true}, natural, step));
   }

@@ -80,7 +80,12 @@ TEST(OpRole, SumsHandTheirGradientOn) {
 // Dense layers of a model with experts have no router before which a norm could stand.
 TEST(OpRole, TheNormBeforeExpertsIsTheRouters) {
   Model model = Small();
-  model.moe = Moe{.experts = 8, .experts_per_token = 2, .expert_ffn = 32, .dense_layers = 1};
+  Layer dense = model, routed = model;
+  dense.kind = "dense";
+  routed.kind = "experts";
+  routed.moe = Moe{.experts = 8, .experts_per_token = 2, .expert_ffn = 32};
+  model.kinds = {dense, routed};
+  model.order = {{0}, {1}};
   const Transformer all = BuildTransformer(model, {});
   ASSERT_EQ(all.kinds.size(), 2U);
   for (const Block& block : all.kinds) {
