@@ -74,13 +74,13 @@ double ModelArithmetic::OpParameters(const Block& block, const Op& op, bool acti
 
 double ModelArithmetic::AttentionFlops(const Block& block, const Op& op, Square square) const {
   const Array& q = At(block, op.inputs[0]);
-  const Array& v = At(block, op.inputs[2]);
+  const Array& out = At(block, op.outputs[0]);  // as wide as a value
   const double pairs = shape_.batch * shape_.queries * shape_.keys * Size(block, "N", false);
   // What an indexer does not choose is in no convention.
   const bool full = square == Square::kFull && op.top_k == 0;
   const double visible = full ? 1 : VisibleFraction(op, shape_);
   return 2 * pairs * visible *
-         (Size(block, q.dims.back(), false) + Size(block, v.dims.back(), false));
+         (Size(block, q.dims.back(), false) + Size(block, out.dims.back(), false));
 }
 
 // Scores of every earlier key, their relu weighted and summed over the heads.
