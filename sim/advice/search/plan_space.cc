@@ -88,6 +88,10 @@ StatusOr<PlanSpace> PlanSpace::Make(const v1::Scenario& base, std::span<const Va
   if (base.plan().has_mesh()) {
     return InvalidInput("plan.mesh: search varies degrees, expected a plan without mesh");
   }
+  if (!base.workload().global_batch_tokens().empty()) {
+    return InvalidInput(
+        "workload.global_batch_tokens: a search needs the batch as global_batch_sequences");
+  }
   PlanSpace space;
   space.original_ = base;
   space.base_ = base;

@@ -78,6 +78,24 @@ void Append(const BlockFigures& block, std::vector<BlockFigures>* sums) {
   sums->push_back(sum);
 }
 
+// Sums over the blocks of the model; none if it does not lower.
+std::vector<BlockFigures> SumsOf(const std::optional<Lowered>& lowered) {
+  if (!lowered) return {};
+  LeastTimes times{.slowest_chip = lowered->rates.slowest_chip};
+  times.transfer.assign(Index(lowered->transfers.size()), 0);
+  for (; times.streams < lowered->transfers.size(); ++times.streams) {
+    times.stream.push_back(times.streams);  // none waits for another
+  }
+  const LoweredModel& model = lowered->model;
+  std::vector<BlockFigures> kinds;
+  for (const LoweredBlock& kind : model.kinds) kinds.push_back(FiguresOf(kind, times));
+  std::vector<BlockFigures> sums(1);
+  Append(FiguresOf(model.embedding, times), &sums);
+  for (const int kind : model.layer_kind) Append(kinds[Index(kind)], &sums);
+  Append(FiguresOf(model.head, times), &sums);
+  return sums;
+}
+
 // Blocks [begin, end) of a part, by the order of KernelFigures.
 struct Blocks {
   std::size_t begin, end;
@@ -135,34 +153,17 @@ KernelFigures QuickTable::LowerKernels(const Choices& choices) const {
   proto.mutable_workload()->set_global_batch_sequences(std::int64_t{1} * replicas *
                                                        space_.at(Knob::kMicro, choices).number);
   proto.mutable_workload()->clear_evaluation_sequences();
-  const std::optional<Lowered> lowered = Lower(proto, catalog_, fidelity_);
   KernelFigures figures;
-  if (!lowered) return figures;
-  const LoweredModel& model = lowered->model;
-  LeastTimes times{.slowest_chip = lowered->rates.slowest_chip};
-  times.transfer.assign(Index(lowered->transfers.size()), 0);
-  for (; times.streams < lowered->transfers.size(); ++times.streams) {
-    times.stream.push_back(times.streams);  // none waits for another
+  if (space_.at(Knob::kRecompute, choices).number == 0) {
+    figures.blocks = SumsOf(Lower(proto, catalog_, fidelity_));
+    return figures;
   }
-  std::vector<BlockFigures> kinds;
-  for (const LoweredBlock& kind : model.kinds) kinds.push_back(FiguresOf(kind, times));
-  // With a limit every kind stands a second time, as it is without recomputation.
-  const bool limited = lowered->scenario.plan.recompute_layers >= 0;
-  const std::size_t half = limited ? kinds.size() / 2 : 0;
-  const auto append = [&](const BlockFigures& block, const BlockFigures& plain) {
-    Append(block, &figures.blocks);
-    Append(plain, &figures.plain);
-  };
-  figures.blocks.emplace_back();
-  figures.plain.emplace_back();
-  const BlockFigures embedding = FiguresOf(model.embedding, times);
-  append(embedding, embedding);
-  for (const int kind : model.layer_kind) {
-    const std::size_t k = half > 0 ? Index(kind) % half : Index(kind);
-    append(kinds[k], kinds[k + half]);
-  }
-  const BlockFigures head = FiguresOf(model.head, times);
-  append(head, head);
+  // Layers up to a limit run again, the others do not.
+  plan->clear_recompute_layers();
+  figures.blocks = SumsOf(Lower(proto, catalog_, fidelity_));
+  plan->set_recompute_layers(0);
+  figures.plain = SumsOf(Lower(proto, catalog_, fidelity_));
+  if (figures.plain.size() != figures.blocks.size()) figures.blocks.clear();
   return figures;
 }
 
@@ -182,9 +183,9 @@ StateFigures QuickTable::LowerState(const Choices& choices) const {
   if (!lowered) return figures;
   const Plan& p = lowered->scenario.plan;
   const auto bytes_of = [&](const LoweredBlock& block) {
-    return block.parameter_bytes * (1 - p.offload.parameters) +
-           block.gradients * SizeOf(p.precision.gradients).value() +
-           block.optimizer * p.precision.optimizer_bytes * (1 - p.offload.optimizer);
+    return std::max(0.0, block.parameter_bytes - block.host_parameters.bytes) +
+           block.gradients * SizeOf(p.precision.gradients).value() + block.optimizer_bytes -
+           block.host_optimizer.bytes;
   };
   figures.always = p.kernels.library_workspace_bytes;
   const LoweredModel& model = lowered->model;

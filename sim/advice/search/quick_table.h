@@ -44,7 +44,7 @@ struct BlockFigures {
 // head. Sums over blocks [0, i) stand at i.
 struct KernelFigures {
   std::vector<BlockFigures> blocks;
-  std::vector<BlockFigures> plain;  // the same without recomputation
+  std::vector<BlockFigures> plain;  // the same without recomputation, where there is a limit to it
 };
 
 // Bytes that blocks hold all step, as KernelFigures.
