@@ -190,7 +190,7 @@ StatusOr<Searched> RunShard(const Options& options, const SearchOptions& search,
   return searched;
 }
 
-Status Run(const Options& options) {
+Status RunSearch(const Options& options) {
   ASSIGN_OR_RETURN(const ScenarioFile input,
                    ReadScenarioProto(options.scenarios.names.front(), options.scenarios.files));
   SearchOptions search = options.search;
@@ -335,7 +335,7 @@ void AddSearchCommand(CLI::App* app) {
                         options->out.empty() ? "plans" : options->out));
       return;
     }
-    if (const Status status = Run(*options); !status.ok()) Fail(status);
+    if (const Status status = RunSearch(*options); !status.ok()) Fail(status);
   });
 }
 
