@@ -56,8 +56,12 @@ Bytes LeastHbm(const ModelArithmetic& arithmetic, const Workload& workload,
                                              SizeOf(precision.kv_cache).value()));
 }
 
-// Adds one layer's weights to P and lets it narrow d.
-void AddLayer(const Model& model, const Block& block, ChainedWork* work) {
+// Adds one layer's weights to P and lets it narrow d; `whole`: the model, whose kinds of layers may
+// have other heads than its own layer.
+void AddLayer(const Model& whole, const Block& block, ChainedWork* work) {
+  const Model& model = block.model ? *block.model : whole;
+  const double value = model.mla ? model.mla->v_head_dim : model.v_head_dim;
+  if (value > 0) work->width = std::min(work->width, model.heads * value);
   const auto size = [&](const std::string& dim) {
     return static_cast<double>(DimSize(model, dim, 1, 1));
   };
