@@ -260,7 +260,8 @@ void CheckSizes(const Model& model, Diagnostics* diagnostics) {
   });
   const bool feeds = std::ranges::any_of(kinds, [](const Layer& layer) { return layer.HasFeed(); });
   if (attends) check("model.heads", model.heads);
-  if (!feeds) check("model.ffn", model.ffn);
+  // Kinds of layers say themselves that they have no MLP.
+  if (!feeds && model.kinds.empty()) check("model.ffn", model.ffn);
   check("model.vocab", model.vocab);
 }
 
