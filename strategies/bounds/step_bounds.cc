@@ -126,6 +126,7 @@ ChainedWork ChainedWorkOf(const Model& model, const Workload& workload,
   work.width = model.hidden;
   // Heads that give less than they take.
   if (model.mla) work.width = std::min(work.width, 1.0 * model.heads * model.mla->v_head_dim);
+  if (model.v_head_dim > 0) work.width = std::min(work.width, 1.0 * model.heads * model.v_head_dim);
   const Transformer transformer = BuildTransformer(model, {});
   for (std::size_t l = 1; l + 1 < transformer.layer_kind.size(); ++l) {
     AddLayer(model, transformer.kinds[Index(transformer.layer_kind[l])], &work);
