@@ -9,10 +9,9 @@ namespace meshstep {
 namespace {
 
 int Shards(const Plan& plan, const char* dim) {
+  const Sharding sharding = Apply(plan.rules.compute, {dim});
   int shards = 1;
-  for (const AxisId axis : Apply(plan.rules.compute, {dim}).dims[0].axes) {
-    shards *= plan.axis_size(axis);
-  }
+  for (const AxisId axis : sharding.dims[0].axes) shards *= plan.axis_size(axis);
   return shards;
 }
 
