@@ -309,7 +309,7 @@ TEST(Precision, SaysWhatIsWrong) {
       {"compute: 'fp8' activations: 'fp8'", "expected bf16, fp16, tf32 or fp32"},
       {"gather: 'fp8'", "plan.precision.gather: is \"fp8\", expected a type no narrower"},
       {"compute: 'fp4'", "plan.precision.compute: is \"fp4\", which h100-sxm has no matrix rate"},
-      {"optimizer: 'lion'", "plan.precision.optimizer: is \"lion\", expected one of adam-fp32"},
+      {"optimizer: 'adam'", "plan.precision.optimizer: is \"adam\", expected one of adam-fp32"},
       {"reduce: 'fp9'", "plan.precision.reduce: is \"fp9\""}};
   for (const auto& [precision, expected] : cases) {
     EXPECT_NE(error(precision).find(expected), std::string::npos)
