@@ -55,6 +55,8 @@ constexpr Term kFlops[] = {
     {"qkvo", "of forward: projections", "FLOP", "Query, key, value and output", true},
     {"scores", "of forward: dot products", "FLOP",
      "Q K and A V of attention: 4 T S N H a sequence and layer", true},
+    {"state", "of forward: mixers with a state", "FLOP",
+     "Recurrences and convolutions, besides their projections", true},
     {"mlp", "of forward: MLPs", "FLOP", "Two matmuls of D F, three where gated", true},
     {"router", "of forward: routers", "FLOP", "D E a token", true},
     {"head", "of forward: head", "FLOP", "2 D V a token", true},

@@ -76,6 +76,7 @@ v1::BudgetReport Budget() {
   report.set_training_flops(6 * 70e9 * 15e12);
   v1::TrainingTime* time = report.mutable_time();
   time->set_chips(4096);
+  time->set_flops_per_s(990e12);
   time->set_mfu(0.45);
   time->set_days(39.96);
   time->set_chip_hours(3.928e6);
