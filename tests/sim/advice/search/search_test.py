@@ -51,7 +51,8 @@ class SearchTest(unittest.TestCase):
         times = [plan["step_time_s"] for plan in report["best"]]
         self.assertEqual(times, sorted(times))
         self.assertEqual(len(times), 3)
-        self.assertIn(0, report["front"])
+        # Another may be as quick with less memory.
+        self.assertTrue(set(report["front"]) <= {0, 1, 2} and report["front"])
         for plan in report["best"]:
             self.assertLessEqual(plan["bound_s"], plan["step_time_s"])
             self.assertLessEqual(plan["lower_bound_s"], plan["step_time_s"])
@@ -60,7 +61,10 @@ class SearchTest(unittest.TestCase):
         again = json.loads(run("simulate", *BASE, *sets, "--format=json").stdout)
         self.assertEqual(again["step_time_s"], times[0])
         self.assertEqual(again["memory"]["peak_bytes"], report["best"][0]["memory"]["peak_bytes"])
-        for why, other in zip(report["why"], [report["baseline"], report["best"][1]]):
+        others = [report["baseline"]] if report["baseline"] else []
+        others.append(report["best"][1])
+        self.assertEqual(len(report["why"]), len(others))
+        for why, other in zip(report["why"], others):
             total = sum(reason["difference_s"] for reason in why["reasons"])
             self.assertAlmostEqual(total, times[0] - other["step_time_s"], places=9)
 
