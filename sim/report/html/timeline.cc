@@ -91,28 +91,22 @@ bool IsBackward(const TaskInfo& info) {
   return info.pass == Pass::kBackward || info.pass == Pass::kRecompute;
 }
 
-// From the first forward of the middle micro-batch to that of the next.
+// Between two first forwards of micro-batches: the one in the middle, in order of time, and the next.
 TimeRange MiddleMicroBatch(const StepGraph& step, const Run& run, const TimelineLane& compute) {
-  std::int32_t batches = 1;
-  for (const TaskId t : compute.tasks) {
-    batches = std::max(batches, step.tasks[Index(t)].micro_batch + 1);
-  }
-  const std::int32_t middle = batches / 2;
-  bool begun = false;
-  TimeRange range{Time(), Time()};
+  std::map<std::int32_t, Time> first;
+  Time end;
   for (const TaskId t : compute.tasks) {
     const TaskInfo& info = step.tasks[Index(t)];
     if (info.pass == Pass::kUpdate) continue;
-    if (IsForward(info) && info.micro_batch == middle && !std::exchange(begun, true)) {
-      range.begin = run.start[Index(t)];
-    }
-    if (begun && IsForward(info) && info.micro_batch == middle + 1) {
-      range.end = run.start[Index(t)];
-      break;
-    }
-    if (begun) range.end = run.end[Index(t)];
+    end = run.end[Index(t)];
+    if (IsForward(info)) first.try_emplace(info.micro_batch, run.start[Index(t)]);
   }
-  return range;
+  std::vector<Time> starts;
+  for (const auto& [micro_batch, start] : first) starts.push_back(start);
+  if (starts.empty()) return {Time(), Time()};
+  std::ranges::sort(starts);
+  const std::size_t middle = starts.size() / 2;
+  return {starts[middle], middle + 1 < starts.size() ? starts[middle + 1] : end};
 }
 
 // Share in use of each column, unfiltered.
