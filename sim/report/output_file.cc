@@ -67,7 +67,7 @@ void Forget(const std::string& path) {
   }
 }
 
-// Makes a file of a name that ends in XXXXXX, which becomes its own. Signals wait until its name is
+// Makes a file of a name that ends in mkostemp's six letters, which become its own. Signals wait until its name is
 // remembered. Error: negative.
 int MakeTemporary(std::string* name) {
   sigset_t held, before;
@@ -139,7 +139,7 @@ StatusOr<std::unique_ptr<OutputFile>> OutputFile::Open(const std::string& option
   const bool exists = stat(target.c_str(), &before) == 0;
   // Another name in its place would go around its permissions.
   if (exists && access(target.c_str(), W_OK) != 0) return Failure(option, path, errno);
-  std::string temporary = target + ".XXXXXX";
+  std::string temporary = target + "." + std::string(6, 'X');
   HandleSignals();
   const int descriptor = MakeTemporary(&temporary);
   if (descriptor < 0) return Failure(option, path, errno);

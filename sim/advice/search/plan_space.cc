@@ -261,8 +261,7 @@ Status PlanSpace::Restrict(const Vary& vary) {
       }
       if (found) continue;
       if (choices.front().set.size() > 1 && vary.path != "plan.recompute") {
-        return InvalidInput(
-            absl::StrCat("--vary ", wanted, ": is none of the choices for ", vary.path));
+        return InvalidInput(absl::StrCat(wanted, ": is none of the choices for ", vary.path));
       }
       Choice choice = choices.front();
       choice.set[0] = wanted;

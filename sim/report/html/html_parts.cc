@@ -10,6 +10,7 @@ namespace {
 
 constexpr double kWide = 1000, kNarrow = 358;  // pixels
 constexpr std::size_t kLetters = 44;           // a wider table is a list of its rows on phones
+constexpr std::size_t kSentence = 40;          // a longer cell wraps
 
 // Of the longest row if every column is as wide as its longest cell, with the space between.
 std::size_t LettersOf(const std::vector<TableRow>& rows) {
@@ -51,6 +52,8 @@ std::string Table(const std::vector<TableRow>& rows) {
       if (many && r > 0 && c > 0 && c < rows.front().size()) {
         absl::StrAppend(&out, " data-h=\"", EscapeHtml(rows.front()[c]), "\"");
       }
+      // Sentences wrap; figures do not.
+      if (r > 0 && rows[r][c].size() > kSentence) out += " class=\"w l\"";
       absl::StrAppend(&out, ">", EscapeHtml(rows[r][c]), "</", cell, ">");
     }
     out += "</tr>\n";
