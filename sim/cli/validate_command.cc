@@ -10,17 +10,19 @@
 #include "sim/report/html/html.h"
 #include "sim/report/output_file.h"
 #include "sim/validation/validate_collectives.h"
+#include "sim/validation/validate_kernels.h"
 #include "sim/validation/validate_matmuls.h"
 #include "sim/validation/validate_memory.h"
 #include "sim/validation/validate_report.h"
 #include "sim/validation/validate_runs.h"
 #include "sim/validation/validate_scatter.h"
+#include "sim/validation/validate_table.h"
 
 namespace meshstep {
 namespace {
 
 struct Options {
-  std::string runs, collectives, matmuls, memory, scenario;
+  std::string runs, collectives, matmuls, memory, kernels, scenario;
   std::string scatter, html;  // paths; empty: none
   std::vector<std::string> without;
   double min_bytes = 0;
@@ -34,10 +36,26 @@ void Append(const StatusOr<v1::ValidateReport>& part, v1::ValidateReport* report
   for (const v1::ValidateRow& row : part->rows()) *report->add_rows() = row;
 }
 
+// What one table of scenarios says is written as that table.
+StatusOr<std::string> WrittenAsCsv(const v1::ValidateReport& report, const Options& options) {
+  const bool parts = !options.collectives.empty() || !options.matmuls.empty() ||
+                     !options.kernels.empty() || options.min_bytes > 0;
+  const bool both = !options.runs.empty() && !options.memory.empty();
+  if (parts || both) return ValidateToCsv(report);
+  const std::vector<std::string> paths = !options.runs.empty()     ? std::vector{options.runs}
+                                         : !options.memory.empty() ? std::vector{options.memory}
+                                                                   : ShippedTables();
+  return ValidateToTable(paths, report);
+}
+
 std::string Written(const v1::ValidateReport& report, const Options& options) {
   if (options.format == "text") return ValidateToText(report, options.rows);
   if (options.format == "markdown") return ValidateToMarkdown(report, options.rows);
-  if (options.format == "csv") return ValidateToCsv(report);
+  if (options.format == "csv") {
+    const StatusOr<std::string> text = WrittenAsCsv(report, options);
+    if (!text.ok()) Fail(text.status());
+    return *text;
+  }
   return Serialize(report, options.format == "json"        ? OutputFormat::kJson
                            : options.format == "textproto" ? OutputFormat::kTextproto
                                                            : OutputFormat::kBinary);
@@ -59,17 +77,17 @@ void RunValidate(const Options& options) {
   if (!(options.min_bytes >= 0)) {
     Fail(InvalidInput(absl::StrCat("--min-bytes: is ", options.min_bytes, ", expected 0 or more")));
   }
-  const Status outputs =
-      CheckOutputs({{"--scatter", options.scatter}, {"--html", options.html}},
-                   {options.runs, options.collectives, options.matmuls, options.memory});
+  const Status outputs = CheckOutputs(
+      {{"--scatter", options.scatter}, {"--html", options.html}},
+      {options.runs, options.collectives, options.matmuls, options.memory, options.kernels});
   if (!outputs.ok()) Fail(outputs);
   const Catalog catalog;
   RunOptions run{.catalog = &catalog};
   run.threads = options.threads;
   for (const std::string& name : options.without) {
-    const StatusOr<const Mechanism*> mechanism = FindMechanism(name);
+    StatusOr<Mechanism> mechanism = FindMechanism(name, catalog);
     if (!mechanism.ok()) Fail(mechanism.status());
-    run.without.push_back(*mechanism);
+    run.without.push_back(*std::move(mechanism));
   }
   v1::ValidateReport report;
   if (!options.runs.empty()) Append(ValidateRuns(options.runs, run), &report);
@@ -77,8 +95,9 @@ void RunValidate(const Options& options) {
     Append(ValidateCollectives(options.collectives, catalog), &report);
   if (!options.matmuls.empty()) Append(ValidateMatmuls(options.matmuls, catalog), &report);
   if (!options.memory.empty()) Append(ValidateMemory(options.memory, run), &report);
+  if (!options.kernels.empty()) Append(ValidateKernels(options.kernels, run), &report);
   if (options.runs.empty() && options.collectives.empty() && options.matmuls.empty() &&
-      options.memory.empty()) {
+      options.memory.empty() && options.kernels.empty()) {
     Append(ValidateShippedRuns(run), &report);
   }
   report = RowsOfAtLeast(report, options.min_bytes);
@@ -109,6 +128,9 @@ void AddValidateCommand(CLI::App* app) {
   command->add_option("--matmuls", options->matmuls, "CSV of measured matmuls");
   command->add_option("--memory", options->memory,
                       "A table of scenarios (.csv) with measured.peak_bytes or the like");
+  command->add_option("--kernels", options->kernels,
+                      "A table of scenarios (.csv) with measured.busy.matmuls or the like: a "
+                      "profile by groups of kernels");
   command->add_option("--min-bytes", options->min_bytes, "Leave out rows of smaller transfers");
   std::string names;
   for (const Mechanism& mechanism : Mechanisms()) {
@@ -116,7 +138,9 @@ void AddValidateCommand(CLI::App* app) {
   }
   command
       ->add_option("--without", options->without,
-                   absl::StrCat("Leave a mechanism out of the training steps: ", names))
+                   absl::StrCat("Leave a mechanism out of the training steps: ", names,
+                                "; or the kernels of another label that `meshstep show framework "
+                                "NAME` prints"))
       ->take_all()
       ->expected(1)
       ->allow_extra_args(false);

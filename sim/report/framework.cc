@@ -1,6 +1,7 @@
 #include "sim/report/framework.h"
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
 #include "google/protobuf/text_format.h"
 #include "sim/base/format.h"
@@ -34,6 +35,45 @@ void AppendEntry(const v1::FrameworkEntry& entry, std::string* out) {
   absl::StrAppend(out, Wrapped(fields), Wrapped(absl::StrCat("(", entry.source(), ")")));
 }
 
+void AppendRow(const v1::OpRow& row, std::string* out) {
+  constexpr const char* kDirections[] = {"", " forward", " backward"};
+  constexpr const char* kPlaces[] = {" also runs", " runs before", " runs instead"};
+  const std::string when = OneLine(row.when());
+  absl::StrAppend(out, "\n  ", absl::StrJoin(row.role(), ", "), kDirections[row.direction()],
+                  when.empty() ? "" : absl::StrCat(", when ", when), "\n");
+  std::string what = absl::StrCat(row.label(), ":");
+  for (const v1::OpKernel& kernel : row.kernel()) {
+    absl::StrAppend(&what, " { ", OneLine(kernel), " }");
+  }
+  if (!row.kernel().empty()) what.insert(0, absl::StrCat(kPlaces[row.place()] + 1, " "));
+  if (row.has_host_ops()) {
+    absl::StrAppend(&what, " host_ops ", row.host_ops() - row.counted_host_ops());
+  }
+  if (row.per() != v1::OpRow::OP) {
+    absl::StrAppend(&what, " for each ", v1::OpRow::Unit_Name(row.per()));
+  }
+  if (row.host_waits()) absl::StrAppend(&what, " the host waits");
+  if (!row.holds().empty()) absl::StrAppend(&what, " holds ", row.holds());
+  absl::StrAppend(out, Wrapped(what), Wrapped(absl::StrCat("(", row.source(), ")")));
+}
+
+void AppendRows(const std::vector<v1::Framework>& files, std::string* out) {
+  bool any = false;
+  for (const v1::Framework& file : files) any = any || !file.op().empty();
+  if (!any) {
+    absl::StrAppend(out,
+                    "\nNo kernels of its own: plan.kernels above says which of those of "
+                    "`meshstep show framework ideal` it runs.\n");
+    return;
+  }
+  absl::StrAppend(out,
+                  "\nKernels and operations of the host, beside products, attention and "
+                  "collectives:\n");
+  for (const v1::Framework& file : files) {
+    for (const v1::OpRow& row : file.op()) AppendRow(row, out);
+  }
+}
+
 }  // namespace
 
 std::string FrameworkToText(const std::string& name, const std::vector<v1::Framework>& files) {
@@ -61,6 +101,7 @@ std::string FrameworkToText(const std::string& name, const std::vector<v1::Frame
                       Wrapped(option.description()));
     }
   }
+  AppendRows(files, &out);
   return out;
 }
 

@@ -192,7 +192,7 @@ std::string CommunicationTable(const v1::SimulateReport& r, const TextStyle& sty
   return Heading("Communication", style) + FormatTable(rows, "<<<>>>><<", kIndent);
 }
 
-std::string KernelTable(const v1::SimulateReport& r, const TextStyle& style) {
+std::string KernelsTable(const v1::SimulateReport& r, const TextStyle& style) {
   const auto& kernels = r.breakdown_detail().compute();
   if (kernels.empty()) return "";
   Rows rows;
@@ -370,7 +370,7 @@ std::string BoundsToText(const v1::SimulateReport& report) {
 std::string ToText(const v1::SimulateReport& r, const TextStyle& style) {
   return absl::StrCat(FirstLines(r, style), Trust(r.confidence()), "\n", Summary(r),
                       BreakdownTable(r, style), WhyLines(r, style), CommunicationTable(r, style),
-                      KernelTable(r, style), MemoryTable(r, style), StageTable(r, style),
+                      KernelsTable(r, style), MemoryTable(r, style), StageTable(r, style),
                       Notes(r, style), "\nSimulated ", FormatCount(r.simulation().device_classes()),
                       r.simulation().device_classes() == 1 ? " class" : " classes", " of devices, ",
                       FormatCount(r.simulation().tasks()), " tasks, ",

@@ -127,6 +127,7 @@ void Analysis::AddKernels() {
     KernelTime& kernel = by_name[{info.name, info.pass}];
     ++kernel.count;
     kernel.busy += length(t);
+    kernel.flops += info.flops;
   }
   // By pointer while counting, by name for people: the order must not depend on addresses.
   std::map<std::pair<std::string, Pass>, KernelTime> merged;
@@ -137,6 +138,7 @@ void Analysis::AddKernels() {
     sum.pass = key.second;
     sum.count += kernel.count;
     sum.busy += kernel.busy;
+    sum.flops += kernel.flops;
   }
   for (auto& [key, kernel] : merged) result_.kernels.push_back(std::move(kernel));
   std::stable_sort(result_.kernels.begin(), result_.kernels.end(),

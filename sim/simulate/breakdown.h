@@ -47,6 +47,7 @@ struct KernelTime {
   Pass pass = Pass::kForward;
   std::int64_t count = 0;
   Time busy;
+  Flops flops;
 };
 
 struct StepBreakdown {

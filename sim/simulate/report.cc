@@ -231,6 +231,7 @@ void AddBreakdown(const StepGraph& step, const StepBreakdown& parts, v1::Simulat
     row->set_pass(std::string(NameOf(kernel.pass)));
     row->set_count(kernel.count);
     row->set_busy_s(kernel.busy.seconds());
+    if (kernel.flops.value() > 0) row->set_flops(kernel.flops.value());
   }
 }
 

@@ -100,6 +100,22 @@ Reader MeasuredReader(Number number) {
   };
 }
 
+constexpr char kBusy[] = "measured.busy.";
+constexpr std::array<const char*, 7> kGroups = {
+    "matmuls", "attention", "other_kernels", "tensor", "parameters", "gradients", "experts"};
+
+// Seconds of a group of kernels.
+StatusOr<Reader> BusyReader(const std::string& group) {
+  if (std::find(kGroups.begin(), kGroups.end(), group) == kGroups.end()) {
+    return InvalidInput(absl::StrCat("column \"", kBusy, group.substr(0, 64),
+                                     "\": expected one of ", absl::StrJoin(kGroups, ", ")));
+  }
+  return Reader([group](const std::string& cell, ScenarioRow* row) -> Status {
+    ASSIGN_OR_RETURN(row->measured.busy[group], NumberOf(cell, 0));
+    return absl::OkStatus();
+  });
+}
+
 // The field at the end of a path; null if there is none.
 const google::protobuf::FieldDescriptor* FieldOf(const std::string& path) {
   const google::protobuf::Descriptor* message = v1::Scenario::descriptor();
@@ -152,6 +168,7 @@ StatusOr<Reader> ReaderOf(const std::string& column) {
       return absl::OkStatus();
     });
   }
+  if (column.starts_with(kBusy)) return BusyReader(column.substr(std::size(kBusy) - 1));
   for (const auto& [name, number] : kMeasured) {
     if (column == absl::StrCat("measured.", name)) return MeasuredReader(number);
   }

@@ -36,8 +36,12 @@ struct Measured {
   // Of the fullest device, of the last stage's, and two of its parts: activations; parameters,
   // gradients and optimizer state.
   std::optional<double> peak_bytes, last_stage_peak_bytes, activations_bytes, state_bytes;
+  // Seconds that groups of kernels and collectives were busy on one device (measured.busy.*), by
+  // group: sim/validation/validate_kernels.h.
+  std::map<std::string, double> busy;
   std::string memory;  // what a tool counted, for people: "allocated", "reserved", "nvidia-smi"
 
+  bool kernels() const { return !busy.empty(); }
   bool time() const { return step_time_s || tokens_per_s_per_chip || tflops_per_chip || mfu; }
   bool bytes() const {
     return peak_bytes || last_stage_peak_bytes || activations_bytes || state_bytes;

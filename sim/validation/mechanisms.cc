@@ -1,9 +1,13 @@
 #include "sim/validation/mechanisms.h"
 
-#include <vector>
+#include <algorithm>
+#include <memory>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "meshstep/v1/framework.pb.h"
+#include "sim/base/data_path.h"
 
 namespace meshstep {
 namespace {
@@ -112,44 +116,18 @@ void WithoutStragglers(Scenario* scenario) { scenario->plan.stragglers = false; 
 
 void WithoutFrameworkKernels(Scenario* scenario) {
   Kernels* kernels = &scenario->plan.kernels;
-  kernels->loss = Kernels::Loss::kFused;
   kernels->accumulation = Kernels::Accumulation::kNone;
   kernels->unfused_optimizer = false;
-}
-
-void WithoutGradientPasses(Scenario* scenario) {
-  Kernels* kernels = &scenario->plan.kernels;
-  kernels->zeroes_gradients = kernels->checks_gradients = false;
-  kernels->scales_gradients = kernels->casts_gradients = false;
-}
-
-void WithoutBiasGradients(Scenario* scenario) {
-  scenario->plan.kernels.bias_gradients = Kernels::BiasGradients::kFused;
-}
-
-void WithoutCopiedHeads(Scenario* scenario) { scenario->plan.kernels.copied_heads = false; }
-
-void WithoutDenseEmbeddingGradient(Scenario* scenario) {
-  scenario->plan.kernels.dense_embedding_gradient = false;
 }
 
 void WithoutHostDispatch(Scenario* scenario) {
   scenario->plan.kernels.launches = Kernels::Launches::kNone;
 }
 
-void WithoutEager(Scenario* scenario) {
-  scenario->plan.kernels.elementwise = Kernels::Elementwise::kFused;
-  scenario->plan.kernels.eager_rotary = false;
-}
-
 void WithoutGradientSums(Scenario* scenario) { scenario->plan.kernels.separate_sums = false; }
 
 void WithoutSeparateProjections(Scenario* scenario) {
   scenario->plan.kernels.separate_projections = false;
-}
-
-void WithoutShardedCopies(Scenario* scenario) {
-  scenario->plan.kernels.sharded_copies = Kernels::ShardedCopies::kNone;
 }
 
 void WithoutDtensor(Scenario* scenario) { scenario->plan.kernels.dtensor = false; }
@@ -166,8 +144,7 @@ void WithoutExpertKernels(Scenario* scenario) {
   scenario->plan.expert_dispatch = ExpertDispatch::kSorted;
   Kernels& kernels = scenario->plan.kernels;
   kernels.expert_tile_rows = 0;
-  kernels.each_expert = kernels.fused_experts = kernels.eager_expert_bias =
-      kernels.eager_expert_clamp = false;
+  kernels.each_expert = kernels.fused_experts = false;
 }
 
 void WithoutDispatcherRates(Scenario* scenario) {
@@ -190,10 +167,12 @@ void WithoutExpertOverlap(Scenario* scenario) { scenario->plan.overlap_experts =
 
 void WithoutAttentionGeneration(Scenario* scenario) { scenario->plan.flash_kernel.clear(); }
 
+constexpr char kFrameworks[] = "strategies/frameworks";
+
 }  // namespace
 
-const std::vector<Mechanism>& Mechanisms() {
-  static const std::vector<Mechanism> mechanisms = {
+std::vector<Mechanism> Mechanisms() {
+  return {
       {"launch", "kernels start at once", WithoutLaunch},
       {"tiles", "matmuls fill every unit, whatever their shape", WithoutTiles},
       {"power", "matmuls run at the rate of a cold chip", WithoutPowerLimit},
@@ -218,13 +197,12 @@ const std::vector<Mechanism>& Mechanisms() {
       {"framework-kernels", "loss, gradients and optimizer in as few kernels as can be",
        WithoutFrameworkKernels},
       {"gradient-passes", "gradients are not zeroed, checked, scaled or cast by themselves",
-       WithoutGradientPasses},
+       nullptr},
       {"bias-gradients", "gradients of biases are summed in kernels that are there anyway",
-       WithoutBiasGradients},
-      {"copied-heads", "attention reads and writes heads as their joint product has them",
-       WithoutCopiedHeads},
+       nullptr},
+      {"copied-heads", "attention reads and writes heads as their joint product has them", nullptr},
       {"dense-embedding-gradient", "gradients of an embedding are added where they belong",
-       WithoutDenseEmbeddingGradient},
+       nullptr},
       {"expert-kernels", "experts in as few kernels and passes over their tokens as can be",
        WithoutExpertKernels},
       {"permutation", "permutations of tokens reach the rate of a copy", WithoutPermutationRate},
@@ -237,12 +215,11 @@ const std::vector<Mechanism>& Mechanisms() {
       {"expert-overlap", "no micro-batch hides another's transfers of routed tokens",
        WithoutExpertOverlap},
       {"host-dispatch", "the host is never late with a launch", WithoutHostDispatch},
-      {"eager", "elementwise work in as few kernels as can be", WithoutEager},
+      {"eager", "elementwise work in as few kernels as can be", nullptr},
       {"gradient-sums", "the parts of a gradient are added by the kernels that make them",
        WithoutGradientSums},
       {"separate-projections", "products of one input are one matmul", WithoutSeparateProjections},
-      {"sharded-copies", "nothing is copied around the transfers of sharded parameters",
-       WithoutShardedCopies},
+      {"sharded-copies", "nothing is copied around the transfers of sharded parameters", nullptr},
       {"dtensor", "tensor ranks transfer as Megatron's do, in place", WithoutDtensor},
       {"repeated-heads", "attention reads each key/value head once", WithoutRepeatedHeads},
       {"alternate-products", "where every second product runs again, attention does instead",
@@ -253,14 +230,29 @@ const std::vector<Mechanism>& Mechanisms() {
       {"attention-generation", "the fastest attention kernel of the chip",
        WithoutAttentionGeneration},
   };
-  return mechanisms;
 }
 
-StatusOr<const Mechanism*> FindMechanism(const std::string& name) {
+void LeaveOut(const Mechanism& mechanism, Scenario* scenario) {
+  if (mechanism.change != nullptr) mechanism.change(scenario);
+  KernelTable left = *scenario->plan.kernel_table;
+  std::erase_if(left, [&](const KernelRow& row) { return row.label == mechanism.name; });
+  scenario->plan.kernel_table = std::make_shared<const KernelTable>(std::move(left));
+}
+
+StatusOr<Mechanism> FindMechanism(const std::string& name, const Catalog& catalog) {
   std::vector<std::string> names;
-  for (const Mechanism& mechanism : Mechanisms()) {
-    if (name == mechanism.name) return &mechanism;
-    names.emplace_back(mechanism.name);
+  for (Mechanism& mechanism : Mechanisms()) {
+    if (name == mechanism.name) return std::move(mechanism);
+    names.push_back(std::move(mechanism.name));
+  }
+  for (const std::string& framework : ListPresets(kFrameworks)) {
+    v1::Framework file;
+    // One that cannot be read is told where a scenario names it.
+    if (!catalog.Read(kFrameworks, framework, &file).ok()) continue;
+    for (const v1::OpRow& row : file.op()) {
+      if (name == row.label()) return Mechanism{name, "these kernels do not run", nullptr};
+      if (std::ranges::find(names, row.label()) == names.end()) names.push_back(row.label());
+    }
   }
   return InvalidInput(absl::StrCat("--without: is \"", name.substr(0, 64), "\", expected one of ",
                                    absl::StrJoin(names, ", ")));

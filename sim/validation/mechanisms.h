@@ -6,21 +6,26 @@
 #include <string>
 #include <vector>
 
+#include "sim/base/catalog.h"
 #include "sim/base/status.h"
 #include "strategies/plan/plan.h"
 
 namespace meshstep {
 
+// Leaving one out also drops the rows of the kernel table that are labelled with its name
+// (strategies/plan/kernel_table.h).
 struct Mechanism {
-  const char* name;
-  const char* what;  // what is assumed instead
-  void (*remove)(Scenario* scenario);
+  std::string name;
+  const char* what;                    // what is assumed instead
+  void (*change)(Scenario* scenario);  // null: only rows are dropped
 };
+void LeaveOut(const Mechanism& mechanism, Scenario* scenario);
 
-const std::vector<Mechanism>& Mechanisms();
+std::vector<Mechanism> Mechanisms();
 
-// Error: there is no such mechanism; names those there are.
-StatusOr<const Mechanism*> FindMechanism(const std::string& name);
+// One of these, or the label of rows in a file of strategies/frameworks. Error: there is neither;
+// names those there are.
+StatusOr<Mechanism> FindMechanism(const std::string& name, const Catalog& catalog);
 
 }  // namespace meshstep
 

@@ -44,9 +44,9 @@ StatusOr<Predicted> SimulateRow(const ScenarioRow& row, const RunOptions& option
   Diagnostics diagnostics;
   Scenario scenario = LoadScenario(row.scenario, catalog, &diagnostics);
   RETURN_IF_ERROR(diagnostics.status());
-  for (const Mechanism* mechanism : options.without) {
-    mechanism->remove(&scenario);
-    if (scenario.evaluation) mechanism->remove(scenario.evaluation.get());
+  for (const Mechanism& mechanism : options.without) {
+    LeaveOut(mechanism, &scenario);
+    if (scenario.evaluation) LeaveOut(mechanism, scenario.evaluation.get());
   }
   ASSIGN_OR_RETURN(SimulatedStep step, SimulateStep(scenario, {.catalog = &catalog}));
   return Predicted{std::move(step.report), GroupOf(scenario), scenario.model.moe.has_value()};
@@ -175,17 +175,23 @@ v1::ValidateReport SimulateRows(const std::vector<ScenarioRow>& rows, const RunO
 StatusOr<v1::ValidateReport> ValidateRuns(const std::string& path, const RunOptions& options) {
   ASSIGN_OR_RETURN(ScenarioTable table, ReadScenarioTable(path));
   std::erase_if(table.rows, [](const ScenarioRow& row) {
-    return row.measured.bytes() && !row.measured.time();
+    return (row.measured.bytes() || row.measured.kernels()) && !row.measured.time();
   });
   return SimulateRows(table.rows, options, FillTimes);
 }
 
+std::vector<std::string> ShippedTables() {
+  std::vector<std::string> paths;
+  for (const char* name : {"training_runs.csv", "training_runs_one_node.csv", "fresh_runs.csv"}) {
+    paths.push_back(absl::StrCat(DataRoot(), "/examples/validation/", name));
+  }
+  return paths;
+}
+
 StatusOr<v1::ValidateReport> ValidateShippedRuns(const RunOptions& options) {
   v1::ValidateReport all;
-  for (const char* name : {"training_runs.csv", "training_runs_one_node.csv", "fresh_runs.csv"}) {
-    ASSIGN_OR_RETURN(
-        const v1::ValidateReport report,
-        ValidateRuns(absl::StrCat(DataRoot(), "/examples/validation/", name), options));
+  for (const std::string& path : ShippedTables()) {
+    ASSIGN_OR_RETURN(const v1::ValidateReport report, ValidateRuns(path, options));
     all.mutable_rows()->MergeFrom(report.rows());
   }
   Summarize(&all);

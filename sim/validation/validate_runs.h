@@ -20,7 +20,7 @@ namespace meshstep {
 
 struct RunOptions {
   const Catalog* catalog = nullptr;  // unset: presets are read anew for every row
-  std::vector<const Mechanism*> without = {};
+  std::vector<Mechanism> without = {};
   int threads = 0;  // 0: as many as the machine has
 };
 
@@ -29,7 +29,10 @@ struct RunOptions {
 // scenarios.
 StatusOr<v1::ValidateReport> ValidateRuns(const std::string& path, const RunOptions& options);
 
-// The same for the tables that ship with the program, one after the other.
+// The tables of step times that ship with the program.
+std::vector<std::string> ShippedTables();
+
+// The same for these, one after the other.
 StatusOr<v1::ValidateReport> ValidateShippedRuns(const RunOptions& options);
 
 // Writes what a row measured and, if it was simulated, what was predicted.

@@ -89,9 +89,9 @@ struct LoweredBlock {
   // Parts of kept_bytes, parameter_bytes and of the optimizer state.
   HostCopy host_activations, host_parameters, host_optimizer;
   // Bytes that kernels move around the transfers of sharded parameters
-  // (strategies/framework/sharded_copies.h).
+  // (strategies/frameworks/ideal.textproto, gathered-parameter and reduced-gradient).
   double gather_copy_bytes = 0, reduce_copy_bytes = 0;
-  double parameter_arrays = 0;  // as a framework stores them (strategies/framework/host_launches.h)
+  double parameter_arrays = 0;  // as a framework stores them
   // Elements on one device.
   double parameters = 0;           // as stored
   double gathered_parameters = 0;  // as used, where that differs from stored; else 0

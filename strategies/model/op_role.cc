@@ -6,6 +6,8 @@
 namespace meshstep {
 namespace {
 
+constexpr char kProducts[] = "products";
+
 // In the order of OpRole.
 constexpr std::string_view kNames[] = {
     "rms-norm",
@@ -65,21 +67,49 @@ constexpr std::string_view kNames[] = {
     "stream-write",
     "logits",
     "loss",
+    "gathered-parameter",
+    "reduced-gradient",
+    "gradients",
+    "late-gradients",
+    "zeroed-gradients",
+    "sharded-transfer",
+    "checkpoint",
+    "action",
+    "update",
 };
-static_assert(std::size(kNames) == static_cast<std::size_t>(OpRole::kLoss) + 1);
+static_assert(std::size(kNames) == static_cast<std::size_t>(OpRole::kUpdate) + 1);
 
 }  // namespace
 
 std::string_view NameOf(OpRole role) { return kNames[static_cast<std::size_t>(role)]; }
 
-std::optional<OpRole> OpRoleNamed(std::string_view name) {
-  for (std::size_t i = 0; i < std::size(kNames); ++i) {
-    if (name == kNames[i]) return static_cast<OpRole>(i);
+std::vector<OpRole> OpRolesNamed(std::string_view name) {
+  if (name == kProducts) {
+    return {OpRole::kQkv,
+            OpRole::kLatentDown,
+            OpRole::kLatentUp,
+            OpRole::kIndexIn,
+            OpRole::kMixerIn,
+            OpRole::kMixerLow,
+            OpRole::kMixerOut,
+            OpRole::kMlpIn,
+            OpRole::kMlpOut,
+            OpRole::kExpertLatent,
+            OpRole::kAttentionOutput,
+            OpRole::kEmbeddingProjection,
+            OpRole::kStreamProjection};
   }
-  return std::nullopt;
+  for (std::size_t i = 0; i < std::size(kNames); ++i) {
+    if (name == kNames[i]) return {static_cast<OpRole>(i)};
+  }
+  return {};
 }
 
-std::vector<std::string> OpRoleNames() { return {std::begin(kNames), std::end(kNames)}; }
+std::vector<std::string> OpRoleNames() {
+  std::vector<std::string> names = {kProducts};
+  names.insert(names.end(), std::begin(kNames), std::end(kNames));
+  return names;
+}
 
 bool HandsGradientOn(OpRole role) {
   return role == OpRole::kResidualAdd || role == OpRole::kSharedAdd ||

@@ -5,7 +5,6 @@
 #ifndef MESHSTEP_STRATEGIES_MODEL_OP_ROLE_H_
 #define MESHSTEP_STRATEGIES_MODEL_OP_ROLE_H_
 
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -75,12 +74,24 @@ enum class OpRole {
   kStreamWrite,
   kLogits,
   kLoss,
+  // Not ops of a block: what frameworks run around them.
+  kGatheredParameter,  // as it arrives
+  kReducedGradient,    // before it leaves
+  kGradients,          // all that a device keeps, once a step, before they are reduced
+  kLateGradients,      // of those, what leaves once a step
+  kZeroedGradients,    // all that a device keeps, before the first micro-batch
+  kShardedTransfer,    // a collective of sharded parameters or their gradients
+  kCheckpoint,         // a block that runs again
+  kAction,             // a forward or backward of one micro-batch
+  kUpdate,             // of the optimizer
 };
 
 // As kernel tables write it: "rms-norm".
 std::string_view NameOf(OpRole role);
-std::optional<OpRole> OpRoleNamed(std::string_view name);
-// In the order of the enumeration.
+// Of a role, or "products" for every linear layer of the stream but the router's and the head's;
+// empty: there is no such name.
+std::vector<OpRole> OpRolesNamed(std::string_view name);
+// "products", then in the order of the enumeration.
 std::vector<std::string> OpRoleNames();
 
 // The op adds or joins its inputs: their gradients are (parts of) that of its result, by no kernel.

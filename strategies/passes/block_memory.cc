@@ -5,6 +5,7 @@
 
 #include "strategies/block/block_context.h"
 #include "strategies/block/block_view.h"
+#include "strategies/framework/kernel_sums.h"
 #include "strategies/model/op_role.h"
 #include "strategies/passes/ops/attention_kernel.h"
 #include "strategies/passes/ops/composite.h"
@@ -54,10 +55,9 @@ void CountWorkspace(const BlockView& pass, const std::set<ArrayKey>& needed,
     }
     if (op.kind == Op::Kind::kAttention) bytes += AttentionBuffers(op, pass);
     if (op.kind == Op::Kind::kChunked) bytes += ChunkedBuffers(op, pass);
-    if (op.kind == Op::Kind::kLoss) {
-      bytes += LossBuffers(op, pass);
-      logits += LossBuffers(op, pass);
-    }
+    const double held = pass.context().workload->forward_only() ? 0 : HeldBytes(op, pass);
+    bytes += held;
+    if (op.kind == Op::Kind::kLoss) logits += held;
     if (bytes <= lowered->workspace_bytes) continue;
     lowered->workspace_bytes = bytes;
     lowered->workspace_logits_bytes = logits;

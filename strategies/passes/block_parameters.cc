@@ -6,8 +6,7 @@
 
 #include "strategies/block/block_context.h"
 #include "strategies/block/block_view.h"
-#include "strategies/framework/host_launches.h"
-#include "strategies/framework/sharded_copies.h"
+#include "strategies/framework/kernel_sums.h"
 #include "strategies/passes/block_memory.h"
 #include "strategies/passes/optimizer_state.h"
 #include "strategies/passes/pass_builder.h"
@@ -81,6 +80,12 @@ bool HoldsTableOnce(const Plan& plan) {
   return true;
 }
 
+// As a framework stores them: projections of the same input are one, their biases another.
+double ParameterArrays(const Op& op) {
+  const bool matmul = op.kind == Op::Kind::kMatmul || op.kind == Op::Kind::kExperts;
+  return !matmul ? static_cast<double>(op.weights.size()) : op.biases.empty() ? 1 : 2;
+}
+
 }  // namespace
 
 Status LowerParameters(const Block& block, const BlockContext& context, LoweredBlock* lowered) {
@@ -103,7 +108,10 @@ Status LowerParameters(const Block& block, const BlockContext& context, LoweredB
       gathered = true;
     }
     lowered->gathered_parameters += context.LocalElements(used);
-    lowered->gather_copy_bytes += GatherCopyBytes(pass, id);
+    const double whole = stored == used ? 0 : context.LocalElements(used);
+    lowered->gather_copy_bytes +=
+        SumOf(p, OpRole::kGatheredParameter, whole, SizeOf(p.precision.Gathered(matmul)).value())
+            .bytes;
     if (block.arrays[a].shared && HoldsTableOnce(p)) continue;
     CountParameter(pass, id, lowered);
     lowered->parameters += context.LocalElements(stored);
@@ -124,7 +132,10 @@ Status LowerParameters(const Block& block, const BlockContext& context, LoweredB
                at_once ? &reduces : &last_reduces);
       late = late || (!at_once && SumsReplicas(s.axes, p));
     }
-    lowered->reduce_copy_bytes += ReduceCopyBytes(pass, id);
+    // Gradients that are kept whole between micro-batches are kept in their own type.
+    const Dtype made = p.accumulate_unsharded ? p.precision.gradients : p.precision.activations;
+    lowered->reduce_copy_bytes +=
+        SumOf(p, OpRole::kReducedGradient, whole, SizeOf(made).value()).bytes;
     ASSIGN_OR_RETURN(const std::vector<ReshardStep> back, Reshard(updated, stored));
     for (const ReshardStep& s : back) {
       if (s.op == ReshardStep::Op::kSlice) continue;
@@ -140,7 +151,7 @@ Status LowerParameters(const Block& block, const BlockContext& context, LoweredB
     lowered->gradients += gradients;
     if (late) lowered->late_gradients += gradients;
   }
-  for (const Op& op : block.ops) lowered->parameter_arrays += ParametersOf(op);
+  for (const Op& op : block.ops) lowered->parameter_arrays += ParameterArrays(op);
   if (!gathered) lowered->gathered_parameters = lowered->gathered_bytes = 0;
   lowered->gathers = InternAll(gathers, context.transfers);
   lowered->reduces = InternAll(reduces, context.transfers);

@@ -5,19 +5,17 @@
 #include "absl/strings/str_cat.h"
 #include "strategies/block/block_context.h"
 #include "strategies/block/block_view.h"
-#include "strategies/framework/eager_elementwise.h"
-#include "strategies/framework/expert_kernels.h"
-#include "strategies/framework/host_launches.h"
+#include "strategies/framework/fused_experts.h"
+#include "strategies/framework/kernel_sums.h"
 #include "strategies/passes/block_memory.h"
 #include "strategies/passes/block_parameters.h"
-#include "strategies/passes/framework_kernels.h"
-#include "strategies/passes/host_ops.h"
 #include "strategies/passes/ops/composite.h"
 #include "strategies/passes/ops/ring_matmul.h"
 #include "strategies/passes/pass_builder.h"
 #include "strategies/passes/projections.h"
 #include "strategies/passes/recompute.h"
 #include "strategies/passes/split_backward.h"
+#include "strategies/passes/table_kernels.h"
 #include "strategies/passes/weight_gradient.h"
 
 namespace meshstep {
@@ -104,7 +102,7 @@ Status BlockLowering::MatmulForward(const Op& op, PassBuilder* pass) {
       const int step =
           pass->Compute(op.name, MatmulTime(op, one, dtype, result, *pass),
                         MeanFlops(op, *pass, one), {ready}, true, one.bytes(dtype, result));
-      steps.push_back(AddExpertBias(op, false, step, pass));
+      steps.push_back(step);
     }
   }
   for (std::size_t i = 0; i < op.outputs.size(); ++i) {
@@ -141,14 +139,15 @@ Status BlockLowering::ElementwiseForward(const Op& op, PassBuilder* pass) {
   }
   bool only_narrow = false;
   const double cast = pass->CastInNorm(op, &only_narrow);
-  bytes += cast + ClampBytes(op, false, *pass);
+  bytes += cast;
   for (const ArrayId output : op.outputs) bytes += only_narrow ? 0 : pass->StoredBytes(output);
-  EagerKernels kernels = EagerElementwise(op, false, *pass);
-  kernels = kernels.kernels == 0 ? EagerKernels{bytes, 1}
-                                 : EagerKernels{kernels.bytes + cast, kernels.kernels};
+  KernelSum kernels = KernelsInstead(op, false, *pass);
+  kernels.bytes += kernels.kernels == 0 ? bytes : cast;
+  if (kernels.kernels == 0) kernels.kernels = kernels.host_ops = 1;
   const int step = pass->Compute(op.name, TimeOf(kernels, *context_.compute), Flops(), after,
                                  !op.weights.empty(), Bytes(kernels.bytes));
-  if (CopiesNumberBefore(op, *pass)) pass->HostReadsBefore(step, step);
+  pass->SetHostOps(step, kernels.host_ops);
+  if (HostWaitsBefore(op, *pass)) pass->HostReadsBefore(step, step);
   for (const ArrayId output : op.outputs) {
     pass->Define({output, false}, pass->Stored(output), step);
     if (cast > 0) pass->Define({output, false, true}, pass->Stored(output), step);
@@ -193,18 +192,19 @@ StatusOr<BlockPass> BlockLowering::Forward(const Again* only) {
     }
     pass.Define({block_.input, false}, stored, made);
   }
-  if (only != nullptr) pass.CountLaunches(0, CheckpointLaunches(*context_.plan));
+  if (only != nullptr) pass.CountLaunches(0, HostOpsOf(*context_.plan, OpRole::kCheckpoint));
   const char* graph = nullptr;
   for (std::size_t i = 0; i < block_.ops.size(); ++i) {
     const Op& op = block_.ops[i];
     if (only == nullptr || only->ops.contains(i)) {
       const int first = pass.steps();
       const Op again = only == nullptr ? op : WithProducts(op, only->arrays);
+      AddTableKernels(again, false, KernelRow::Place::kBefore, &pass);
       if (const Status status = ForwardOp(again, &pass); !status.ok()) {
         return InvalidInput(absl::StrCat(op.name, ": ", std::string(status.message())));
       }
+      AddTableKernels(again, false, KernelRow::Place::kAfter, &pass);
       CountHostOps(again, false, first, &graph, &pass);
-      AddFrameworkKernels(again, false, &pass);
       for (const ArrayId output : op.outputs) {
         const ArrayKey kept{output, false};
         if (!pass.IsDefined(kept)) pass.Define(kept, pass.Stored(output), PassBuilder::kReady);
@@ -238,9 +238,6 @@ Status BlockLowering::MatmulBackward(const Op& op, PassBuilder* pass) {
   std::vector<ArrayKey> gradients;
   std::vector<std::pair<ArrayKey, Sharding>> transposed = {{{x, false}, used}};
   for (const ArrayId output : op.outputs) gradients.push_back({output, true});
-  for (const ArrayKey& gradient : gradients) {
-    if (const int made = pass->StepOf(gradient); made >= 0) AddExpertBias(op, true, made, pass);
-  }
   pass->CastWeights(op);
   pass->TransposeWeights(op);
   pass->Cast(op, op.name + " gradient cast", gradients);
@@ -317,16 +314,16 @@ Status BlockLowering::ElementwiseBackward(const Op& op, PassBuilder* pass) {
   // A sum hands its gradient on to every term.
   const bool only_adds = HandsGradientOn(op.role);
   int step = after.front();
-  EagerKernels kernels = EagerElementwise(op, true, *pass);
-  if (!only_adds && (kernels.kernels == 0 || op.part == Op::Part::kResidual)) {
+  KernelSum kernels = KernelsInstead(op, true, *pass);
+  if (!only_adds && kernels.kernels == 0) {
     for (const ArrayId saved : op.saved) bytes += pass->StoredBytes(saved);
     for (const ArrayId input : op.inputs) bytes += pass->StoredBytes(input);
-    bytes += ClampBytes(op, true, *pass);
-    kernels = {kernels.bytes + bytes, kernels.kernels + 1};
+    kernels = {.bytes = bytes, .kernels = 1, .host_ops = 1};
   }
   if (kernels.kernels > 0) {
     step = pass->Compute(op.name + " backward", TimeOf(kernels, *context_.compute), Flops(), after,
                          false, Bytes(kernels.bytes));
+    pass->SetHostOps(step, kernels.host_ops);
   }
   for (const ArrayId input : op.inputs) {
     const Sharding used = pass->ElementwiseOperand(op, input);
@@ -383,11 +380,12 @@ StatusOr<BlockPass> BlockLowering::Backward() {
   const char* graph = nullptr;
   for (auto op = block_.ops.rbegin(); op != block_.ops.rend(); ++op) {
     const int first = pass.steps();
+    AddTableKernels(*op, true, KernelRow::Place::kBefore, &pass);
     if (const Status status = BackwardOp(*op, &pass); !status.ok()) {
       return InvalidInput(absl::StrCat(op->name, " backward: ", std::string(status.message())));
     }
+    AddTableKernels(*op, true, KernelRow::Place::kAfter, &pass);
     CountHostOps(*op, true, first, &graph, &pass);
-    AddFrameworkKernels(*op, true, &pass);
   }
   const bool has_input = block_.input >= 0 && pass.IsDefined({block_.input, true});
   return pass.Take(has_input ? pass.StepOf({block_.input, true}) : -1);

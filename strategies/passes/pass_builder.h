@@ -58,10 +58,15 @@ class PassBuilder : public BlockView {
   void MarkForWeights(int step) { pass_.steps[static_cast<std::size_t>(step)].for_weights = true; }
 
   // Steps from `first` on, and `extra` operations of the host
-  // (strategies/framework/host_launches.h) that they do not stand for, are one op of the model.
+  // (strategies/framework/kernel_sums.h) that they do not stand for, are one op of the model.
   // Without a step they come before the next.
   int steps() const { return static_cast<int>(pass_.steps.size()); }
   void CountLaunches(int first, double extra);
+  void SetHostOps(int step, double ops) {
+    pass_.steps[static_cast<std::size_t>(step)].host_ops = ops;
+  }
+  // `step` writes `key` again, in place.
+  void Rewrite(ArrayKey key, int step) { values_.at(key).front().second = step; }
   // Before it issues `step`, the host reads what the last kernel before `kernel` made.
   void HostReadsBefore(int step, int kernel);
   // The steps from `first` on are in a graph, which is launched with the first if it begins there.

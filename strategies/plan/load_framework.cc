@@ -1,19 +1,13 @@
 #include "strategies/plan/load_framework.h"
 
 #include <algorithm>
-#include <cctype>
-#include <optional>
 #include <utility>
 
-#include "absl/strings/ascii.h"
-#include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "absl/strings/str_split.h"
 #include "meshstep/v1/framework.pb.h"
 #include "sim/base/overlay.h"
-#include "sim/base/release.h"
+#include "strategies/plan/load_framework_conditions.h"
 #include "strategies/plan/load_plan_parts.h"
 
 namespace meshstep {
@@ -21,130 +15,36 @@ namespace {
 
 constexpr char kFolder[] = "strategies/frameworks";
 
-std::string LettersAndDigits(const std::string& text) {
-  std::string kept;
-  for (const char c : absl::AsciiStrToLower(text)) {
-    if (std::isalnum(static_cast<unsigned char>(c)) != 0) kept += c;
-  }
-  return kept;
-}
-
-// Any of the values; true where none is asked for.
-template <class Values, class Fits>
-bool AnyOf(const Values& values, const Fits& fits) {
-  return values.empty() || std::any_of(values.begin(), values.end(), fits);
-}
-
 class Merger {
  public:
-  Merger(const std::string& field, const Model& model, const Cluster& cluster,
-         const Workload& workload, const v1::Plan& own, Diagnostics* diagnostics)
+  Merger(const std::string& field, const FrameworkConditions& conditions, bool routed,
+         bool forward_only, const v1::Plan& own, Diagnostics* diagnostics)
       : field_(field),
-        model_(LettersAndDigits(model.name)),
-        routed_(model.moe.has_value()),
-        predicts_(model.mtp_layers > 0),
-        chip_(cluster.chip.name),
-        workload_(workload),
+        conditions_(conditions),
+        routed_(routed),
+        forward_only_(forward_only),
         own_(own),
         diagnostics_(diagnostics) {}
 
   // The defaults with the plan's own fields over them.
-  v1::Plan Merge(const std::vector<v1::Framework>& files, const std::string& release);
+  v1::Plan Merge(const std::vector<v1::Framework>& files);
 
  private:
-  bool Holds(const v1::When& when) const;
-  bool HoldsForDegrees(const v1::When& when) const;
-  bool HoldsForRelease(const v1::When& when) const;
   void Apply(const v1::FrameworkEntry& entry);
   void TakePolicy(const std::vector<v1::Framework>& files);
   void CheckOptions(const std::vector<v1::Framework>& files);
   void LeaveOutWhatCannotBe();
 
-  // A degree, by its field or by the axis of an explicit mesh that has its name.
-  int Degree(const char* axis, bool own, int own_value) const;
-  template <class Has, class Get>
-  auto Field(Has has, Get get) const {
-    return (own_.*has)() ? (own_.*get)() : (defaults_.*get)();
-  }
-  const std::string& Text(const std::string& (v1::Precision::*get)() const) const {
-    const std::string& own = (own_.precision().*get)();
-    return own.empty() ? (defaults_.precision().*get)() : own;
-  }
-  int Pipeline() const { return Degree("pipeline", own_.has_pipeline(), own_.pipeline()); }
-  int VirtualStages() const {
-    return std::max(1, Field(&v1::Plan::has_virtual_stages, &v1::Plan::virtual_stages));
-  }
-
   const std::string& field_;
-  const std::string model_;
-  const bool routed_, predicts_;
-  const std::string& chip_;
-  const Workload& workload_;
+  const FrameworkConditions& conditions_;
+  const bool routed_, forward_only_;
   v1::Plan own_;
   Diagnostics* diagnostics_;
-  std::string release_;
   v1::Plan defaults_;
 };
 
-int Merger::Degree(const char* axis, bool own, int own_value) const {
-  if (own) return own_value;
-  int product = 1;
-  for (const v1::Axis& one : own_.mesh().axes()) {
-    if (one.name() == axis || one.part_of() == axis) product *= std::max(1, one.size());
-  }
-  return product;
-}
-
-bool Merger::HoldsForRelease(const v1::When& when) const {
-  if (when.since().empty() && when.before().empty()) return true;
-  if (release_.empty()) return false;
-  return (when.since().empty() || !IsBefore(release_, when.since())) &&
-         (when.before().empty() || IsBefore(release_, when.before()));
-}
-
-bool Merger::HoldsForDegrees(const v1::When& when) const {
-  const auto is = [](bool asked, bool wanted, bool fact) { return !asked || wanted == fact; };
-  const int tensor = Degree("tensor", own_.has_tensor(), own_.tensor());
-  const int zero = Field(&v1::Plan::has_zero_stage, &v1::Plan::zero_stage);
-  const int fsdp = own_.zero_stage() == 3 && own_.fsdp() <= 1
-                       ? own_.data()
-                       : Degree("fsdp", own_.has_fsdp(), own_.fsdp());
-  const int parts = Pipeline() * VirtualStages();
-  return is(when.has_tensor(), when.tensor(), tensor > 1) &&
-         is(when.has_pipeline(), when.pipeline(), Pipeline() > 1) &&
-         is(when.has_fsdp(), when.fsdp(), fsdp > 1) &&
-         is(when.has_context(), when.context(),
-            Degree("context", own_.has_context(), own_.context()) > 1) &&
-         is(when.has_virtual_stages(), when.virtual_stages(), VirtualStages() > 1) &&
-         is(when.has_sequence_parallel(), when.sequence_parallel(),
-            Field(&v1::Plan::has_sequence_parallel, &v1::Plan::sequence_parallel)) &&
-         is(when.has_sharded_optimizer(), when.sharded_optimizer(), zero == 1 || zero == 2) &&
-         AnyOf(when.parts(), [&](int wanted) { return wanted == parts; });
-}
-
-bool Merger::Holds(const v1::When& when) const {
-  const auto is = [](bool asked, bool wanted, bool fact) { return !asked || wanted == fact; };
-  const auto& options = own_.framework_options();
-  return AnyOf(when.chip(), [&](const auto& begin) { return absl::StartsWith(chip_, begin); }) &&
-         AnyOf(when.model(), [&](const auto& part) { return absl::StrContains(model_, part); }) &&
-         AnyOf(when.compute(),
-               [&](const auto& type) {
-                 const std::string& compute = Text(&v1::Precision::compute);
-                 return type == (compute.empty() ? "bf16" : compute);
-               }) &&
-         AnyOf(when.scaling(),
-               [&](const auto& scaling) { return scaling == Text(&v1::Precision::scaling); }) &&
-         (when.option().empty() ||
-          std::find(options.begin(), options.end(), when.option()) != options.end()) &&
-         is(when.has_experts(), when.experts(), routed_) &&
-         is(when.has_prediction(), when.prediction(), predicts_) &&
-         is(when.has_capacity(), when.capacity(), own_.has_capacity_factor()) &&
-         is(when.has_one_graph(), when.one_graph(), own_.kernels().launches() == "none") &&
-         HoldsForRelease(when) && HoldsForDegrees(when);
-}
-
 void Merger::Apply(const v1::FrameworkEntry& entry) {
-  if (!Holds(entry.when())) return;
+  if (!conditions_.Hold(entry.when(), own_, defaults_)) return;
   Overlay(entry.plan(), &defaults_);
   if (entry.expert_tensor_as_tensor() && routed_ && !own_.has_mesh()) {
     defaults_.set_expert_tensor(std::max(1, own_.tensor()));
@@ -187,18 +87,14 @@ void Merger::LeaveOutWhatCannotBe() {
     defaults_.clear_zero_stage();
     defaults_.clear_expert_tensor();
   }
-  if (!workload_.forward_only()) return;
+  if (!forward_only_) return;
   ClearTraining(&defaults_);
   // What is kept for the optimizer is not what serves.
   if (defaults_.has_precision()) defaults_.mutable_precision()->clear_parameters();
   if (defaults_.attention_kernel() == "unfused") defaults_.clear_attention_kernel();
 }
 
-v1::Plan Merger::Merge(const std::vector<v1::Framework>& files, const std::string& release) {
-  release_ = release;
-  for (auto file = files.rbegin(); release_.empty() && file != files.rend(); ++file) {
-    release_ = file->release();
-  }
+v1::Plan Merger::Merge(const std::vector<v1::Framework>& files) {
   TakePolicy(files);
   CheckOptions(files);
   for (const v1::Framework& file : files) {
@@ -216,6 +112,19 @@ v1::Plan Merger::Merge(const std::vector<v1::Framework>& files, const std::strin
 }
 
 }  // namespace
+
+std::string FrameworkName(const std::string& framework) {
+  return framework.substr(0, framework.find('@'));
+}
+
+std::string ReleaseOf(const std::string& framework, const std::vector<v1::Framework>& files) {
+  const std::size_t at = framework.find('@');
+  std::string release = at == std::string::npos ? "" : framework.substr(at + 1);
+  for (auto file = files.rbegin(); release.empty() && file != files.rend(); ++file) {
+    release = file->release();
+  }
+  return release;
+}
 
 StatusOr<std::vector<v1::Framework>> ReadFramework(const std::string& name,
                                                    const Catalog& catalog) {
@@ -246,20 +155,22 @@ void MergeFramework(const std::string& field, const Model& model, const Cluster&
   }
   if (!preset.empty()) proto->set_framework(preset);
   if (proto->has_kernels()) proto->mutable_kernels()->clear_preset();
-  const std::pair<std::string, std::string> parts =
-      absl::StrSplit(proto->framework(), absl::MaxSplits('@', 1));
-  if (parts.first.empty()) {
+  const std::string name = FrameworkName(proto->framework());
+  if (name.empty()) {
     if (!proto->framework_options().empty()) {
       diagnostics->Error(field + ".framework_options", "is given, but no framework");
     }
     return;
   }
-  const StatusOr<std::vector<v1::Framework>> files = ReadFramework(parts.first, catalog);
+  const StatusOr<std::vector<v1::Framework>> files = ReadFramework(name, catalog);
   if (!files.ok()) {
     diagnostics->Error(field + ".framework", std::string(files.status().message()));
     return;
   }
-  *proto = Merger(field, model, cluster, workload, *proto, diagnostics).Merge(*files, parts.second);
+  const FrameworkConditions conditions(model, cluster, ReleaseOf(proto->framework(), *files));
+  *proto =
+      Merger(field, conditions, model.moe.has_value(), workload.forward_only(), *proto, diagnostics)
+          .Merge(*files);
 }
 
 }  // namespace meshstep

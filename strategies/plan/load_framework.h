@@ -27,6 +27,11 @@ class Plan;
 // or that builds on itself.
 StatusOr<std::vector<v1::Framework>> ReadFramework(const std::string& name, const Catalog& catalog);
 
+// Of plan.framework, NAME or NAME@RELEASE; a release that it does not name is that of the highest of
+// `files` that names one.
+std::string FrameworkName(const std::string& framework);
+std::string ReleaseOf(const std::string& framework, const std::vector<v1::Framework>& files);
+
 // Replaces `proto` by the defaults of its framework with its own fields over them; nothing happens
 // if it names none. `field` names the plan in errors ("plan"). Fields that only training has are no
 // defaults of a step that goes forward alone, nor degrees beside a mesh.

@@ -19,6 +19,7 @@
 #include "strategies/model/hugging_face/load_hf_config.h"
 #include "strategies/model/load_model.h"
 #include "strategies/plan/load_framework.h"
+#include "strategies/plan/load_kernel_table.h"
 #include "strategies/plan/load_plan.h"
 #include "strategies/plan/load_plan_parts.h"
 #include "topologies/load_cluster.h"
@@ -289,6 +290,10 @@ Scenario LoadScenario(const v1::Scenario& proto, const Catalog& catalog, Diagnos
   LoadPlanLibrary(proto, *plan, catalog, &scenario.cluster, diagnostics);
   scenario.plan =
       LoadPlan(*plan, "plan", scenario.model, scenario.cluster, scenario.workload, diagnostics);
+  if (diagnostics->ok()) {
+    scenario.plan.kernel_table = std::make_shared<const KernelTable>(LoadKernelTable(
+        *plan, scenario.plan, scenario.model, scenario.cluster, catalog, diagnostics));
+  }
   if (diagnostics->ok()) NoteLines(scenario.cluster, scenario.plan, "plan", diagnostics);
   NoteUnread(proto.plan(), *plan, "plan", scenario.model, scenario.plan, diagnostics);
   if (diagnostics->ok()) LoadEvaluation(resolved, catalog, &scenario, diagnostics);

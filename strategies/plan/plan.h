@@ -18,6 +18,7 @@
 #include "strategies/algebra/sharding.h"
 #include "strategies/model/model.h"
 #include "strategies/model/packing.h"
+#include "strategies/plan/kernel_table.h"
 #include "strategies/plan/pipeline_parts.h"
 #include "strategies/plan/precision.h"
 #include "strategies/plan/schedules/schedule.h"
@@ -87,7 +88,7 @@ struct Kernels {
   enum class Accumulation { kNone, kFused, kSeparate };
   Loss loss = Loss::kFused;
   Accumulation accumulation = Accumulation::kNone;
-  // Whose operations the host issues (strategies/framework/host_launches.h).
+  // Whose operations the host issues (strategies/frameworks/ideal.textproto).
   enum class Launches { kNone, kKernels, kPyTorch, kMegatronLm, kMegatronDeepSpeed, kMegatronCore };
   bool unfused_optimizer = false;
   bool each_expert = false, fused_experts = false;
@@ -180,6 +181,7 @@ struct Plan {
   std::string framework;  // what runs the step, with its release; "": an ideal compiler
   std::vector<std::string> framework_options;
   Kernels kernels;
+  std::shared_ptr<const KernelTable> kernel_table = std::make_shared<const KernelTable>();
   MemoryReserve memory_reserve;
   std::vector<CollectiveChoice> collectives;
   std::string collective_library;  // with its release; "": the cluster's

@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "sim/base/index.h"
-#include "strategies/framework/host_launches.h"
+#include "strategies/framework/kernel_sums.h"
 
 namespace meshstep {
 
@@ -28,21 +28,16 @@ UnitTasks GradientReducer::HeldBy(int stage, const LoweredBlock& block) const {
 
 UnitTasks GradientReducer::PassOver(const StepBuilder::Where& where, const LoweredBlock& block,
                                     const UnitTasks& after) {
-  const Kernels& kernels = context_.plan.kernels;
-  const Precision& precision = context_.plan.precision;
-  const Bytes kept = SizeOf(precision.gradients), sent = SizeOf(precision.reduce);
-  std::vector<Bytes> passes;
-  if (kernels.checks_gradients) passes.push_back(block.gradients * kept);
-  if (kernels.scales_gradients) passes.push_back(block.late_gradients * (2 * kept));
-  if (kernels.casts_gradients && !(kept == sent)) {
-    passes.push_back(block.late_gradients * (kept + sent));
-  }
+  const Plan& plan = context_.plan;
+  const double kept = SizeOf(plan.precision.gradients).value();
+  const KernelSum sums[] = {SumOf(plan, OpRole::kGradients, block.gradients, kept),
+                            SumOf(plan, OpRole::kLateGradients, block.late_gradients, kept)};
   Bytes bytes;
   Time duration;
-  for (const Bytes moved : passes) {
-    if (moved == Bytes(0)) continue;
-    bytes += moved;
-    duration += context_.compute.Elementwise(moved);
+  for (const KernelSum& sum : sums) {
+    if (sum.bytes == 0) continue;
+    bytes += Bytes(sum.bytes);
+    duration += TimeOf(sum, context_.compute);
   }
   if (bytes == Bytes(0)) return after;
   context_.host.GainBy(where.stage, duration);
@@ -65,7 +60,7 @@ Status GradientReducer::Reduce(const StepBuilder::Where& where, int part, bool l
     ready = context_.AddCopy(where, copy_name_, block.reduce_copy_bytes, ready);
     if (last) state.ready.push_back(ready);
   }
-  const double launches = ShardedTransferLaunches(plan);
+  const double launches = 1 + HostOpsOf(plan, OpRole::kShardedTransfer);
   for (const int transfer : block.reduces) {
     ASSIGN_OR_RETURN(ready,
                      context_.host.Transfer(where, reduce_name_, transfer, {&ready}, launches));

@@ -13,7 +13,7 @@
 //   three are issued, so each waits for a task of the host; the third takes 60 us, and A is 28 and
 //   22 us where the last two are: no task.
 //
-// How many operations stand behind a kernel: strategies/framework/host_launches.h.
+// How many operations stand behind a kernel: strategies/framework/kernel_sums.h.
 
 #ifndef MESHSTEP_STRATEGIES_STEP_HOST_CLOCK_H_
 #define MESHSTEP_STRATEGIES_STEP_HOST_CLOCK_H_

@@ -1,7 +1,7 @@
 #include "strategies/step/parameter_gatherer.h"
 
 #include "sim/base/index.h"
-#include "strategies/framework/host_launches.h"
+#include "strategies/framework/kernel_sums.h"
 
 namespace meshstep {
 
@@ -50,7 +50,7 @@ StatusOr<UnitTasks> ParameterGatherer::Bring(const StepBuilder::Where& where,
   }
   if (block.gathers.empty()) return ready;
   UnitTasks first;
-  const double launches = ShardedTransferLaunches(context_.plan);
+  const double launches = 1 + HostOpsOf(context_.plan, OpRole::kShardedTransfer);
   for (const int transfer : block.gathers) {
     ASSIGN_OR_RETURN(ready,
                      context_.host.Transfer(where, gather_name_, transfer, {&ready}, launches));

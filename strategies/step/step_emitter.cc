@@ -6,7 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "sim/base/index.h"
-#include "strategies/framework/host_launches.h"
+#include "strategies/framework/kernel_sums.h"
 
 namespace meshstep {
 namespace {
@@ -218,7 +218,7 @@ StatusOr<StepEmitter::Chain> StepEmitter::Start(int stage, const Action& action)
   if (action.kind != Kind::kBackwardWeight) {
     ASSIGN_OR_RETURN(chain.value, Received(stage, part, action));
   }
-  if (WaitsBetweenActions(context_.plan)) {
+  if (HostWaitsBefore(context_.plan, OpRole::kAction)) {
     context_.host.WaitFor(stage, chain.value);
     if (context_.ends.Any(stage)) context_.host.WaitFor(stage, context_.ends.Last(stage));
   }

@@ -4,15 +4,13 @@
 #include <utility>
 
 #include "sim/base/index.h"
-#include "strategies/framework/host_launches.h"
+#include "strategies/framework/kernel_sums.h"
 #include "strategies/framework/optimizer.h"
 
 namespace meshstep {
 double CastAndZeroedBytes(const LoweredBlock& block, const Plan& plan) {
-  const double zeroed = plan.kernels.zeroes_gradients
-                            ? block.gradients * SizeOf(plan.precision.gradients).value()
-                            : 0;
-  return block.cast_bytes + zeroed;
+  const double type = SizeOf(plan.precision.gradients).value();
+  return block.cast_bytes + SumOf(plan, OpRole::kZeroedGradients, block.gradients, type).bytes;
 }
 
 // Reads gradients and state, writes state and parameters (ZeRO, arXiv 1910.02054 §3.1), and makes
@@ -120,7 +118,8 @@ Status Updater::UpdateWhole(int stage, const std::vector<int>& parts,
   std::vector<const UnitTasks*> after;
   for (const UnitTasks& tasks : gradients) after.push_back(&tasks);
   const StepBuilder::Where where{stage, {}, 0, Pass::kUpdate};
-  const UnitTasks issued = context_.host.Issue(where, OptimizerLaunches(context_.plan, arrays));
+  const UnitTasks issued =
+      context_.host.Issue(where, 1 + HostOpsOf(context_.plan, OpRole::kUpdate, arrays));
   if (!issued.empty()) after.push_back(&issued);
   UnitTasks updated = AddUpdate(where, elements, cast, after);
   ASSIGN_OR_RETURN(updated, UpdateMatrices(stage, parts, elements.matrices, std::move(updated)));

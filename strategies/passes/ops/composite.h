@@ -16,8 +16,6 @@ Status AttentionBackward(const Op& op, PassBuilder* pass);
 // Bytes that it needs besides its operands where the sequence is sharded: keys and values that are
 // gathered or go round and their gradients, what all-to-alls send.
 double AttentionBuffers(const Op& op, const BlockView& pass);
-// Bytes of logits that the cross-entropy holds besides its operands.
-double LossBuffers(const Op& op, const BlockView& pass);
 // The cross-entropy keeps logits until backward, not probabilities.
 bool KeepsLogits(const Plan& plan);
 
@@ -59,9 +57,6 @@ Flops MeanFlops(const Op& op, const BlockView& pass, const MatmulShape& shape);
 // Time of a matmul; of experts that may be one for each (Kernels::each_expert).
 Time MatmulTime(const Op& op, const MatmulShape& shape, Dtype dtype, Bytes result,
                 const BlockView& pass);
-// Biases of experts where they are added by kernels of their own (Kernels::eager_expert_bias); the
-// step after which they are in, or `after`.
-int AddExpertBias(const Op& op, bool backward, int after, PassBuilder* pass);
 
 // Vocabulary-parallel lookup: each shard of the table looks up its rows, the result is partial over
 // the axes that shard V (Megatron-LM, arXiv 1909.08053 §3).

@@ -1,5 +1,4 @@
 #include "strategies/block/block_view.h"
-#include "strategies/framework/dense_gradient.h"
 #include "strategies/passes/ops/composite.h"
 #include "strategies/passes/pass_builder.h"
 
@@ -31,7 +30,7 @@ Status EmbeddingForward(const Op& op, PassBuilder* pass) {
 Status EmbeddingBackward(const Op& op, PassBuilder* pass) {
   ASSIGN_OR_RETURN(const int incoming,
                    pass->Bring({op.outputs[0], true}, pass->Used(op.outputs[0])));
-  const Bytes bytes = Traffic(op, *pass) + Bytes(DenseGradientBytes(op, *pass));
+  const Bytes bytes = Traffic(op, *pass);
   pass->MarkForWeights(pass->Compute(op.name + " backward",
                                      pass->context().compute->Elementwise(bytes), Flops(),
                                      {incoming}, false, bytes));

@@ -8,7 +8,7 @@
 
 #include "strategies/block/block_context.h"
 #include "strategies/block/block_view.h"
-#include "strategies/framework/expert_kernels.h"
+#include "strategies/framework/kernel_sums.h"
 #include "strategies/passes/ops/composite.h"
 #include "strategies/passes/pass_builder.h"
 
@@ -32,11 +32,6 @@ Flops MeanFlops(const Op& op, const BlockView& pass, const MatmulShape& shape) {
 
 namespace {
 
-// A tensor of the routed tokens on this device, in bytes per byte of an element.
-double Elements(ArrayId array, const BlockView& pass) {
-  return pass.context().LocalElements(pass.Used(array)) * pass.Load(array);
-}
-
 // What is computed where the r rows of an expert begin anywhere on a grid of tiles of t rows: they
 // touch r/t + 1 - 1/t tiles on average, and each is computed whole for every expert it has rows of.
 // Source: jax.experimental.pallas.ops.tpu.megablox.gmm, make_group_metadata: a tile is visited once
@@ -58,29 +53,6 @@ Time MatmulTime(const Op& op, const MatmulShape& shape, Dtype dtype, Bytes resul
   }
   const bool each = op.kind == Op::Kind::kExperts && pass.context().plan->kernels.each_expert;
   return each ? compute.MatmulEach(shape, dtype, result) : compute.Matmul(shape, dtype, result);
-}
-
-// Forward, with p bytes of PyTorch's promotion of tokens (a) and the router's weight: bias times
-// weight writes p; the sum reads a + p, writes p; parts are joined (p + p) if there are several;
-// where p is not a, cast back p + a.
-// Backward: where p is not a, cast a + p and p + a; the parts' gradients are joined (2 a) if there
-// are several; for the bias and for the weight each a product (p + p) and its sum (p).
-// Source: NVIDIA/Megatron-LM megatron/core/transformer/moe/experts.py, TEGroupedMLP._apply_bias.
-int AddExpertBias(const Op& op, bool backward, int after, PassBuilder* pass) {
-  const BlockContext& context = pass->context();
-  const double kernels = ExpertBiasKernels(op, backward, *pass);
-  if (kernels == 0) return after;
-  const double a = pass->ElementBytes({op.outputs[0], false});
-  const double p = std::max(a, RouterWeightBytes(a, *pass));
-  const double joined = LocalExperts(*pass) > 1 ? 1 : 0, cast = p != a ? a + p : 0;
-  const double forward_bytes = 3 * p + a + joined * 2 * p + cast;
-  const double backward_bytes = 2 * cast + joined * 2 * a + 2 * 3 * p;
-  const Bytes bytes((backward ? backward_bytes : forward_bytes) * Elements(op.outputs[0], *pass));
-  return pass->Compute(
-      op.name + (backward ? " bias backward" : " bias"),
-      context.compute->Elementwise(Bytes(0)) * static_cast<std::int64_t>(kernels - 1) +
-          context.compute->Elementwise(bytes),
-      Flops(), {after}, false, bytes);
 }
 
 }  // namespace meshstep

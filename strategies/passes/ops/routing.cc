@@ -38,7 +38,7 @@
 
 #include "strategies/block/block_context.h"
 #include "strategies/block/block_view.h"
-#include "strategies/framework/host_launches.h"
+#include "strategies/framework/kernel_sums.h"
 #include "strategies/passes/ops/composite.h"
 #include "strategies/passes/pass_builder.h"
 
@@ -231,7 +231,7 @@ int Send(const std::string& op, bool backward, ArrayId tokens, ArrayId copies, d
   }
   const int ready = step;
   step = Exchange(NameOf(copies, backward, *pass), Way::kToExperts, copies, backward, step, pass);
-  if (!backward && step != ready && ReadsTokensPerExpert(*pass->context().plan)) {
+  if (!backward && step != ready && HostWaitsBefore(*pass->context().plan, OpRole::kDispatch)) {
     pass->HostReadsBefore(step, routed);
   }
   step = Sorting(op + " by expert", copies, step, pass);

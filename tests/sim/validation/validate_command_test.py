@@ -156,11 +156,30 @@ class Report(unittest.TestCase):
         rows = json.loads(one)['rows']
         table_rows = list(csv.DictReader(io.StringIO(run(path, '--format=csv'))))
         for a, b in zip(rows, table_rows):
-            self.assertEqual(a['id'], b['id'])
+            self.assertEqual(a['id'], b['name'])
+            self.assertTrue(math.isclose(a['predicted_s'], float(b['step_time_s']), rel_tol=1e-4))
             self.assertTrue(math.isclose(a['error'], float(b['error']), rel_tol=1e-4))
+        # What is printed is a table that every command reads again.
+        written = raw(table_rows)
+        self.assertEqual(json.loads(run(written, '--format=json'))['rows'], rows)
         markdown = run(path, '--format=markdown', '--rows')
         self.assertIn('|---|', markdown)
         self.assertIn('| ' + rows[0]['id'] + ' | ', markdown)
+
+    def test_kernels_are_compared_by_group(self):
+        shipped = os.path.join(SHIPPED, 'kernel_times.csv')
+        profiles = rows_of(shipped)
+        rows = json.loads(run('--kernels=' + shipped, '--format=json'))['rows']
+        given = sum(1 for p in profiles for c in p if c.startswith('measured.busy.') and p[c])
+        self.assertEqual(len(rows), given)
+        by_id = {r['id']: r for r in rows}
+        for profile in profiles:
+            self.assertTrue(profile['source'])
+            row = by_id[profile['name'] + ': matmuls']
+            self.assertEqual(row['measured_s'], float(profile['measured.busy.matmuls']))
+            self.assertGreater(row['predicted_s'], 0)
+        wrong = raw([dict(profiles[0], **{'measured.busy.gemms': '1'})])
+        self.assertIn('expected one of matmuls', run('--kernels=' + wrong, status=2))
 
     def test_mechanisms_can_be_left_out(self):
         path = table(SMALL[:1])

@@ -1,6 +1,6 @@
 // Plan.kernels.copied_heads, bias_gradients, gradient_passes and dense_embedding_gradient: what
 // each kernel moves, by the code of the frameworks that run it
-// (strategies/framework/framework_kernels.h).
+// (strategies/frameworks/ideal.textproto).
 
 #include <string>
 
@@ -59,19 +59,19 @@ double BytesOf(const v1::Scenario& proto, const std::string& name) {
 TEST(GradientKernels, HeadsAreCopiedAndTheirGradientsJoined) {
   const double times = kLayers * kMicroBatches, keys = kQueries * kKvHeads / kHeads;
   const v1::Scenario shared = Proto(kRotary, "copied_heads: true");
-  EXPECT_DOUBLE_EQ(BytesOf(shared, "v copy"), times * 2 * keys);
-  EXPECT_DOUBLE_EQ(BytesOf(shared, "q copy"), times * 2 * kQueries);
-  EXPECT_DOUBLE_EQ(BytesOf(shared, "qkv gradient copy"), times * 2 * (kQueries + 2 * keys));
+  EXPECT_DOUBLE_EQ(BytesOf(shared, "rotary v copy"), times * 2 * keys);
+  EXPECT_DOUBLE_EQ(BytesOf(shared, "rotary q copy"), times * 2 * kQueries);
+  EXPECT_DOUBLE_EQ(BytesOf(shared, "rotary qkv gradient copy"), times * 2 * (kQueries + 2 * keys));
   // Queries of heads with keys of their own are evenly spaced.
   const v1::Scenario own = Proto("", "copied_heads: true");
-  EXPECT_EQ(BytesOf(own, "q copy"), 0);
-  EXPECT_DOUBLE_EQ(BytesOf(own, "qkv gradient copy"), times * 2 * 3 * kQueries);
+  EXPECT_EQ(BytesOf(own, "rotary q copy"), 0);
+  EXPECT_DOUBLE_EQ(BytesOf(own, "rotary qkv gradient copy"), times * 2 * 3 * kQueries);
   // Attention reads the product itself, unless it is unfused.
-  EXPECT_EQ(BytesOf(Proto(kBiases, "copied_heads: true"), "qkv gradient copy"), 0);
+  EXPECT_EQ(BytesOf(Proto(kBiases, "copied_heads: true"), "attention qkv gradient copy"), 0);
   const v1::Scenario unfused = Proto(kBiases, "copied_heads: true", "attention_kernel: 'unfused'");
   EXPECT_DOUBLE_EQ(BytesOf(unfused, "attention output copy"), times * 2 * kQueries);
-  EXPECT_DOUBLE_EQ(BytesOf(unfused, "qkv gradient copy"), times * 2 * 3 * kQueries);
-  EXPECT_EQ(BytesOf(Proto(kRotary, ""), "v copy"), 0);
+  EXPECT_DOUBLE_EQ(BytesOf(unfused, "attention qkv gradient copy"), times * 2 * 3 * kQueries);
+  EXPECT_EQ(BytesOf(Proto(kRotary, ""), "rotary v copy"), 0);
 }
 
 TEST(GradientKernels, GradientsOfBiasesAreSums) {
@@ -128,8 +128,10 @@ TEST(GradientKernels, GradientOfAnEmbeddingIsAsLargeAsItsTable) {
   const auto extra = [](const std::string& accumulation) {
     const std::string kernels =
         absl::StrCat("gradient_accumulation: '", accumulation, "' dense_embedding_gradient: ");
-    return BytesOf(Proto("", kernels + "true"), "embedding backward") -
-           BytesOf(Proto("", kernels + "false"), "embedding backward");
+    const v1::Scenario dense = Proto("", kernels + "true");
+    EXPECT_EQ(BytesOf(Proto("", kernels + "false"), "embedding table gradient"), 0);
+    return BytesOf(dense, "embedding table gradient") +
+           BytesOf(dense, "embedding table gradient sum");
   };
   const double rows = kMicroBatches * kVocab / 2 * kHidden;
   EXPECT_DOUBLE_EQ(extra("none"), 2 * rows);                 // zeros in bf16

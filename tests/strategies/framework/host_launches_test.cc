@@ -111,7 +111,7 @@ TEST(HostLaunches, KernelsAndGraphs) {
   EXPECT_NEAR(layer("graphs: 'router'"), kernels + kReduction, 1e-3);
 }
 
-// pytorch/torchtitan models/llama/model.py, norms.py: see eager_elementwise.h.
+// pytorch/torchtitan models/llama/model.py, norms.py: see ideal.textproto.
 TEST(HostLaunches, EagerTorchtitanLayer) {
   const double norm = 8, rotary = 2 * 3, attention = 1 + 2 + 1, gate = 2;
   const double forward = 2 * norm + 3 + rotary + attention + 1 + 1 + 2 + gate + 1 + 1;
@@ -136,7 +136,7 @@ TEST(HostLaunches, FsdpCopiesAroundItsCollectives) {
               3 * 4 - kReduction, 1e-3);
 }
 
-// Host-bound or not, Transformer Engine's modules cost 1.7 operations more: see host_launches.cc.
+// Host-bound or not, Transformer Engine's modules cost 1.7 operations more: see ideal.textproto.
 TEST(HostLaunches, MegatronCoreLayer) {
   const double module = 1.7;
   const double forward = 1 + (1 + module) + 2 + (2 + module) + (1 + module) + 1 + 1 + (1 + module) +

@@ -19,8 +19,10 @@ inline const BlockStep* Find(const BlockPass& pass, const std::string& name) {
 
 // HBM bytes; -1: there is no such kernel.
 inline double BytesOf(const BlockPass& pass, const std::string& name) {
-  const BlockStep* step = Find(pass, name);
-  return step == nullptr ? -1 : step->hbm_bytes.value();
+  if (Find(pass, name) == nullptr) return -1;
+  double bytes = 0;
+  for (const BlockStep& step : pass.steps) bytes += step.name == name ? step.hbm_bytes.value() : 0;
+  return bytes;
 }
 
 }  // namespace meshstep
