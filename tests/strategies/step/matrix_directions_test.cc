@@ -25,7 +25,7 @@ constexpr double kElements = kLayers * 12 * kH * kH;
 double Iteration(double m, double n) { return 4 * m * m * n + 2 * m * m * m; }
 const double kFlops = kLayers * kIterations * (4 * Iteration(kH, kH) + 2 * Iteration(kH, 4 * kH));
 
-v1::SimulateReport Run(const std::string& plan, int chips = 8) {
+v1::SimulateReport StepWith(const std::string& plan, int chips = 8) {
   const v1::Scenario proto = ParseScenario(absl::StrCat(
       "model { name: 'gpt' layers: 8 hidden: 1024 heads: 16 ffn: 4096 vocab: 8192 } ",
       RoundCluster(chips), " workload { global_batch_sequences: 8 sequence_length: 512 } plan { ",
@@ -34,7 +34,7 @@ v1::SimulateReport Run(const std::string& plan, int chips = 8) {
 }
 
 v1::SimulateReport WithMuon(const std::string& plan, const std::string& method) {
-  return Run(
+  return StepWith(
       absl::StrCat(plan, " precision { optimizer: 'muon' } muon { method: '", method, "' }"));
 }
 
@@ -50,19 +50,20 @@ double Sent(const v1::SimulateReport& report, const std::string& collective) {
 
 TEST(Muon, WholeMatricesOnEveryRank) {
   for (const char* plan : {"fsdp: 8", "tensor: 8", "tensor: 2 fsdp: 4"}) {
-    const v1::SimulateReport adam = Run(plan), muon = WithMuon(plan, "duplicated");
+    const v1::SimulateReport adam = StepWith(plan), muon = WithMuon(plan, "duplicated");
     EXPECT_DOUBLE_EQ(muon.flops().hardware() - adam.flops().hardware(), kRanks * kFlops) << plan;
     EXPECT_DOUBLE_EQ(Sent(muon, "all-gather"), (kRanks - 1) / kRanks * 4 * kElements) << plan;
   }
   // Without sharding there is nothing to gather.
   const v1::SimulateReport alone = WithMuon("data: 8", "duplicated");
   EXPECT_EQ(Sent(alone, "all-gather"), 0);
-  EXPECT_DOUBLE_EQ(alone.flops().hardware() - Run("data: 8").flops().hardware(), kRanks * kFlops);
+  EXPECT_DOUBLE_EQ(alone.flops().hardware() - StepWith("data: 8").flops().hardware(),
+                   kRanks * kFlops);
 }
 
 TEST(Muon, AnOwnerForEachMatrix) {
   for (const char* plan : {"fsdp: 8", "tensor: 8", "tensor: 2 fsdp: 4"}) {
-    const v1::SimulateReport adam = Run(plan), muon = WithMuon(plan, "owner");
+    const v1::SimulateReport adam = StepWith(plan), muon = WithMuon(plan, "owner");
     EXPECT_DOUBLE_EQ(muon.flops().hardware() - adam.flops().hardware(), kFlops) << plan;
     // There and back, in fp32, but for what stays.
     EXPECT_DOUBLE_EQ(Sent(muon, "all-to-all"), 2 * (kRanks - 1) / kRanks * 4 * kElements / kRanks)
@@ -75,7 +76,8 @@ TEST(Muon, AnOwnerForEachMatrix) {
 // Under tensor the MLP's matrices are cut along their longer side and the others along one of theirs:
 // a square of h is summed in every iteration.
 TEST(Muon, SumsOfSquares) {
-  const v1::SimulateReport adam = Run("tensor: 8"), muon = WithMuon("tensor: 8", "distributed");
+  const v1::SimulateReport adam = StepWith("tensor: 8"),
+                           muon = WithMuon("tensor: 8", "distributed");
   const auto rank = [](double m, double n) { return 4 * m * m * n / kRanks + 2 * m * m * m; };
   EXPECT_DOUBLE_EQ(muon.flops().hardware() - adam.flops().hardware(),
                    kRanks * kLayers * kIterations * (4 * rank(kH, kH) + 2 * rank(kH, 4 * kH)));
@@ -87,7 +89,7 @@ TEST(Muon, SumsOfSquares) {
 }
 
 TEST(Muon, PartsOnTheirOwn) {
-  const v1::SimulateReport adam = Run("tensor: 8"), muon = WithMuon("tensor: 8", "blockwise");
+  const v1::SimulateReport adam = StepWith("tensor: 8"), muon = WithMuon("tensor: 8", "blockwise");
   const double part = kH / kRanks;
   EXPECT_DOUBLE_EQ(
       muon.flops().hardware() - adam.flops().hardware(),
@@ -97,17 +99,19 @@ TEST(Muon, PartsOnTheirOwn) {
 
 TEST(Muon, StateIsMomentumOfMatrices) {
   const double others = 2 * kV * kH + (2 * kLayers + 1) * kH;  // table, head, norms
-  EXPECT_DOUBLE_EQ(static_cast<double>(
-                       Run("fsdp: 8 precision { optimizer: 'muon' }").memory().optimizer_bytes()),
-                   (8 * kElements + 12 * others) / kRanks);
-  EXPECT_DOUBLE_EQ(static_cast<double>(Run("fsdp: 8").memory().optimizer_bytes()),
+  EXPECT_DOUBLE_EQ(
+      static_cast<double>(
+          StepWith("fsdp: 8 precision { optimizer: 'muon' }").memory().optimizer_bytes()),
+      (8 * kElements + 12 * others) / kRanks);
+  EXPECT_DOUBLE_EQ(static_cast<double>(StepWith("fsdp: 8").memory().optimizer_bytes()),
                    12 * (kElements + others) / kRanks);
   // Adafactor: the master copy, and a row and a column of each array of two dimensions.
   const double sides = kLayers * (4 * 2 * kH + 2 * 5 * kH) + 2 * (kV + kH);
   const double vectors = (2 * kLayers + 1) * kH;
-  EXPECT_DOUBLE_EQ(static_cast<double>(
-                       Run("precision { optimizer: 'adafactor' }", 1).memory().optimizer_bytes()),
-                   4 * (kElements + 2 * kV * kH) + 4 * sides + 8 * vectors);
+  EXPECT_DOUBLE_EQ(
+      static_cast<double>(
+          StepWith("precision { optimizer: 'adafactor' }", 1).memory().optimizer_bytes()),
+      4 * (kElements + 2 * kV * kH) + 4 * sides + 8 * vectors);
 }
 
 TEST(Muon, BytesOfItsKernels) {
