@@ -136,6 +136,7 @@ TEST(DataFiles, PromisedModelsAreThere) {
                                             "bloom-176b",
                                             "nemotron-3-nano-30b-a3b",
                                             "nemotron-3-super-120b-a12b",
+                                            "nemotron-3-ultra-550b-a55b",
                                             "qwen-3-next-80b-a3b",
                                             "kimi-linear-48b-a3b",
                                             "minimax-01-456b",
@@ -330,7 +331,7 @@ TEST(DataFiles, ModelsAreWhole) {
   }
 }
 
-// The number after `words` in the comment of a model's file, 0 if there is none: "671e9" or
+// The number after `words` in the comment of a model's file, 0 if there is none: "671e9", "55e10" or
 // "671,026,419,200"; *half_unit is half of its last digit.
 double CountAfter(const std::string& text, const std::string& words, double* half_unit) {
   const std::size_t at = text.find(words);
@@ -346,7 +347,8 @@ double CountAfter(const std::string& text, const std::string& words, double* hal
     if (point && text[i] != '.') ++decimals;
     if (text[i] != ',') digits += text[i];
   }
-  const double unit = text.compare(i, 2, "e9") == 0 ? 1e9 : 1;
+  const bool power = text[i] == 'e' && std::isdigit(static_cast<unsigned char>(text[i + 1]));
+  const double unit = power ? std::pow(10, std::stoi(text.substr(i + 1, 2))) : 1;
   *half_unit = unit * std::pow(10, -decimals) / 2;
   return std::stod(digits) * unit;
 }

@@ -7,7 +7,8 @@ beside this script, in the order of its rows:
 
   chip, chips, chips_per_node, interconnect     cluster, by interconnects.csv (run_cluster.py)
   layers, hidden, ffn, heads, kv_heads, head_dim, vocab, gated, attn, experts, topk, moe_ffn,
-  shared_experts, dense_layers                  model; no ffn: 4 hidden
+  shared_experts, dense_layers                  model; no ffn: 4 hidden; no layers, and model names a
+                                                file of strategies/models: that model
   seq, gbs                                      workload
   tp, pp, vp, cp, ep, dp, mbs, dp_sharding      degrees; devices / (tp pp cp) if dp is not given;
                                                 FSDP over the group that dp_sharding names
@@ -87,7 +88,16 @@ def set_attention(row, fields):
         fields['model.norms_per_layer'] = 4
 
 
+def set_preset(row, fields):
+    fields['model.preset'] = row.get('model')
+    if row.count('mtp_layers') > 0:
+        fields['model.mtp_layers'] = row.count('mtp_layers')
+
+
 def set_model(row, fields):
+    if row.has_preset():
+        set_preset(row, fields)
+        return
     for needed in ('layers', 'hidden', 'heads', 'vocab', 'seq'):
         if row.count(needed) == 0:
             raise NotExpressed(needed + ' is not given')

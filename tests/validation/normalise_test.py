@@ -17,7 +17,7 @@ RUNS = os.path.join(TABLES, 'training_runs.csv')
 
 # What a row or its family's source states; nothing else of a scenario may be set.
 MAY_SET = {
-    'name',
+    'name', 'model.preset',
     'model.name', 'model.layers', 'model.hidden', 'model.heads', 'model.kv_heads',
     'model.head_dim', 'model.ffn', 'model.vocab', 'model.gated_mlp', 'model.tied_embeddings',
     'model.norm_bias', 'model.qkv_bias', 'model.attention_output_bias', 'model.mlp_bias',
@@ -39,7 +39,7 @@ MAY_SET = {
     'plan.overlap_parameters', 'plan.layout', 'plan.precision.scaling', 'plan.precision.compute',
     'plan.precision.gradients', 'plan.precision.reduce', 'plan.kernels.loss',
     'plan.expert_dispatch', 'plan.overlap_experts', 'plan.kernels.launches', 'plan.kernels.graphs',
-    'plan.kernels.library_workspace_bytes',
+    'plan.kernels.library_workspace_bytes', 'plan.kernels.experts', 'plan.layer_ranges',
 }
 # Columns that say what was measured and by whom; the scenario must not depend on them.
 NOT_OF_THE_PLAN = ('id', 'source', 'source_ref', 'verified', 'unverified', 'iter_time_s',
@@ -127,14 +127,14 @@ class Mapping(unittest.TestCase):
 
     def test_scenarios_set_only_what_rows_and_frameworks_state(self):
         expressed = 0
-        runs = os.path.join(SHIPPED, 'training_runs.csv')
-        for row in rows_of(RUNS)[::14]:
-            scenario = self.stated(runs, row['id'])
-            if scenario is None:
-                continue
-            expressed += 1
-            self.assertEqual(leaves(scenario) - MAY_SET, set(), row['id'])
-        self.assertGreater(expressed, 30)
+        for name, step in ('training_runs.csv', 14), ('fresh_runs.csv', 4):
+            for row in rows_of(os.path.join(TABLES, name))[::step]:
+                scenario = self.stated(os.path.join(SHIPPED, name), row['id'])
+                if scenario is None:
+                    continue
+                expressed += 1
+                self.assertEqual(leaves(scenario) - MAY_SET, set(), row['id'])
+        self.assertGreater(expressed, 40)
 
     def test_neither_names_nor_measurements_of_a_row_change_its_scenario(self):
         picked = {}
@@ -178,6 +178,29 @@ class Mapping(unittest.TestCase):
             self.assertIn(row['framework'].split('@')[0], shipped, prefix)
         for row in rows_of(os.path.join(TABLES, 'interconnects.csv')):
             self.assertGreater(len(row['source']), 5, row)
+
+    def test_a_row_without_dimensions_takes_the_model_of_its_name(self):
+        row = dict([r for r in rows_of(RUNS) if r['family'].startswith('bridge-qwen3-30b')][0],
+                   layers='', ep='8', overlap='hybridep', model='nemotron-3-nano-30b-a3b')
+        path = table([dict(row, id='hybrid'), dict(row, id='ahead', family='bridge-nemotron-3-super'),
+                      dict(row, id='dense', model='llama-3-8b'), dict(row, id='unknown', model='../models/llama-3-8b')])
+        hybrid = self.stated(path, 'hybrid')
+        self.assertEqual(leaves(hybrid['model'], 'model'), {'model.preset'})
+        self.assertEqual(hybrid['model']['preset'], 'nemotron-3-nano-30b-a3b')
+        self.assertEqual((hybrid['plan']['expert'], hybrid['plan']['expert_dispatch']), (8, 'hybridep'))
+        self.assertEqual(self.stated(path, 'ahead')['model']['mtp_layers'], 2)
+        dense = leaves(self.stated(path, 'dense'))
+        self.assertFalse(dense & {'plan.expert', 'plan.expert_dispatch'})
+        self.assertIsNone(self.stated(path, 'unknown'))
+
+    def test_words_on_formats_of_layers_become_a_range(self):
+        row = dict(SMALL[0], chip='GB300', id='tail', precision='NVFP4 (last 14 layers BF16)')
+        path = table([row, dict(row, id='all', precision='NVFP4')])
+        self.assertFalse(self.stated(path, 'all')['plan']['layer_ranges'])
+        plan = self.stated(path, 'tail')['plan']
+        tail, = plan['layer_ranges']
+        self.assertEqual((tail['layers'], tail['compute']), ('-14..-1', 'bf16'))
+        self.assertEqual(plan['precision']['scaling'], 'nvfp4')
 
     def test_words_on_graphs_and_compilers_decide_what_is_launched(self):
         words = {'': ('megatron-core', []),

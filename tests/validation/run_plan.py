@@ -109,7 +109,7 @@ def set_pipeline(row, fields):
 
 def set_expert_degrees(row, fields):
     """Ranks that share the experts, and one expert: "expert TP=4" among what the source adds."""
-    if row.count('experts') <= 1:
+    if not row.has_experts():
         return
     expert = row.count('ep', 1)
     # A table that prints no EP beside a dispatcher between ranks leaves it to the configuration.
@@ -222,6 +222,11 @@ def set_precision(row, fields):
         fields['plan.precision.gradients'] = 'fp16'
     if row.says('overlap', 'grad_reduce bf16'):
         fields['plan.precision.reduce'] = 'bf16'
+    # "NVFP4 (last 14 layers BF16)"
+    last = number_in(text, 'last ([0-9]+) layers bf16')
+    if last > 0:
+        fields['plan.layer_ranges[0].layers'] = '-%d..-1' % last
+        fields['plan.layer_ranges[0].compute'] = 'bf16'
 
 
 def set_overlap(row, fields):
@@ -271,6 +276,9 @@ def set_expert_overlap(row, fields):
         if row.says('overlap', words):
             fields['plan.expert_dispatch'] = dispatcher
             break
+    # Transformer Engine's grouped MLP in one kernel (NVTE_CUTEDSL_FUSED_GROUPED_MLP).
+    if row.says('overlap', 'fused grouped mlp'):
+        fields['plan.kernels.experts'] = 'fused'
     if row.says('overlap', 'dualpipe'):
         fields['plan.schedule'] = 'dualpipe'
     # Megatron-Core pairs micro-batches without a pipeline, or with virtual stages.
@@ -307,5 +315,5 @@ def set_plan(row, devices, fields):
         fields['plan.kernels.loss'] = row.get('loss')
     set_overlap(row, fields)
     set_launches(row, fields)
-    if row.count('experts') > 1:
+    if row.has_experts():
         set_expert_overlap(row, fields)

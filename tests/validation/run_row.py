@@ -10,6 +10,7 @@ import os
 import re
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+MODELS = os.path.join(HERE, '..', '..', 'strategies', 'models')
 
 # How tables of runs say that something is not known.
 NOT_STATED = ('not stated', 'not decoded', 'n/a', 'see ', 'per models/', 'base-recipe default',
@@ -97,6 +98,23 @@ class RunRow:
 
     def flag(self, column):
         return self.get(column) == '1'
+
+    def _preset(self):
+        name = self.get('model')
+        if self.count('layers') > 0 or not re.fullmatch('[a-z0-9.-]+', name):
+            return None
+        return os.path.join(MODELS, name + '.textproto')
+
+    def has_preset(self):
+        """The row gives no dimensions and its model is a file of strategies/models."""
+        path = self._preset()
+        return path is not None and os.path.exists(path)
+
+    def has_experts(self):
+        if not self.has_preset():
+            return self.count('experts') > 1
+        with open(self._preset(), encoding='utf-8') as file:
+            return re.search(r'^moe \{', file.read(), re.M) is not None
 
     def says(self, column, words):
         return words.lower() in self.get(column).lower()
