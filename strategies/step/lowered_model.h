@@ -30,6 +30,7 @@ struct DirectionStep {
   Time duration = {};
   Flops flops = {};
   Bytes hbm_bytes = {};
+  double launches = 0;  // kernels that the host issues for it
 };
 
 struct LoweredModel {

@@ -15,6 +15,9 @@ namespace meshstep {
 namespace {
 
 constexpr double kBf16Bytes = 2;
+// NVIDIA-NeMo/Emerging-Optimizers muon_utils.py newton_schulz: three kernels of the norm, two of
+// casts, two of the scales of the direction; three of each iteration.
+constexpr double kLaunches = 7, kLaunchesPerIteration = 3;
 // More equal jobs than this are dealt out in whole rounds.
 constexpr double kMostAssigned = 1 << 16;
 
@@ -32,13 +35,13 @@ class Directions {
   struct Owned {
     LayerRef layer;  // the last
     double elements = 0;
-    std::vector<EqualJobs> jobs;
+    std::vector<Jobs> jobs;
     KernelWork all;
   };
 
   int Ranks(const Axes& axes) const;
   void Transfer(LayerRef layer, Collective kind, const Axes& axes, double bytes, bool experts);
-  void Compute(LayerRef layer, const KernelWork& work);
+  void Compute(LayerRef layer, const KernelWork& work, double launches);
   void Distribute(LayerRef layer, const MatrixUpdate& matrix);
 
   const BlockContext& context_;
@@ -54,6 +57,13 @@ std::vector<AxisId> Joined(const MatrixUpdate& matrix) {
   return axes;
 }
 
+// One after the other.
+KernelWork Each(double count, const KernelWork& one) {
+  return {one.time * static_cast<std::int64_t>(count), count * one.flops, count * one.bytes};
+}
+
+double LaunchesOf(int iterations) { return kLaunches + kLaunchesPerIteration * iterations; }
+
 int Directions::Ranks(const Axes& axes) const {
   int ranks = 1;
   for (const AxisId axis : axes) ranks *= context_.plan->axis_size(axis);
@@ -67,8 +77,8 @@ void Directions::Transfer(LayerRef layer, Collective kind, const Axes& axes, dou
   out_.push_back({.layer = layer, .transfer = id});
 }
 
-void Directions::Compute(LayerRef layer, const KernelWork& work) {
-  out_.push_back({layer, -1, work.time, work.flops, work.bytes});
+void Directions::Compute(LayerRef layer, const KernelWork& work, double launches) {
+  out_.push_back({layer, -1, work.time, work.flops, work.bytes, launches});
 }
 
 void Directions::Distribute(LayerRef layer, const MatrixUpdate& matrix) {
@@ -81,14 +91,16 @@ void Directions::Distribute(LayerRef layer, const MatrixUpdate& matrix) {
   Transfer(layer, Collective::kAllGather, whole, count * m * n * kFp32Bytes, matrix.experts);
   Transfer(layer, Collective::kAllReduce, cut, count * kFp32Bytes, matrix.experts);
   const ComputeModel& compute = *context_.compute;
-  KernelWork work = MatrixCasts(count, m, n, compute);
+  KernelWork work = Each(count, MatrixCasts(1, m, n, compute));
+  double launches = kLaunches;
   for (int i = 0; i < context_.plan->muon.iterations; ++i) {
-    work += GramProduct(count, m, n, compute);
-    Compute(layer, work);
+    work += Each(count, GramProduct(1, m, n, compute));
+    Compute(layer, work, count * (launches + 1));
     Transfer(layer, Collective::kAllReduce, cut, count * m * m * kBf16Bytes, matrix.experts);
-    work = PolynomialProducts(count, m, n, compute);
+    work = Each(count, PolynomialProducts(1, m, n, compute));
+    launches = kLaunchesPerIteration - 1;
   }
-  Compute(layer, work);
+  Compute(layer, work, count * launches);
 }
 
 void Directions::Add(LayerRef layer, const MatrixUpdate& matrix) {
@@ -97,11 +109,12 @@ void Directions::Add(LayerRef layer, const MatrixUpdate& matrix) {
   const Axes axes = Joined(matrix);
   const int ranks = Ranks(axes);
   const double m = std::min(matrix.in, matrix.out), n = std::max(matrix.in, matrix.out);
+  const double launches = matrix.count * LaunchesOf(iterations);
   switch (ranks == 1 ? Muon::Method::kDuplicated : context_.plan->muon.method) {
     case Muon::Method::kDuplicated:
       Transfer(layer, Collective::kAllGather, axes, matrix.count * m * n * kFp32Bytes,
                matrix.experts);
-      Compute(layer, NewtonSchulz(matrix.count, m, n, iterations, compute));
+      Compute(layer, Each(matrix.count, NewtonSchulz(1, m, n, iterations, compute)), launches);
       return;
     case Muon::Method::kDistributed:
       return Distribute(layer, matrix);
@@ -117,8 +130,9 @@ void Directions::Add(LayerRef layer, const MatrixUpdate& matrix) {
     case Muon::Method::kBlockwise: {
       const double in = matrix.in / Ranks(matrix.in_axes),
                    out = matrix.out / Ranks(matrix.out_axes);
-      Compute(layer, NewtonSchulz(matrix.count, std::min(in, out), std::max(in, out), iterations,
-                                  compute));
+      const KernelWork one =
+          NewtonSchulz(1, std::min(in, out), std::max(in, out), iterations, compute);
+      Compute(layer, Each(matrix.count, one), launches);
       return;
     }
   }
@@ -129,31 +143,34 @@ void Directions::AddOwned() {
     const auto& [axes, experts] = key;
     const double ranks = Ranks(axes);
     Transfer(owned.layer, Collective::kAllToAll, axes, owned.elements * kFp32Bytes, experts);
-    const Time slowest = LongestFirst(owned.jobs, static_cast<int>(ranks));
-    Compute(owned.layer, {slowest, owned.all.flops / ranks, owned.all.bytes / ranks});
+    const Jobs busiest = LongestFirst(owned.jobs, static_cast<int>(ranks));
+    Compute(owned.layer, {busiest.time, owned.all.flops / ranks, owned.all.bytes / ranks},
+            busiest.count * LaunchesOf(context_.plan->muon.iterations));
     Transfer(owned.layer, Collective::kAllToAll, axes, owned.elements * kFp32Bytes, experts);
   }
 }
 
 }  // namespace
 
-Time LongestFirst(std::vector<EqualJobs> jobs, int ranks) {
+Jobs LongestFirst(const std::vector<Jobs>& jobs, int ranks) {
   std::map<Time, double, std::greater<>> by_time;
-  for (const EqualJobs& job : jobs) by_time[job.time] += job.count;
-  std::priority_queue<Time, std::vector<Time>, std::greater<>> loads;
-  for (int rank = 0; rank < ranks; ++rank) loads.push(Time());
-  Time every;  // what each rank has of very many equal jobs
+  for (const Jobs& job : jobs) by_time[job.time] += job.count;
+  using Load = std::pair<Time, double>;
+  std::priority_queue<Load, std::vector<Load>, std::greater<>> loads;
+  for (int rank = 0; rank < ranks; ++rank) loads.push({Time(), 0});
+  Jobs every = {Time(), 0};  // what each rank has of very many equal jobs
   for (const auto& [time, count] : by_time) {
     const double rounds = std::floor(std::max(0.0, count - kMostAssigned) / ranks);
-    every += time * static_cast<std::int64_t>(rounds);
+    every.time += time * static_cast<std::int64_t>(rounds);
+    every.count += rounds;
     for (double left = count - rounds * ranks; left > 0; --left) {
-      const Time least = loads.top();
+      const auto [least, of_least] = loads.top();
       loads.pop();
-      loads.push(least + time);
+      loads.push({least + time, of_least + 1});
     }
   }
   while (loads.size() > 1) loads.pop();
-  return every + loads.top();
+  return {every.time + loads.top().first, every.count + loads.top().second};
 }
 
 std::vector<DirectionStep> MatrixDirections(const std::vector<LayerRef>& layers,

@@ -9,6 +9,9 @@
 //   owner        all-to-all in fp32 to one rank for each matrix and back, once for all layers of a
 //                part of the pipeline; the slowest rank is that of the longest-first assignment
 //   blockwise    a rank's own part as it is
+// The products of one matrix follow those of another, a kernel each (NVIDIA/Megatron-LM
+// core/optimizer/emerging_optimizers.py, orthogonalize; an owner's too, pull request 6683: no batches
+// by default, so that its bits are those of duplicated).
 // Sources: plan.proto Muon. Cost: O(matrices) steps; O(matrices · log ranks) to assign.
 
 #ifndef MESHSTEP_STRATEGIES_STEP_MATRIX_DIRECTIONS_H_
@@ -25,13 +28,13 @@ namespace meshstep {
 std::vector<DirectionStep> MatrixDirections(const std::vector<LayerRef>& layers,
                                             const LoweredModel& model, const BlockContext& context);
 
-// Time of the rank with the most to do when `count` jobs of each time go to `ranks` ranks, the longest
-// first, each to the one that has the least.
-struct EqualJobs {
-  Time time;
+struct Jobs {
+  Time time;  // of one; of all in what LongestFirst returns
   double count;
 };
-Time LongestFirst(std::vector<EqualJobs> jobs, int ranks);
+// What the rank with the most to do has when jobs go to `ranks` ranks, the longest first, each to the
+// one that has the least.
+Jobs LongestFirst(const std::vector<Jobs>& jobs, int ranks);
 
 }  // namespace meshstep
 

@@ -86,9 +86,12 @@ StatusOr<UnitTasks> Updater::UpdateMatrices(int stage, const std::vector<int>& p
                          context_.host.Transfer(where, direction_name_, step.transfer, {&ready}));
         continue;
       }
-      const UnitTasks* after[] = {&ready};
+      const UnitTasks issued = context_.host.Issue(where, step.launches);
+      std::vector<const UnitTasks*> after = {&ready};
+      if (!issued.empty()) after.push_back(&issued);
       ready = context_.builder.AddCompute(where, TaskKind::kOptimizer, direction_name_,
                                           step.duration, after, step.flops, step.hbm_bytes);
+      context_.host.GainBy(stage, step.duration);
     }
   }
   if (!any) return ready;

@@ -3,6 +3,8 @@
 #include "strategies/step/matrix_directions.h"
 
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
@@ -139,11 +141,18 @@ TEST(Muon, BytesOfItsKernels) {
 }
 
 TEST(Muon, LongestFirst) {
+  const auto busiest = [](const std::vector<Jobs>& jobs, int ranks) {
+    const Jobs all = LongestFirst(jobs, ranks);
+    return std::pair(all.time, all.count);
+  };
   const auto time = [](int ps) { return Time(ps); };
-  EXPECT_EQ(LongestFirst({{time(5), 1}, {time(3), 2}, {time(2), 1}}, 2), time(7));
-  EXPECT_EQ(LongestFirst({{time(4), 8}}, 8), time(4));
-  EXPECT_EQ(LongestFirst({{time(4), 9}}, 8), time(8));
-  EXPECT_EQ(LongestFirst({{time(4), 1}}, 8), time(4));
+  // 5 and 2 on one rank, 3 and 3 on the other.
+  EXPECT_EQ(busiest({{time(5), 1}, {time(3), 2}, {time(2), 1}}, 2), std::pair(time(7), 2.0));
+  EXPECT_EQ(busiest({{time(4), 8}}, 8), std::pair(time(4), 1.0));
+  EXPECT_EQ(busiest({{time(4), 9}}, 8), std::pair(time(8), 2.0));
+  EXPECT_EQ(busiest({{time(4), 1}}, 8), std::pair(time(4), 1.0));
+  // Far more than are dealt out one by one.
+  EXPECT_EQ(busiest({{time(4), 8e6 + 1}}, 8), std::pair(time(4'000'004), 1e6 + 1));
 }
 
 TEST(Muon, IsRefusedWhereItCannotBe) {
