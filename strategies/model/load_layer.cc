@@ -32,6 +32,8 @@ class LayerLoader : private FieldLoader {
   void StateSpace();
   void Delta();
   void Linear();
+  void Convolution();
+  void Recurrent();
 
   const v1::Model& in_;
   const LayerHalves halves_;
@@ -87,6 +89,18 @@ void LayerLoader::Options() {
   }
   out_.attention_sinks = in_.attention_sinks();
   out_.attention_gate = in_.attention_gate();
+  out_.attention_head_gate = in_.attention_head_gate();
+  if (out_.attention_head_gate && (out_.attention_gate || in_.has_mla())) {
+    Problem("attention_head_gate",
+            absl::StrCat("is set beside ", in_.has_mla() ? "mla" : "attention_gate",
+                         ", expected one of them"));
+  }
+  out_.keys_as_values = in_.keys_as_values();
+  if (out_.keys_as_values && (in_.has_mla() || out_.v_head_dim > 0)) {
+    Problem("keys_as_values",
+            absl::StrCat("is set beside ", in_.has_mla() ? "mla" : "another v_head_dim",
+                         ", expected one of them"));
+  }
   out_.bidirectional = in_.bidirectional();
 }
 
@@ -243,6 +257,33 @@ void LayerLoader::Linear() {
   out_.linear_attention = l;
 }
 
+void LayerLoader::Convolution() {
+  if (halves_.mixer != Mixer::kShortConvolution) return;
+  const v1::ShortConvolution& in = in_.short_convolution();
+  ShortConvolution c;
+  c.conv = Range("short_convolution.conv", in.conv() == 0 ? c.conv : in.conv(), 1, 1024);
+  c.bias = in.bias();
+  out_.short_convolution = c;
+}
+
+void LayerLoader::Recurrent() {
+  if (halves_.mixer != Mixer::kRecurrentUnit) return;
+  if (!in_.has_recurrent_unit()) {
+    Problem("recurrent_unit", "is not set, expected what recurrent blocks hold");
+    return;
+  }
+  const v1::RecurrentUnit& in = in_.recurrent_unit();
+  RecurrentUnit r;
+  r.width = Range("recurrent_unit.width", in.width(), 1, kMaxWidth);
+  r.heads = Range("recurrent_unit.heads", in.heads(), 1, kMaxWidth);
+  r.conv = Range("recurrent_unit.conv", in.conv() == 0 ? r.conv : in.conv(), 1, 1024);
+  if (ok() && r.width % r.heads != 0) {
+    Problem("recurrent_unit.width",
+            absl::StrCat("is ", r.width, ", expected a multiple of the ", r.heads, " heads"));
+  }
+  out_.recurrent_unit = r;
+}
+
 bool LayerLoader::Load() {
   Sizes();
   Heads();
@@ -255,6 +296,8 @@ bool LayerLoader::Load() {
   StateSpace();
   Delta();
   Linear();
+  Convolution();
+  Recurrent();
   return ok();
 }
 

@@ -122,6 +122,10 @@ Mixer MixerOf(v1::LayerKind::Mixer mixer) {
       return Mixer::kLinearAttention;
     case v1::LayerKind::ATTENTION_AND_MAMBA:
       return Mixer::kAttentionAndMamba;
+    case v1::LayerKind::SHORT_CONVOLUTION:
+      return Mixer::kShortConvolution;
+    case v1::LayerKind::RECURRENT_UNIT:
+      return Mixer::kRecurrentUnit;
     case v1::LayerKind::NO_MIXER:
       return Mixer::kNone;
     default:
@@ -182,6 +186,12 @@ std::string Described(const Layer& layer) {
       break;
     case Mixer::kAttentionAndMamba:
       mixer = "attention beside mamba-2";
+      break;
+    case Mixer::kShortConvolution:
+      mixer = "short convolution";
+      break;
+    case Mixer::kRecurrentUnit:
+      mixer = "recurrent unit";
       break;
     case Mixer::kNone:
       break;

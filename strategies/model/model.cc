@@ -66,6 +66,12 @@ std::int64_t StateSize(const Model& model, const std::string& dim) {
   } else if (model.mixer == Mixer::kLinearAttention && model.linear_attention) {
     const LinearAttention& l = *model.linear_attention;
     s = {l.heads, l.heads, l.head_dim, l.head_dim, 1, l.chunk, 0, 0};
+  } else if (model.mixer == Mixer::kShortConvolution && model.short_convolution) {
+    s = {model.hidden, model.hidden, 1, 1, model.short_convolution->conv, 0, 0, 0};
+  } else if (model.mixer == Mixer::kRecurrentUnit && model.recurrent_unit) {
+    const RecurrentUnit& r = *model.recurrent_unit;
+    const std::int64_t block = r.width / std::max(1, r.heads);
+    s = {r.heads, r.heads, block, block, r.conv, 0, 0, 0};
   } else if (model.mamba) {
     const Mamba& m = *model.mamba;
     s = {m.heads, m.groups, m.head_dim, m.state, m.conv, m.chunk, m.dt_rank, 0};

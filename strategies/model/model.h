@@ -59,11 +59,29 @@ struct LinearAttention {
   bool gate = true;
 };
 
+struct ShortConvolution {
+  int conv = 3;
+  bool bias = false;
+};
+
+struct RecurrentUnit {
+  int width = 0, heads = 0, conv = 4;
+};
+
 struct Indexer {
   int heads = 0, head_dim = 0, top_k = 0;
 };
 
-enum class Mixer { kAttention, kMamba, kDeltaNet, kLinearAttention, kAttentionAndMamba, kNone };
+enum class Mixer {
+  kAttention,
+  kMamba,
+  kDeltaNet,
+  kLinearAttention,
+  kAttentionAndMamba,
+  kShortConvolution,
+  kRecurrentUnit,
+  kNone,
+};
 
 // What a layer holds. Field meanings and defaults as in proto/meshstep/v1/model.proto; defaults are
 // filled in. Without heads there is no attention; with `moe` the MLP is routed, without it and
@@ -78,7 +96,8 @@ struct Layer {
   bool qkv_bias = false, attention_output_bias = false, mlp_bias = false;
   bool rotary = true, qk_norm = false, qk_norm_all_heads = false;
   bool parallel_block = false, bidirectional = false;
-  bool attention_sinks = false, attention_gate = false;
+  bool attention_sinks = false, attention_gate = false, attention_head_gate = false;
+  bool keys_as_values = false;
   int sliding_window = 0, attention_chunk = 0;
   std::optional<Moe> moe;
   std::optional<Mla> mla;
@@ -86,6 +105,8 @@ struct Layer {
   std::optional<DeltaNet> delta_net;
   std::optional<LinearAttention> linear_attention;
   std::optional<Indexer> indexer;
+  std::optional<ShortConvolution> short_convolution;
+  std::optional<RecurrentUnit> recurrent_unit;
 
   bool HasAttention() const {
     return heads > 0 && (mixer == Mixer::kAttention || mixer == Mixer::kAttentionAndMamba);

@@ -58,6 +58,10 @@ ArrayId LayerBuilder::Mix(ArrayId x) {
       return AddDeltaNet(p, x);
     case Mixer::kLinearAttention:
       return AddLinearAttention(p, x);
+    case Mixer::kShortConvolution:
+      return AddShortConvolution(p, x);
+    case Mixer::kRecurrentUnit:
+      return AddRecurrentUnit(p, x);
     case Mixer::kAttentionAndMamba: {
       const ArrayId attended = attention();
       const ArrayId scanned = AddMamba(p, x), sum = b_.Activation("mixer_branch", kTokens);

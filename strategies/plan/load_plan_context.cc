@@ -53,7 +53,9 @@ void CheckHeads(const Plan& plan, const Model& model, const Layer& layer, const 
 }
 
 // A scan by one kernel has no state of its own part before it ends.
-bool ScansInOneKernel(const Layer& layer) { return layer.mamba && layer.mamba->dt_rank > 0; }
+bool ScansInOneKernel(const Layer& layer) {
+  return layer.recurrent_unit || (layer.mamba && layer.mamba->dt_rank > 0);
+}
 
 }  // namespace
 
@@ -133,8 +135,10 @@ void LoadContext(const v1::Plan& proto, const std::string& field, const Model& m
     }
   } else if (std::ranges::any_of(model.Kinds(), ScansInOneKernel)) {
     diagnostics->Error(
-        method, absl::StrCat("is \"", proto.context_method(), "\" over ", context, " devices, but ",
-                             model.name, " has Mamba-1 layers, expected ulysses"));
+        method,
+        absl::StrCat(
+            "is \"", proto.context_method(), "\" over ", context, " devices, but ", model.name,
+            " has layers whose scan is one kernel (Mamba-1, recurrent units), expected ulysses"));
   }
 }
 

@@ -10,9 +10,10 @@ namespace {
 
 constexpr double kGateFlops = 5;
 
-// Norms of the heads and rotary positions, in one kernel.
+// Norms of the heads and rotary positions, in one kernel; with v >= 0 values are the same keys,
+// normed (without a scale), and are written by it too.
 void AddPositions(const LayerParts& p, const Dims& q_dims, const Dims& k_dims, ArrayId* q,
-                  ArrayId* k) {
+                  ArrayId* k, ArrayId v) {
   const ArrayId q_in = *q, k_in = *k;
   *q = p.b.Activation("q", q_dims);
   *k = p.b.Activation("k", k_dims);
@@ -27,7 +28,9 @@ void AddPositions(const LayerParts& p, const Dims& q_dims, const Dims& k_dims, A
                       : p.model.rotary ? OpRole::kHeadNormRotary
                                        : OpRole::kHeadNorm;
   const std::string name = !norm ? "rotary" : p.model.rotary ? "qk_norm_rotary" : "qk_norm";
-  Op& op = p.b.Elementwise(role, name, {q_in, k_in}, {*q, *k}, kRotaryFlops + (norm ? 4 : 0));
+  std::vector<ArrayId> outputs = {*q, *k};
+  if (v >= 0) outputs.push_back(v);
+  Op& op = p.b.Elementwise(role, name, {q_in, k_in}, outputs, kRotaryFlops + (norm ? 4 : 0));
   op.weights = scales;
   if (norm) op.saved = {q_in, k_in};
 }
@@ -90,21 +93,30 @@ ArrayId AddAttention(const LayerParts& p, ArrayId x) {
   const bool after = p.model.rotary || p.model.qk_norm;
   ArrayId q = p.b.Activation(after ? "q_projected" : "q", q_dims);
   ArrayId k = p.b.Activation(after ? "k_projected" : "k", k_dims);
-  const ArrayId v = p.b.Activation("v", {"B", "T", "K", value});
-  std::vector<ParameterSpec> weights = {
-      {"W_q", {"D", "N", "H"}}, {"W_k", {"D", "K", "H"}}, {"W_v", {"D", "K", value}}};
+  const bool shared = p.model.keys_as_values;
+  const ArrayId v = shared && !after ? k : p.b.Activation("v", {"B", "T", "K", value});
+  std::vector<ParameterSpec> weights = {{"W_q", {"D", "N", "H"}}, {"W_k", {"D", "K", "H"}}};
   std::vector<ParameterSpec> biases;
-  if (p.model.qkv_bias) biases = {{"b_q", {"N", "H"}}, {"b_k", {"K", "H"}}, {"b_v", {"K", value}}};
-  std::vector<ArrayId> outputs = {q, k, v};
+  if (p.model.qkv_bias) biases = {{"b_q", {"N", "H"}}, {"b_k", {"K", "H"}}};
+  std::vector<ArrayId> outputs = {q, k};
+  if (!shared) {
+    weights.push_back({"W_v", {"D", "K", value}});
+    if (p.model.qkv_bias) biases.push_back({"b_v", {"K", value}});
+    outputs.push_back(v);
+  }
   const Dims out_dims = {"B", "T", "N", value};
-  if (p.model.attention_gate) {
-    weights.push_back({"W_attention_gate", {"D", "N", value}});
-    outputs.push_back(p.b.Activation("attention_gate", out_dims));
+  const bool gated = p.model.attention_gate || p.model.attention_head_gate;
+  if (gated) {
+    Dims of_gate = out_dims;
+    if (p.model.attention_head_gate) of_gate.pop_back();
+    weights.push_back({"W_attention_gate", Dims{"D"}});
+    weights.back().dims.insert(weights.back().dims.end(), of_gate.begin() + 2, of_gate.end());
+    outputs.push_back(p.b.Activation("attention_gate", of_gate));
   }
   p.b.Matmul(OpRole::kQkv, "qkv", x, weights, outputs, biases).big_matmul = true;
-  if (after) AddPositions(p, q_dims, k_dims, &q, &k);
+  if (after) AddPositions(p, q_dims, k_dims, &q, &k, shared ? v : -1);
   ArrayId out = AddAttentionKernel(p, q, k, v, value);
-  if (p.model.attention_gate) out = AddGate(p, out, outputs[3], out_dims);
+  if (gated) out = AddGate(p, out, outputs.back(), out_dims);
   return ProjectHeads(p, out, value);
 }
 

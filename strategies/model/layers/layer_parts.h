@@ -33,6 +33,10 @@ ArrayId AddMamba(const LayerParts& p, ArrayId x);
 ArrayId AddDeltaNet(const LayerParts& p, ArrayId x);
 // Linear attention with a decay for each head.
 ArrayId AddLinearAttention(const LayerParts& p, ArrayId x);
+// A gated short convolution.
+ArrayId AddShortConvolution(const LayerParts& p, ArrayId x);
+// A convolution and a real-gated linear recurrent unit, times a second branch.
+ArrayId AddRecurrentUnit(const LayerParts& p, ArrayId x);
 
 // An MLP with inner width `width`; ops and arrays are called after `name`.
 ArrayId AddMlp(const LayerParts& p, ArrayId x, const std::string& name, const std::string& width);

@@ -132,6 +132,35 @@ TEST(LinearAttentionLayer, IsItsDefinition) {
   EXPECT_EQ(State(text, 4096), 4 * p * 16);
 }
 
+// LFM2, arXiv 2511.23404; Hugging Face transformers modeling_lfm2.py, Lfm2ShortConv: three streams of
+// one projection, three taps of each channel, and the way back; two positions are kept.
+TEST(ShortConvolutionLayer, IsItsDefinition) {
+  const std::string text = "layer_kinds { mixer: SHORT_CONVOLUTION mlp: NO_MLP } ";
+  EXPECT_EQ(Parameters(text), 3 * kD * kD + 3 * kD + kD * kD + kD);
+  EXPECT_EQ(Parameters("short_convolution { conv: 4 bias: true } " + text),
+            3 * (kD * kD + kD) + (4 + 1) * kD + kD * kD + kD + kD);
+  EXPECT_EQ(Flops(text), 2 * (3 * kD * kD + 3 * kD + kD * kD));
+  EXPECT_EQ(State(text, 4096), 2 * 2 * kD);
+}
+
+// Griffin, arXiv 2402.19427 §2.3, §2.4; modeling_recurrent_gemma.py: 96 channels in four blocks of 24.
+TEST(RecurrentUnitLayer, IsItsDefinition) {
+  const std::string text =
+      "recurrent_unit { width: 96 heads: 4 } layer_kinds { mixer: RECURRENT_UNIT mlp: NO_MLP } ";
+  const double w = 96, block = 24;
+  EXPECT_EQ(Parameters(text),
+            2 * (kD * w + w) + (4 + 1) * w + w + 2 * (w * block + w) + w * kD + kD + kD);
+  EXPECT_EQ(Flops(text), 2 * (3 * kD * w + 4 * w) + w * (2 * 2 * block + 6));
+  for (const double positions : {16.0, 4096.0}) {
+    EXPECT_EQ(State(text, positions), 4 * w + 2 * 3 * w);
+  }
+  EXPECT_THAT(Problem("recurrent_unit { width: 95 heads: 4 } layer_kinds { mixer: RECURRENT_UNIT "
+                      "mlp: NO_MLP }"),
+              HasSubstr("recurrent_unit.width: is 95, expected a multiple of the 4 heads"));
+  EXPECT_THAT(Problem("layer_kinds { mixer: RECURRENT_UNIT mlp: NO_MLP }"),
+              HasSubstr("recurrent_unit: is not set"));
+}
+
 const std::string kSparse =
     "heads: 4 mla { q_lora_rank: 24 kv_lora_rank: 32 qk_nope_head_dim: 16 qk_rope_head_dim: 8 "
     "v_head_dim: 16 } indexer { heads: 2 head_dim: 8 top_k: 512 } "
@@ -165,6 +194,15 @@ TEST(LatentExperts, WorkOnANarrowerStream) {
 TEST(Attention, GateWindowAndChunk) {
   const std::string base = "heads: 4 kv_heads: 2 head_dim: 16 layer_kinds { mlp: NO_MLP } ";
   EXPECT_EQ(Parameters("attention_gate: true " + base), Parameters(base) + kD * 4 * 16);
+  // One number of a head (Step-3.5), and keys that are the values (Gemma 4).
+  EXPECT_EQ(Parameters("attention_head_gate: true " + base), Parameters(base) + kD * 4);
+  EXPECT_EQ(Parameters("keys_as_values: true " + base), Parameters(base) - kD * 2 * 16);
+  EXPECT_EQ(Flops("keys_as_values: true " + base), Flops(base) - 2 * kD * 2 * 16);
+  EXPECT_EQ(State("keys_as_values: true " + base, 4096), State(base, 4096));
+  EXPECT_THAT(Problem("attention_head_gate: true attention_gate: true " + base),
+              HasSubstr("attention_head_gate: is set beside attention_gate"));
+  EXPECT_THAT(Problem("keys_as_values: true v_head_dim: 8 " + base),
+              HasSubstr("keys_as_values: is set beside another v_head_dim"));
   // Values narrower than keys (MiMo-V2): projections of values and of the output.
   EXPECT_EQ(Parameters("v_head_dim: 8 " + base), Parameters(base) - kD * 2 * 8 - 4 * 8 * kD);
   // Causal within chunks of 1,024 of 4,096 positions: a quarter of the triangle.

@@ -36,6 +36,16 @@ const std::string kDelta =
 const std::string kLinear =
     "name: 'toy' layers: 2 hidden: 1024 vocab: 4096 linear_attention { heads: 16 head_dim: 64 } "
     "layer_kinds { mixer: LINEAR_ATTENTION mlp: NO_MLP }";
+const std::string kConvolution =
+    "name: 'toy' layers: 2 hidden: 1024 vocab: 4096 layer_kinds { mixer: SHORT_CONVOLUTION mlp: "
+    "NO_MLP }";
+const std::string kRecurrent =
+    "name: 'toy' layers: 2 hidden: 1024 vocab: 4096 recurrent_unit { width: 1024 heads: 16 } "
+    "layer_kinds { mixer: RECURRENT_UNIT mlp: NO_MLP }";
+// Attention whose keys are its values, with a gate of each head.
+const std::string kGated =
+    "name: 'toy' layers: 2 hidden: 1024 vocab: 4096 heads: 16 kv_heads: 8 head_dim: 64 qk_norm: "
+    "true keys_as_values: true attention_head_gate: true layer_kinds { mlp: NO_MLP }";
 const std::string kSparse =
     "name: 'toy' layers: 2 hidden: 1024 vocab: 4096 heads: 16 mla { q_lora_rank: 64 kv_lora_rank: "
     "32 "
@@ -128,12 +138,15 @@ TEST(Chunked, UlyssesExchangesHeads) {
 }
 
 TEST(Chunked, EveryShardingDoesTheSameWork) {
-  for (const std::string& model : {kMamba, kDelta, kLinear}) {
+  for (const std::string& model : {kMamba, kDelta, kLinear, kConvolution, kRecurrent, kGated}) {
     const Lowered one = Lower(Proto(model, 1, ""));
     for (const std::string plan :
          {"tensor: 4", "tensor: 4 sequence_parallel: true", "context: 4",
           "context: 4 context_method: 'all-gather'", "context: 4 context_method: 'ulysses'",
           "tensor: 2 context: 2"}) {
+      // It scans in one kernel.
+      const bool ulysses = plan.find("ulysses") != std::string::npos;
+      if (model == kRecurrent && plan.find("context") != std::string::npos && !ulysses) continue;
       const Lowered four = Lower(Proto(model, 4, plan));
       EXPECT_NEAR(4 * FlopsOf(four.layer.forward) / FlopsOf(one.layer.forward), 1, 1e-12) << plan;
       EXPECT_NEAR(4 * FlopsOf(four.layer.backward) / FlopsOf(one.layer.backward), 1, 1e-12) << plan;
@@ -198,7 +211,7 @@ v1::SimulateReport ReportOf(const v1::Scenario& proto, bool unfolded = false) {
 }
 
 TEST(Chunked, FoldedIsUnfolded) {
-  for (const std::string& model : {kMamba, kDelta, kLinear, kSparse}) {
+  for (const std::string& model : {kMamba, kDelta, kLinear, kSparse, kConvolution, kGated}) {
     for (const std::string plan : {"tensor: 2 fsdp: 2 context: 2 context_method: 'all-gather'",
                                    "tensor: 2 context: 2 data: 2 sequence_parallel: true",
                                    "pipeline: 2 fsdp: 4 recompute: 'full'"}) {
@@ -206,11 +219,21 @@ TEST(Chunked, FoldedIsUnfolded) {
       EXPECT_EQ(ReportOf(proto).step_time_s(), ReportOf(proto, true).step_time_s()) << plan;
     }
   }
+  const v1::Scenario recurrent = Proto(kRecurrent, 8, "tensor: 2 fsdp: 4");
+  EXPECT_EQ(ReportOf(recurrent).step_time_s(), ReportOf(recurrent, true).step_time_s());
+}
+
+// A convolution hands on the two positions before a rank's own, once, and has no other state.
+TEST(Chunked, ShortConvolutionsHandOnTheirTail) {
+  const Lowered l = Lower(Proto(kConvolution, 4, "context: 4 context_load_balanced: false"));
+  EXPECT_EQ(Sent(l, l.layer.forward, "last positions"), (std::pair{1, kB * 2 * 1024 * 2}));
+  EXPECT_EQ(Sent(l, l.layer.forward, "state").first, 0);
 }
 
 // Parameters of all ranks are the model's, but for norms of one head, which all ranks have.
 TEST(Chunked, ShardsOfParametersAddUp) {
-  for (const std::string& model : {kMamba, kDelta, kLinear, kSparse}) {
+  for (const std::string& model :
+       {kMamba, kDelta, kLinear, kSparse, kConvolution, kRecurrent, kGated}) {
     const Scenario s = Load(Proto(model, 8, "fsdp: 8"));
     const StatusOr<StepGraph> step = LowerStep(s, {Fidelity::kIdeal, false});
     ASSERT_TRUE(step.ok()) << step.status();
@@ -232,6 +255,12 @@ TEST(Chunked, DecodeKeepsTheState) {
   EXPECT_GT(ReportOf(Proto(kMamba, 1, "", "PREFILL")).step_time_s(), 0);
   EXPECT_GT(ReportOf(Proto(kSparse, 1, "", "DECODE")).step_time_s(), 0);
   EXPECT_GT(ReportOf(Proto(kSparse, 1, "", "PREFILL")).step_time_s(), 0);
+  // A number of a channel in fp32, three positions of it in bf16; of the others two positions.
+  const auto cache = [](const std::string& model) {
+    return static_cast<double>(ReportOf(Proto(model, 1, "", "DECODE")).memory().kv_cache_bytes());
+  };
+  EXPECT_EQ(cache(kRecurrent), layers * sequences * kB * 1024 * (4 + 3 * 2));
+  EXPECT_EQ(cache(kConvolution), layers * sequences * kB * 1024 * 2 * 2);
 }
 
 std::string Problem(const v1::Scenario& proto) {
@@ -248,8 +277,10 @@ TEST(Chunked, RefusesWhatCannotBeShared) {
       "{ "
       "mixer: MAMBA mlp: NO_MLP }";
   EXPECT_THAT(Problem(Proto(first, 4, "context: 4")),
-              HasSubstr("has Mamba-1 layers, expected ulysses"));
+              HasSubstr("has layers whose scan is one kernel"));
   EXPECT_EQ(Problem(Proto(first, 4, "context: 4 context_method: 'ulysses'")), "");
+  EXPECT_THAT(Problem(Proto(kRecurrent, 4, "context: 4")),
+              HasSubstr("has layers whose scan is one kernel"));
 }
 
 // Six kinds are lowered as six blocks, however many layers there are of each.
