@@ -260,7 +260,8 @@ void CheckSizes(const Model& model, Diagnostics* diagnostics) {
     return layer.mixer == Mixer::kAttention || layer.mixer == Mixer::kAttentionAndMamba;
   });
   const bool feeds = std::ranges::any_of(kinds, [](const Layer& layer) { return layer.HasFeed(); });
-  if (attends) check("model.heads", model.heads);
+  // Of kinds with a problem the model's own layer is not made.
+  if (attends && (model.kinds.empty() || diagnostics->ok())) check("model.heads", model.heads);
   // Kinds of layers say themselves that they have no MLP.
   if (!feeds && model.kinds.empty()) check("model.ffn", model.ffn);
   check("model.vocab", model.vocab);

@@ -93,5 +93,16 @@ TEST(Lines, SayWhatTheyCost) {
   EXPECT_THAT(open.notes, Not(Contains(HasSubstr("lies in"))));
 }
 
+// What a kind of layers lacks is said once, not of the model's own layer too.
+TEST(LayerKinds, TheirProblemIsAllThatIsSaid) {
+  v1::Scenario proto = Parse(kNodes, "fsdp: 16");
+  v1::LayerKind* kind = proto.mutable_model()->add_layer_kinds();
+  kind->set_mixer(v1::LayerKind::MAMBA);
+  Diagnostics diagnostics;
+  LoadScenario(proto, Catalog(), &diagnostics);
+  EXPECT_EQ(std::string(diagnostics.status().message()),
+            "model.layer_kinds[0].mamba: is not set, expected what state-space layers hold");
+}
+
 }  // namespace
 }  // namespace meshstep
