@@ -14,6 +14,7 @@ using Experts = HfFamily::Experts;
 using Mixers = HfFamily::Mixers;
 using Positions = HfFamily::Positions;
 using QkNorm = HfFamily::QkNorm;
+using Shapes = HfFamily::Shapes;
 using Where = HfFamily::Windows::Where;
 using Windows = HfFamily::Windows;
 
@@ -28,6 +29,7 @@ constexpr Biases kKeyOrAll = {Bias::kKey, Bias::kKey, Bias::kKey, true};
 constexpr Biases kKeyEach = {};
 constexpr Biases kMlp = {Bias::kNever, Bias::kNever, Bias::kAlways};
 constexpr Biases kAllButQkv = {Bias::kNever, Bias::kAlways, Bias::kAlways};
+constexpr Biases kAllButQkvKey = {Bias::kKey, Bias::kAlways, Bias::kAlways};
 constexpr Biases kNeoX = {Bias::kKey, Bias::kKey, Bias::kAlways, true};
 
 constexpr Windows kByKey = {Where::kKey};
@@ -84,6 +86,10 @@ constexpr auto kFamilies = std::to_array<HfFamily>({
     {.type = "gemma3_text", .tied = true, .biases = kAttention, .norms = 4,
      .qk_norm = QkNorm::kHead, .windows = OneIn(6, 4096), .heads = 8, .kv_heads = 4,
      .head_dim = 256, .vocab = 262208},
+    // The larger ones; the smaller have embeddings of each layer and share keys and values.
+    {.type = "gemma4_text", .tied = true, .biases = kAttention, .norms = 4,
+     .qk_norm = QkNorm::kHead, .windows = OneIn(6, 1024), .experts = Experts::kIfKey,
+     .shapes = Shapes::kGemma4, .head_dim = 256, .vocab = 262144},
     // Grok 2 (huggingface.co/xai-org/grok-2 calls itself git).
     {.type = "git", .biases = kNone, .experts = Experts::kNeeded, .beside = Beside::kFfn},
     {.type = "glm", .biases = kQkv},
@@ -127,10 +133,17 @@ constexpr auto kFamilies = std::to_array<HfFamily>({
      .router_bias = true},
     {.type = "kimi_linear", .biases = kNone, .latent = true, .experts = Experts::kIfKey,
      .router_bias = true, .mixers = Mixers::kKimi},
+    // modeling_lfm2.py: norms of heads; convolutions in all but some layers.
+    {.type = "lfm2", .tied = true, .biases = kNone, .qk_norm = QkNorm::kHead,
+     .mixers = Mixers::kShortConvolution},
+    {.type = "lfm2_moe", .tied = true, .biases = kNone, .qk_norm = QkNorm::kHead,
+     .experts = Experts::kIfKey, .mixers = Mixers::kShortConvolution},
     {.type = "llama", .vocab = 32000},
     {.type = "llama4_text", .biases = kAttention, .experts = Experts::kIfKey,
      .shared_expert = true},
     {.type = "mimo", .biases = kQkvUnlessKey, .windows = kIfUsed},
+    {.type = "mimo_v2_flash", .biases = kAttention, .windows = kByKey,
+     .experts = Experts::kNeeded, .router_bias = true, .shapes = Shapes::kMimo},
     {.type = "minicpm", .tied = true, .biases = kAttention, .experts = Experts::kIfKey,
      .experts_in_ffn = true},
     {.type = "minicpm3", .tied = true, .biases = kAttention, .latent = true},
@@ -155,6 +168,8 @@ constexpr auto kFamilies = std::to_array<HfFamily>({
     {.type = "olmo2", .biases = kAttention, .qk_norm = QkNorm::kAllHeads},
     {.type = "olmo3", .biases = kAttention, .qk_norm = QkNorm::kAllHeads,
      .windows = OneIn(4, 4096)},
+    {.type = "olmo_hybrid", .biases = kAttention, .qk_norm = QkNorm::kAllHeads,
+     .mixers = Mixers::kDeltaNet},
     {.type = "olmoe", .biases = kAttention, .qk_norm = QkNorm::kAllHeads,
      .experts = Experts::kNeeded, .experts_in_ffn = true},
     {.type = "opt", .tied = true, .gated = false,
@@ -184,6 +199,10 @@ constexpr auto kFamilies = std::to_array<HfFamily>({
      .experts = Experts::kIfKey, .heads = 32, .kv_heads = 4, .vocab = 151936},
     {.type = "qwen3_next", .biases = kAttention, .qk_norm = QkNorm::kHead,
      .experts = Experts::kNeeded, .shared_gate = true, .mixers = Mixers::kDeltaNet},
+    // modeling_recurrent_gemma.py: the output projection and the MLP have biases.
+    {.type = "recurrent_gemma", .tied = true, .width_of_both_halves = true,
+     .biases = kAllButQkvKey, .windows = {Where::kNever, 2048}, .mixers = Mixers::kRecurrent,
+     .vocab = 256000},
     {.type = "seed_oss"},
     {.type = "smollm3", .tied = true, .windows = kIfUsed},
     {.type = "solar_open", .biases = kAttention, .experts = Experts::kNeeded,
@@ -191,6 +210,8 @@ constexpr auto kFamilies = std::to_array<HfFamily>({
     {.type = "stablelm", .biases = kQkv, .layer_norm = true},
     {.type = "starcoder2", .tied = true, .gated = false, .biases = kKeyOrAll, .layer_norm = true,
      .windows = kByKey},
+    {.type = "step3p5", .biases = kNone, .windows = kByKey, .experts = Experts::kNeeded,
+     .shapes = Shapes::kStep},
     {.type = "vaultgemma", .tied = true, .biases = kAttention, .windows = OneIn(2, 4096),
      .head_dim = 256, .vocab = 256000},
     {.type = "xverse", .biases = kNone},
@@ -209,6 +230,7 @@ constexpr auto kSame = std::to_array<Pair>({
     {"cohere2_vision", "cohere2"},
     {"ernie4_5_moe_vl", "ernie4_5_vl_moe"},
     {"gemma3", "gemma3_text"},
+    {"gemma4", "gemma4_text"},
     {"glm46v", "glm4v_moe"},
     {"glm4v", "glm4"},
     {"glm4v_moe", "glm4_moe"},
@@ -222,9 +244,11 @@ constexpr auto kSame = std::to_array<Pair>({
     {"hunyuan_v1", "hunyuan_v1_dense"},
     {"internvl_chat", "internlm2"},
     {"kimi_k25", "kimi_k2"},
+    {"kimi_k3", "kimi_linear"},
     {"kimi_vl", "deepseek_v3"},
     {"llama4", "llama4_text"},
     {"llava", "llama"},
+    {"mimo_v2", "mimo_v2_flash"},
     {"minimax", "minimax_text_01"},
     {"minimax_m1", "minimax_text_01"},
     {"mistral3", "mistral"},
@@ -240,6 +264,7 @@ constexpr auto kSame = std::to_array<Pair>({
     {"qwen3_vl_moe", "qwen3_moe"},
     {"qwen3_vl_moe_text", "qwen3_moe"},
     {"qwen3_vl_text", "qwen3"},
+    {"step3p7", "step3p5"},
 });
 
 }  // namespace

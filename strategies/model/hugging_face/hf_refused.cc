@@ -13,6 +13,8 @@ using Pair = std::pair<std::string_view, std::string_view>;
 
 constexpr std::string_view kEncoder = "an encoder", kBoth = "an encoder and a decoder";
 constexpr std::string_view kStateSpace = "partly a state-space model";
+constexpr std::string_view kSharedBlocks =
+    "partly a state-space model, whose attention blocks share weights (hybrid_layer_ids)";
 constexpr std::string_view kLinear = "partly linear attention";
 constexpr std::string_view kTwoHeads = "a transformer whose layers have two shapes of heads";
 
@@ -31,7 +33,7 @@ constexpr auto kTypes = std::to_array<Pair>({
     {"clip", "an image and a text encoder"},
     {"deberta", kEncoder},
     {"deberta-v2", kEncoder},
-    {"deepseek_v4", "partly compressed sparse attention"},
+    {"deepseek_v4", "partly compressed sparse attention (compress_ratios)"},
     {"diffllama", "a transformer of differential attention"},
     {"electra", kEncoder},
     {"ernie", kEncoder},
@@ -40,16 +42,11 @@ constexpr auto kTypes = std::to_array<Pair>({
     {"falcon_mamba", "a state-space model"},
     {"gemma3n", "a transformer with several residual streams"},
     {"gemma3n_text", "a transformer with several residual streams"},
-    {"gemma4", kTwoHeads},
-    {"gemma4_text", kTwoHeads},
     {"hunyuan", "a transformer whose layers share keys and values"},
     {"hymba", kStateSpace},
     {"jetmoe", "a transformer of attention with experts"},
-    {"kimi_k3", kLinear},
     {"laguna", kTwoHeads},
     {"led", kBoth},
-    {"lfm2", "partly convolutions"},
-    {"lfm2_moe", "partly convolutions"},
     {"longcat_flash", "a transformer with two attention blocks in a layer and experts of no cost"},
     {"longformer", kEncoder},
     {"longt5", kBoth},
@@ -58,27 +55,22 @@ constexpr auto kTypes = std::to_array<Pair>({
     {"mamba2", "a state-space model"},
     {"marian", kBoth},
     {"mbart", kBoth},
-    {"mimo_v2", kTwoHeads},
-    {"mimo_v2_flash", kTwoHeads},
     {"minimax_m3", "partly sparse attention"},
     {"mllama", "a transformer with cross-attention to images"},
     {"mpnet", kEncoder},
     {"mt5", kBoth},
     {"nemotron-nas", "a transformer whose layers all differ"},
-    {"olmo_hybrid", kLinear},
     {"openelm", "a transformer whose layers all differ"},
     {"pegasus", kBoth},
     {"phi3small", "a transformer of block-sparse attention"},
     {"phi4flash", kStateSpace},
     {"plamo2", kStateSpace},
-    {"recurrent_gemma", "partly a recurrent model"},
     {"rwkv", "a recurrent model"},
     {"rwkv7", "a recurrent model"},
     {"siglip", "an image and a text encoder"},
     {"step3", "a transformer of multi-matrix factorized attention"},
     {"step3_text", "a transformer of multi-matrix factorized attention"},
     {"step3_vl", "a transformer of multi-matrix factorized attention"},
-    {"step3p5", kTwoHeads},
     {"switch_transformers", kBoth},
     {"t5", kBoth},
     {"t5gemma", kBoth},
@@ -88,8 +80,8 @@ constexpr auto kTypes = std::to_array<Pair>({
     {"xlm", kEncoder},
     {"xlnet", "a transformer of two streams"},
     {"xlstm", "a recurrent model"},
-    {"zamba", kStateSpace},
-    {"zamba2", kStateSpace},
+    {"zamba", kSharedBlocks},
+    {"zamba2", kSharedBlocks},
 });
 
 // Keys that say more than their name.

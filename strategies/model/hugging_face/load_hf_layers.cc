@@ -158,19 +158,21 @@ void HfImporter::Experts() {
                                    0, "width of an expert"));
   // MiniMax M2 writes the width of a dense MLP that no layer has.
   if (type_ == "minimax_m2") Find({"mlp_intermediate_size"});
-  moe->set_latent(Int({"moe_latent_size"}, 0, kMaxWidth).value_or(0));
+  moe->set_latent(Int({"moe_latent_size", "routed_expert_hidden_size"}, 0, kMaxWidth).value_or(0));
   SharedExperts(moe);
   Routing(moe);
   // Where mixers differ the order of the kinds says which are dense.
   if (family_.mixers != HfFamily::Mixers::kNone) return;
+  if (family_.shapes != HfFamily::Shapes::kOne) return;
   DenseLayers(moe);
   // Without a dense layer intermediate_size is of nothing.
   if (moe->dense_layers() == 0 && moe->layer_period() <= 1) out_.clear_ffn();
 }
 
 void HfImporter::SharedExperts(v1::Moe* moe) {
-  const auto width =
-      Int({"shared_expert_intermediate_size", "shared_intermediate_size"}, 0, kMaxWide);
+  const auto width = Int({"shared_expert_intermediate_size", "shared_intermediate_size",
+                          "share_expert_dim", "share_expert_dims"},
+                         0, kMaxWide);
   const auto count =
       Int({"n_shared_experts", "num_shared_experts", "num_shared_expert", "moe_num_shared_experts"},
           0, kMaxExperts);
@@ -200,7 +202,7 @@ void HfImporter::SharedExperts(v1::Moe* moe) {
 void HfImporter::Routing(v1::Moe* moe) {
   const std::string method = Text({"topk_method"});
   moe->set_router_bias(Bool({"use_routing_bias", "moe_router_enable_expert_bias", "use_expert_bias",
-                             "moe_use_aux_free", "router_bias"},
+                             "moe_use_aux_free", "router_bias", "use_moe_router_bias"},
                             family_.router_bias));
   const int groups = Int({"n_group"}, 0, kMaxExperts).value_or(0);
   if (groups <= 1 || method == "greedy") {

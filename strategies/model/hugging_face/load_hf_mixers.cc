@@ -22,6 +22,8 @@ char MixerOf(const std::string& type) {
   if (type == "linear_attention") return 'L';
   if (type == "mamba" || type == "mamba2") return 'M';
   if (type == "moe") return 'E';
+  if (type == "conv" || type == "short_conv") return 'C';
+  if (type == "recurrent") return 'R';
   return type == "mlp" ? '-' : '?';
 }
 
@@ -63,11 +65,22 @@ void HfImporter::ReadMamba1() {
 void HfImporter::ReadDeltaNet() {
   v1::DeltaNet* delta = out_.mutable_delta_net();
   const char* what = "number of heads of linear attention";
-  delta->set_key_heads(Needed({"linear_num_key_heads"}, 1, kMaxWidth, 0, what));
-  delta->set_value_heads(Needed({"linear_num_value_heads"}, 1, kMaxWidth, 0, what));
-  delta->set_key_dim(Int({"linear_key_head_dim"}, 1, kMaxWidth).value_or(128));
-  delta->set_value_dim(Int({"linear_value_head_dim"}, 1, kMaxWidth).value_or(128));
+  // configuration_olmo_hybrid.py: as many heads as attention has, of 3/4 of its width.
+  const bool olmo = type_ == "olmo_hybrid";
+  const auto heads = [&](Keys keys) {
+    const auto given = Int(keys, 1, kMaxWidth);
+    return given ? *given : olmo ? out_.heads() : Needed(keys, 1, kMaxWidth, 0, what);
+  };
+  delta->set_key_heads(heads({"linear_num_key_heads"}));
+  delta->set_value_heads(heads({"linear_num_value_heads"}));
+  const int key = olmo ? std::max(1, 3 * out_.hidden() / (4 * delta->key_heads())) : 128;
+  delta->set_key_dim(Int({"linear_key_head_dim"}, 1, kMaxWidth).value_or(key));
+  const int value = olmo ? 2 * delta->key_dim() : 128;
+  delta->set_value_dim(Int({"linear_value_head_dim"}, 1, kMaxWidth).value_or(value));
   delta->set_conv(Int({"linear_conv_kernel_dim"}, 1, 64).value_or(4));
+  Find({"linear_allow_neg_eigval", "linear_a_log_min", "linear_a_log_max", "linear_dt_min",
+        "linear_dt_max", "linear_dt_init_floor"});
+  if (olmo) return;
   // modeling_qwen3_next.py: the projection of queries is twice as wide, for a gate of the output.
   out_.set_attention_gate(Bool({"attn_output_gate"}, true));
   Find({"partial_rotary_factor", "mamba_ssm_dtype"});
@@ -81,8 +94,19 @@ void HfImporter::ReadKimiDelta() {
   delta->set_key_dim(Needed({"linear_attn_config.head_dim"}, 1, kMaxWidth, 0, "size of a head"));
   delta->set_conv(Int({"linear_attn_config.short_conv_kernel_size"}, 1, 64).value_or(4));
   delta->set_decay_rank(delta->key_dim());
-  delta->set_gate_rank(delta->key_dim());
+  // Kimi K3: a whole gate; one on latent attention too; sums over the outputs of earlier blocks.
+  if (!Bool({"linear_attn_config.use_full_rank_gate"}, false))
+    delta->set_gate_rank(delta->key_dim());
+  if (Bool({"mla_use_output_gate"}, false)) out_.set_attention_gate(true);
   if (Bool({"mla_use_nope"}, false)) out_.set_rotary(false);
+  Find({"linear_attn_config.gate_lower_bound", "latent_moe_use_norm", "activation_situ_beta",
+        "activation_situ_linear_beta"});
+  if (const auto block = Int({"attn_res_block_size"}, 0, kMaxLayers); block && *block > 0) {
+    Assume(
+        absl::StrCat("attn_res_block_size is ", *block,
+                     ": sums over the outputs of earlier blocks, and their two vectors before each "
+                     "half of a layer, are left out"));
+  }
 }
 
 // MiniMax: modeling_minimax_text_01.py, MiniMaxText01LightningAttention.
@@ -92,6 +116,31 @@ void HfImporter::ReadLightning() {
   linear->set_head_dim(out_.head_dim());
   linear->set_chunk(Int({"block_size"}, 1, kMaxWidth).value_or(256));
   Find({"postnorm", "attention_type", "shared_intermediate_size"});
+}
+
+// LFM2.
+void HfImporter::ReadShortConvolution() {
+  v1::ShortConvolution* conv = out_.mutable_short_convolution();
+  conv->set_conv(Int({"conv_L_cache"}, 1, 64).value_or(3));
+  conv->set_bias(Bool({"conv_bias"}, false));
+  for (const char* key : {"conv_dim", "conv_dim_out", "block_dim"}) {
+    const auto width = Int({key}, 1, kMaxWidth);
+    if (!width || *width == out_.hidden()) continue;
+    Problem(key,
+            absl::StrCat("is ", *width, ", expected the width of the stream, ", out_.hidden()));
+  }
+  Find({"block_use_swiglu", "block_norm_eps", "block_mlp_init_scale", "block_out_init_scale",
+        "block_use_xavier_init", "conv_use_xavier_init", "num_heads", "full_attn_idxs"});
+}
+
+// Griffin.
+void HfImporter::ReadRecurrentUnit() {
+  v1::RecurrentUnit* unit = out_.mutable_recurrent_unit();
+  unit->set_width(Int({"lru_width"}, 1, kMaxWidth).value_or(out_.hidden()));
+  unit->set_heads(out_.heads());
+  unit->set_conv(Int({"conv1d_width"}, 1, 64).value_or(4));
+  out_.set_sliding_window(
+      Int({"attention_window_size"}, 1, kMaxWide).value_or(family_.windows.size));
 }
 
 std::string HfImporter::MixersByPattern(const std::string& key, const std::string& pattern) {
@@ -125,6 +174,14 @@ std::string HfImporter::MixersByPeriod() {
       const bool attends = std::ranges::find(attention, i) != attention.end();
       mixers[Index(i)] = attends ? '*' : 'M';
     }
+  } else if (family_.mixers == Mixers::kShortConvolution) {
+    const auto attention = Ints({"full_attn_idxs"}).value_or(std::vector<int>());
+    for (int i = 0; i < layers; ++i) {
+      const bool attends = std::ranges::find(attention, i) != attention.end();
+      mixers[Index(i)] = attends ? '*' : 'C';
+    }
+  } else if (family_.mixers == Mixers::kRecurrent) {
+    for (int i = 0; i < layers; ++i) mixers[Index(i)] = i % 3 == 2 ? '*' : 'R';
   } else if (family_.mixers == Mixers::kKimi) {
     // Numbered from 1.
     const auto full = Ints({"linear_attn_config.full_attn_layers"}).value_or(std::vector<int>());
@@ -144,7 +201,7 @@ std::string HfImporter::ReadMixers() {
   if (pattern != nullptr && pattern->is_string()) {
     return MixersByPattern(key, pattern->get<std::string>());
   }
-  const auto types = Texts({"layers_block_type", "layer_types"});
+  const auto types = Texts({"layers_block_type", "layer_types", "block_types", "_block_types"});
   if (types && !types->empty()) {
     Find({"full_attention_interval"});
     std::string mixers;
@@ -153,8 +210,13 @@ std::string HfImporter::ReadMixers() {
       if (mixers.back() != '?') continue;
       Problem("layer_types", absl::StrCat("has ", Shown(type),
                                           ", expected attention, mamba, "
-                                          "linear_attention, moe or mlp"));
+                                          "linear_attention, conv, recurrent, moe or mlp"));
       return {};
+    }
+    // Griffin's list is a period.
+    const std::size_t given = mixers.size();
+    while (family_.mixers == Mixers::kRecurrent && std::ssize(mixers) < out_.layers()) {
+      mixers.push_back(mixers[mixers.size() - given]);
     }
     return mixers;
   }
@@ -176,6 +238,10 @@ void HfImporter::ReadStates(const std::string& mixers) {
       return ReadKimiDelta();
     case Mixers::kLightning:
       return ReadLightning();
+    case Mixers::kShortConvolution:
+      return ReadShortConvolution();
+    case Mixers::kRecurrent:
+      return ReadRecurrentUnit();
     case Mixers::kJamba:
       return ReadMamba1();
     case Mixers::kNemotronH:
@@ -196,6 +262,8 @@ void HfImporter::AddKind(char mixer, bool routed, char symbol) {
                   : mixer == '*'                ? Kind::ATTENTION
                   : mixer == 'M'                ? Kind::MAMBA
                   : mixer == 'B'                ? Kind::ATTENTION_AND_MAMBA
+                  : mixer == 'C'                ? Kind::SHORT_CONVOLUTION
+                  : mixer == 'R'                ? Kind::RECURRENT_UNIT
                   : out_.has_linear_attention() ? Kind::LINEAR_ATTENTION
                                                 : Kind::DELTA_NET);
   const bool experts = mixer == 'E' || (mixer != '-' && routed);

@@ -147,11 +147,31 @@ void HfImporter::Dimensions() {
   MlpWidth();
 }
 
+// LFM2 (modeling_lfm2.py, Lfm2MLP): two thirds of block_ff_dim, up to a multiple.
+int HfImporter::ShortConvolutionFfn(std::optional<int> ffn) {
+  const auto block = Int({"block_ff_dim"}, 1, kMaxWide);
+  const int multiple = Int({"block_multiple_of"}, 1, kMaxWidth).value_or(256);
+  const bool adjust = Bool({"block_auto_adjust_ff_dim"}, type_ == "lfm2");
+  const Json* factor = Find({"block_ffn_dim_multiplier"});
+  if (factor != nullptr && *factor != 1) {
+    Problem("block_ffn_dim_multiplier", absl::StrCat("is ", Shown(*factor), ", expected 1"));
+  }
+  if (!block && !ffn)
+    Problem("intermediate_size", "is absent, expected the inner width of the MLP");
+  const int width = block ? *block : ffn.value_or(1);
+  if (!adjust) return width;
+  return (2 * (width / 3) + 2 * (width % 3) / 3 + multiple - 1) / multiple * multiple;
+}
+
 void HfImporter::MlpWidth() {
   const auto dense = Int({"intermediate_size_mlp", "dense_intermediate_size"}, 1, kMaxWide);
   const auto ffn = Int(
       {"intermediate_size", "n_inner", "ffn_dim", "ffn_hidden_size", "ffn_config.ffn_hidden_size"},
       1, kMaxWide);
+  if (family_.mixers == HfFamily::Mixers::kShortConvolution) {
+    out_.set_ffn(ShortConvolutionFfn(ffn));
+    return;
+  }
   const int ratio = Int({"expansion_ratio"}, 1, 64).value_or(family_.ffn_per_hidden);
   if (dense) {
     out_.set_ffn(*dense);
@@ -191,7 +211,9 @@ void HfImporter::Heads() {
     LatentAttention();
     return;
   }
-  Find({"q_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim", "v_head_dim"});
+  Find({"q_lora_rank", "qk_nope_head_dim", "qk_rope_head_dim"});
+  const auto value = Int({"v_head_dim"}, 1, kMaxWidth);
+  if (value && family_.shapes == HfFamily::Shapes::kMimo) out_.set_v_head_dim(*value);
   out_.set_kv_heads(KvHeads());
   HeadSize();
   if (out_.heads() % out_.kv_heads() != 0) {
@@ -203,7 +225,7 @@ void HfImporter::Heads() {
 
 int HfImporter::KvHeads() {
   const auto kv = Int({"num_key_value_heads", "n_head_kv", "num_kv_heads", "multi_query_group_num",
-                       "num_query_groups", "attn_config.kv_n_heads"},
+                       "num_query_groups", "attn_config.kv_n_heads", "num_attention_groups"},
                       1, kMaxWidth);
   const std::string kind = Text({"attn_config.attn_type"});
   if (kind == "multiquery_attention") return 1;
@@ -272,8 +294,8 @@ void HfImporter::Positions() {
 
 // OPT's table may be narrower than the stream: a projection after it and one before the head.
 void HfImporter::Embedding() {
-  out_.set_tied_embeddings(Bool({"tie_word_embeddings"}, family_.tied));
-  if (!Has({"tie_word_embeddings"})) {
+  out_.set_tied_embeddings(Bool({"tie_word_embeddings", "tie_embedding"}, family_.tied));
+  if (!Has({"tie_word_embeddings", "tie_embedding"})) {
     Assume(absl::StrCat("tie_word_embeddings is absent: ", family_.tied ? "true" : "false",
                         ", the default of ", std::string(family_.type)));
   }
@@ -378,9 +400,11 @@ void HfImporter::Import() {
   Norms();
   Prediction();
   Biases();
-  if (family_.mixers == HfFamily::Mixers::kNone) Windows();
+  const bool shapes = family_.shapes != HfFamily::Shapes::kOne;
+  if (family_.mixers == HfFamily::Mixers::kNone && !shapes) Windows();
   Experts();
   Mixers();
+  if (shapes) Shapes();
   SparseAttention();
   CheckUnread();
   out_.add_sources("Hugging Face config.json, model_type " + type_);

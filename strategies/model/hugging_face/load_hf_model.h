@@ -4,6 +4,7 @@
 #ifndef MESHSTEP_STRATEGIES_MODEL_HUGGING_FACE_LOAD_HF_MODEL_H_
 #define MESHSTEP_STRATEGIES_MODEL_HUGGING_FACE_LOAD_HF_MODEL_H_
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,6 +15,7 @@
 #include "strategies/model/hugging_face/hf_keys.h"
 
 namespace meshstep::v1 {
+class LayerKind;
 class Model;
 class Moe;
 }  // namespace meshstep::v1
@@ -39,6 +41,7 @@ class HfImporter : private HfKeys {
   void Name();
   void Dimensions();
   void MlpWidth();
+  int ShortConvolutionFfn(std::optional<int> ffn);
   void CheckActivation();
   void Heads();
   int KvHeads();
@@ -64,6 +67,8 @@ class HfImporter : private HfKeys {
   void ReadLightning();
   void AddKind(char mixer, bool routed, char symbol);
   void SparseAttention();
+  void ReadShortConvolution();
+  void ReadRecurrentUnit();
 
   // In load_hf_layers.cc.
   void Windows();
@@ -76,6 +81,16 @@ class HfImporter : private HfKeys {
   void Routing(v1::Moe* moe);
   std::vector<bool> RoutedLayers();
   void DenseLayers(v1::Moe* moe);
+
+  // In load_hf_shapes.cc.
+  void Shapes();
+  std::vector<bool> FullLayersOfShapes();
+  std::vector<bool> RoutedLayersOfShapes();
+  void SetShape(bool full, v1::LayerKind* kind);
+  void ReadShapeOptions();
+  void SetGemma4(bool full, v1::LayerKind* kind);
+  void SetMimo(bool full, v1::LayerKind* kind);
+  void SetStep(bool full, v1::LayerKind* kind);
 
   const Json& file_;
   const std::string as_;
