@@ -12,9 +12,8 @@
 #include "google/protobuf/message.h"
 #include "sim/base/data_path.h"
 #include "sim/base/escape.h"
-#include "sim/base/overlay.h"
 #include "sim/base/proto_file.h"
-#include "sim/base/set_field.h"
+#include "sim/simulate/scenario_fields.h"
 #include "strategies/plan/load_scenario.h"
 
 namespace meshstep {
@@ -104,7 +103,7 @@ Status ResolveBase(v1::Scenario* proto, Locator* own, int depth = 0) {
   RETURN_IF_ERROR(ResolveBase(&below, &places, depth + 1));
   proto->clear_base();
   auto given = std::make_shared<v1::Scenario>(*proto);
-  Overlay(*proto, &below);
+  OverlayScenario(*proto, &below);
   *proto = std::move(below);
   if (*own) {
     *own = [given, own = *own, places](const std::string& field) {
@@ -166,7 +165,7 @@ StatusOr<ScenarioFile> ReadScenarioProto(const std::string& name,
   NameAfterFile(file.path, &file.proto);
   RETURN_IF_ERROR(ResolveBase(&file.proto, &locator));
   for (const std::string& set : options.sets) {
-    if (const Status status = SetField(set, &file.proto); !status.ok()) {
+    if (const Status status = SetScenarioField(set, &file.proto); !status.ok()) {
       return InvalidInput(absl::StrCat("--set: ", std::string(status.message())));
     }
   }

@@ -18,6 +18,7 @@
 #include "google/protobuf/descriptor.h"
 #include "sim/base/data_path.h"
 #include "sim/base/set_field.h"
+#include "sim/simulate/scenario_fields.h"
 #include "sim/simulate/scenario_file.h"
 
 namespace meshstep {
@@ -134,7 +135,7 @@ Reader FieldReader(const std::string& path) {
   const bool list = field != nullptr && field->is_repeated();
   return [path, list](const std::string& cell, ScenarioRow* row) -> Status {
     const std::string value = list ? absl::StrReplaceAll(cell, {{";", ","}}) : cell;
-    const Status status = SetField(absl::StrCat(path, "=", value), &row->scenario);
+    const Status status = SetScenarioField(absl::StrCat(path, "=", value), &row->scenario);
     if (status.ok()) return status;
     const std::string message(status.message());
     return InvalidInput(message.starts_with(path + " ") ? message.substr(path.size() + 1)

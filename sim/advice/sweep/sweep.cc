@@ -11,7 +11,7 @@
 #include "absl/strings/str_replace.h"
 #include "sim/base/checked.h"
 #include "sim/base/parallel.h"
-#include "sim/base/set_field.h"
+#include "sim/simulate/scenario_fields.h"
 
 namespace meshstep {
 namespace {
@@ -97,7 +97,7 @@ StatusOr<v1::Scenario> GridPoint(const v1::Scenario& base, std::span<const Vary>
     assignments[i] = absl::StrCat(varied[i].path, "=",
                                   varied[i].values[static_cast<std::size_t>(index % values)]);
     index /= values;
-    RETURN_IF_ERROR(SetField(assignments[i], &point));
+    RETURN_IF_ERROR(SetScenarioField(assignments[i], &point));
   }
   Status status;
   if (rest < varied.size()) {
@@ -105,7 +105,7 @@ StatusOr<v1::Scenario> GridPoint(const v1::Scenario& base, std::span<const Vary>
     const StatusOr<std::int64_t> degree = RestOfDevices(path, point, catalog);
     status = degree.status();
     assignments[rest] = absl::StrCat(path, "=", degree.ok() ? absl::StrCat(*degree) : "");
-    if (status.ok()) status = SetField(assignments[rest], &point);
+    if (status.ok()) status = SetScenarioField(assignments[rest], &point);
   }
   if (set != nullptr) *set = std::move(assignments);
   RETURN_IF_ERROR(status);
