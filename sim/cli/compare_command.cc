@@ -29,11 +29,33 @@ struct Options {
   std::string html;  // path; empty: none
 };
 
-// Tells apart scenarios of one name: "NAME (FILE)", and the second of a file "NAME (FILE, 2)".
-void DistinguishNames(std::vector<ScenarioFile>* inputs) {
+// What --set says of scenario `index`, from 0, alone: "tensor=4 fsdp=256"; "" if that is nothing or
+// long.
+std::string OwnSets(const std::vector<std::string>& sets, std::size_t index) {
+  constexpr std::size_t kLong = 40;
+  const std::string number = absl::StrCat(index + 1, ":");
+  std::string out;
+  for (const std::string& set : sets) {
+    if (!set.starts_with(number)) continue;
+    std::string own = set.substr(number.size());
+    if (own.starts_with("plan.")) own = own.substr(5);
+    absl::StrAppend(&out, out.empty() ? "" : " ", own);
+  }
+  return out.size() > kLong ? "" : out;
+}
+
+// Tells apart scenarios of one name: "NAME (tensor=4)" by what --set says of it alone, "NAME (FILE)",
+// and the second of a file "NAME (FILE, 2)".
+void DistinguishNames(const ScenarioOptions& options, std::vector<ScenarioFile>* inputs) {
   std::map<std::string, int> of_name;
   std::map<std::pair<std::string, std::string>, int> of_file;
-  for (const ScenarioFile& input : *inputs) ++of_name[input.scenario.name];
+  const bool tables = options.names.size() != inputs->size();
+  for (std::size_t i = 0; i < inputs->size(); ++i) {
+    std::string& name = (*inputs)[i].scenario.name;
+    const std::string own = tables ? "" : OwnSets(options.files.sets, i);
+    if (!own.empty()) absl::StrAppend(&name, " (", own, ")");
+    ++of_name[name];
+  }
   for (ScenarioFile& input : *inputs) {
     std::string& name = input.scenario.name;
     if (of_name[name] == 1) continue;
@@ -49,7 +71,7 @@ void RunCompare(const Options& options) {
     Fail(InvalidInput("SCENARIO: is one, expected two or more to compare, or a table of them"));
   }
   CheckOutputsOf(inputs, {{"--html", options.html}});
-  DistinguishNames(&inputs);
+  DistinguishNames(options.scenarios, &inputs);
   std::string html;
   const std::vector<v1::SimulateReport> reports =
       SimulateAll(inputs, options.simulate, [&](const ScenarioFile&, SimulatedStep& s) {

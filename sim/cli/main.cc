@@ -1,5 +1,6 @@
 // The command line: meshstep COMMAND ...
 
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <exception>
@@ -49,9 +50,12 @@ void AddFormatOption(CLI::App* command, OutputFormat* format) {
 }
 
 void Print(const std::string& text) {
+  errno = 0;
   std::cout.write(text.data(), static_cast<std::streamsize>(text.size()));
   std::cout.flush();
   if (!std::cout) {
+    // Whoever reads has enough, as head: no fault of anybody.
+    if (errno == EPIPE) return;
     std::cerr << "standard output: cannot be written\n";
     throw CommandFailed{kExitInput};
   }
@@ -130,7 +134,7 @@ int main(int argc, char** argv) {
   mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max());
   mallopt(M_ARENA_MAX, 1);
 #endif
-  // A closed pipe is an error of the write, told in one sentence.
+  // A pipe that is closed early ends no command: its files are still written.
   std::signal(SIGPIPE, SIG_IGN);
   return meshstep::Main(argc, argv);
 }

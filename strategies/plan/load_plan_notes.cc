@@ -47,7 +47,20 @@ std::string LeftWhole(const Rules& rules, AxisId axis) {
   if ((width || heads) && !Uses(rules.parameters, axis)) {
     return "no rule of PARAMETERS uses it, so that its ranks all store and update whole parameters";
   }
+  for (const char* dim : {"B", "T"}) {
+    if (Uses(rules.compute, axis, dim) && !Uses(rules.residual, axis)) {
+      return absl::StrCat("it shards ", dim,
+                          " of COMPUTE but nothing of RESIDUAL, so that what is ",
+                          "between blocks is gathered over it and whole on each of its ranks");
+    }
+  }
   return "";
+}
+
+// Parameters that nothing shards: each device stores and updates the whole model.
+bool StoresTheWholeModel(const Plan& plan) {
+  return plan.axes.size() > 1 && plan.stages == 1 && plan.rules.parameters.empty() &&
+         plan.rules.optimizer.empty() && plan.rules.experts.empty();
 }
 
 void NoteMissingRules(const std::string& field, const Plan& plan, Diagnostics* diagnostics) {
@@ -58,6 +71,11 @@ void NoteMissingRules(const std::string& field, const Plan& plan, Diagnostics* d
     if (left.empty()) continue;
     diagnostics->Note(absl::StrCat(field, ".rules: of axis \"", plan.axes[a].name, "\" of ",
                                    plan.axes[a].size, " ranks: ", left));
+  }
+  if (StoresTheWholeModel(plan)) {
+    diagnostics->Note(absl::StrCat(field,
+                                   ".rules: none is of PARAMETERS or OPTIMIZER, so that each ",
+                                   "device stores and updates the whole model"));
   }
 }
 

@@ -94,6 +94,42 @@ class DefaultsTest(unittest.TestCase):
             for name in ('c.textproto', 'd.textproto', 'e.textproto'):
                 self.assertEqual(both(name).returncode, 2, name)
 
+    def test_the_last_batch_that_is_given_counts(self):
+        plan = 'plan { fsdp: 64 micro_batch_sequences: 1 }'
+        twice = self.report(MODEL + WORK.replace('128', '256') + plan)['step_time_s']
+        with tempfile.TemporaryDirectory() as folder:
+            path = folder + '/a.textproto'
+            pathlib.Path(path).write_text(MODEL + WORK + plan, encoding='utf-8')
+            # 256 sequences of 8,192 tokens.
+            above = 'base: "%s" workload { global_batch_tokens: "2M" }' % path
+            self.assertEqual(self.report(above)['step_time_s'], twice)
+            tokens = ('--set', 'workload.global_batch_tokens=2M')
+            self.assertEqual(self.report(MODEL + WORK + plan, *tokens)['step_time_s'], twice)
+            self.assertEqual(self.report(above, '--set', 'workload.global_batch_sequences=256')
+                             ['step_time_s'], twice)
+        # In one place both are a contradiction.
+        both = WORK.replace('}', 'global_batch_tokens: "2M" }')
+        self.assertEqual(run('simulate', '-', text=MODEL + both + plan).returncode, 2)
+
+    def test_show_is_short_unless_full_is_asked_for(self):
+        text = MODEL + WORK + 'plan { fsdp: 8 micro_batch_sequences: 1 framework: "torchtitan" }'
+        short = run('show', 'scenario', '-', text=text).stdout
+        full = run('show', 'scenario', '-', '--full', text=text).stdout
+        self.assertIn('  data: 8\n', short)  # inferred
+        self.assertIn('# fsdp 8 shards B of COMPUTE', short)
+        self.assertLess(len(short.splitlines()), 40)
+        self.assertGreater(len(full.splitlines()), 100)
+        self.assertEqual(self.report(short)['step_time_s'], self.report(full)['step_time_s'])
+
+    def test_rules_that_are_missing_are_named(self):
+        notes = self.report(
+            MODEL + WORK + 'plan { mesh { axes { name: "x" size: 8 } axes { name: "y" size: 8 } } '
+            'rules { dimension: "B" axes: "x" of: COMPUTE } '
+            'rules { dimension: "F" axes: "y" of: COMPUTE } }')['notes']
+        for part in ('nothing of RESIDUAL', 'F of COMPUTE but not N and K',
+                     'none is of PARAMETERS or OPTIMIZER'):
+            self.assertTrue(any(part in note for note in notes), (part, notes))
+
     def test_a_set_for_one_scenario(self):
         with tempfile.TemporaryDirectory() as folder:
             path = folder + '/a.textproto'
@@ -104,6 +140,8 @@ class DefaultsTest(unittest.TestCase):
             self.assertEqual(done.returncode, 0, done.stderr)
             report = json.loads(done.stdout)
             self.assertEqual([f['field'] for f in report['fields']], ['plan.recompute'])
+            self.assertEqual([s['scenario'] for s in report['scenarios']],
+                             ['a', 'a (recompute=full)'])
             self.assertEqual(report['baseline'], 1)
             self.assertGreater(report['comparisons'][0]['speedup'], 1)
             wrong = run('compare', path, path, '--set', '3:plan.tensor=2')

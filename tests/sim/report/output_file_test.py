@@ -85,6 +85,20 @@ class OutputFileTest(unittest.TestCase):
         self.assertEqual(trace.read_text(), "old")
         self.assertEqual(self.files(), ["s.textproto", "t.json"])
 
+    def test_standard_output_that_closes_early_costs_no_file(self):
+        reading, writing = os.pipe()
+        os.close(reading)
+        done = subprocess.run([PROGRAM, "simulate", self.scenario, "--html=s.html"],
+                              stdout=writing, stderr=subprocess.PIPE, cwd=self.folder)
+        os.close(writing)
+        self.assertEqual((done.returncode, done.stderr), (0, b""))
+        self.assertIn("s.html", self.files())
+        with open("/dev/full", "wb") as full:
+            done = subprocess.run([PROGRAM, "simulate", self.scenario], stdout=full,
+                                  stderr=subprocess.PIPE, cwd=self.folder)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn(b"standard output: cannot be written", done.stderr)
+
     def test_devices_are_written_in_place(self):
         self.assertEqual(self.simulate("--html=/dev/null").returncode, 0)
         done = self.simulate("--html=/dev/full")
