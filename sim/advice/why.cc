@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "sim/advice/balanced_stages.h"
 #include "sim/base/format.h"
 #include "sim/base/index.h"
 
@@ -140,12 +141,26 @@ void AddContention(const SimulatedStep& base, std::vector<v1::Cause>* causes) {
            SharedText(base.step, base.run, *alone), base.report.step_time_s(), causes);
 }
 
+// Stages that compute for different times, against stages that all take the mean.
+void AddStageImbalance(const SimulatedStep& base, std::vector<v1::Cause>* causes) {
+  if (base.scenario.plan.stages < 2) return;
+  const BalancedStages balanced = Balance(base.step);
+  const StatusOr<Run> run = RunGraph(balanced.graph, base.step.Names());
+  if (!run.ok()) return;
+  AddCause("stage_imbalance", (base.run.makespan - run->makespan).seconds(),
+           absl::StrCat("stages are not equal: stage ", balanced.stage, " computes for ",
+                        FormatSeconds(balanced.longest.seconds()), ", the mean of stages is ",
+                        FormatSeconds(balanced.mean.seconds())),
+           base.report.step_time_s(), causes);
+}
+
 }  // namespace
 
 std::vector<v1::Cause> Why(const SimulatedStep& base, const SimulateOptions& options) {
   std::vector<v1::Cause> causes;
   if (base.step.graph.tasks() > kMostTasks) return causes;
   AddContention(base, &causes);
+  AddStageImbalance(base, &causes);
   if (options.fidelity == Fidelity::kCalibrated) {
     for (const Remedy& remedy : kRemedies) {
       if (!remedy.acts(base.scenario)) continue;

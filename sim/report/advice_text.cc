@@ -70,8 +70,9 @@ std::string ToText(const v1::SensitivityReport& report) {
   std::vector<std::vector<std::string>> rows = {{"", "twice as good", "half as good", "saves"}};
   for (const v1::HardwareResponse& r : report.hardware()) {
     rows.push_back(
-        {r.rate(), FormatSeconds(r.better_step_time_s()), FormatSeconds(r.worse_step_time_s()),
-         FormatPercent(r.saved_fraction()),
+        {r.rate(), r.has_better_step_time_s() ? FormatSeconds(r.better_step_time_s()) : "-",
+         FormatSeconds(r.worse_step_time_s()),
+         r.has_better_step_time_s() ? FormatPercent(r.saved_fraction()) : "-",
          r.saved_fraction() > 0 ? Bar(std::min(1.0, 2 * r.saved_fraction()), kBar) : r.why()});
   }
   absl::StrAppend(&text, FormatTable(rows, "<>>><", 2), "\nPlan, each change alone\n");

@@ -100,10 +100,15 @@ std::string SensitivityToHtml(const v1::SensitivityReport& report) {
   std::vector<DifferenceBar> better, plan;
   std::vector<TableRow> rows = {{"rate", "twice as good", "half as good", "saves"}};
   for (const v1::HardwareResponse& r : report.hardware()) {
-    better.push_back({r.rate() + " twice as good", r.better_step_time_s() - report.step_time_s()});
+    const bool known = r.has_better_step_time_s();
+    if (known) {
+      better.push_back(
+          {r.rate() + " twice as good", r.better_step_time_s() - report.step_time_s()});
+    }
     better.push_back({r.rate() + " half as good", r.worse_step_time_s() - report.step_time_s()});
-    rows.push_back({r.rate(), FormatSeconds(r.better_step_time_s()),
-                    FormatSeconds(r.worse_step_time_s()), FormatPercent(r.saved_fraction())});
+    rows.push_back({r.rate(), known ? FormatSeconds(r.better_step_time_s()) : "-",
+                    FormatSeconds(r.worse_step_time_s()),
+                    known ? FormatPercent(r.saved_fraction()) : "-"});
   }
   out += Head("Hardware, each rate alone");
   out += Both([&](double w) { return DifferenceChart(better, w); });

@@ -136,6 +136,33 @@ def check_sensitivity():
     assert spread == sorted(spread, reverse=True)
 
 
+def check_no_rate_slows_for_nothing():
+    """A better rate that slows the step is told with its reason, or not told."""
+    for scenario in (GPU, "llama3-70b-h100-512"):
+        report = json.loads(run("sensitivity", scenario, "--format=json").stdout)
+        for rate in report["hardware"]:
+            better = rate.get("better_step_time_s")
+            assert better is None or better <= report["step_time_s"] or "share" in rate["why"], rate
+
+
+def check_stage_imbalance():
+    """What stages cost by not being equal: without it, a step takes the same however layers lie."""
+    def equal(layout, stage):
+        report = json.loads(run(
+            "simulate", GPU, "--set", "model.preset=llama-3-8b", "--set", "cluster.chips=8",
+            "--set", "plan.data=1", "--set", "plan.fsdp=1", "--set", "plan.tensor=1",
+            "--set", "plan.sequence_parallel=false", "--set", "plan.pipeline=8",
+            "--set", "plan.micro_batch_sequences=1", "--set", "plan.layout=" + layout,
+            "--set", "workload.global_batch_sequences=32", "--format=json").stdout)
+        cause, = [c for c in report["why"] if c["cause"] == "stage_imbalance"]
+        assert "stage %d " % stage in cause["text"], cause
+        return report["step_time_s"] - cause["seconds"], cause["seconds"]
+
+    uneven, dear = equal("Et*2|(t*2|)*3t*12|(t*4|)*2t*4L", 4)
+    even, cheap = equal("Et*4|(t*4|)*6t*4L", 7)  # the head alone
+    assert abs(uneven / even - 1) < 0.01 and dear > 3 * cheap, (uneven, even, dear, cheap)
+
+
 def check_import():
     config = os.path.join(SOURCE, "tests/data/hf/llama-3-8b.json")
     text = run("import", "hf", config)
@@ -174,4 +201,6 @@ check_kinds_of_plans()
 check_other_recomputation()
 check_host_rate()
 check_sensitivity()
+check_no_rate_slows_for_nothing()
+check_stage_imbalance()
 check_import()
