@@ -40,7 +40,7 @@ std::string Key(const std::vector<std::pair<std::string, std::string>>& entries)
   return out + "</div>\n";
 }
 
-std::string Table(const std::vector<TableRow>& rows) {
+std::string Table(const std::vector<TableRow>& rows, const std::set<std::size_t>& left) {
   const bool many = !rows.empty() && LettersOf(rows) > kLetters;
   std::string out =
       absl::StrCat("<div class=\"scroll\"><table", many ? " class=\"stack\"" : "", ">\n");
@@ -49,11 +49,14 @@ std::string Table(const std::vector<TableRow>& rows) {
     out += "<tr>";
     for (std::size_t c = 0; c < rows[r].size(); ++c) {
       absl::StrAppend(&out, "<", cell);
-      if (many && r > 0 && c > 0 && c < rows.front().size()) {
+      // On phones a row is headed by its first cell; a figure needs its column's name.
+      if (many && r > 0 && c < rows.front().size() && (c > 0 || !left.contains(0))) {
         absl::StrAppend(&out, " data-h=\"", EscapeHtml(rows.front()[c]), "\"");
       }
       // Sentences wrap; figures do not.
-      if (r > 0 && rows[r][c].size() > kSentence) out += " class=\"w l\"";
+      const bool sentence = r > 0 && rows[r][c].size() > kSentence;
+      if (sentence || left.contains(c))
+        absl::StrAppend(&out, " class=\"", sentence ? "w l" : "l", "\"");
       absl::StrAppend(&out, ">", EscapeHtml(rows[r][c]), "</", cell, ">");
     }
     out += "</tr>\n";

@@ -3,7 +3,9 @@
 #ifndef MESHSTEP_SIM_REPORT_HTML_HTML_PARTS_H_
 #define MESHSTEP_SIM_REPORT_HTML_HTML_PARTS_H_
 
+#include <cstddef>
 #include <functional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -17,8 +19,8 @@ std::string Both(const std::function<std::string(double)>& draw);
 std::string Key(const std::vector<std::pair<std::string, std::string>>& entries);
 
 using TableRow = std::vector<std::string>;
-// The first row is the head.
-std::string Table(const std::vector<TableRow>& rows);
+// The first row is the head. left: columns that hold words, the first beside others.
+std::string Table(const std::vector<TableRow>& rows, const std::set<std::size_t>& left = {0});
 
 // What opens when its summary is touched.
 std::string Folded(const std::string& summary, const std::string& inside);

@@ -28,14 +28,15 @@ const svgs=[...box.querySelectorAll('.lane')],area=box.querySelector('.lanes'),t
 const scale=box.querySelector('.scale'),buttons=[...box.querySelectorAll('[data-w]')];
 const brush=over.appendChild(document.createElement('i'));
 const lanes=d.lanes.map(l=>{const s=[];let at=0;
-for(const [layer,batch,pass,flat] of l.g)for(let i=0;i<flat.length;i+=3){at+=flat[i];
-s.push([at,at+flat[i+1],flat[i+2],pass,layer,batch]);at+=flat[i+1]}
+for(const [layer,batch,pass,flat] of l.g)for(let i=0;i<flat.length;i+=4){at+=flat[i];
+s.push([at,at+flat[i+1],flat[i+2],pass,layer,batch,flat[i+3]]);at+=flat[i+1]}
 return{s,d:l.d}});
 let from=0,to=d.end;
 const rect=(x,w,h,c,more)=>'<rect x="'+x+'" y="0" width="'+w+'" height="'+h+'" class="'+c+'"'+more+'/>';
-function told(s){return escaped(d.names[s[2]]+', '+d.passes[s[3]]+
+function told(s,kind){return escaped(d.names[s[2]]+', '+d.passes[s[3]]+
 (s[4]===''?'':'\n'+(typeof s[4]=='number'?'layer '+s[4]:s[4]))+
-(s[5]<0?'':(s[4]===''?'\n':', ')+'micro-batch '+s[5])+'\n'+long(s[1]-s[0])+' from '+time(s[0],(s[1]-s[0])/100,s[0]))}
+(s[5]<0?'':(s[4]===''?'\n':', ')+'micro-batch '+s[5])+'\n'+long(s[1]-s[0])+' from '+time(s[0],(s[1]-s[0])/100,s[0])
++(s[6]?'\n'+long(s[6])+' of it: '+(kind=='use'?'collectives hold compute units':'other transfers use its links'):''))}
 function draw(k){
 const svg=svgs[k],l=lanes[k],W=Math.max(1,Math.round(svg.clientWidth)),H=svg.clientHeight;
 const kind=svg.classList[1],px=W/(to-from),fine=4,n=W*fine,use=new Float64Array(n);let out='',marks='';
@@ -53,7 +54,7 @@ for(let i=low;i<l.s.length&&l.s[i][0]<to;i++){const s=l.s[i];
 const x=Math.max(0,(s[0]-from)*px),e=Math.min(W,(s[1]-from)*px);
 if((s[1]-s[0])*px<3){small++;let a=s[0],b=s[1];for(const r of d.ranges){const u=Math.max(a,r[0]),v=Math.min(b,r[1]);if(u<v)add(u,v,1)}continue}
 const c=kind=='use'?d.passes[s[3]]:kind;
-out+=rect(x.toFixed(1),Math.max(1,e-x-(e-x>6?1:0)).toFixed(1),H,c,' data-t="'+told(s)+'"');
+out+=rect(x.toFixed(1),Math.max(1,e-x-(e-x>6?1:0)).toFixed(1),H,c,' data-t="'+told(s,kind)+'"');
 const letters=Math.floor((e-x-8)/6.4),name=d.names[s[2]];
 if(kind=='use'&&letters>=Math.min(name.length,8))marks+='<text x="'+((x+e)/2).toFixed(1)+'" y="'+(H/2+4)+'" text-anchor="middle" class="in '+c+'">'
 +escaped(name.length>letters?name.slice(0,letters-1)+'…':name)+'</text>'}

@@ -32,7 +32,7 @@ svg{display:block;width:100%;height:auto;margin:4px 0}
 .key i{display:inline-block;width:12px;height:12px;border-radius:2px;margin-right:6px;vertical-align:-1px}
 .scroll{overflow-x:auto}table{border-collapse:collapse;width:100%;font-size:13.5px;font-variant-numeric:tabular-nums}
 th,td{padding:4px 8px;border-bottom:1px solid var(--line);text-align:right;white-space:nowrap}
-th{color:var(--soft);font-weight:600}th:first-child,td:first-child,.l{text-align:left}
+th{color:var(--soft);font-weight:600;white-space:normal;vertical-align:bottom}.l{text-align:left}
 td.w{white-space:normal;min-width:16em}
 details{margin:6px 0}summary{cursor:pointer;color:var(--soft);font-size:13.5px}
 #tip{position:fixed;z-index:9;pointer-events:none;background:var(--ink);color:var(--bg);font-size:13px;
@@ -81,7 +81,7 @@ button.now{border-color:var(--ink);font-weight:600}
 .b-u3{background:var(--u3)}.b-u4{background:var(--u4)}.b-u5{background:var(--u5)}
 .dot{fill-opacity:.75;stroke:var(--bg)}
 @media(max-width:700px){.stack th{display:none}.stack tr{display:flex;flex-wrap:wrap;gap:1px 14px;padding:5px 0;border-bottom:1px solid var(--line)}
-.stack tr:first-child{display:none}.stack td{border:0;padding:0;white-space:normal}.stack td+td::before{content:attr(data-h) " ";color:var(--soft)}.stack td:first-child{flex-basis:100%;font-weight:600;overflow-wrap:anywhere}}
+.stack tr:first-child{display:none}.stack td{border:0;padding:0;white-space:normal;text-align:left}.stack td[data-h]::before{content:attr(data-h) " ";color:var(--soft);font-weight:400}.stack td:first-child{flex-basis:100%;font-weight:600;overflow-wrap:anywhere}}
 @media print{body{max-width:none}#tip{display:none!important}}
 )css";
 }

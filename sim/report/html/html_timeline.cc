@@ -99,6 +99,12 @@ class Timeline {
   std::string Data() const;
   std::string LaneData(const TimelineLane& lane, std::map<std::string, int>* names) const;
   std::string NameOfTask(TaskId t) const;
+  Time SlowedBy(TaskId t) const;
+  // The same in nanoseconds; 0 if it is under 1 % of the `length` of its slice.
+  std::string Slowed(TaskId t, std::int64_t length) const {
+    const std::int64_t ns = SlowedBy(t).ps() / 1000;
+    return 100 * ns < length ? "0" : absl::StrCat(ns);
+  }
 
   const StepGraph& step_;
   const Run& run_;
@@ -151,8 +157,25 @@ std::string Timeline::NameOfTask(TaskId t) const {
                       absl::StrJoin(transfer.axes, "+"));
 }
 
-// Runs of one layer, micro-batch and pass: [layer, micro-batch, pass, [gap, length, name, ...]] in
-// nanoseconds, each slice from the end of the one before.
+// How much longer it takes beside others than by itself: a kernel while collectives hold compute
+// units, a transfer whose links others use.
+Time Timeline::SlowedBy(TaskId t) const {
+  const TaskGraph& graph = step_.graph;
+  const Time length = run_.end[Index(t)] - run_.start[Index(t)];
+  if (graph.pattern(t) == kTimed) return length - std::min(length, graph.duration(t));
+  double alone = 0;  // seconds
+  for (const Phase& phase : graph.phases(graph.pattern(t))) {
+    double drain = 0;
+    for (const FlowDemand& d : phase.demands) {
+      drain = std::max(drain, d.bytes / graph.links()[Index(d.link)].value());
+    }
+    alone += phase.latency.seconds() + drain;
+  }
+  return length - std::min(length, Time::RoundUp(Seconds(alone)));
+}
+
+// Runs of one layer, micro-batch and pass: [layer, micro-batch, pass, [gap, length, name, slowed,
+// ...]] in nanoseconds, each slice from the end of the one before.
 std::string Timeline::LaneData(const TimelineLane& lane, std::map<std::string, int>* names) const {
   std::string out;
   std::int64_t at = 0;
@@ -175,7 +198,8 @@ std::string Timeline::LaneData(const TimelineLane& lane, std::map<std::string, i
     const std::int64_t from = start.ps() / 1000, to = std::max(from + 1, end.ps() / 1000);
     const int name =
         names->try_emplace(NameOfTask(t), static_cast<int>(names->size())).first->second;
-    absl::StrAppend(&out, same ? "," : "", from - at, ",", to - from, ",", name);
+    absl::StrAppend(&out, same ? "," : "", from - at, ",", to - from, ",", name, ",",
+                    Slowed(t, to - from));
     at = to;
     last = &info;
   }
@@ -255,7 +279,8 @@ std::string Timeline::About() const {
                        FormatCount(static_cast<std::int64_t>(step_.units.size())), " in all.");
   }
   return out +
-         " The darker a column, the larger the share of its time in use: above compute, "
+         " The stronger the colour of a column, the larger the share of its time in use: above "
+         "compute, "
          "below communication in flight.";
 }
 

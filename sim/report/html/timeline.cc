@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <utility>
 
 #include "sim/base/index.h"
@@ -92,7 +93,8 @@ bool IsBackward(const TaskInfo& info) {
 }
 
 // Between two first forwards of micro-batches: the one in the middle, in order of time, and the next.
-TimeRange MiddleMicroBatch(const StepGraph& step, const Run& run, const TimelineLane& compute) {
+TimelineWindow MiddleMicroBatch(const StepGraph& step, const Run& run,
+                                const TimelineLane& compute) {
   std::map<std::int32_t, Time> first;
   Time end;
   for (const TaskId t : compute.tasks) {
@@ -103,10 +105,60 @@ TimeRange MiddleMicroBatch(const StepGraph& step, const Run& run, const Timeline
   }
   std::vector<Time> starts;
   for (const auto& [micro_batch, start] : first) starts.push_back(start);
-  if (starts.empty()) return {Time(), Time()};
+  if (starts.empty()) return {};
   std::ranges::sort(starts);
   const std::size_t middle = starts.size() / 2;
-  return {starts[middle], middle + 1 < starts.size() ? starts[middle + 1] : end};
+  return {"one micro-batch", starts[middle], middle + 1 < starts.size() ? starts[middle + 1] : end};
+}
+
+// Kernels of one micro-batch that go one way and follow each other.
+struct PassRun {
+  Time start;
+  std::int32_t micro_batch;
+  bool forward;
+};
+
+std::vector<PassRun> PassRuns(const StepGraph& step, const Run& run, const TimelineLane& compute) {
+  std::vector<PassRun> runs;
+  for (const TaskId t : compute.tasks) {
+    const TaskInfo& info = step.tasks[Index(t)];
+    if (info.pass == Pass::kUpdate) continue;
+    const bool forward = IsForward(info);
+    const bool same = !runs.empty() && runs.back().forward == forward &&
+                      runs.back().micro_batch == info.micro_batch;
+    if (!same) runs.push_back({run.start[Index(t)], info.micro_batch, forward});
+  }
+  return runs;
+}
+
+// A micro-batch comes by more than once on its way forward: a stage of several parts.
+bool ComesAgain(const std::vector<PassRun>& runs) {
+  std::set<std::int32_t> seen;
+  std::int32_t last = -1;
+  for (const PassRun& r : runs) {
+    if (!r.forward || r.micro_batch == last) continue;
+    if (!seen.insert(r.micro_batch).second) return true;
+    last = r.micro_batch;
+  }
+  return false;
+}
+
+// From the middle forward that a backward follows to the next forward; where none is followed by one,
+// the middle backward.
+TimelineWindow MiddlePeriod(const std::vector<PassRun>& runs) {
+  std::vector<TimelineWindow> pairs, backwards;
+  for (std::size_t i = 0; i + 1 < runs.size(); ++i) {
+    if (!runs[i].forward) {
+      backwards.push_back({"one backward", runs[i].start, runs[i + 1].start});
+    } else if (!runs[i + 1].forward) {
+      const auto next = std::find_if(runs.begin() + static_cast<std::ptrdiff_t>(i) + 1, runs.end(),
+                                     [](const PassRun& r) { return r.forward; });
+      if (next == runs.end()) continue;
+      pairs.push_back({"one forward and backward", runs[i].start, next->start});
+    }
+  }
+  const std::vector<TimelineWindow>& of = pairs.empty() ? backwards : pairs;
+  return of.empty() ? TimelineWindow{} : of[of.size() / 2];
 }
 
 // Share in use of each column, unfiltered.
@@ -222,15 +274,27 @@ std::vector<TimelineWindow> SteadyWindows(const StepGraph& step, const Run& run,
                                           const TimelineLane& compute) {
   std::vector<TimelineWindow> windows;
   if (compute.tasks.empty()) return windows;
-  const TimeRange middle = MiddleMicroBatch(step, run, compute);
+  TimelineWindow middle = MiddleMicroBatch(step, run, compute);
   std::ptrdiff_t kernels = 0;
   std::map<std::int32_t, int> forward, backward;  // kernels of each micro-batch
-  for (const TaskId t : compute.tasks) {
-    if (run.start[Index(t)] < middle.begin || run.end[Index(t)] > middle.end) continue;
-    const TaskInfo& info = step.tasks[Index(t)];
-    ++kernels;
-    if (IsForward(info)) ++forward[info.micro_batch];
-    if (IsBackward(info)) ++backward[info.micro_batch];
+  const auto count = [&] {
+    kernels = 0;
+    forward.clear();
+    backward.clear();
+    for (const TaskId t : compute.tasks) {
+      if (run.start[Index(t)] < middle.begin || run.end[Index(t)] > middle.end) continue;
+      const TaskInfo& info = step.tasks[Index(t)];
+      ++kernels;
+      if (IsForward(info)) ++forward[info.micro_batch];
+      if (IsBackward(info)) ++backward[info.micro_batch];
+    }
+  };
+  count();
+  const std::vector<PassRun> runs = PassRuns(step, run, compute);
+  const bool trains = std::ranges::any_of(runs, [](const PassRun& r) { return !r.forward; });
+  if (trains && (backward.empty() || ComesAgain(runs))) {
+    middle = MiddlePeriod(runs);
+    count();
   }
   const auto most = [](const std::map<std::int32_t, int>& of, std::int32_t otherwise) {
     const auto it =
@@ -246,7 +310,7 @@ std::vector<TimelineWindow> SteadyWindows(const StepGraph& step, const Run& run,
       [&](const TaskInfo& i) { return IsForward(i) && i.micro_batch == forward_of; }, &windows);
   if (middle.begin < middle.end) {
     const auto at = kernels <= kPointable ? windows.begin() : windows.end();
-    windows.insert(at, {"one micro-batch", middle.begin, middle.end});
+    windows.insert(at, middle);
   }
   return windows;
 }

@@ -51,8 +51,9 @@ struct TimelineWindow {
 };
 
 // Parts of the steady state of `compute`, what a page opens on first: the middle micro-batch to the
-// start of the next (of one layer's kernels if that would be too many to tell apart), the middle
-// layer forward and backward. Empty: the step has no kernel.
+// start of the next (of one layer's kernels if that would be too many to tell apart); on a stage of
+// several parts, or where no backward lies between, the middle forward and backward that follow each
+// other; the middle layer forward and backward. Empty: the step has no kernel.
 std::vector<TimelineWindow> SteadyWindows(const StepGraph& step, const Run& run,
                                           const TimelineLane& compute);
 

@@ -239,7 +239,7 @@ def main():
                     text = f.read()
                 # Stages side by side, the one that the others wait for by name.
                 assert "<h3>Stages</h3>" in text and text.count("is critical: the others wait") == 1
-                assert "<td>reserve</td>" in text and "physical bound" in text
+                assert "<td class=\"l\">reserve</td>" in text and "physical bound" in text
         with open(page) as f:
             assert "<&>" not in f.read(), "names are not escaped"
         check_topology(folder, PROGRAM)

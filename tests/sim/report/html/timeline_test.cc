@@ -2,7 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <numeric>
+#include <set>
 
 #include "google/protobuf/text_format.h"
 #include "sim/base/index.h"
@@ -106,10 +108,46 @@ TEST(Timeline, OpensOnOneLayerWhereAMicroBatchHasManyKernels) {
 TEST(Timeline, OpensOnOneMicroBatchWhereItHasFewKernels) {
   const SimulatedStep s = StepOf(kStages);
   const std::vector<TimelineLane> lanes = AllLanes(s);
+  // The last stage goes back at once; the first has no forward after a backward, as it sends 16
+  // micro-batches to 32 stages.
+  const auto of_stage = [&](int stage) {
+    const auto lane = std::ranges::find_if(lanes, [&](const TimelineLane& l) {
+      return l.kind == Kind::kCompute && s.step.units[Index(l.unit)].stage == stage;
+    });
+    return SteadyWindows(s.step, s.run, *lane).at(0);
+  };
+  EXPECT_EQ(of_stage(31).name, "one micro-batch");
+  EXPECT_EQ(of_stage(0).name, "one backward");
+  for (const int stage : {0, 31}) EXPECT_LT(of_stage(stage).begin, of_stage(stage).end);
+}
+
+// Four parts to a stage: a forward of one is followed by a backward of another.
+TEST(Timeline, OpensOnAForwardAndABackwardOfInterleavedParts) {
+  const SimulatedStep s = StepOf(R"pb(
+    name: "interleaved"
+    model { preset: "llama-3-8b" }
+    cluster { preset: "dgx-h100" chips: 8 }
+    workload { mode: TRAIN global_batch_sequences: 32 sequence_length: 4096 }
+    plan {
+      tensor: 2
+      pipeline: 4
+      schedule: "interleaved"
+      virtual_stages: 4
+      micro_batch_sequences: 1
+    })pb");
+  const std::vector<TimelineLane> lanes = AllLanes(s);
   const std::vector<TimelineWindow> windows = SteadyWindows(s.step, s.run, lanes.front());
-  ASSERT_FALSE(windows.empty());
-  EXPECT_EQ(windows[0].name, "one micro-batch");
-  EXPECT_LT(windows[0].begin, windows[0].end);
+  const auto pair = std::ranges::find(windows, "one forward and backward", &TimelineWindow::name);
+  ASSERT_NE(pair, windows.end());
+  std::set<int> forward, backward;
+  for (const TaskId t : lanes.front().tasks) {
+    if (s.run.start[Index(t)] < pair->begin || s.run.end[Index(t)] > pair->end) continue;
+    const TaskInfo& info = s.step.tasks[Index(t)];
+    if (info.layer.kind != LayerRef::Kind::kLayer) continue;
+    (info.pass == Pass::kForward ? forward : backward).insert(info.layer.index);
+  }
+  EXPECT_EQ(forward.size(), 32 / 4 / 4);  // layers of a part
+  EXPECT_EQ(backward.size(), 32 / 4 / 4);
 }
 
 TEST(Timeline, DrawsEveryStageOrOneDeviceOfEach) {
