@@ -107,6 +107,7 @@ StatusOr<v1::SearchHeader> HeaderOf(const Options& options, const SearchOptions&
   header.set_ideal(search.fidelity == Fidelity::kIdeal);
   header.set_top(search.top);
   header.set_max_memory_bytes(search.max_memory_bytes);
+  header.set_allow_tight(search.allow_tight);
   header.set_objective(options.objective.name);
   if (options.objective.price) header.set_price(*options.objective.price);
   return header;
@@ -238,6 +239,7 @@ std::string CommandOf(const Options& options) {
   if (options.simulate.fidelity == Fidelity::kIdeal) add("--fidelity", "ideal");
   add("--top", absl::StrCat(options.search.top));
   if (!options.max_memory.empty()) add("--max-memory", options.max_memory);
+  if (options.search.allow_tight) add("--allow", "tight");
   add("--objective", options.objective.name);
   if (options.objective.price) add("--price", CellOf(*options.objective.price));
   for (std::string& word : words) word = ShellQuoted(word);
@@ -258,6 +260,12 @@ void AddSearchOptions(CLI::App* command, Options* options) {
   }
   command->add_option("--max-memory", options->max_memory,
                       "Bytes of a device, as 70GiB; default: all that it has");
+  command
+      ->add_option_function<std::string>(
+          "--allow", [options](const std::string&) { options->search.allow_tight = true; },
+          "tight: also plans that fit only without the reserve of allocator, communication library "
+          "and driver")
+      ->check(CLI::IsMember({"tight"}));
   command
       ->add_option("--objective", options->objective.name,
                    "tokens_per_chip (default), step or cost: what best means")
@@ -294,7 +302,8 @@ StatusOr<v1::SearchReport> Merge(const MergeOptions& options, Cells* base) {
   SearchOptions search{.catalog = &options.catalog,
                        .fidelity = header.ideal() ? Fidelity::kIdeal : Fidelity::kCalibrated,
                        .top = header.top(),
-                       .max_memory_bytes = header.max_memory_bytes()};
+                       .max_memory_bytes = header.max_memory_bytes(),
+                       .allow_tight = header.allow_tight()};
   std::vector<Vary> varied;
   for (const std::string& text : header.vary()) {
     ASSIGN_OR_RETURN(Vary vary, ParseVary(text));

@@ -108,4 +108,9 @@ std::vector<MemoryPeak> MemoryPeaks(const StepGraph& step, const Run& run) {
   return peaks;
 }
 
+std::int64_t ReserveBytes(const MemoryReserve& reserve, std::int64_t peak_bytes) {
+  return SaturatingRound(reserve.context_bytes + reserve.communication_bytes +
+                         reserve.allocator_fraction * static_cast<double>(peak_bytes));
+}
+
 }  // namespace meshstep

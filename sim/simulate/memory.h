@@ -13,6 +13,7 @@
 
 #include "sim/base/units.h"
 #include "sim/engine/engine.h"
+#include "strategies/plan/plan.h"
 #include "strategies/step/step_graph.h"
 
 namespace meshstep {
@@ -38,6 +39,9 @@ std::vector<MemoryPoint> MemoryCurve(const StepGraph& step, const Run& run, std:
 
 // One per unit. Cost: O(tasks + events · log(events)).
 std::vector<MemoryPeak> MemoryPeaks(const StepGraph& step, const Run& run);
+
+// What allocator, communication library and driver take beside a peak of `peak_bytes`.
+std::int64_t ReserveBytes(const MemoryReserve& reserve, std::int64_t peak_bytes);
 
 }  // namespace meshstep
 

@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "sim/base/checked.h"
+#include "sim/base/counted.h"
 #include "sim/base/format.h"
 #include "sim/base/index.h"
 #include "sim/simulate/breakdown.h"
@@ -93,9 +94,10 @@ std::string Describe(const Scenario& scenario) {
   if (!axes.empty()) absl::StrAppend(&text, ": ", absl::StrJoin(axes, ", "));
   const Workload& workload = scenario.workload;
   const bool decode = workload.mode == Workload::Mode::kDecode;
-  absl::StrAppend(&text, "; ", decode ? "one token each of " : "", FormatCount(workload.batch),
-                  workload.mode == Workload::Mode::kPrefill ? " prompts of " : " sequences of ",
-                  FormatCount(workload.sequence), decode ? " cached tokens" : " tokens");
+  absl::StrAppend(
+      &text, "; ", decode ? "one token each of " : "",
+      Counted(workload.batch, workload.mode == Workload::Mode::kPrefill ? "prompt" : "sequence"),
+      " of ", Counted(workload.sequence, decode ? "cached token" : "token"));
   if (scenario.plan.micro_batches > 1) {
     absl::StrAppend(&text, " in ", FormatCount(scenario.plan.micro_batches), " micro-batches");
   }
@@ -236,10 +238,7 @@ void AddBreakdown(const StepGraph& step, const StepBreakdown& parts, v1::Simulat
 }
 
 void SetVerdict(const Scenario& scenario, v1::Memory* memory) {
-  const MemoryReserve& reserve = scenario.plan.memory_reserve;
-  const auto peak = static_cast<double>(memory->peak_bytes());
-  memory->set_reserve_bytes(SaturatingRound(reserve.context_bytes + reserve.communication_bytes +
-                                            reserve.allocator_fraction * peak));
+  memory->set_reserve_bytes(ReserveBytes(scenario.plan.memory_reserve, memory->peak_bytes()));
   memory->set_capacity_bytes(
       static_cast<std::int64_t>(scenario.cluster.chip.device_memory().value()));
   memory->set_fits(memory->peak_bytes() <= memory->capacity_bytes());

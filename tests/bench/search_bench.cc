@@ -41,7 +41,7 @@ const PlanSpace& Space() {
 const std::vector<std::int64_t>& Plans() {
   static const std::vector<std::int64_t> plans = [] {
     std::vector<std::int64_t> found;
-    const Evaluator evaluator(Space(), Presets(), Fidelity::kCalibrated);
+    const Evaluator evaluator(Space(), Presets(), Fidelity::kCalibrated, /*allow_tight=*/true);
     PlacementCache placements;
     std::mt19937_64 random(1);
     while (found.size() < 60) {
@@ -65,7 +65,7 @@ const std::vector<std::int64_t>& Plans() {
 
 // From an index to step time and peak; bar: 2,000 a second.
 void BM_Simulate(benchmark::State& state) {
-  const Evaluator evaluator(Space(), Presets(), Fidelity::kCalibrated);
+  const Evaluator evaluator(Space(), Presets(), Fidelity::kCalibrated, /*allow_tight=*/true);
   PlacementCache placements;
   std::size_t i = 0;
   for (auto _ : state) {
@@ -81,7 +81,7 @@ BENCHMARK(BM_Simulate)->Unit(benchmark::kMillisecond);
 
 // The closer bounds.
 void BM_Bound(benchmark::State& state) {
-  const Evaluator evaluator(Space(), Presets(), Fidelity::kCalibrated);
+  const Evaluator evaluator(Space(), Presets(), Fidelity::kCalibrated, /*allow_tight=*/true);
   PlacementCache placements;
   std::size_t i = 0;
   for (auto _ : state) {

@@ -192,7 +192,8 @@ StatusOr<Searched> MergeParts(const std::vector<SearchContents>& parts) {
     const v1::SearchHeader& header = part.header;
     const std::string name = absl::StrCat("part ", header.shard(), " of ", header.shards());
     if (header.digest() != first.digest() || header.shards() != first.shards() ||
-        header.top() != first.top() || header.max_memory_bytes() != first.max_memory_bytes()) {
+        header.top() != first.top() || header.max_memory_bytes() != first.max_memory_bytes() ||
+        header.allow_tight() != first.allow_tight()) {
       return InvalidInput(absl::StrCat(name, " is of another search (space ", header.digest(),
                                        ", expected ", first.digest(), ")"));
     }

@@ -46,6 +46,11 @@ StatusOr<Figures> FiguresOf(const Scenario& scenario, const LoweringOptions& low
 
 }  // namespace
 
+std::int64_t Evaluator::Needs(const Scenario& scenario, std::int64_t peak_bytes) const {
+  return allow_tight_ ? peak_bytes
+                      : peak_bytes + ReserveBytes(scenario.plan.memory_reserve, peak_bytes);
+}
+
 Evaluated Evaluator::Bound(std::int64_t index, std::int64_t quick_ps,
                            PlacementCache* placements) const {
   Evaluated plan;
@@ -69,7 +74,7 @@ Evaluated Evaluator::Bound(std::int64_t index, std::int64_t quick_ps,
     return plan;
   }
   plan.bound_ps = std::max(quick_ps, bounds->time.time.ps());
-  plan.least_bytes = bounds->memory.peak_bytes;
+  plan.least_bytes = Needs(scenario, bounds->memory.peak_bytes);
   plan.binds = std::string(bounds->time.binds);
   return plan;
 }
@@ -87,7 +92,7 @@ void Evaluator::Simulate(Evaluated* plan, PlacementCache* placements) const {
   }
   plan->simulated = true;
   plan->time_ps = figures->time.ps();
-  plan->peak_bytes = figures->peak_bytes;
+  plan->peak_bytes = Needs(scenario, figures->peak_bytes);
 }
 
 }  // namespace meshstep

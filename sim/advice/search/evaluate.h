@@ -16,20 +16,21 @@ namespace meshstep {
 // What is known of a plan. Bounds and times are picoseconds of a step.
 struct Evaluated {
   std::int64_t index = 0;
-  std::int64_t quick_ps = 0;  // bound of kernels alone
-  std::string invalid;        // why the loader refuses it; then nothing below is set
-  std::int64_t bound_ps = 0;  // with collectives
-  std::int64_t least_bytes = 0;
+  std::int64_t quick_ps = 0;     // bound of kernels alone
+  std::string invalid;           // why the loader refuses it; then nothing below is set
+  std::int64_t bound_ps = 0;     // with collectives
+  std::int64_t least_bytes = 0;  // with the reserve, unless tight plans are taken
   std::string binds;
   bool simulated = false;
   std::int64_t time_ps = 0;
-  std::int64_t peak_bytes = 0;
+  std::int64_t peak_bytes = 0;  // with the reserve, unless tight plans are taken
 };
 
 class Evaluator {
  public:
-  Evaluator(const PlanSpace& space, const Catalog& catalog, Fidelity fidelity)
-      : space_(space), catalog_(catalog), fidelity_(fidelity) {}
+  // allow_tight: memory is the peak alone, not with the reserve beside it.
+  Evaluator(const PlanSpace& space, const Catalog& catalog, Fidelity fidelity, bool allow_tight)
+      : space_(space), catalog_(catalog), fidelity_(fidelity), allow_tight_(allow_tight) {}
 
   // Fills in what bounds say. Threads may call it, each with placements of its own.
   Evaluated Bound(std::int64_t index, std::int64_t quick_ps, PlacementCache* placements) const;
@@ -37,9 +38,12 @@ class Evaluator {
   void Simulate(Evaluated* plan, PlacementCache* placements) const;
 
  private:
+  std::int64_t Needs(const Scenario& scenario, std::int64_t peak_bytes) const;
+
   const PlanSpace& space_;
   const Catalog& catalog_;
   const Fidelity fidelity_;
+  const bool allow_tight_;
 };
 
 }  // namespace meshstep

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <condition_variable>
 #include <functional>
 #include <iterator>
@@ -40,7 +41,7 @@ class BestFirst {
       : space_(space),
         table_(table),
         options_(options),
-        evaluator_(space, *options.catalog, options.fidelity),
+        evaluator_(space, *options.catalog, options.fidelity, options.allow_tight),
         limit_(MemoryLimit(space, options)),
         file_(file),
         progress_(progress) {
@@ -220,9 +221,7 @@ Candidates Enumerate(const PlanSpace& space, const QuickTable& table, std::int64
 
 double MemoryLimit(const PlanSpace& space, const SearchOptions& options) {
   if (options.max_memory_bytes > 0) return options.max_memory_bytes;
-  const Chip& chip = space.loaded().cluster.chip;
-  return static_cast<double>(static_cast<std::int64_t>(chip.datasheet.hbm.value()) /
-                             chip.devices_per_chip);
+  return std::floor(space.loaded().cluster.chip.device_memory().value());
 }
 
 StatusOr<Searched> Search(const PlanSpace& space, const SearchOptions& options, SearchFile* file) {

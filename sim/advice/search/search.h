@@ -48,6 +48,7 @@ struct SearchOptions {
   int top = 20;
   int threads = 0;
   double max_memory_bytes = 0;  // of a device; 0: the chip's
+  bool allow_tight = false;     // also plans that leave no room for the reserve
   int shard = 0, shards = 1;
   const std::atomic<bool>* stop = nullptr;  // when set, the search ends with what it has
   // Some ten times a second, on one thread at a time.

@@ -64,7 +64,7 @@ std::string PathOf(const std::string& folder, const v1::SearchHeader& header) {
 bool Same(const v1::SearchHeader& a, const v1::SearchHeader& b) {
   return a.digest() == b.digest() && a.shard() == b.shard() && a.shards() == b.shards() &&
          a.top() == b.top() && a.max_memory_bytes() == b.max_memory_bytes() &&
-         a.objective() == b.objective();
+         a.allow_tight() == b.allow_tight() && a.objective() == b.objective();
 }
 
 Status Failed(const std::string& path, const char* what) {

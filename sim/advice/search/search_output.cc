@@ -1,12 +1,15 @@
 #include "sim/advice/search/search_output.h"
 
 #include <algorithm>
+#include <iterator>
 #include <map>
+#include <set>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "sim/base/counted.h"
 #include "sim/base/format.h"
 #include "sim/report/html/html_parts.h"
 #include "sim/report/html/svg.h"
@@ -77,8 +80,8 @@ Rows CountRows(const v1::SearchReport& report) {
 }
 
 std::string Summary(const v1::SearchReport& report) {
-  std::string text = absl::StrCat(report.scenario(), ": ", FormatCount(report.space()),
-                                  " plans, space ", report.digest(), "; ");
+  std::string text = absl::StrCat(report.scenario(), ": ", Counted(report.space(), "plan"),
+                                  ", space ", report.digest(), "; ");
   if (report.best_size() == 0) {
     return absl::StrCat(text, report.proven() ? "none of them is valid and fits"
                                               : "stopped before one was found that fits");
@@ -122,21 +125,40 @@ std::string Ties(const v1::SearchReport& report) {
                       " has the fewest settings.");
 }
 
+// The plan and the memory of the second against those of the first, where their steps are one.
+std::string Apart(const v1::SearchReport& report) {
+  const auto settings = [](const v1::FoundPlan& plan) {
+    return std::set<std::string>(plan.set().begin(), plan.set().end());
+  };
+  const auto only = [](const std::set<std::string>& a, const std::set<std::string>& b) {
+    std::vector<std::string> parts;
+    std::ranges::set_difference(a, b, std::back_inserter(parts));
+    return parts.empty() ? "nothing more" : absl::StrJoin(parts, " ");
+  };
+  if (report.best_size() < 2) return "nothing differs";
+  const v1::FoundPlan &first = report.best(0), &second = report.best(1);
+  return absl::StrCat("it says ", only(settings(first), settings(second)), " where that says ",
+                      only(settings(second), settings(first)), ", and takes ",
+                      FormatBytes(Bytes(first)), " where that takes ", FormatBytes(Bytes(second)));
+}
+
 std::vector<std::string> Whys(const v1::SearchReport& report) {
   std::vector<std::string> lines;
   for (const v1::Comparison& why : report.why()) {
-    lines.push_back(
-        absl::StrCat("Why it is ", FormatNumber(why.speedup()), "x as fast as ", why.scenario()));
+    lines.push_back(why.reasons().empty() ? absl::StrCat("Its step is that of ", why.scenario())
+                                          : absl::StrCat("Why it is ", FormatNumber(why.speedup()),
+                                                         "x as fast as ", why.scenario()));
     for (int i = 0; i < std::min(kMostReasons, why.reasons_size()); ++i) {
       lines.push_back(absl::StrCat("  ", why.reasons(i).text()));
     }
+    if (why.reasons().empty()) lines.push_back("  " + Apart(report));
   }
   return lines;
 }
 
 // Memory across, throughput up; the line is the memory of a device.
 std::string Picture(const v1::SearchReport& report, double width) {
-  constexpr double kLeft = 52, kBottom = 34, kTop = 12, kHeight = 300, kRight = 14;
+  constexpr double kLeft = 52, kBottom = 34, kTop = 30, kHeight = 300, kRight = 14;
   double bytes = 0, low = 1e300, high = 0;
   for (const v1::FoundPlan& plan : report.best()) {
     bytes = std::max({bytes, Bytes(plan), static_cast<double>(plan.memory().capacity_bytes())});
@@ -159,6 +181,7 @@ std::string Picture(const v1::SearchReport& report, double width) {
     svg.Text(x(tick * kGiB), bottom + 15, FormatNumber(tick), "middle");
   }
   svg.Text(right, kHeight - 4, "peak memory of a device, GiB", "end");
+  svg.Text(kLeft - 48, kTop + 2, "tokens/s per chip", "start", "m");
   for (const double value : {low + margin, high - margin}) {
     svg.Line(kLeft, y(value), right, y(value), "grid");
     svg.Text(kLeft - 4, y(value) + 4, FormatNumber(value), "end");
@@ -199,7 +222,8 @@ std::string SearchToText(const v1::SearchReport& report) {
 }
 
 std::string SearchToHtml(const v1::SearchReport& report) {
-  std::string html = absl::StrCat("<section>\n", Say(Summary(report)));
+  std::string html = absl::StrCat("<section>\n<h2>Best plans of ", EscapeHtml(report.scenario()),
+                                  "</h2>\n", Say(Summary(report)));
   if (report.best_size() > 0) {
     html += Say(Proof(report));
     if (const std::string ties = Ties(report); !ties.empty()) html += Say(ties);
@@ -208,7 +232,7 @@ std::string SearchToHtml(const v1::SearchReport& report) {
         Key({{"compute", "on the front: no other is better in all of throughput, memory, chips"},
              {"other", "the other best plans"}});
     html += Both([&](double width) { return Picture(report, width); });
-    html += Head("The best plans") + Table(BestRows(report));
+    html += Head("The best plans") + Table(BestRows(report), {0, 6, 7});
     for (const std::string& line : Whys(report)) html += line[0] == ' ' ? Say(line) : Head(line);
   }
   Rows counts = CountRows(report);

@@ -115,7 +115,8 @@ struct StepFigures {
 StatusOr<StepFigures> Figures(const PlanSpace& space, std::int64_t index) {
   ASSIGN_OR_RETURN(const SimulatedStep step,
                    SimulateStep(space.ScenarioOf(index), {.catalog = &Presets()}));
-  return StepFigures{step.run.makespan, step.report.memory().peak_bytes()};
+  return StepFigures{step.run.makespan,
+                     step.report.memory().peak_bytes() + step.report.memory().reserve_bytes()};
 }
 
 TEST(SearchTest, TheBestAreThoseOfSimulatingEverything) {
@@ -182,7 +183,7 @@ constexpr char kLlama[] =
 TEST(SearchTest, BoundsAreBelowTheSimulationAndClose) {
   const PlanSpace space = SpaceOf(kLlama, {"plan.context=1,2", "plan.micro_batch_sequences=1,2"});
   const QuickTable table(space, Presets(), Fidelity::kCalibrated);
-  const Evaluator evaluator(space, Presets(), Fidelity::kCalibrated);
+  const Evaluator evaluator(space, Presets(), Fidelity::kCalibrated, /*allow_tight=*/true);
   PlacementCache placements;
   std::mt19937_64 random(11);
   std::vector<double> ratios, quick;

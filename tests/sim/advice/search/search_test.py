@@ -127,6 +127,20 @@ class SearchTest(unittest.TestCase):
         self.assertIn("none of them is valid and fits",
                       self.good("search", *SMALL, "--max-memory=1MiB"))
 
+    def test_plans_that_are_tight_are_left_out_unless_allowed(self):
+        reserve = ["--set", "plan.memory_reserve.context_bytes=40e9"]
+        least = json.loads(self.good("search", *SMALL, "--format=json"))
+        peaks = [plan["memory"]["peak_bytes"] for plan in least["best"]]
+        capacity = least["best"][0]["memory"]["capacity_bytes"]
+        allowed = json.loads(self.good("search", *SMALL, *reserve, "--allow=tight",
+                                       "--format=json"))
+        self.assertEqual([p["memory"]["peak_bytes"] for p in allowed["best"]], peaks)
+        strict = json.loads(self.good("search", *SMALL, *reserve, "--format=json"))
+        self.assertTrue(any(peak + 40e9 > capacity for peak in peaks))
+        self.assertTrue(strict["best"])
+        for plan in strict["best"]:
+            self.assertEqual(plan["memory"]["verdict"], "FITS")
+
     def test_slurm(self):
         script = self.good("search", *SMALL, "--emit=slurm", "--shards=7", "--out=plans")
         self.assertIn("#SBATCH --array=0-6\n", script)
