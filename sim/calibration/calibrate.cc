@@ -6,6 +6,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "sim/base/counted.h"
 #include "sim/base/data_path.h"
 #include "sim/calibration/calibrated_chip.h"
 #include "sim/calibration/device_names.h"
@@ -53,8 +54,8 @@ Status FitMatmuls(const CalibrationInput& input, Calibration* calibration) {
   for (const auto& [dtype, samples] : measured.samples) {
     const std::string name(NameOf(dtype));
     if (samples.size() < kLeastMatmuls) {
-      notes.push_back(absl::StrCat("matmul ", name, ": ", samples.size(), " rows, fewer than ",
-                                   kLeastMatmuls, ": left as it was"));
+      notes.push_back(absl::StrCat("matmul ", name, ": ", Counted(std::ssize(samples), "row"),
+                                   ", fewer than ", kLeastMatmuls, ": left as it was"));
       continue;
     }
     const MatmulFit fit =
@@ -68,7 +69,7 @@ Status FitMatmuls(const CalibrationInput& input, Calibration* calibration) {
                                                : "left: fewer than 3 matmuls of at least 1 ms"));
   }
   for (const auto& [reason, count] : measured.left_out) {
-    notes.push_back(absl::StrCat("left out: ", count, " rows ", reason));
+    notes.push_back(absl::StrCat("left out: ", Counted(count, "row"), " ", reason));
   }
   return absl::OkStatus();
 }

@@ -8,8 +8,9 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "sim/base/set_field.h"
+#include "sim/base/counted.h"
 #include "sim/cli/commands.h"
+#include "sim/simulate/scenario_fields.h"
 #include "sim/simulate/scenario_table.h"
 #include "strategies/plan/load_scenario.h"
 
@@ -54,7 +55,7 @@ Status ReadTable(const std::string& name, const std::vector<std::string>& sets,
                  const Catalog& catalog, std::vector<ScenarioFile>* files) {
   ASSIGN_OR_RETURN(ScenarioTable table, ReadScenarioTable(name));
   std::vector<std::string> problems;
-  std::size_t left_out = 0;
+  std::int64_t left_out = 0;
   for (ScenarioRow& row : table.rows) {
     if (!row.reason.empty()) {
       ++left_out;
@@ -63,7 +64,7 @@ Status ReadTable(const std::string& name, const std::vector<std::string>& sets,
     ScenarioFile file{
         .path = name, .proto = std::move(row.scenario), .locator = row.locator, .scenario = {}};
     for (const std::string& set : sets) {
-      if (const Status status = SetField(set, &file.proto); !status.ok()) {
+      if (const Status status = SetScenarioField(set, &file.proto); !status.ok()) {
         return InvalidInput(absl::StrCat("--set: ", std::string(status.message())));
       }
     }
@@ -76,11 +77,11 @@ Status ReadTable(const std::string& name, const std::vector<std::string>& sets,
     }
   }
   if (table.rows.empty()) return InvalidInput(absl::StrCat(name, ": has no rows"));
-  if (left_out == table.rows.size()) {
+  if (left_out == std::ssize(table.rows)) {
     return InvalidInput(absl::StrCat(name, ": every row has a reason why there is no result"));
   }
   if (left_out > 0) {
-    std::cerr << name << ": " << left_out << " rows with a reason are left out\n";
+    std::cerr << name << ": " << Counted(left_out, "row") << " with a reason left out\n";
   }
   return problems.empty() ? Status() : InvalidInput(absl::StrJoin(problems, "\n"));
 }

@@ -83,6 +83,8 @@ std::string FirstLines(const v1::SimulateReport& r, const TextStyle& style) {
   if (r.has_next()) {
     parts.push_back(absl::StrCat("next: ", absl::StrJoin(r.next().set(), " "), " saves ",
                                  FormatPercent(r.next().saved_fraction()), " and fits"));
+  } else if (!r.memory().fits()) {
+    parts.push_back("next: meshstep check searches for plans that fit");
   }
   return absl::StrCat(JoinParts(parts), "\n", WrapText(r.description(), kWidth, 0), "\n");
 }

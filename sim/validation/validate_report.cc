@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "sim/base/counted.h"
 #include "sim/base/csv.h"
 #include "sim/base/escape.h"
 #include "sim/base/format.h"
@@ -108,7 +109,8 @@ std::vector<std::string> Totals(const v1::ValidateReport& report) {
   for (const auto& [reason, count] : reasons) {
     lines.push_back(absl::StrCat(FormatCount(count), " not predicted: ", EscapeControls(reason)));
   }
-  std::string last = absl::StrCat(predicted, " of ", report.rows_size(), " rows predicted");
+  std::string last =
+      absl::StrCat(predicted, " of ", Counted(report.rows_size(), "row"), " predicted");
   if (!errors.empty()) {
     absl::StrAppend(&last, ", ", errors.size(), " of them measured: median error ",
                     FormatPercent(errors[errors.size() / 2]), ", 90th percentile ",

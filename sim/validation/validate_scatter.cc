@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "sim/base/format.h"
+#include "sim/report/html/html_parts.h"
 #include "sim/report/html/svg.h"
 #include "sim/validation/validate_report.h"
 
@@ -110,19 +111,6 @@ void DrawAxes(const Frame& f, bool bytes, Svg* svg) {
   svg->Text(f.left + 8, f.top + 16, "predicted", "start", "m");
 }
 
-std::string HtmlTable(const std::vector<std::vector<std::string>>& rows) {
-  std::string out = "<div class=\"scroll\"><table>\n";
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    out += "<tr>";
-    for (const std::string& cell : rows[i]) {
-      const char* tag = i == 0 ? "th" : "td";
-      absl::StrAppend(&out, "<", tag, ">", EscapeHtml(cell), "</", tag, ">");
-    }
-    out += "</tr>\n";
-  }
-  return out + "</table></div>\n";
-}
-
 }  // namespace
 
 std::string ScatterChart(const v1::ValidateReport& report, double width) {
@@ -166,10 +154,10 @@ std::string ScatterSvg(const v1::ValidateReport& report) {
 }
 
 std::string ValidateToHtml(const v1::ValidateReport& report) {
-  return absl::StrCat(
-      "<h1>Predicted against measured</h1>\n<div class=\"wide\">", ScatterChart(report, 960),
-      "</div><div class=\"narrow\">", ScatterChart(report, 360), "</div>\n<h3>Families</h3>\n",
-      HtmlTable(FamilyTable(report)), "<h3>Rows</h3>\n", HtmlTable(RowTable(report)));
+  return absl::StrCat("<h1>Predicted against measured</h1>\n<div class=\"wide\">",
+                      ScatterChart(report, 960), "</div><div class=\"narrow\">",
+                      ScatterChart(report, 360), "</div>\n", Head("Families"),
+                      Table(FamilyTable(report)), Head("Rows"), Table(RowTable(report)));
 }
 
 }  // namespace meshstep

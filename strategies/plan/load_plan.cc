@@ -9,6 +9,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "meshstep/v1/plan.pb.h"
+#include "sim/base/counted.h"
 #include "sim/cost/collective.h"
 #include "sim/cost/collective_registry.h"
 #include "strategies/plan/load_layer_ranges.h"
@@ -306,10 +307,11 @@ void PlanLoader::CheckDivisibility() {
 void PlanLoader::LoadMicroBatches() {
   plan_.replicas = Shards("B");
   const auto replicas = static_cast<std::int64_t>(plan_.replicas);
-  const std::string unit = absl::StrCat(replicas, " replicas");
+  const std::string unit = Counted(replicas, "replica");
   if (workload_.batch % replicas != 0) {
-    Error("micro_batch_sequences", absl::StrCat("cannot be chosen: ", workload_.batch,
-                                                " sequences do not divide over ", unit));
+    Error("micro_batch_sequences",
+          absl::StrCat("cannot be chosen: ", Counted(workload_.batch, "sequence"),
+                       workload_.batch == 1 ? " does" : " do", " not divide over ", unit));
     return;
   }
   const std::int64_t per_replica = workload_.batch / replicas;
@@ -322,9 +324,9 @@ void PlanLoader::LoadMicroBatches() {
   }
   if (proto_.has_micro_batch_sequences()) size = proto_.micro_batch_sequences();
   if (size < 1 || per_replica % size != 0) {
-    Error("micro_batch_sequences",
-          absl::StrCat("is ", size, ", expected a divisor of the ", per_replica,
-                       " sequences of each of ", unit, " (", workload_.batch, " in the step)"));
+    Error("micro_batch_sequences", absl::StrCat("is ", size, ", expected a divisor of the ",
+                                                Counted(per_replica, "sequence"), " of each of ",
+                                                unit, " (", workload_.batch, " in the step)"));
     return;
   }
   plan_.micro_batch_sequences = static_cast<double>(size);

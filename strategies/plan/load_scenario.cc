@@ -16,6 +16,7 @@
 #include "google/protobuf/descriptor.h"
 #include "google/protobuf/message.h"
 #include "meshstep/v1/scenario.pb.h"
+#include "sim/base/counted.h"
 #include "strategies/model/hugging_face/load_hf_config.h"
 #include "strategies/model/load_model.h"
 #include "strategies/plan/load_framework.h"
@@ -104,8 +105,9 @@ void LoadTokens(const std::string& text, Diagnostics* diagnostics, Workload* wor
     const double sequences = tokens / static_cast<double>(workload->sequence);
     if (sequences != std::floor(sequences) || sequences < 1 || sequences > kMaxBatch) continue;
     workload->batch = static_cast<std::int64_t>(sequences);
-    diagnostics->Note(absl::StrCat("the batch of ", text, " tokens is ", workload->batch,
-                                   " sequences of ", workload->sequence));
+    diagnostics->Note(absl::StrCat("the batch of ", text, " tokens is ",
+                                   Counted(workload->batch, "sequence"), " of ",
+                                   workload->sequence));
     return;
   }
   diagnostics->Error(

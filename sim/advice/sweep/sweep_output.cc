@@ -4,8 +4,10 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "sim/base/counted.h"
 #include "sim/base/format.h"
 #include "sim/report/html/html_parts.h"
+#include "sim/report/html/svg.h"
 
 namespace meshstep {
 namespace {
@@ -42,16 +44,18 @@ Lines LinesOf(const v1::SweepReport& report) {
     line.insert(line.end(), {FormatSeconds(row.step_time_s()),
                              FormatNumber(row.tokens_per_s_per_chip(), 4), FormatPercent(row.mfu()),
                              FormatBytes(static_cast<double>(row.memory().peak_bytes())),
-                             row.memory().fits() ? "" : "does not fit"});
+                             !row.memory().fits()                          ? "does not fit"
+                             : row.memory().verdict() == v1::Memory::TIGHT ? "tight"
+                                                                           : ""});
   }
   return lines;
 }
 
 std::string Summary(const v1::SweepReport& report, const Lines& lines) {
-  return absl::StrCat(report.scenario(), ": ", FormatCount(report.rows_size()), " plans, ",
-                      FormatCount(lines.fits), " fit, ", FormatCount(lines.results - lines.fits),
-                      " do not, ", FormatCount(report.rows_size() - lines.results),
-                      " have no result");
+  return absl::StrCat(report.scenario(), ": ", Counted(report.rows_size(), "plan"), "; ",
+                      Counted(lines.fits, "fits", "fit"), ", ",
+                      Counted(lines.results - lines.fits, "does not", "do not"), ", ",
+                      Counted(report.rows_size() - lines.results, "has", "have"), " no result");
 }
 
 }  // namespace
@@ -68,8 +72,8 @@ std::string SweepToMarkdown(const v1::SweepReport& report) {
 
 std::string SweepToHtml(const v1::SweepReport& report) {
   const Lines lines = LinesOf(report);
-  return absl::StrCat("<section>\n", Say(Summary(report, lines)), Table(lines.cells),
-                      "</section>\n");
+  return absl::StrCat("<section>\n<h2>Plans of ", EscapeHtml(report.scenario()), "</h2>\n",
+                      Say(Summary(report, lines)), Table(lines.cells, {}), "</section>\n");
 }
 
 std::string SweepToCsv(const v1::SweepReport& report, const Cells& base) {

@@ -18,7 +18,7 @@ std::vector<TermGroup> Groups(std::span<const TermGroup> groups) {
   return {groups.begin(), groups.end()};
 }
 
-std::string Sequences(double count) { return Amount(count, count == 1 ? "sequence" : "sequences"); }
+std::string Sequences(double count) { return Amount(count, "sequences"); }
 
 std::string Sentence(const v1::ModelReport& r) {
   const v1::ModelParameters& p = r.parameters();

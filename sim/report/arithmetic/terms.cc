@@ -131,7 +131,9 @@ std::string Assumptions(const pb::Message& report) {
 }  // namespace
 
 std::string Amount(double value, std::string_view unit) {
-  const std::string name(unit);
+  std::string name(unit);
+  // Nouns are given as of several.
+  if (value == 1 && name.size() > 2 && name.ends_with('s')) name.pop_back();
   if (!std::isfinite(value)) return "unlimited";
   if (unit == "%") return Digits(100 * value) + " %";
   if (unit == "$") return "$ " + Counted(value);

@@ -258,7 +258,7 @@ class Report(unittest.TestCase):
                 html = file.read()
             self.assertIn('<h3>Families</h3>', html)
             for row in SMALL:
-                self.assertIn('<td>' + row['id'] + '</td>', html)
+                self.assertIn('>' + row['id'] + '</td>', html)
 
     def test_wrong_input(self):
         self.assertIn('cannot be read', run('/nowhere.csv', status=2))

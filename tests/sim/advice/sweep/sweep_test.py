@@ -79,7 +79,7 @@ class SweepTest(unittest.TestCase):
                 self.assertEqual(float(row["step_time_s"]), report["step_time_s"])
             compared = run("compare", str(table), "--format=json")
             self.assertEqual(compared.returncode, 0, compared.stderr)
-            self.assertIn("1 rows with a reason are left out", compared.stderr)
+            self.assertIn("1 row with a reason left out", compared.stderr)
             self.assertEqual(len(json.loads(compared.stdout)["comparisons"]), 1)
 
     def test_whole_scenarios_are_written_and_read_back(self):
