@@ -83,18 +83,32 @@ const char* NameOf(Knob knob) {
   return kNames[static_cast<std::size_t>(knob)];
 }
 
+namespace {
+
+// A batch in tokens as one in sequences.
+Status CountSequences(const Catalog& catalog, v1::Workload* workload) {
+  if (workload->global_batch_tokens().empty()) return absl::OkStatus();
+  v1::Scenario alone;
+  *alone.mutable_workload() = *workload;
+  Diagnostics diagnostics;
+  const std::int64_t batch = LoadScenario(alone, catalog, &diagnostics).workload.batch;
+  if (batch < 1) return diagnostics.status();
+  workload->clear_global_batch_tokens();
+  workload->set_global_batch_sequences(batch);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
 StatusOr<PlanSpace> PlanSpace::Make(const v1::Scenario& base, std::span<const Vary> varied,
                                     const Catalog& catalog, Fidelity fidelity) {
   if (base.plan().has_mesh()) {
     return InvalidInput("plan.mesh: search varies degrees, expected a plan without mesh");
   }
-  if (!base.workload().global_batch_tokens().empty()) {
-    return InvalidInput(
-        "workload.global_batch_tokens: a search needs the batch as global_batch_sequences");
-  }
   PlanSpace space;
   space.original_ = base;
   space.base_ = base;
+  RETURN_IF_ERROR(CountSequences(catalog, space.base_.mutable_workload()));
   v1::Plan* const plan = space.base_.mutable_plan();
   plan->clear_layout();  // of one number of stages
   plan->clear_schedule_table();
@@ -112,15 +126,7 @@ StatusOr<PlanSpace> PlanSpace::Make(const v1::Scenario& base, std::span<const Va
   Diagnostics diagnostics;
   space.loaded_ = LoadScenario(probe, catalog, &diagnostics);
   RETURN_IF_ERROR(diagnostics.status());
-  // What a report says that a device has; a chip's runtime may keep some of its memory.
-  if (const StatusOr<SimulatedStep> step =
-          SimulateStep(space.loaded_, {.catalog = &catalog, .fidelity = fidelity});
-      step.ok()) {
-    Chip& chip = space.loaded_.cluster.chip;
-    const auto capacity = static_cast<double>(step->report.memory().capacity_bytes());
-    chip.datasheet.hbm = Bytes(capacity * chip.devices_per_chip);
-  }
-  space.loaded_.workload.batch = base.workload().global_batch_sequences();
+  space.loaded_.workload.batch = space.base_.workload().global_batch_sequences();
   if (space.loaded_.workload.batch < 1) {
     return InvalidInput("workload.global_batch_sequences: expected at least 1");
   }

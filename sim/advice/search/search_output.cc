@@ -29,8 +29,10 @@ std::string ShortPlan(const v1::FoundPlan& plan) {
   for (const std::string& set : plan.set()) {
     const std::size_t equals = set.find('=');
     const std::string value = set.substr(equals + 1);
-    if (value.empty() || value == "1" || value == "false" || value == "0") continue;
     std::string name = set.substr(set.find('.') + 1, equals - set.find('.') - 1);
+    const bool counts_from_0 = name == "zero_stage" || name == "recompute_layers";
+    if (value.empty() || value == "false" || value == "0") continue;
+    if (value == "1" && !counts_from_0) continue;
     if (name == "order" && value == "tensor,context,fsdp,data,pipeline") continue;
     if (name == "micro_batch_sequences") name = "micro_batch";
     parts.push_back(absl::StrCat(name, "=", value));
