@@ -23,7 +23,12 @@ class LoadMap {
     if (load_[Index(link)] == Bytes()) touched_.push_back(link);
     load_[Index(link)] = std::max(load_[Index(link)], bytes);
   }
-  // Calls visit(link, bytes) in the order of the links.
+  // Calls visit(link, bytes), in the order in which links were loaded first.
+  template <class Visit>
+  void ForEachUnordered(Visit visit) const {
+    for (const LinkId link : touched_) visit(link, load_[Index(link)]);
+  }
+  // In the order of the links.
   template <class Visit>
   void ForEach(Visit visit) {
     std::sort(touched_.begin(), touched_.end());
@@ -44,22 +49,30 @@ class LoadMap {
   std::vector<LinkId> touched_;
 };
 
+// Maps are as long as there are links: made once for all groups of a phase.
+struct GroupLoads {
+  explicit GroupLoads(const Fabric& fabric)
+      : fabric(fabric), load(fabric.links()), shared(fabric.links()) {}
+  const Fabric& fabric;
+  LoadMap load;    // of one group
+  LoadMap shared;  // of flows that are combined
+  std::vector<Hop> hops;
+};
+
 // Flows combined on their way to (from) one rank share each link: the largest counts.
-void AddCombined(const Fabric& fabric, const Group& group, std::vector<RankFlow> flows,
-                 LoadMap* load) {
+void AddCombined(const Group& group, std::vector<RankFlow> flows, GroupLoads* loads) {
   const auto joint = [](const RankFlow& flow) {
     return std::pair(flow.combine, flow.combine == Combine::kReduce ? flow.dst : flow.src);
   };
   std::stable_sort(flows.begin(), flows.end(),
                    [&](const RankFlow& a, const RankFlow& b) { return joint(a) < joint(b); });
-  LoadMap shared(fabric.links());
-  std::vector<Hop> hops;
+  auto& [fabric, load, shared, hops] = *loads;
   for (std::size_t i = 0; i < flows.size(); ++i) {
     hops.clear();
     fabric.Route(group.members[Index(flows[i].src)], group.members[Index(flows[i].dst)], &hops);
     for (const Hop& hop : hops) shared.Raise(hop.link, flows[i].bytes * hop.fraction);
     if (i + 1 < flows.size() && joint(flows[i + 1]) == joint(flows[i])) continue;
-    shared.ForEach([&](LinkId link, Bytes bytes) { load->Add(link, bytes); });
+    shared.ForEachUnordered([&](LinkId link, Bytes bytes) { loads->load.Add(link, bytes); });
     shared.Clear();
   }
 }
@@ -78,9 +91,9 @@ std::vector<RankFlow> AllFlows(const Group& group, const TrafficPhase& phase) {
   return flows;
 }
 
-void AddGroup(const Fabric& fabric, const Group& group, const TrafficPhase& phase, LoadMap* load) {
+void AddGroup(const Group& group, const TrafficPhase& phase, GroupLoads* loads) {
   std::vector<RankFlow> combined;
-  std::vector<Hop> hops;
+  auto& [fabric, load, shared, hops] = *loads;
   for (const RankFlow& flow : AllFlows(group, phase)) {
     if (flow.combine != Combine::kNone) {
       combined.push_back(flow);
@@ -88,9 +101,9 @@ void AddGroup(const Fabric& fabric, const Group& group, const TrafficPhase& phas
     }
     hops.clear();
     fabric.Route(group.members[Index(flow.src)], group.members[Index(flow.dst)], &hops);
-    for (const Hop& hop : hops) load->Add(hop.link, flow.bytes * hop.fraction);
+    for (const Hop& hop : hops) load.Add(hop.link, flow.bytes * hop.fraction);
   }
-  if (!combined.empty()) AddCombined(fabric, group, std::move(combined), load);
+  if (!combined.empty()) AddCombined(group, std::move(combined), loads);
 }
 
 // Where the groups of some axes differ from one another.
@@ -131,7 +144,8 @@ class GroupPlaces {
   template <class Visit>
   int ForEach(bool every, Visit visit) const {
     int visited = 0;
-    Walk(0, every, coordinates_, [&](const std::vector<int>& at) {
+    std::vector<int> coordinates = coordinates_;
+    Walk(0, every, &coordinates, [&](const std::vector<int>& at) {
       ++visited;
       visit(mesh_->GroupOf(axes_, mesh_->Device(at)));
     });
@@ -140,12 +154,12 @@ class GroupPlaces {
 
  private:
   template <class Visit>
-  void Walk(std::size_t i, bool every, std::vector<int> at, const Visit& visit) const {
-    if (i == free_.size()) return visit(at);
+  void Walk(std::size_t i, bool every, std::vector<int>* at, const Visit& visit) const {
+    if (i == free_.size()) return visit(*at);
     const AxisId axis = free_[i];
     for (int c = 0; c < mesh_->size(axis); ++c) {
       if (!Agrees(axis, c) || (!every && MovesFreely(axis, c))) continue;
-      at[Index(axis)] = c;
+      (*at)[Index(axis)] = c;
       Walk(i + 1, every, at, visit);
     }
   }
@@ -220,16 +234,17 @@ void AddShifted(const Fabric& fabric, const LinkClasses& classes, const Group& g
 
 LinkLoad UnevenLoad(const Mesh& mesh, const LinkClasses& classes, const GroupPlaces& places,
                     const TrafficPhase& phase) {
-  LoadMap all(mesh.fabric().links()), one(mesh.fabric().links());
+  LoadMap all(mesh.fabric().links());
+  GroupLoads one(mesh.fabric());
   Bytes weight;
   places.ForEach(true, [&](const Group& group) {
-    AddGroup(mesh.fabric(), group, phase, &one);
-    weight = std::max(weight, one.Max());
-    one.ForEach([&](LinkId link, Bytes amount) { all.Add(link, amount); });
-    one.Clear();
+    AddGroup(group, phase, &one);
+    weight = std::max(weight, one.load.Max());
+    one.load.ForEachUnordered([&](LinkId link, Bytes amount) { all.Add(link, amount); });
+    one.load.Clear();
   });
   std::map<int, Bytes> bytes;
-  all.ForEach([&](LinkId link, Bytes amount) {
+  all.ForEachUnordered([&](LinkId link, Bytes amount) {
     Bytes& most = bytes[classes.ClassOf(link)];
     most = std::max(most, amount);
   });
@@ -239,7 +254,7 @@ LinkLoad UnevenLoad(const Mesh& mesh, const LinkClasses& classes, const GroupPla
 LinkLoad EvenLoad(const Mesh& mesh, const LinkClasses& classes, const GroupPlaces& places,
                   const TrafficPhase& phase) {
   std::map<int, Bytes> bytes;
-  LoadMap one(mesh.fabric().links());
+  GroupLoads one(mesh.fabric());
   Bytes weight;
   const int routed = places.ForEach(false, [&](const Group& group) {
     bool fixed = std::any_of(phase.flows.begin(), phase.flows.end(),
@@ -249,10 +264,10 @@ LinkLoad EvenLoad(const Mesh& mesh, const LinkClasses& classes, const GroupPlace
       AddShifted(mesh.fabric(), classes, group, phase, &bytes, &weight);
       return;
     }
-    AddGroup(mesh.fabric(), group, phase, &one);
-    weight = std::max(weight, one.Max());
-    one.ForEach([&](LinkId link, Bytes amount) { bytes[classes.ClassOf(link)] += amount; });
-    one.Clear();
+    AddGroup(group, phase, &one);
+    weight = std::max(weight, one.load.Max());
+    one.load.ForEach([&](LinkId link, Bytes amount) { bytes[classes.ClassOf(link)] += amount; });
+    one.load.Clear();
   });
   for (auto& [c, amount] : bytes) {
     amount = amount * (places.count() / routed / static_cast<double>(classes.count(c)));
@@ -269,10 +284,10 @@ LinkLoad LoadOf(const Mesh& mesh, const LinkClasses* classes, std::span<const Ax
     return phase.uneven ? UnevenLoad(mesh, *classes, places, phase)
                         : EvenLoad(mesh, *classes, places, phase);
   }
-  LoadMap one(mesh.fabric().links());
-  AddGroup(mesh.fabric(), mesh.GroupOf(axes, device), phase, &one);
-  LinkLoad load{{}, one.Max()};
-  one.ForEach([&](LinkId link, Bytes bytes) { load.demands.push_back({link, bytes}); });
+  GroupLoads one(mesh.fabric());
+  AddGroup(mesh.GroupOf(axes, device), phase, &one);
+  LinkLoad load{{}, one.load.Max()};
+  one.load.ForEach([&](LinkId link, Bytes bytes) { load.demands.push_back({link, bytes}); });
   return load;
 }
 

@@ -49,10 +49,14 @@ TaskId TaskGraph::AddTask(PatternId pattern, Time duration, std::span<const Stre
   const TaskId id = tasks();
   pattern_.push_back(pattern);
   duration_.push_back(duration);
-  for (const StreamId s : members) CHECK(s >= 0 && s < streams()) << "stream " << s << " ";
-  for (const TaskId d : dependencies) CHECK(d >= 0 && d < id) << "dependency " << d << " ";
-  member_.insert(member_.end(), members.begin(), members.end());
-  dependency_.insert(dependency_.end(), dependencies.begin(), dependencies.end());
+  for (const StreamId s : members) {
+    CHECK(s >= 0 && s < streams()) << "stream " << s << " ";
+    member_.push_back(s);
+  }
+  for (const TaskId d : dependencies) {
+    CHECK(d >= 0 && d < id) << "dependency " << d << " ";
+    dependency_.push_back(d);
+  }
   member_begin_.push_back(static_cast<std::uint32_t>(member_.size()));
   dependency_begin_.push_back(static_cast<std::uint32_t>(dependency_.size()));
   return id;
@@ -65,16 +69,6 @@ void TaskGraph::Reserve(std::size_t tasks) {
   dependency_begin_.reserve(tasks + 1);
   member_.reserve(tasks);
   dependency_.reserve(2 * tasks);
-}
-
-std::span<const TaskId> TaskGraph::dependencies(TaskId task) const {
-  const std::uint32_t begin = dependency_begin_[Index(task)];
-  return {dependency_.data() + begin, dependency_begin_[Index(task) + 1] - begin};
-}
-
-std::span<const StreamId> TaskGraph::members(TaskId task) const {
-  const std::uint32_t begin = member_begin_[Index(task)];
-  return {member_.data() + begin, member_begin_[Index(task) + 1] - begin};
 }
 
 }  // namespace meshstep

@@ -71,8 +71,15 @@ class TaskGraph {
   const std::vector<Phase>& phases(PatternId pattern) const {
     return patterns_[static_cast<std::size_t>(pattern)];
   }
-  std::span<const TaskId> dependencies(TaskId task) const;
-  std::span<const StreamId> members(TaskId task) const;
+  std::span<const TaskId> dependencies(TaskId task) const {
+    const auto t = static_cast<std::size_t>(task);
+    return {dependency_.data() + dependency_begin_[t],
+            dependency_.data() + dependency_begin_[t + 1]};
+  }
+  std::span<const StreamId> members(TaskId task) const {
+    const auto t = static_cast<std::size_t>(task);
+    return {member_.data() + member_begin_[t], member_.data() + member_begin_[t + 1]};
+  }
   struct Edge {
     TaskId task, on;
   };

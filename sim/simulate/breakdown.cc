@@ -1,6 +1,7 @@
 #include "sim/simulate/breakdown.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <map>
 #include <span>
 #include <utility>
@@ -22,7 +23,7 @@ class Predecessors {
       for (const StreamId s : graph.members(t)) {
         before_.push_back(std::exchange(last[Index(s)], t));
       }
-      begin_[Index(t) + 1] = before_.size();
+      begin_[Index(t) + 1] = static_cast<std::uint32_t>(before_.size());
     }
     const auto late = graph.late_dependencies();
     late_.assign(late.begin(), late.end());
@@ -44,8 +45,8 @@ class Predecessors {
 
  private:
   const TaskGraph& graph_;
-  std::vector<std::size_t> begin_;  // per task, into before_
-  std::vector<TaskId> before_;      // per member stream
+  std::vector<std::uint32_t> begin_;  // per task, into before_
+  std::vector<TaskId> before_;        // per member stream
   std::vector<TaskGraph::Edge> late_;
 };
 

@@ -1,8 +1,9 @@
 #include "sim/validation/validate_runs.h"
 
 #include <algorithm>
-#include <atomic>
 #include <map>
+#include <mutex>
+#include <optional>
 #include <thread>
 #include <utility>
 
@@ -113,8 +114,7 @@ double LayerRuns(const v1::Scenario& scenario) {
          (replicas * std::max(1, plan.micro_batch_sequences()));
 }
 
-// Scenarios with most to simulate first, so that no thread is left with them at
-// the end.
+// Scenarios with most to simulate first.
 void LongestFirst(const std::vector<ScenarioRow>& rows,
                   std::vector<std::vector<std::size_t>>* all) {
   const auto work = [&](const std::vector<std::size_t>& shared) {
@@ -123,6 +123,23 @@ void LongestFirst(const std::vector<ScenarioRow>& rows,
   std::stable_sort(all->begin(), all->end(),
                    [&](const auto& a, const auto& b) { return work(a) > work(b); });
 }
+
+// Hands out n items to threads. The first thread takes them from the first on, the others from the
+// last on, until they meet: so one of the largest at a time is in memory, and no thread is left with
+// them at the end.
+class FromBothEnds {
+ public:
+  explicit FromBothEnds(std::size_t n) : end_(n) {}
+  std::optional<std::size_t> Next(bool first_thread) {
+    const std::lock_guard lock(mutex_);
+    if (begin_ == end_) return std::nullopt;
+    return first_thread ? begin_++ : --end_;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::size_t begin_ = 0, end_;
+};
 
 }  // namespace
 
@@ -153,18 +170,18 @@ v1::ValidateReport SimulateRows(const std::vector<ScenarioRow>& rows, const RunO
   std::vector<v1::ValidateRow> out(rows.size());
   std::vector<std::vector<std::size_t>> all = Shared(rows);
   LongestFirst(rows, &all);
-  std::atomic<std::size_t> next = 0;
-  const auto work = [&] {
-    for (std::size_t n = next++; n < all.size(); n = next++) {
-      Predict(rows, all[n], options, fill, &out);
+  FromBothEnds queue(all.size());
+  const auto work = [&](bool first_thread) {
+    while (const std::optional<std::size_t> n = queue.Next(first_thread)) {
+      Predict(rows, all[*n], options, fill, &out);
     }
   };
   {
     const unsigned machine = std::max(1U, std::thread::hardware_concurrency());
     const unsigned threads = options.threads > 0 ? static_cast<unsigned>(options.threads) : machine;
     std::vector<std::jthread> workers;
-    for (unsigned t = 1; t < threads; ++t) workers.emplace_back(work);
-    work();
+    for (unsigned t = 1; t < threads; ++t) workers.emplace_back(work, false);
+    work(true);
   }
   v1::ValidateReport report;
   for (v1::ValidateRow& row : out) *report.add_rows() = std::move(row);

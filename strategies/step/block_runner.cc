@@ -10,7 +10,7 @@ using Kind = Action::Kind;
 
 namespace {
 
-std::vector<std::pair<Pass, const BlockPass*>> PassesOf(const LoweredBlock& block, Kind kind) {
+BlockRun::Passes PassesOf(const LoweredBlock& block, Kind kind) {
   switch (kind) {
     case Kind::kForward:
       return {{Pass::kForward, &block.forward}};
@@ -50,12 +50,16 @@ StatusOr<BlockRun> BlockRunner::Begin(int stage, const LayerRef& layer, const Ac
   return run;
 }
 
-const std::vector<const std::string*>& BlockRunner::NamesOf(const BlockPass& pass) {
-  std::vector<const std::string*>& names = names_[&pass];
-  if (names.empty()) {
-    for (const BlockStep& step : pass.steps) names.push_back(context_.builder.Intern(step.name));
+const StepFacts* BlockRunner::FactsOf(const BlockPass& pass) {
+  std::vector<StepFacts>& facts = facts_[&pass];
+  if (facts.empty()) {
+    const auto is_kernel = [&](int s) { return pass.steps[Index(s)].transfer < 0; };
+    for (const BlockStep& step : pass.steps) {
+      facts.push_back({context_.builder.Intern(step.name), step.transfer < 0,
+                       std::any_of(step.after.begin(), step.after.end(), is_kernel)});
+    }
   }
-  return names;
+  return facts.data();
 }
 
 Status BlockRunner::Advance(BlockRun* run, bool to_transfer) {
@@ -65,7 +69,7 @@ Status BlockRunner::Advance(BlockRun* run, bool to_transfer) {
     if (run->at.step == 0) {
       run->at.made.assign(pass->steps.size(), {});
       run->at.busy_before = context_.host.busy(run->where.stage);
-      run->at.names = &NamesOf(*pass);
+      run->at.facts = FactsOf(*pass);
     }
     for (; run->at.step < pass->steps.size(); ++run->at.step) {
       const bool compute = pass->steps[run->at.step].transfer < 0;
@@ -83,33 +87,30 @@ Status BlockRunner::Advance(BlockRun* run, bool to_transfer) {
 
 // Kernels emitted since the pass began, which a collective after one of its kernels need not
 // follow.
-std::optional<Seconds> BlockRunner::Behind(const BlockRun& run, const BlockPass& pass,
-                                           const BlockStep& step) const {
-  if (step.transfer < 0) return Seconds(0);
-  const bool follows = std::any_of(step.after.begin(), step.after.end(),
-                                   [&](int s) { return pass.steps[Index(s)].transfer < 0; });
-  if (!follows) return std::nullopt;
+std::optional<Seconds> BlockRunner::Behind(const BlockRun& run, const StepFacts& step) const {
+  if (step.is_kernel) return Seconds(0);
+  if (!step.follows_kernel) return std::nullopt;
   return context_.host.busy(run.where.stage) - run.at.busy_before;
 }
 
 Status BlockRunner::EmitStep(BlockRun* run, const BlockPass& pass, Pass kind, std::size_t i) {
   const BlockStep& step = pass.steps[i];
   run->where.pass = kind;
-  std::vector<const UnitTasks*> after;
+  TaskLists after;
   for (const int s : step.after) after.push_back(&run->at.made[Index(s)]);
   // Recomputation begins when the gradient is there (torch.utils.checkpoint, jax.checkpoint).
   const bool begins = kind == Pass::kRecompute ? step.after.empty() : step.needs_input;
   if (begins) after.push_back(&run->waits.input);
   if (step.needs_parameters) after.push_back(&run->waits.gathered);
-  const std::string* name = (*run->at.names)[i];
+  const StepFacts& facts = run->at.facts[i];
   HostClock& host = context_.host;
   if (step.host_after >= 0) host.WaitFor(run->where.stage, run->at.made[Index(step.host_after)]);
-  const UnitTasks issued = host.Issue(run->where, step.host_ops, Behind(*run, pass, step));
+  const UnitTasks issued = host.Issue(run->where, step.host_ops, Behind(*run, facts));
   if (!issued.empty()) after.push_back(&issued);
   if (step.transfer < 0) {
     if (!run->waits.loaded.empty()) after.push_back(&run->waits.loaded);
     if (!run->waits.hold.empty()) after.push_back(&run->waits.hold);
-    run->at.made[i] = context_.builder.AddCompute(run->where, TaskKind::kCompute, name,
+    run->at.made[i] = context_.builder.AddCompute(run->where, TaskKind::kCompute, facts.name,
                                                   step.duration, after, step.flops, step.hbm_bytes);
     host.GainBy(run->where.stage, step.duration);
     run->last = run->at.made[i];
@@ -119,7 +120,7 @@ Status BlockRunner::EmitStep(BlockRun* run, const BlockPass& pass, Pass kind, st
     // A collective on what an earlier block computed starts when that block is done.
     if (step.after.empty()) after.push_back(run->waits.ahead ? &run->waits.before : &run->last);
     ASSIGN_OR_RETURN(run->at.made[i],
-                     context_.builder.AddTransfer(run->where, name, step.transfer, after));
+                     context_.builder.AddTransfer(run->where, facts.name, step.transfer, after));
   }
   if (run->first.empty()) run->first = run->at.made[i];
   return absl::OkStatus();

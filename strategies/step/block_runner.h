@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/container/inlined_vector.h"
 #include "sim/base/status.h"
 #include "strategies/plan/schedules/schedule.h"
 #include "strategies/step/activation_offloader.h"
@@ -20,13 +21,21 @@
 
 namespace meshstep {
 
+// What holds of a step of a pass in every run.
+struct StepFacts {
+  const std::string* name;
+  bool is_kernel;
+  bool follows_kernel;  // of the same pass
+};
+
 struct BlockRun {
+  using Passes = absl::InlinedVector<std::pair<Pass, const BlockPass*>, 2>;
   // The step to emit next, and what the pass has made so far.
   struct Cursor {
     std::size_t pass = 0, step = 0;
-    Seconds busy_before;                                     // kernels of the stage before the pass
-    const std::vector<const std::string*>* names = nullptr;  // of the steps of the pass
-    std::vector<UnitTasks> made;                             // by the steps of the pass
+    Seconds busy_before;               // kernels of the stage before the pass
+    const StepFacts* facts = nullptr;  // of the steps of the pass
+    std::vector<UnitTasks> made;       // by the steps of the pass
   };
   // What its steps wait for beside each other; of hold and loaded only the first kernel.
   struct Waits {
@@ -40,7 +49,7 @@ struct BlockRun {
   StepBuilder::Where where;
   Action::Kind kind = Action::Kind::kForward;
   const LoweredBlock* block = nullptr;
-  std::vector<std::pair<Pass, const BlockPass*>> passes;
+  Passes passes;
   Cursor at;
   Waits waits;
   UnitTasks first, last;  // its first task and its last kernel
@@ -63,17 +72,16 @@ class BlockRunner {
   Status End(const BlockRun& run, int part, bool last);
 
  private:
-  const std::vector<const std::string*>& NamesOf(const BlockPass& pass);
+  const StepFacts* FactsOf(const BlockPass& pass);
   Status EmitStep(BlockRun* run, const BlockPass& pass, Pass kind, std::size_t i);
-  std::optional<Seconds> Behind(const BlockRun& run, const BlockPass& pass,
-                                const BlockStep& step) const;
+  std::optional<Seconds> Behind(const BlockRun& run, const StepFacts& step) const;
   void CountMemory(const BlockRun& run);
 
   StepContext& context_;
   ParameterGatherer& gatherer_;
   ActivationOffloader& offloader_;
   GradientReducer& reducer_;
-  std::map<const BlockPass*, std::vector<const std::string*>> names_;
+  std::map<const BlockPass*, std::vector<StepFacts>> facts_;
 };
 
 }  // namespace meshstep

@@ -81,7 +81,7 @@ Status GradientReducer::Reduce(const StepBuilder::Where& where, int part, bool l
 
 Status GradientReducer::EmitBucket(const StepBuilder::Where& where, const GradientBucket& bucket,
                                    const std::vector<UnitTasks>& after) {
-  std::vector<const UnitTasks*> list;
+  TaskLists list;
   for (const UnitTasks& tasks : after) list.push_back(&tasks);
   UnitTasks ready;
   for (const int transfer : bucket.transfers) {
@@ -114,7 +114,7 @@ void GradientReducer::Share() {
     for (const auto& [from, to] :
          {std::pair(shared.stage_a, shared.stage_b), std::pair(shared.stage_b, shared.stage_a)}) {
       const StepBuilder::Where where{from, {}, last_micro_batch, Pass::kBackward};
-      std::vector<const UnitTasks*> after;
+      TaskLists after;
       for (const UnitTasks& tasks : Ready(from)) after.push_back(&tasks);
       after.push_back(&context_.ends.Last(from));
       arrived.emplace_back(to, context_.builder.AddSend(where, to, reduce_name_, shared.transfer,

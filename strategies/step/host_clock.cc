@@ -27,7 +27,7 @@ UnitTasks HostClock::Issue(const StepBuilder::Where& where, double operations,
 
 UnitTasks HostClock::AddTask(const StepBuilder::Where& where) {
   Host& host = hosts_[Index(where.stage)];
-  std::vector<const UnitTasks*> after;
+  TaskLists after;
   for (const UnitTasks& tasks : host.waits) after.push_back(&tasks);
   UnitTasks issued = builder_.AddHost(where, name_, Time::RoundUp(host.pending), after);
   host.pending = Seconds(0);
@@ -53,8 +53,7 @@ void HostClock::GainBy(int stage, Time kernel) {
 Seconds HostClock::busy(int stage) const { return hosts_[Index(stage)].busy; }
 
 StatusOr<UnitTasks> HostClock::Transfer(const StepBuilder::Where& where, const std::string* name,
-                                        int transfer, std::vector<const UnitTasks*> after,
-                                        double operations) {
+                                        int transfer, TaskLists after, double operations) {
   const UnitTasks issued = Issue(where, operations);
   if (!issued.empty()) after.push_back(&issued);
   return builder_.AddTransfer(where, name, transfer, after);

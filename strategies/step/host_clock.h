@@ -39,8 +39,7 @@ class HostClock {
                   std::optional<Seconds> behind = std::nullopt);
   // A collective that the host issues by so many operations.
   StatusOr<UnitTasks> Transfer(const StepBuilder::Where& where, const std::string* name,
-                               int transfer, std::vector<const UnitTasks*> after,
-                               double operations = 1);
+                               int transfer, TaskLists after, double operations = 1);
   // The host waits for tasks of its stage before its next operation.
   void WaitFor(int stage, const UnitTasks& tasks);
   // A kernel of the stage was emitted.

@@ -20,6 +20,7 @@ StepBuilder::StepBuilder(const StepUnits& units, const TransferTable& transfers,
       out_(out),
       stage_units_(units.stages()),
       position_(units.units().size(), 0),
+      host_stream_(units.units().size(), -1),
       groups_(Index(transfers.size())) {
   for (const StepUnits::Link& link : units.links()) {
     out->graph.AddLink(link.capacity);
@@ -64,6 +65,12 @@ StreamId StepBuilder::Stream(int unit, const std::string& name) {
   return it->second;
 }
 
+StreamId StepBuilder::HostStream(int unit) {
+  StreamId& stream = host_stream_[Index(unit)];
+  if (stream < 0) stream = Stream(unit, kHostStream);
+  return stream;
+}
+
 void StepBuilder::Record(const Where& where, TaskKind kind, const std::string* name, int transfer) {
   out_->tasks.push_back(
       {name, transfer, where.layer, where.micro_batch, kind, where.pass, Flops(), Bytes()});
@@ -94,13 +101,13 @@ UnitTasks StepBuilder::AddCompute(const Where& where, TaskKind kind, const std::
 UnitTasks StepBuilder::AddHost(const Where& where, const std::string* name, Time duration,
                                std::span<const UnitTasks* const> after) {
   const std::vector<int>& units = stage_units_[Index(where.stage)];
-  UnitTasks tasks;
+  UnitTasks tasks(units.size());
   for (std::size_t u = 0; u < units.size(); ++u) {
     scratch_.clear();
     for (const UnitTasks* list : after) {
       if ((*list)[u] >= 0) scratch_.push_back((*list)[u]);
     }
-    tasks.push_back(out_->graph.AddTimed(Stream(units[u], kHostStream), duration, scratch_));
+    tasks[u] = out_->graph.AddTimed(HostStream(units[u]), duration, scratch_);
     Record(where, TaskKind::kHost, name, -1);
   }
   return tasks;

@@ -13,17 +13,19 @@
 #include <utility>
 #include <vector>
 
+#include "absl/container/inlined_vector.h"
 #include "sim/base/index.h"
 #include "sim/base/units.h"
 #include "sim/cost/collective_cost.h"
 #include "strategies/step/step_graph.h"
 #include "strategies/step/step_rates.h"
 #include "strategies/step/step_units.h"
+#include "strategies/step/unit_tasks.h"
 
 namespace meshstep {
 
-// One task id per unit of a stage; -1 where there is nothing to wait for.
-using UnitTasks = std::vector<TaskId>;
+// What a task waits for.
+using TaskLists = absl::InlinedVector<const UnitTasks*, 8>;
 
 class StepBuilder {
  public:
@@ -73,6 +75,7 @@ class StepBuilder {
     PatternId pattern = -1;
   };
   StreamId Stream(int unit, const std::string& name);
+  StreamId HostStream(int unit);
   std::string StreamName(int transfer) const;
   StatusOr<const std::vector<Group>*> Groups(int transfer, int stage);
   UnitTasks AddToGroups(const Where& where, const std::string* name, int transfer,
@@ -89,6 +92,7 @@ class StepBuilder {
   const std::vector<std::vector<int>>& stage_units_;
   std::vector<std::int64_t> devices_;                    // per stage
   std::vector<int> position_;                            // per unit: in stage_units_
+  std::vector<StreamId> host_stream_;                    // per unit; -1: none yet
   std::vector<std::vector<std::vector<Group>>> groups_;  // by transfer and stage
   std::map<std::pair<StageSend, std::string>, std::vector<Group>> sends_;  // and direction
   std::map<std::pair<StageSend, int>, PatternId> send_patterns_;           // and sender

@@ -15,6 +15,8 @@ using Kind = Action::Kind;
 
 // A task takes some 150 bytes; a step takes less than 2 GB.
 constexpr std::size_t kMostTasks = 14'000'000;
+// Of a block in an update, at most, beside its collectives.
+constexpr std::size_t kUpdateTasks = 8;
 
 Pass DirectionOf(const Action& action) {
   return action.kind == Kind::kForward ? Pass::kForward : Pass::kBackward;
@@ -104,7 +106,7 @@ bool StepEmitter::NextReady(int stage) {
   return false;
 }
 
-// Kernels and collectives of all blocks; gathers, reductions and sends come on top.
+// Kernels and collectives of all blocks, sends, and the update.
 std::size_t StepEmitter::ExpectedTasks() const {
   std::size_t tasks = 0;
   for (int s = 0; s < context_.plan.stages; ++s) {
@@ -120,6 +122,14 @@ std::size_t StepEmitter::ExpectedTasks() const {
                                     block.gathers.size() + block.reduces.size();
       }
       ++of_stage;  // a send
+    }
+    for (const int part : stages_[Index(s)].parts) {
+      for (const LayerRef& layer : context_.model.layers[Index(part)]) {
+        const LoweredBlock& block = context_.model.of(layer);
+        // Beside these a copy to the host and back, twice, and passes over gradients.
+        of_stage += block.last_reduces.size() + block.regathers.size() + kUpdateTasks;
+      }
+      of_stage += context_.model.directions[Index(part)].size() + 1;
     }
     tasks += of_stage * Index(context_.builder.units_of(s));
   }
@@ -137,7 +147,7 @@ Status StepEmitter::Emit() {
                                      " micro-batches of up to ", most,
                                      " tasks in all, expected at most ", kMostTasks));
   }
-  context_.builder.Reserve(expected);
+  context_.builder.Reserve(most);  // what is not used takes no memory
   bool moved = true;
   while (moved) {
     moved = false;
@@ -268,7 +278,7 @@ Status StepEmitter::Deliver(const Chain& chain) {
   const StepBuilder::Where where{
       chain.stage, {}, static_cast<int>(action.micro_batch), DirectionOf(action)};
   const UnitTasks issued = context_.host.Issue(where, 1);
-  std::vector<const UnitTasks*> after = {&value};
+  TaskLists after = {&value};
   if (!issued.empty()) after.push_back(&issued);
   *arrival = context_.builder.AddSend(where, to, send_name_, send_.send,
                                       forward ? "forward" : "backward", after);

@@ -118,7 +118,7 @@ Status Updater::UpdateWhole(int stage, const std::vector<int>& parts,
     cast += CastAndZeroedBytes(block, context_.plan);
     arrays += block.parameter_arrays;
   }
-  std::vector<const UnitTasks*> after;
+  TaskLists after;
   for (const UnitTasks& tasks : gradients) after.push_back(&tasks);
   const StepBuilder::Where where{stage, {}, 0, Pass::kUpdate};
   const UnitTasks issued =
@@ -148,7 +148,7 @@ StatusOr<UnitTasks> Updater::UpdateBlock(const StepBuilder::Where& where, const 
                                          const std::vector<UnitTasks>& gradients) {
   const LoweredBlock& block = context_.model.of(where.layer);
   const HostCopy &state = block.host_optimizer, &parameters = block.host_parameters;
-  std::vector<const UnitTasks*> after;
+  TaskLists after;
   for (const UnitTasks& tasks : gradients) after.push_back(&tasks);
   UnitTasks fetched;
   if (state.from >= 0) {
