@@ -15,6 +15,9 @@ namespace {
 
 namespace pb = google::protobuf;
 
+// Of some tens of kilobytes each.
+constexpr std::size_t kMostKept = 512;
+
 // The name of the preset that `message` builds on; "" if there is none.
 std::string PresetOf(const pb::Message& message) {
   const pb::FieldDescriptor* preset = message.GetDescriptor()->FindFieldByName("preset");
@@ -26,6 +29,17 @@ std::string PresetOf(const pb::Message& message) {
 Catalog::Catalog() = default;
 Catalog::~Catalog() = default;
 
+std::shared_ptr<const void> Catalog::FindKept(const std::string& key) const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  const auto known = kept_.find(key);
+  return known == kept_.end() ? nullptr : known->second;
+}
+
+void Catalog::Keep(const std::string& key, std::shared_ptr<const void> value) const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (kept_.size() < kMostKept) kept_.emplace(key, std::move(value));
+}
+
 StatusOr<const Catalog::File*> Catalog::Find(const std::string& folder, const std::string& name,
                                              const pb::Message& prototype,
                                              std::vector<std::string>* above) const {
@@ -33,8 +47,8 @@ StatusOr<const Catalog::File*> Catalog::Find(const std::string& folder, const st
   if (const auto known = files_.find(key); known != files_.end()) return &known->second;
   ASSIGN_OR_RETURN(const std::string path, PresetPath(folder, name));
   std::unique_ptr<pb::Message> message(prototype.New());
-  FieldPlaces places;
-  RETURN_IF_ERROR(ReadDataFile(path, message.get(), &places));
+  const auto places = std::make_shared<FieldPlaces>();
+  RETURN_IF_ERROR(ReadDataFile(path, message.get(), places.get()));
   if (const std::string base = PresetOf(*message); !base.empty()) {
     above->push_back(name);
     if (std::ranges::find(*above, base) != above->end()) {
@@ -46,7 +60,7 @@ StatusOr<const Catalog::File*> Catalog::Find(const std::string& folder, const st
     }
     ASSIGN_OR_RETURN(const File* const below, Find(folder, base, prototype, above));
     // What a file gives over another stands in the first.
-    places.insert(below->places.begin(), below->places.end());
+    places->insert(below->places->begin(), below->places->end());
     std::unique_ptr<pb::Message> merged(below->message->New());
     merged->CopyFrom(*below->message);
     Overlay(*message, merged.get());
@@ -54,7 +68,7 @@ StatusOr<const Catalog::File*> Catalog::Find(const std::string& folder, const st
                                         merged->GetDescriptor()->FindFieldByName("preset"));
     message = std::move(merged);
   }
-  return &files_.emplace(key, File{std::move(message), std::move(places)}).first->second;
+  return &files_.emplace(key, File{std::move(message), places}).first->second;
 }
 
 Status Catalog::Read(const std::string& folder, const std::string& name,
@@ -83,7 +97,7 @@ void Catalog::Resolve(const std::string& folder, const std::string& field, pb::M
       return;
     }
     merged->CopyFrom(*(*file)->message);
-    diagnostics->AddSource(field, (*file)->places, GivenFields(*message));
+    diagnostics->AddSource({field, (*file)->places, GivenFields(*message)});
   }
   Overlay(*message, merged.get());
   message->GetReflection()->Swap(message, merged.get());

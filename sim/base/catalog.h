@@ -48,7 +48,18 @@ class Catalog {
   void Resolve(const std::string& folder, const std::string& field,
                google::protobuf::Message* message, Diagnostics* diagnostics) const;
 
+  // What was made of files of the catalog and kept by that key, which says all that it was made of;
+  // null if nothing was. T: as it was kept.
+  template <class T>
+  std::shared_ptr<const T> Kept(const std::string& key) const {
+    return std::static_pointer_cast<const T>(FindKept(key));
+  }
+  // Keeps it for as long as the catalog lives, unless much is kept already.
+  void Keep(const std::string& key, std::shared_ptr<const void> value) const;
+
  private:
+  std::shared_ptr<const void> FindKept(const std::string& key) const;
+
   using Message = google::protobuf::Message;
   // Type, folder and name.
   using Key = std::tuple<const google::protobuf::Descriptor*, std::string, std::string>;
@@ -56,7 +67,7 @@ class Catalog {
   // A file with what it builds on.
   struct File {
     std::unique_ptr<const Message> message;
-    FieldPlaces places;  // of its fields, in the file that gives them
+    std::shared_ptr<const FieldPlaces> places;  // of its fields, in the file that gives them
   };
   // The file with what it builds on; `above` are the names of files that build on it. mutex_ is
   // held.
@@ -65,6 +76,7 @@ class Catalog {
 
   mutable std::mutex mutex_;
   mutable std::map<Key, File> files_;  // guarded by mutex_; only grows
+  mutable std::map<std::string, std::shared_ptr<const void>> kept_;  // so is this, up to a limit
 };
 
 }  // namespace meshstep

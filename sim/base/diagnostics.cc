@@ -17,25 +17,29 @@ void Diagnostics::Error(const std::string& field, const Status& status) {
   for (const auto line : absl::StrSplit(message, '\n')) Error(field, std::string(line));
 }
 
-void Diagnostics::AddSource(const std::string& field, const FieldPlaces& places,
-                            const std::set<std::string>& own) {
-  const auto whole = [&](const std::string& path) {
-    return path.empty() ? field : field + "." + path;
-  };
-  for (const auto& [path, place] : places) {
-    // What a file gives over another stands in the first.
-    if (!own.contains(path)) places_.emplace(whole(path), place);
+// What the sources say of exactly this path; "": the locator knows; null: nothing.
+const std::string* Diagnostics::Find(const std::string& path) const {
+  static const std::string kOwn;
+  for (const Source& source : sources_) {
+    if (!path.starts_with(source.field)) continue;
+    std::string below = path.substr(source.field.size());
+    if (!below.empty() && below.front() != '.') continue;
+    if (!below.empty()) below.erase(0, 1);
+    // What the message gives over a file stands in the message.
+    if (source.own.contains(below)) return &kOwn;
+    const auto place = source.places->find(below);
+    if (place != source.places->end()) return &place->second;
   }
-  for (const std::string& path : own) places_.emplace(whole(path), "");
+  return nullptr;
 }
 
 // Of the field, else of the nearest that encloses it.
 std::string Diagnostics::PlaceOf(const std::string& field) const {
-  for (std::string path = field; !places_.empty();) {
-    const auto place = places_.find(path);
-    if (place != places_.end() && !place->second.empty()) return place->second;
+  for (std::string path = field; !sources_.empty();) {
+    const std::string* const place = Find(path);
+    if (place != nullptr && !place->empty()) return *place;
     const std::size_t cut = path.find_last_of(".[");
-    if (place != places_.end() || cut == std::string::npos) break;
+    if (place != nullptr || cut == std::string::npos) break;
     path.resize(cut);
   }
   return locator_ ? locator_(field) : "";

@@ -6,8 +6,10 @@
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "sim/base/status.h"
@@ -36,8 +38,14 @@ class Diagnostics {
 
   // Fields below `field` come from another file: `places` says where each that it gives was written
   // (paths from `field` on), `own` which of them the message gives itself, at the locator's place.
-  void AddSource(const std::string& field, const FieldPlaces& places,
-                 const std::set<std::string>& own);
+  struct Source {
+    std::string field;
+    std::shared_ptr<const FieldPlaces> places;
+    std::set<std::string> own;
+  };
+  // Where two know of a field, the first does.
+  void AddSource(Source source) { sources_.push_back(std::move(source)); }
+  const std::vector<Source>& sources() const { return sources_; }
 
   bool ok() const { return errors_.empty(); }
   const std::vector<std::string>& errors() const { return errors_; }
@@ -47,9 +55,10 @@ class Diagnostics {
 
  private:
   std::string PlaceOf(const std::string& field) const;
+  const std::string* Find(const std::string& path) const;
 
   Locator locator_;
-  FieldPlaces places_;  // by path; "": the locator knows
+  std::vector<Source> sources_;
   std::vector<std::string> errors_, notes_;
 };
 

@@ -21,6 +21,8 @@ struct CollectiveModel::Impl {
   const Mesh* mesh;
   const LinkClasses* classes;
   Fidelity fidelity;
+  std::shared_ptr<LoadCounters> counters;
+  int user;  // of the counters
   using Key = std::tuple<Collective, Bytes, std::vector<AxisId>, std::vector<int>, std::string,
                          Copies, std::string>;
   mutable std::map<Key, CollectiveCost> cache;
@@ -51,10 +53,15 @@ struct CollectiveModel::Impl {
     return classes->DeviceKey(device);
   }
 
+  LinkLoad LoadOfPhase(std::span<const AxisId> axes, DeviceId device,
+                       const TrafficPhase& phase) const {
+    return LoadOf(*mesh, classes, axes, device, phase, user, counters.get());
+  }
+
   // Appends a phase and the time it takes on an idle fabric.
   void AddPhase(std::span<const AxisId> axes, DeviceId device, const TrafficPhase& phase,
                 CollectiveCost* cost) const {
-    const LinkLoad load = LoadOf(*mesh, classes, axes, device, phase);
+    const LinkLoad load = LoadOfPhase(axes, device, phase);
     cost->phases.push_back({Time::RoundUp(phase.latency), load.demands, load.weight});
     cost->idle_time += IdleTime(cost->phases.back());
   }
@@ -250,7 +257,11 @@ struct CollectiveModel::Impl {
     const LoadKey key{&algorithm, collective, {axes.begin(), axes.end()}, PlaceOf(device)};
     const auto found = loads.find(key);
     if (found != loads.end()) return found->second;
-    return loads.emplace(key, UnitLoadOf(algorithm, collective, *mesh, classes, axes, device))
+    const auto of_phase = [&](const TrafficPhase& phase) {
+      return LoadOfPhase(axes, device, phase);
+    };
+    return loads
+        .emplace(key, UnitLoadOf(algorithm, collective, mesh->GroupOf(axes, device), of_phase))
         .first->second;
   }
 
@@ -393,8 +404,12 @@ struct CollectiveModel::Impl {
   }
 };
 
-CollectiveModel::CollectiveModel(const Mesh& mesh, const LinkClasses* classes, Fidelity fidelity)
-    : impl_(new Impl{&mesh, classes, fidelity, {}, {}, {}}) {}
+CollectiveModel::CollectiveModel(const Mesh& mesh, const LinkClasses* classes, Fidelity fidelity,
+                                 std::shared_ptr<LoadCounters> counters) {
+  if (counters == nullptr) counters = std::make_shared<LoadCounters>();
+  const int user = counters->AddUser();
+  impl_.reset(new Impl{&mesh, classes, fidelity, std::move(counters), user, {}, {}, {}});
+}
 
 CollectiveModel::~CollectiveModel() = default;
 

@@ -32,11 +32,15 @@
 
 namespace meshstep {
 
+class LoadCounters;
+
 // Chooses and prices collectives on one mesh. Results are cached by (collective, bytes, axes).
 class CollectiveModel {
  public:
   // `classes` may be null: then demands name explicit links and Cost takes the group of `device`.
-  CollectiveModel(const Mesh& mesh, const LinkClasses* classes, Fidelity fidelity);
+  // counters: shared with other models of the same thread; null: its own.
+  CollectiveModel(const Mesh& mesh, const LinkClasses* classes, Fidelity fidelity,
+                  std::shared_ptr<LoadCounters> counters = nullptr);
   ~CollectiveModel();
 
   // Over `axes` (major first) for every group of the mesh whose devices agree with `device` on the

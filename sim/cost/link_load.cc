@@ -14,7 +14,10 @@ namespace {
 // Loads of explicit links, cleared by what was touched.
 class LoadMap {
  public:
-  explicit LoadMap(LinkId links) : load_(Index(links)) {}
+  // Room for so many links.
+  void Fit(LinkId links) {
+    if (load_.size() < Index(links)) load_.resize(Index(links));
+  }
   void Add(LinkId link, Bytes bytes) {
     if (load_[Index(link)] == Bytes()) touched_.push_back(link);
     load_[Index(link)] += bytes;
@@ -49,30 +52,58 @@ class LoadMap {
   std::vector<LinkId> touched_;
 };
 
-// Maps are as long as there are links: made once for all groups of a phase.
-struct GroupLoads {
-  explicit GroupLoads(const Fabric& fabric)
-      : fabric(fabric), load(fabric.links()), shared(fabric.links()) {}
-  const Fabric& fabric;
-  LoadMap load;    // of one group
-  LoadMap shared;  // of flows that are combined
+// Classes of links, found once for each.
+class KnownClasses {
+ public:
+  void Fit(LinkId links, int user) {
+    if (user_ == user && class_.size() >= Index(links)) return;
+    user_ = user;
+    class_.assign(Index(links), -1);
+  }
+  int Of(LinkId link, const LinkClasses& classes) {
+    std::int32_t& known = class_[Index(link)];
+    if (known < 0) known = classes.ClassOf(link);
+    return known;
+  }
+
+ private:
+  int user_ = 0;
+  std::vector<std::int32_t> class_;
+};
+
+}  // namespace
+
+struct LoadCounters::Maps {
+  LoadMap group;   // of one group
+  LoadMap shared;  // of its flows that are combined
+  LoadMap all;     // of all groups
+  KnownClasses classes;
   std::vector<Hop> hops;
 };
 
+LoadCounters::LoadCounters() : maps_(std::make_unique<Maps>()) {}
+LoadCounters::~LoadCounters() = default;
+
+namespace {
+
+using Maps = LoadCounters::Maps;
+
 // Flows combined on their way to (from) one rank share each link: the largest counts.
-void AddCombined(const Group& group, std::vector<RankFlow> flows, GroupLoads* loads) {
+void AddCombined(const Fabric& fabric, const Group& group, std::vector<RankFlow> flows,
+                 Maps* maps) {
   const auto joint = [](const RankFlow& flow) {
     return std::pair(flow.combine, flow.combine == Combine::kReduce ? flow.dst : flow.src);
   };
   std::stable_sort(flows.begin(), flows.end(),
                    [&](const RankFlow& a, const RankFlow& b) { return joint(a) < joint(b); });
-  auto& [fabric, load, shared, hops] = *loads;
+  LoadMap& shared = maps->shared;
+  std::vector<Hop>& hops = maps->hops;
   for (std::size_t i = 0; i < flows.size(); ++i) {
     hops.clear();
     fabric.Route(group.members[Index(flows[i].src)], group.members[Index(flows[i].dst)], &hops);
     for (const Hop& hop : hops) shared.Raise(hop.link, flows[i].bytes * hop.fraction);
     if (i + 1 < flows.size() && joint(flows[i + 1]) == joint(flows[i])) continue;
-    shared.ForEachUnordered([&](LinkId link, Bytes bytes) { loads->load.Add(link, bytes); });
+    shared.ForEachUnordered([&](LinkId link, Bytes bytes) { maps->group.Add(link, bytes); });
     shared.Clear();
   }
 }
@@ -91,9 +122,9 @@ std::vector<RankFlow> AllFlows(const Group& group, const TrafficPhase& phase) {
   return flows;
 }
 
-void AddGroup(const Group& group, const TrafficPhase& phase, GroupLoads* loads) {
+void AddGroup(const Fabric& fabric, const Group& group, const TrafficPhase& phase, Maps* maps) {
   std::vector<RankFlow> combined;
-  auto& [fabric, load, shared, hops] = *loads;
+  std::vector<Hop>& hops = maps->hops;
   for (const RankFlow& flow : AllFlows(group, phase)) {
     if (flow.combine != Combine::kNone) {
       combined.push_back(flow);
@@ -101,9 +132,9 @@ void AddGroup(const Group& group, const TrafficPhase& phase, GroupLoads* loads) 
     }
     hops.clear();
     fabric.Route(group.members[Index(flow.src)], group.members[Index(flow.dst)], &hops);
-    for (const Hop& hop : hops) load.Add(hop.link, flow.bytes * hop.fraction);
+    for (const Hop& hop : hops) maps->group.Add(hop.link, flow.bytes * hop.fraction);
   }
-  if (!combined.empty()) AddCombined(group, std::move(combined), loads);
+  if (!combined.empty()) AddCombined(fabric, group, std::move(combined), maps);
 }
 
 // Where the groups of some axes differ from one another.
@@ -201,15 +232,15 @@ LinkLoad ToDemands(const std::map<int, Bytes>& bytes, Bytes weight) {
 // the ranks. Weight: they spread evenly over the images of the links, which are counted by routing
 // one flow of each class from every rank.
 void AddShifted(const Fabric& fabric, const LinkClasses& classes, const Group& group,
-                const TrafficPhase& phase, std::map<int, Bytes>* bytes, Bytes* weight) {
+                const TrafficPhase& phase, Maps* maps, std::map<int, Bytes>* bytes, Bytes* weight) {
   std::map<int, Bytes> own;
   std::map<int, const RankFlow*> example;
-  std::vector<Hop> hops;
+  std::vector<Hop>& hops = maps->hops;
   for (const RankFlow& flow : phase.flows) {
     hops.clear();
     fabric.Route(group.members[0], group.members[Index(flow.dst)], &hops);
     for (const Hop& hop : hops) {
-      const int c = classes.ClassOf(hop.link);
+      const int c = maps->classes.Of(hop.link, classes);
       own[c] += flow.bytes * hop.fraction;
       example.emplace(c, &flow);
     }
@@ -223,7 +254,7 @@ void AddShifted(const Fabric& fabric, const LinkClasses& classes, const Group& g
       fabric.Route(group.members[Index(rank)],
                    group.members[Index(grid.ShiftBy(rank, example[c]->dst))], &hops);
       for (const Hop& hop : hops) {
-        if (classes.ClassOf(hop.link) == c) images.push_back(hop.link);
+        if (maps->classes.Of(hop.link, classes) == c) images.push_back(hop.link);
       }
     }
     std::sort(images.begin(), images.end());
@@ -233,41 +264,41 @@ void AddShifted(const Fabric& fabric, const LinkClasses& classes, const Group& g
 }
 
 LinkLoad UnevenLoad(const Mesh& mesh, const LinkClasses& classes, const GroupPlaces& places,
-                    const TrafficPhase& phase) {
-  LoadMap all(mesh.fabric().links());
-  GroupLoads one(mesh.fabric());
+                    const TrafficPhase& phase, Maps* maps) {
   Bytes weight;
+  maps->all.Fit(mesh.fabric().links());
   places.ForEach(true, [&](const Group& group) {
-    AddGroup(group, phase, &one);
-    weight = std::max(weight, one.load.Max());
-    one.load.ForEachUnordered([&](LinkId link, Bytes amount) { all.Add(link, amount); });
-    one.load.Clear();
+    AddGroup(mesh.fabric(), group, phase, maps);
+    weight = std::max(weight, maps->group.Max());
+    maps->group.ForEachUnordered([&](LinkId link, Bytes amount) { maps->all.Add(link, amount); });
+    maps->group.Clear();
   });
   std::map<int, Bytes> bytes;
-  all.ForEachUnordered([&](LinkId link, Bytes amount) {
-    Bytes& most = bytes[classes.ClassOf(link)];
+  maps->all.ForEachUnordered([&](LinkId link, Bytes amount) {
+    Bytes& most = bytes[maps->classes.Of(link, classes)];
     most = std::max(most, amount);
   });
+  maps->all.Clear();
   return ToDemands(bytes, weight);
 }
 
 LinkLoad EvenLoad(const Mesh& mesh, const LinkClasses& classes, const GroupPlaces& places,
-                  const TrafficPhase& phase) {
+                  const TrafficPhase& phase, Maps* maps) {
   std::map<int, Bytes> bytes;
-  GroupLoads one(mesh.fabric());
   Bytes weight;
   const int routed = places.ForEach(false, [&](const Group& group) {
     bool fixed = std::any_of(phase.flows.begin(), phase.flows.end(),
                              [](const RankFlow& flow) { return flow.combine != Combine::kNone; });
     for (const Group::Dim& dim : group.dims) fixed = fixed || places.IsFixed(dim.level);
     if (phase.shifted && !fixed) {
-      AddShifted(mesh.fabric(), classes, group, phase, &bytes, &weight);
+      AddShifted(mesh.fabric(), classes, group, phase, maps, &bytes, &weight);
       return;
     }
-    AddGroup(group, phase, &one);
-    weight = std::max(weight, one.load.Max());
-    one.load.ForEach([&](LinkId link, Bytes amount) { bytes[classes.ClassOf(link)] += amount; });
-    one.load.Clear();
+    AddGroup(mesh.fabric(), group, phase, maps);
+    weight = std::max(weight, maps->group.Max());
+    maps->group.ForEach(
+        [&](LinkId link, Bytes amount) { bytes[maps->classes.Of(link, classes)] += amount; });
+    maps->group.Clear();
   });
   for (auto& [c, amount] : bytes) {
     amount = amount * (places.count() / routed / static_cast<double>(classes.count(c)));
@@ -278,16 +309,20 @@ LinkLoad EvenLoad(const Mesh& mesh, const LinkClasses& classes, const GroupPlace
 }  // namespace
 
 LinkLoad LoadOf(const Mesh& mesh, const LinkClasses* classes, std::span<const AxisId> axes,
-                DeviceId device, const TrafficPhase& phase) {
+                DeviceId device, const TrafficPhase& phase, int user, LoadCounters* counters) {
+  Maps& maps = counters->maps();
+  maps.group.Fit(mesh.fabric().links());
+  maps.shared.Fit(mesh.fabric().links());
   if (classes != nullptr) {
+    maps.classes.Fit(mesh.fabric().links(), user);
     const GroupPlaces places(mesh, *classes, axes, device);
-    return phase.uneven ? UnevenLoad(mesh, *classes, places, phase)
-                        : EvenLoad(mesh, *classes, places, phase);
+    return phase.uneven ? UnevenLoad(mesh, *classes, places, phase, &maps)
+                        : EvenLoad(mesh, *classes, places, phase, &maps);
   }
-  GroupLoads one(mesh.fabric());
-  AddGroup(mesh.GroupOf(axes, device), phase, &one);
-  LinkLoad load{{}, one.load.Max()};
-  one.load.ForEach([&](LinkId link, Bytes bytes) { load.demands.push_back({link, bytes}); });
+  AddGroup(mesh.fabric(), mesh.GroupOf(axes, device), phase, &maps);
+  LinkLoad load{{}, maps.group.Max()};
+  maps.group.ForEach([&](LinkId link, Bytes bytes) { load.demands.push_back({link, bytes}); });
+  maps.group.Clear();
   return load;
 }
 

@@ -11,6 +11,7 @@
 #ifndef MESHSTEP_SIM_COST_LINK_LOAD_H_
 #define MESHSTEP_SIM_COST_LINK_LOAD_H_
 
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -24,9 +25,27 @@ struct LinkLoad {
   Bytes weight;                     // of one group on its busiest link
 };
 
-// `classes` may be null: explicit links of the group of `device`.
+// What loads are counted in. It grows to the number of links once and is used again and again; it
+// belongs to one thread.
+class LoadCounters {
+ public:
+  LoadCounters();
+  ~LoadCounters();
+  // To be told apart from others that use the same counters.
+  int AddUser() { return ++users_; }
+
+  struct Maps;
+  Maps& maps() { return *maps_; }
+
+ private:
+  std::unique_ptr<Maps> maps_;
+  int users_ = 0;
+};
+
+// `classes` may be null: explicit links of the group of `device`. user: of the counters, always
+// with the same classes.
 LinkLoad LoadOf(const Mesh& mesh, const LinkClasses* classes, std::span<const AxisId> axes,
-                DeviceId device, const TrafficPhase& phase);
+                DeviceId device, const TrafficPhase& phase, int user, LoadCounters* counters);
 
 }  // namespace meshstep
 

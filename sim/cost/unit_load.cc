@@ -39,9 +39,8 @@ int RanksPerNode(const Group& group) {
   return ranks;
 }
 
-UnitLoad UnitLoadOf(const CollectiveAlgorithm& algorithm, Collective collective, const Mesh& mesh,
-                    const LinkClasses* classes, std::span<const AxisId> axes, DeviceId device) {
-  const Group group = mesh.GroupOf(axes, device);
+UnitLoad UnitLoadOf(const CollectiveAlgorithm& algorithm, Collective collective, const Group& group,
+                    const std::function<LinkLoad(const TrafficPhase&)>& load_of) {
   const int per_node = RanksPerNode(group);
   UnitLoad load;
   std::vector<Bytes> sent_inside(group.members.size()), sent_across = sent_inside;
@@ -55,8 +54,8 @@ UnitLoad UnitLoadOf(const CollectiveAlgorithm& algorithm, Collective collective,
       (stays ? inside : across).flows.push_back(flow);
     }
     UnitPhase unit;
-    if (!inside.flows.empty()) unit.inside = LoadOf(mesh, classes, axes, device, inside);
-    if (!across.flows.empty()) unit.across = LoadOf(mesh, classes, axes, device, across);
+    if (!inside.flows.empty()) unit.inside = load_of(inside);
+    if (!across.flows.empty()) unit.across = load_of(across);
     load.phases.push_back(std::move(unit));
   }
   for (std::size_t rank = 0; rank < sent_inside.size(); ++rank) {

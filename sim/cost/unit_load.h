@@ -4,7 +4,7 @@
 #ifndef MESHSTEP_SIM_COST_UNIT_LOAD_H_
 #define MESHSTEP_SIM_COST_UNIT_LOAD_H_
 
-#include <span>
+#include <functional>
 #include <vector>
 
 #include "sim/cost/collective.h"
@@ -25,9 +25,9 @@ struct UnitLoad {
   Bytes sent_inside, sent_across;  // by the member that sends most
 };
 
-// `classes` may be null: explicit links of the group of `device`; as LoadOf.
-UnitLoad UnitLoadOf(const CollectiveAlgorithm& algorithm, Collective collective, const Mesh& mesh,
-                    const LinkClasses* classes, std::span<const AxisId> axes, DeviceId device);
+// load_of: LoadOf (sim/cost/link_load.h) of a phase, for the axes and the device.
+UnitLoad UnitLoadOf(const CollectiveAlgorithm& algorithm, Collective collective, const Group& group,
+                    const std::function<LinkLoad(const TrafficPhase&)>& load_of);
 
 // The phases of `bytes`: those of flows inside nodes times `inside`, of others times `across`,
 // every phase after its part of `latency`. What the cost says besides is left to the caller.

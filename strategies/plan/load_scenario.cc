@@ -228,7 +228,6 @@ v1::Scenario EvaluationOf(const v1::Scenario& resolved) {
 void LoadEvaluation(const v1::Scenario& resolved, const Catalog& catalog, Scenario* scenario,
                     Diagnostics* diagnostics) {
   const std::int64_t sequences = resolved.workload().evaluation_sequences();
-  if (sequences == 0) return;
   if (sequences < 0 || sequences > kMaxBatch || scenario->workload.forward_only()) {
     diagnostics->Error("workload.evaluation_sequences",
                        absl::StrCat("is ", sequences, ", expected 0 to ", kMaxBatch,
@@ -250,6 +249,61 @@ void LoadEvaluation(const v1::Scenario& resolved, const Catalog& catalog, Scenar
 }  // namespace
 
 namespace {
+
+// Plans of a search and rows of a table are on a few clusters, whose presets and tables take longer
+// to load than the rest of a scenario. One that loads without a word is kept in the catalog.
+class ClusterLoader {
+ public:
+  // Writes presets out in `proto`, unless it is known what they come to.
+  ClusterLoader(v1::Cluster* proto, const Catalog& catalog, Diagnostics* diagnostics)
+      : key_("cluster\n" + proto->SerializeAsString()),
+        proto_(*proto),
+        catalog_(catalog),
+        diagnostics_(*diagnostics),
+        known_(catalog.Kept<Loaded>(key_)) {
+    if (known_ != nullptr) {
+      for (const Diagnostics::Source& source : known_->sources) diagnostics->AddSource(source);
+      return;
+    }
+    const std::size_t before = Said(), sources = diagnostics->sources().size();
+    ResolveClusterPresets(proto, "cluster", catalog, diagnostics);
+    said_ = Said() - before;
+    sources_.assign(diagnostics->sources().begin() + static_cast<std::ptrdiff_t>(sources),
+                    diagnostics->sources().end());
+  }
+
+  // Whatever is known.
+  void WriteOut() {
+    if (known_ != nullptr) proto_.CopyFrom(known_->resolved);
+  }
+
+  Cluster Load() {
+    if (known_ != nullptr) return known_->value;
+    const std::size_t before = Said();
+    Cluster cluster = LoadCluster(proto_, "cluster", &diagnostics_);
+    said_ += Said() - before;
+    if (said_ == 0) {
+      catalog_.Keep(key_, std::make_shared<const Loaded>(Loaded{proto_, cluster, sources_}));
+    }
+    return cluster;
+  }
+
+ private:
+  struct Loaded {
+    v1::Cluster resolved;
+    Cluster value;
+    std::vector<Diagnostics::Source> sources;
+  };
+  std::size_t Said() const { return diagnostics_.errors().size() + diagnostics_.notes().size(); }
+
+  const std::string key_;
+  v1::Cluster& proto_;
+  const Catalog& catalog_;
+  Diagnostics& diagnostics_;
+  const std::shared_ptr<const Loaded> known_;
+  std::vector<Diagnostics::Source> sources_;
+  std::size_t said_ = 0;
+};
 
 // A model may leave out what a step needs.
 void CheckSizes(const Model& model, Diagnostics* diagnostics) {
@@ -276,14 +330,14 @@ Scenario LoadScenario(const v1::Scenario& proto, const Catalog& catalog, Diagnos
   LowerWordsOf(resolved.mutable_plan());
   ResolveHfConfig("model", resolved.mutable_model(), diagnostics);
   catalog.Resolve(kModelFolder, "model", resolved.mutable_model(), diagnostics);
-  ResolveClusterPresets(resolved.mutable_cluster(), "cluster", catalog, diagnostics);
+  ClusterLoader cluster(resolved.mutable_cluster(), catalog, diagnostics);
   Scenario scenario;
   scenario.name = proto.name();
   scenario.workload = LoadWorkload(resolved.workload(), diagnostics);
   // Without a model or a cluster nothing below could be told apart from their problems.
   if (!diagnostics->ok()) return scenario;
   scenario.model = LoadModel(resolved.model(), "model", diagnostics);
-  scenario.cluster = LoadCluster(resolved.cluster(), "cluster", diagnostics);
+  scenario.cluster = cluster.Load();
   CheckSizes(scenario.model, diagnostics);
   if (!diagnostics->ok()) return scenario;
   v1::Plan* const plan = resolved.mutable_plan();
@@ -299,7 +353,10 @@ Scenario LoadScenario(const v1::Scenario& proto, const Catalog& catalog, Diagnos
   }
   if (diagnostics->ok()) NoteLines(scenario.cluster, scenario.plan, "plan", diagnostics);
   NoteUnread(proto.plan(), *plan, "plan", scenario.model, scenario.plan, diagnostics);
-  if (diagnostics->ok()) LoadEvaluation(resolved, catalog, &scenario, diagnostics);
+  if (diagnostics->ok() && resolved.workload().evaluation_sequences() != 0) {
+    cluster.WriteOut();
+    LoadEvaluation(resolved, catalog, &scenario, diagnostics);
+  }
   scenario.notes = diagnostics->notes();
   return scenario;
 }

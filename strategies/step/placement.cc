@@ -1,5 +1,6 @@
 #include "strategies/step/placement.h"
 
+#include "sim/cost/link_load.h"
 #include "topologies/build_fabric.h"
 #include "topologies/tiers.h"
 
@@ -10,6 +11,8 @@ namespace {
 constexpr std::size_t kMostKept = 1024;
 
 }  // namespace
+
+PlacementCache::PlacementCache() : counters_(std::make_shared<LoadCounters>()) {}
 
 StatusOr<std::shared_ptr<const PlacedMesh>> PlacementCache::Place(
     const Cluster& cluster, const std::vector<AxisRequest>& axes, Fidelity fidelity) {
@@ -37,7 +40,7 @@ std::shared_ptr<const PricedMesh> PlacementCache::Price(
     auto priced = std::make_shared<PricedMesh>();
     priced->placed = placed;
     priced->classes.emplace(*placed->mesh, distinguished);
-    priced->collectives.emplace(*placed->mesh, &*priced->classes, fidelity);
+    priced->collectives.emplace(*placed->mesh, &*priced->classes, fidelity, counters_);
     there = std::move(priced);
   }
   return there;

@@ -38,6 +38,7 @@ struct PricedMesh {
 // Of one cluster at one fidelity.
 class PlacementCache {
  public:
+  PlacementCache();
   // Error: the axes do not fit (Mesh::Place).
   StatusOr<std::shared_ptr<const PlacedMesh>> Place(const Cluster& cluster,
                                                     const std::vector<AxisRequest>& axes,
@@ -48,6 +49,7 @@ class PlacementCache {
 
  private:
   using Axes = std::vector<std::tuple<std::string, int, std::string, std::string>>;
+  std::shared_ptr<LoadCounters> counters_;
   std::map<Axes, std::shared_ptr<const PlacedMesh>> placed_;
   std::map<std::pair<const PlacedMesh*, std::vector<AxisId>>, std::shared_ptr<const PricedMesh>>
       priced_;

@@ -42,7 +42,7 @@ const std::vector<std::int64_t>& Plans() {
   static const std::vector<std::int64_t> plans = [] {
     std::vector<std::int64_t> found;
     const Evaluator evaluator(Space(), Presets(), Fidelity::kCalibrated, /*allow_tight=*/true);
-    PlacementCache placements;
+    Workspace workspace;
     std::mt19937_64 random(1);
     while (found.size() < 60) {
       const auto index =
@@ -53,7 +53,7 @@ const std::vector<std::int64_t>& Plans() {
         refused = *Space().Refuses(static_cast<Knob>(k), choices) != '\0';
       }
       if (refused) continue;
-      const Evaluated plan = evaluator.Bound(index, 0, &placements);
+      const Evaluated plan = evaluator.Bound(index, 0, &workspace);
       if (plan.invalid.empty() && static_cast<double>(plan.least_bytes) < 8e10) {
         found.push_back(index);
       }
@@ -66,12 +66,12 @@ const std::vector<std::int64_t>& Plans() {
 // From an index to step time and peak; bar: 2,000 a second.
 void BM_Simulate(benchmark::State& state) {
   const Evaluator evaluator(Space(), Presets(), Fidelity::kCalibrated, /*allow_tight=*/true);
-  PlacementCache placements;
+  Workspace workspace;
   std::size_t i = 0;
   for (auto _ : state) {
     Evaluated plan;
     plan.index = Plans()[i++ % Plans().size()];
-    evaluator.Simulate(&plan, &placements);
+    evaluator.Simulate(&plan, &workspace);
     benchmark::DoNotOptimize(plan.time_ps);
   }
   state.counters["plans/s"] =
@@ -82,11 +82,11 @@ BENCHMARK(BM_Simulate)->Unit(benchmark::kMillisecond);
 // The closer bounds.
 void BM_Bound(benchmark::State& state) {
   const Evaluator evaluator(Space(), Presets(), Fidelity::kCalibrated, /*allow_tight=*/true);
-  PlacementCache placements;
+  Workspace workspace;
   std::size_t i = 0;
   for (auto _ : state) {
     benchmark::DoNotOptimize(
-        evaluator.Bound(Plans()[i++ % Plans().size()], 0, &placements).bound_ps);
+        evaluator.Bound(Plans()[i++ % Plans().size()], 0, &workspace).bound_ps);
   }
   state.counters["plans/s"] =
       benchmark::Counter(static_cast<double>(state.iterations()), benchmark::Counter::kIsRate);

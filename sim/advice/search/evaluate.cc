@@ -1,11 +1,11 @@
 #include "sim/advice/search/evaluate.h"
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "sim/engine/engine.h"
 #include "sim/simulate/memory.h"
-#include "strategies/bounds/plan/plan_bounds.h"
 #include "strategies/plan/load_scenario.h"
 #include "strategies/step/lower_step.h"
 
@@ -51,40 +51,65 @@ std::int64_t Evaluator::Needs(const Scenario& scenario, std::int64_t peak_bytes)
                       : peak_bytes + ReserveBytes(scenario.plan.memory_reserve, peak_bytes);
 }
 
-Evaluated Evaluator::Bound(std::int64_t index, std::int64_t quick_ps,
-                           PlacementCache* placements) const {
+// A plan that is lowered, until another is: the step refers to the scenario.
+struct Workspace::Prepared {
+  explicit Prepared(Scenario loaded) : scenario(std::move(loaded)) {}
+  std::int64_t index = -1;  // among plans that differ in overlap_parameters alone, of the first
+  Scenario scenario;
+  std::optional<PreparedStep> step;
+};
+
+Workspace::Workspace() = default;
+Workspace::~Workspace() = default;
+
+// No block depends on when parameters are gathered: plans that differ in that alone are lowered
+// once.
+StatusOr<PlanBounds> Evaluator::BoundsOfPlan(std::int64_t index, Workspace* workspace) const {
+  static_assert(static_cast<int>(Knob::kOverlap) == kKnobs - 1);
+  const auto choices = static_cast<std::int64_t>(space_.choices(Knob::kOverlap).size());
+  const std::int64_t first = index - index % choices;
+  std::unique_ptr<Workspace::Prepared>& last = workspace->last_;
+  if (last != nullptr && last->index == first) {
+    const v1::Scenario proto = space_.ScenarioOf(index);
+    if (choices > 1) last->scenario.plan.overlap_parameters = proto.plan().overlap_parameters();
+    return BoundsOf(*last->step);
+  }
+  last = nullptr;
+  Diagnostics diagnostics;
+  auto next = std::make_unique<Workspace::Prepared>(
+      LoadScenario(space_.ScenarioOf(index), catalog_, &diagnostics));
+  RETURN_IF_ERROR(diagnostics.status());
+  StatusOr<PreparedStep> prepared = PrepareStep(
+      next->scenario,
+      {.fidelity = fidelity_, .unfolded = false, .placements = &workspace->placements_});
+  RETURN_IF_ERROR(prepared.status());
+  next->step.emplace(*std::move(prepared));
+  if (next->scenario.evaluation == nullptr) next->index = first;
+  last = std::move(next);
+  return BoundsOf(*last->step);
+}
+
+Evaluated Evaluator::Bound(std::int64_t index, std::int64_t quick_ps, Workspace* workspace) const {
   Evaluated plan;
   plan.index = index;
   plan.quick_ps = quick_ps;
-  Diagnostics diagnostics;
-  const Scenario scenario = LoadScenario(space_.ScenarioOf(index), catalog_, &diagnostics);
-  if (!diagnostics.ok()) {
-    plan.invalid = Reason(diagnostics.status());
-    return plan;
-  }
-  const StatusOr<PreparedStep> prepared =
-      PrepareStep(scenario, {.fidelity = fidelity_, .unfolded = false, .placements = placements});
-  if (!prepared.ok()) {
-    plan.invalid = Reason(prepared.status());
-    return plan;
-  }
-  const StatusOr<PlanBounds> bounds = BoundsOf(*prepared);
+  const StatusOr<PlanBounds> bounds = BoundsOfPlan(index, workspace);
   if (!bounds.ok()) {
     plan.invalid = Reason(bounds.status());
     return plan;
   }
   plan.bound_ps = std::max(quick_ps, bounds->time.time.ps());
-  plan.least_bytes = Needs(scenario, bounds->memory.peak_bytes);
+  plan.least_bytes = Needs(workspace->last_->scenario, bounds->memory.peak_bytes);
   plan.binds = std::string(bounds->time.binds);
   return plan;
 }
 
-void Evaluator::Simulate(Evaluated* plan, PlacementCache* placements) const {
+void Evaluator::Simulate(Evaluated* plan, Workspace* workspace) const {
   const v1::Scenario proto = space_.ScenarioOf(plan->index);
   Diagnostics diagnostics;
   const Scenario scenario = LoadScenario(proto, catalog_, &diagnostics);
   const LoweringOptions lowering{
-      .fidelity = fidelity_, .unfolded = false, .placements = placements};
+      .fidelity = fidelity_, .unfolded = false, .placements = &workspace->placements_};
   const StatusOr<Figures> figures = FiguresOf(scenario, lowering);
   if (!figures.ok()) {
     plan->invalid = Reason(figures.status());

@@ -4,11 +4,13 @@
 #define MESHSTEP_SIM_ADVICE_SEARCH_EVALUATE_H_
 
 #include <cstdint>
+#include <memory>
 #include <string>
 
 #include "sim/advice/search/plan_space.h"
 #include "sim/base/catalog.h"
 #include "sim/simulate/simulate.h"
+#include "strategies/bounds/plan/plan_bounds.h"
 #include "strategies/step/placement.h"
 
 namespace meshstep {
@@ -26,19 +28,34 @@ struct Evaluated {
   std::int64_t peak_bytes = 0;  // with the reserve, unless tight plans are taken
 };
 
+// What a thread keeps from plan to plan.
+class Workspace {
+ public:
+  Workspace();
+  ~Workspace();
+
+ private:
+  friend class Evaluator;
+  struct Prepared;
+  PlacementCache placements_;
+  std::unique_ptr<Prepared> last_;  // that was bounded
+};
+
 class Evaluator {
  public:
   // allow_tight: memory is the peak alone, not with the reserve beside it.
   Evaluator(const PlanSpace& space, const Catalog& catalog, Fidelity fidelity, bool allow_tight)
       : space_(space), catalog_(catalog), fidelity_(fidelity), allow_tight_(allow_tight) {}
 
-  // Fills in what bounds say. Threads may call it, each with placements of its own.
-  Evaluated Bound(std::int64_t index, std::int64_t quick_ps, PlacementCache* placements) const;
+  // Fills in what bounds say. Threads may call it, each with a workspace of its own; plans in the
+  // order of their indices are quickest, because neighbours often lower to the same blocks.
+  Evaluated Bound(std::int64_t index, std::int64_t quick_ps, Workspace* workspace) const;
   // Fills in what the simulation says. Error: a bug, or a schedule that waits for itself.
-  void Simulate(Evaluated* plan, PlacementCache* placements) const;
+  void Simulate(Evaluated* plan, Workspace* workspace) const;
 
  private:
   std::int64_t Needs(const Scenario& scenario, std::int64_t peak_bytes) const;
+  StatusOr<PlanBounds> BoundsOfPlan(std::int64_t index, Workspace* workspace) const;
 
   const PlanSpace& space_;
   const Catalog& catalog_;

@@ -95,7 +95,7 @@ class BestFirst {
   }
 
   void Work() {
-    PlacementCache placements;
+    Workspace workspace;
     std::unique_lock lock(mutex_);
     while (!Stopped()) {
       if (!queue_.empty() && queue_.top().bound_ps <= Last()) {
@@ -103,7 +103,7 @@ class BestFirst {
         queue_.pop();
         ++busy_;
         lock.unlock();
-        next.plan < 0 ? Open(next, &placements) : SimulateOne(next.plan, &placements);
+        next.plan < 0 ? Open(next, &workspace) : SimulateOne(next.plan, &workspace);
         lock.lock();
         --busy_;
         Report();
@@ -118,7 +118,7 @@ class BestFirst {
   }
 
   // Bounds the plans of a group.
-  void Open(const Waiting& next, PlacementCache* placements) {
+  void Open(const Waiting& next, Workspace* workspace) {
     std::vector<Evaluated> plans;
     bool whole = true;
     ForEachLeft(space_, table_, next.group, limit_, [&](std::int64_t index) {
@@ -126,7 +126,7 @@ class BestFirst {
       whole = whole && !(options_.stop != nullptr && *options_.stop);
       if (!whole) return;
       plans.push_back(known != known_.end() ? known->second
-                                            : evaluator_.Bound(index, next.bound_ps, placements));
+                                            : evaluator_.Bound(index, next.bound_ps, workspace));
     });
     const std::lock_guard lock(mutex_);
     if (!whole) {
@@ -143,13 +143,13 @@ class BestFirst {
     }
   }
 
-  void SimulateOne(std::int64_t index, PlacementCache* placements) {
+  void SimulateOne(std::int64_t index, Workspace* workspace) {
     Evaluated plan;
     {
       const std::lock_guard lock(mutex_);
       plan = looked_at_.at(index);
     }
-    evaluator_.Simulate(&plan, placements);
+    evaluator_.Simulate(&plan, workspace);
     const std::lock_guard lock(mutex_);
     Keep(plan, true);
     ++progress_->simulated;

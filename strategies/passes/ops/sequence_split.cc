@@ -1,6 +1,11 @@
 #include "strategies/passes/ops/sequence_split.h"
 
 #include <algorithm>
+#include <array>
+#include <cstddef>
+#include <utility>
+
+#include "sim/base/check.h"
 
 namespace meshstep {
 namespace {
@@ -15,10 +20,48 @@ Interval Intersection(const Interval& a, const Interval& b) {
   return {std::max(a.begin, b.begin), std::min(a.end, b.end)};
 }
 
+// A few intervals in place: a ring of c ranks asks c squared times.
+template <std::size_t kMost>
+class Few {
+ public:
+  void push_back(const Interval& interval) {
+    CHECK_LT(size_, kMost);
+    of_[size_++] = interval;
+  }
+  std::size_t size() const { return size_; }
+  Interval& operator[](std::size_t i) { return of_[i]; }
+  const Interval* data() const { return of_.data(); }
+  const Interval* begin() const { return of_.data(); }
+  const Interval* end() const { return of_.data() + size_; }
+
+ private:
+  std::array<Interval, kMost> of_;
+  std::size_t size_ = 0;
+};
+using Chunks = Few<2>;
+
+Chunks ChunksOf(const SequenceSplit& split, int rank) {
+  const double length = split.length;
+  const int ranks = split.ranks;
+  Chunks chunks;
+  if (!split.balanced) {
+    chunks.push_back({rank * length / ranks, (rank + 1) * length / ranks});
+    return chunks;
+  }
+  const double half = length / (2 * ranks);
+  const int back = 2 * ranks - 1 - rank;
+  chunks.push_back({rank * half, (rank + 1) * half});
+  chunks.push_back({back * half, (back + 1) * half});
+  return chunks;
+}
+
 // Length of the union.
-double Covered(std::vector<Interval> intervals) {
-  std::sort(intervals.begin(), intervals.end(),
-            [](const Interval& a, const Interval& b) { return a.begin < b.begin; });
+double Covered(Few<4> intervals) {
+  for (std::size_t i = 1; i < intervals.size(); ++i) {
+    for (std::size_t j = i; j > 0 && intervals[j].begin < intervals[j - 1].begin; --j) {
+      std::swap(intervals[j], intervals[j - 1]);
+    }
+  }
   double length = 0, end = 0;
   for (const Interval& i : intervals) {
     length += Interval{std::max(i.begin, end), i.end}.length();
@@ -27,8 +70,8 @@ double Covered(std::vector<Interval> intervals) {
   return length;
 }
 
-std::vector<Interval> Parts(const std::vector<Interval>& intervals, const Interval& of) {
-  std::vector<Interval> parts;
+Chunks Parts(std::span<const Interval> intervals, const Interval& of) {
+  Chunks parts;
   for (const Interval& i : intervals) {
     const Interval part = Intersection(i, of);
     if (part.length() > 0) parts.push_back(part);
@@ -38,15 +81,8 @@ std::vector<Interval> Parts(const std::vector<Interval>& intervals, const Interv
 
 }  // namespace
 
-std::vector<Interval> SequenceSplit::ChunksOf(int rank) const {
-  if (!balanced) return {{rank * length / ranks, (rank + 1) * length / ranks}};
-  const double half = length / (2 * ranks);
-  const int back = 2 * ranks - 1 - rank;
-  return {{rank * half, (rank + 1) * half}, {back * half, (back + 1) * half}};
-}
-
-AttentionWork SequenceSplit::WithinStretches(const std::vector<Interval>& queries,
-                                             const std::vector<Interval>& keys) const {
+AttentionWork SequenceSplit::WithinStretches(std::span<const Interval> queries,
+                                             std::span<const Interval> keys) const {
   SequenceSplit one = *this;
   one.chunk = 0;
   AttentionWork sum;
@@ -60,14 +96,14 @@ AttentionWork SequenceSplit::WithinStretches(const std::vector<Interval>& querie
   return sum;
 }
 
-AttentionWork SequenceSplit::InDocument(const std::vector<Interval>& queries,
-                                        const std::vector<Interval>& keys) const {
+AttentionWork SequenceSplit::InDocument(std::span<const Interval> queries,
+                                        std::span<const Interval> keys) const {
   if (chunk > 0 && chunk < length && !square) return WithinStretches(queries, keys);
   // Query x sees [x - before, x + after].
   const double before = square || window <= 0 ? length : window;
   const double after = square ? length : causal ? 0 : before;
   AttentionWork work;
-  std::vector<Interval> seeing, seen;
+  Few<4> seeing, seen;
   for (const Interval& k : keys) {
     for (const Interval& q : queries) {
       const auto until = [&](double shift) {
@@ -87,8 +123,8 @@ AttentionWork SequenceSplit::InDocument(const std::vector<Interval>& queries,
 }
 
 // Of chunks that are apart at most one document lies in both.
-AttentionWork SequenceSplit::Between(const std::vector<Interval>& queries,
-                                     const std::vector<Interval>& keys) const {
+AttentionWork SequenceSplit::Between(std::span<const Interval> queries,
+                                     std::span<const Interval> keys) const {
   if (packing == nullptr || square) return InDocument(queries, keys);
   AttentionWork work;
   const std::vector<double>& ends = packing->ends();
@@ -124,12 +160,13 @@ AttentionWork SequenceSplit::OfEachDocument(int rank, int step) const {
 
 AttentionWork SequenceSplit::WithAll(int rank) const {
   if (by_document && packing != nullptr) return OfEachDocument(rank, -1);
-  return Between(ChunksOf(rank), {{0, length}});
+  const Interval all{0, length};
+  return Between(ChunksOf(*this, rank), {&all, 1});
 }
 
 AttentionWork SequenceSplit::InRing(int rank, int step) const {
   if (by_document && packing != nullptr) return OfEachDocument(rank, step);
-  return Between(ChunksOf(rank), ChunksOf((rank - step + ranks) % ranks));
+  return Between(ChunksOf(*this, rank), ChunksOf(*this, (rank - step + ranks) % ranks));
 }
 
 int SequenceSplit::HopsNeeded() const {

@@ -8,7 +8,7 @@
 #ifndef MESHSTEP_STRATEGIES_PASSES_OPS_SEQUENCE_SPLIT_H_
 #define MESHSTEP_STRATEGIES_PASSES_OPS_SEQUENCE_SPLIT_H_
 
-#include <vector>
+#include <span>
 
 #include "strategies/model/packing.h"
 
@@ -39,9 +39,6 @@ struct SequenceSplit {
   const Packing* packing = nullptr;
   bool by_document = false;
 
-  std::vector<Interval> ChunksOf(int rank) const;
-  AttentionWork Between(const std::vector<Interval>& queries,
-                        const std::vector<Interval>& keys) const;
   // Rank's queries with all keys; with the keys that it has after `step` hops of a ring.
   AttentionWork WithAll(int rank) const;
   AttentionWork InRing(int rank, int step) const;
@@ -49,14 +46,15 @@ struct SequenceSplit {
   int HopsNeeded() const;
 
  private:
+  // At most two intervals each.
+  AttentionWork Between(std::span<const Interval> queries, std::span<const Interval> keys) const;
   // Sum of those of all documents, each cut into the chunks. step: -1: with all keys.
   AttentionWork OfEachDocument(int rank, int step) const;
   // Whatever the documents.
-  AttentionWork InDocument(const std::vector<Interval>& queries,
-                           const std::vector<Interval>& keys) const;
+  AttentionWork InDocument(std::span<const Interval> queries, std::span<const Interval> keys) const;
   // Of stretches of `chunk` positions, each by itself.
-  AttentionWork WithinStretches(const std::vector<Interval>& queries,
-                                const std::vector<Interval>& keys) const;
+  AttentionWork WithinStretches(std::span<const Interval> queries,
+                                std::span<const Interval> keys) const;
 };
 
 }  // namespace meshstep

@@ -184,7 +184,7 @@ TEST(SearchTest, BoundsAreBelowTheSimulationAndClose) {
   const PlanSpace space = SpaceOf(kLlama, {"plan.context=1,2", "plan.micro_batch_sequences=1,2"});
   const QuickTable table(space, Presets(), Fidelity::kCalibrated);
   const Evaluator evaluator(space, Presets(), Fidelity::kCalibrated, /*allow_tight=*/true);
-  PlacementCache placements;
+  Workspace workspace;
   std::mt19937_64 random(11);
   std::vector<double> ratios, quick;
   for (int i = 0; i < 100000 && ratios.size() < 60; ++i) {
@@ -193,9 +193,9 @@ TEST(SearchTest, BoundsAreBelowTheSimulationAndClose) {
     const Choices choices = space.ChoicesOf(index);
     if (!RefusedBy(space, choices).empty()) continue;
     const GroupBound group = table.Group(choices);
-    Evaluated plan = evaluator.Bound(index, group.ps, &placements);
+    Evaluated plan = evaluator.Bound(index, group.ps, &workspace);
     if (!plan.invalid.empty()) continue;
-    evaluator.Simulate(&plan, &placements);
+    evaluator.Simulate(&plan, &workspace);
     ASSERT_TRUE(plan.simulated) << plan.invalid;
     EXPECT_LE(group.ps, plan.time_ps) << "plan " << index;
     EXPECT_LE(plan.bound_ps, plan.time_ps) << "plan " << index;
