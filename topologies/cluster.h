@@ -30,7 +30,8 @@ struct Nodes {
   Seconds nic_latency;
   std::vector<Tier> tiers;  // lowest first
   std::vector<std::string> missing_protocols = {};
-  Seconds message{};  // of a dispatcher or an all-to-all at a NIC, beyond its bytes
+  Seconds message{};               // of a dispatcher or an all-to-all at a NIC, beyond its bytes
+  bool network_reduction = false;  // switches between nodes add up
 };
 
 // One direction of a link of a custom graph. Nodes 0 .. devices-1 are the devices, those above

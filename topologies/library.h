@@ -27,7 +27,16 @@ struct LibraryCorrection {
 };
 
 struct LibraryAlgorithm {
-  enum class Formula { kRing, kTree, kNvls, kNvlsTree, kPat, kSendReceive };
+  enum class Formula {
+    kRing,
+    kTree,
+    kNvls,
+    kNvlsTree,
+    kPat,
+    kSendReceive,
+    kCollNetDirect,
+    kCollNetChain
+  };
   std::string name, protocol;
   Formula formula = Formula::kRing;
   std::vector<std::string> collectives, runs_as;

@@ -213,6 +213,7 @@ void LoadNics(const v1::Nodes& proto, const std::string& field, int cluster_chip
   }
   nodes->missing_protocols.assign(proto.missing_protocols().begin(),
                                   proto.missing_protocols().end());
+  nodes->network_reduction = proto.network_reduction();
   nodes->message =
       Seconds(CheckedNanoseconds(proto.message_ns(), field + ".message_ns", diagnostics) * 1e-9);
   if (proto.tiers_size() > 8) {

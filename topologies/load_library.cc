@@ -59,6 +59,10 @@ LibraryAlgorithm::Formula LoadFormula(v1::LibraryAlgorithm::Formula formula,
       return LibraryAlgorithm::Formula::kPat;
     case v1::LibraryAlgorithm::SEND_RECEIVE:
       return LibraryAlgorithm::Formula::kSendReceive;
+    case v1::LibraryAlgorithm::COLLNET_DIRECT:
+      return LibraryAlgorithm::Formula::kCollNetDirect;
+    case v1::LibraryAlgorithm::COLLNET_CHAIN:
+      return LibraryAlgorithm::Formula::kCollNetChain;
     default:
       diagnostics->Error(item + ".formula", "is missing, expected RING, TREE, NVLS, ...");
       return LibraryAlgorithm::Formula::kRing;

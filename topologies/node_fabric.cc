@@ -71,7 +71,8 @@ void NodeFabric::AddNetwork(const Cluster& cluster, Fidelity fidelity) {
   double wire_taper = 1;  // the same by the wires
   for (const Tier& tier : *tiers) {
     AddLevel({Level::Kind::kNetwork, tier.name, tier.nodes / below, false,
-              nic * nics / (devices_per_node * taper), nodes.nic_latency + tier.latency, false});
+              nic * nics / (devices_per_node * taper), nodes.nic_latency + tier.latency,
+              nodes.network_reduction});
     levels_.back().usable = usable * wire_taper / taper;
     if (calibrated) levels_.back().across = cluster.chip.across_nodes;
     rails_.push_back(tier.rails);

@@ -20,6 +20,7 @@ namespace collectives {
 const CollectiveAlgorithm& BidirectionalRing();
 const CollectiveAlgorithm& BinomialTree();
 const CollectiveAlgorithm& Chain();
+const CollectiveAlgorithm& CollNet();
 const CollectiveAlgorithm& DimensionOrdered();
 const CollectiveAlgorithm& Direct();
 const CollectiveAlgorithm& DoubleBinaryTree();
@@ -29,6 +30,7 @@ const CollectiveAlgorithm& InNetwork();
 const CollectiveAlgorithm& Line();
 const CollectiveAlgorithm& MultiAxisRing();
 const CollectiveAlgorithm& NeighbourExchange();
+const CollectiveAlgorithm& NvlsSharp();
 const CollectiveAlgorithm& NvlsTree();
 const CollectiveAlgorithm& Pairwise();
 const CollectiveAlgorithm& Pat();

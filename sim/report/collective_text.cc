@@ -22,7 +22,8 @@ std::string ToText(const v1::CollectiveReport& report) {
                         ? report.algorithm()
                         : absl::StrCat(report.algorithm(), ", ", report.protocol())},
       {"time", FormatSeconds(report.time_s())},
-      {"closed form", FormatSeconds(report.closed_form_s())},
+      {"closed form", absl::StrCat(FormatSeconds(report.closed_form_s()),
+                                   ", alpha-beta of the algorithm without its library")},
       {"lower bound", FormatSeconds(report.lower_bound_s())}};
   if (report.has_stepwise_s()) {
     rows.push_back({"step by step", FormatSeconds(report.stepwise_s())});

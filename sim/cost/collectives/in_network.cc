@@ -18,9 +18,9 @@ class InNetworkAlgorithm final : public CollectiveAlgorithm {
   std::string_view name() const override { return "in-network"; }
 
   bool Supports(Collective collective, const Group& group) const override {
-    return group.dims.size() == 1 && group.dims.front().in_network_reduction &&
-           collective != Collective::kAllToAll && collective != Collective::kPermute &&
-           collective != Collective::kExchange;
+    return group.dims.size() == 1 && group.dims.front().kind != Level::Kind::kNetwork &&
+           group.dims.front().in_network_reduction && collective != Collective::kAllToAll &&
+           collective != Collective::kPermute && collective != Collective::kExchange;
   }
 
   std::vector<TrafficPhase> Traffic(Collective collective, Bytes bytes,

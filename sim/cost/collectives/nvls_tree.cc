@@ -25,6 +25,7 @@ class NvlsTreeAlgorithm final : public CollectiveAlgorithm {
 
   bool Supports(Collective collective, const Group& group) const override {
     return collective == Collective::kAllReduce && group.dims.size() > 1 &&
+           group.dims.front().kind != Level::Kind::kNetwork &&
            group.dims.front().in_network_reduction &&
            std::all_of(group.dims.begin() + 1, group.dims.end(),
                        [](const Group::Dim& dim) { return dim.kind == Level::Kind::kNetwork; });

@@ -37,9 +37,10 @@ Seconds NetworkSteps(const LibraryShape& shape, Formula formula, Seconds step, S
         steps = std::log2(tier.units) / kPatSteps;
         break;
       case Formula::kSendReceive:
-        steps = &tier == &shape.tiers.back() ? 1 : 0;
-        break;
       case Formula::kNvls:
+      case Formula::kCollNetDirect:
+      case Formula::kCollNetChain:
+        steps = &tier == &shape.tiers.back() ? 1 : 0;
         break;
     }
     total += steps * (step + std::max(Seconds(0), tier.latency - expected));
@@ -63,13 +64,19 @@ Seconds LatencyOf(const LibraryConstants& c, const CollectiveLibrary& library, F
     case Formula::kTree:
       return c.base + 2.0 * ((shape.per_node() - 1) * c.node_step + network);
     case Formula::kNvls:
-      return c.base + c.node_step;
+      return c.base + c.node_step + network;
     case Formula::kNvlsTree:
       return c.base + c.node_step + 2.0 * network;
     case Formula::kPat:
       return c.base + network + n * c.overhead;
     case Formula::kSendReceive:
       return c.base + network + (n - 1) * c.overhead + (n - shape.per_node()) * library.message;
+    case Formula::kCollNetDirect: {
+      const double peers = shape.per_node() - 1;
+      return c.base + 2.0 * (std::min(1.0, peers) * c.node_step + peers * c.overhead) + network;
+    }
+    case Formula::kCollNetChain:
+      return c.base + 2.0 * (shape.per_node() - 1) * c.node_step + network;
   }
   return Seconds(0);
 }
@@ -78,13 +85,15 @@ BytesPerSecond CapOf(const LibraryAlgorithm& entry, const LibraryShape& shape) {
   return entry.bus[static_cast<std::size_t>(std::min(shape.nodes, 3) - 1)];
 }
 
-// Bus bandwidth by the library's rules; `two_nodes_by_port`: it takes two nodes for as fast inside
-// as between, as the tuner does.
-BytesPerSecond BusOf(const LibraryAlgorithm& entry, const LibraryShape& shape,
-                     bool two_nodes_by_port) {
+// Bus bandwidth by the library's rules; `as_tuner`: it takes two nodes, and any number whose network
+// adds up, for as fast between as inside.
+BytesPerSecond BusOf(const LibraryAlgorithm& entry, const LibraryShape& shape, bool as_tuner) {
   const bool has_port = shape.port > BytesPerSecond(0);
   BytesPerSecond bus = has_port ? shape.port : shape.network;
-  if (has_port && shape.nodes > (two_nodes_by_port ? 2 : 1)) bus = std::min(bus, shape.network);
+  const bool collnet =
+      entry.formula == Formula::kCollNetDirect || entry.formula == Formula::kCollNetChain;
+  const bool by_port = as_tuner && (collnet || shape.nodes <= 2);
+  if (has_port && shape.nodes > 1 && !by_port) bus = std::min(bus, shape.network);
   bus = bus * entry.bus_fraction;
   const BytesPerSecond cap = CapOf(entry, shape);
   return cap > BytesPerSecond(0) ? std::min(bus, cap) : bus;

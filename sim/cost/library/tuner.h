@@ -7,8 +7,10 @@
 // it.
 //   ring           a + k ((n - N) max(i, o) + (N - 1) e), k 2 for an all-reduce, else 1
 //   tree           a + 2 ((r - 1) i + log2(N) e)
-//   NVLS           a + i
+//   NVLS           a + i, across nodes whose network adds up a + i + e
 //   NVLS tree      a + i + 2 log2(N) e
+//   CollNet direct a + 2 (min(1, r - 1) i + (r - 1) o) + e
+//   CollNet chain  a + 2 (r - 1) i + e
 //   PAT            a + log2(N) e / 3.5, at least one message, + n o
 //   send, receive  a + e + (n - 1) o, and one message at a NIC for each of the n - r ranks
 //   elsewhere

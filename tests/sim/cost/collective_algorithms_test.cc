@@ -55,6 +55,22 @@ std::vector<NamedPlace> Places() {
     mesh.chip.interconnect.kind = Interconnect::Kind::kFullMesh;
     add("full mesh " + n, mesh);
   }
+  // Networks that add up: nodes of one chip, of chips that exchange by themselves, of switches that
+  // add up too; one tier and two.
+  for (const int nodes : {2, 3, 4, 8}) {
+    for (const int chips : {1, 2, 4}) {
+      for (const bool node_reduces : {false, true}) {
+        Cluster sharp = Switched(nodes, chips, chips, {});
+        sharp.nodes.network_reduction = true;
+        sharp.chip.interconnect.in_network_reduction = node_reduces;
+        add("reducing network " + std::to_string(nodes) + "x" + std::to_string(chips), sharp);
+      }
+    }
+  }
+  Cluster two_tiers =
+      Switched(8, 2, 2, {{"leaf", 4, 1, Seconds(0), false}, {"spine", 0, 1, Seconds(1e-6), false}});
+  two_tiers.nodes.network_reduction = true;
+  add("reducing network 4x2x2", two_tiers);
   add("torus 4x4", Ring({4, 4}));
   add("torus 3x5", Ring({3, 5}));
   add("torus 2x4", Ring({2, 4}));
@@ -253,6 +269,7 @@ bool IsLimit(const CollectiveAlgorithm& algorithm, Collective collective, const 
   const std::string_view name = algorithm.name();
   if (name == "chain" || name == "double-binary-tree" || name == "rail-ring") return true;
   if (name == "in-network") return collective == Collective::kAllReduce;
+  if (name == "collnet" || name == "nvls-sharp" || name == "nvls-tree") return true;
   if (name == "dimension-ordered") return true;
   if (name == "multi-axis-ring") return !EqualTorus(group);
   if (name == "direct") {

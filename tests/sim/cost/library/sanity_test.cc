@@ -105,6 +105,38 @@ TEST(Sanity, TimeGrowsWithNodes) {
   }
 }
 
+// Switches that add up never cost time, by any algorithm, and the bound knows of them.
+TEST(Sanity, ANetworkThatAddsUpIsNeverSlower) {
+  for (const char* preset : {"dgx-a100", "dgx-h100", "dgx-b200", "gb200-nvl72"}) {
+    for (const int nodes : {2, 4, 16}) {
+      const int per_node = std::string(preset) == "gb200-nvl72" ? 72 : 8;
+      Cluster cluster = ClusterOfPreset(preset, nodes * per_node);
+      for (const int inside : {1, per_node}) {
+        cluster.nodes.network_reduction = false;
+        const OneGroup plain(cluster, inside);
+        cluster.nodes.network_reduction = true;
+        const OneGroup adding(cluster, inside), ideal(cluster, inside, Fidelity::kIdeal);
+        double last = 0;
+        for (double bytes = 1; bytes <= kMost; bytes *= 8) {
+          const double time = adding.Time(Collective::kAllReduce, bytes);
+          const std::string what = std::string(preset) + " " + std::to_string(inside) + " of " +
+                                   std::to_string(nodes) + " " + std::to_string(bytes);
+          EXPECT_LE(time, plain.Time(Collective::kAllReduce, bytes) * (1 + 1e-9)) << what;
+          EXPECT_LE(ideal.Time(Collective::kAllReduce, bytes), time * (1 + 1e-9)) << what;
+          EXPECT_GE(time, last * 0.99) << what;
+          if (nodes * per_node <= 128) {
+            const Seconds bound =
+                LowerBoundOf(adding.fabric(), adding.group(), Collective::kAllReduce, Bytes(bytes))
+                    .value();
+            EXPECT_GE(time, bound.value() * (1 - 1e-9)) << what;
+          }
+          last = time;
+        }
+      }
+    }
+  }
+}
+
 TEST(Sanity, IdealIsNeverSlower) {
   for (const auto& [preset, per_node, most] : Presets()) {
     for (const int nodes : {1, 2, 8}) {

@@ -108,6 +108,53 @@ TEST(Tuner, OneNicHoldsFewerComputeUnitsThanANode) {
   EXPECT_NEAR(whole.Cost(Collective::kAllGather, kGiB).units, 1, 1e-9);
 }
 
+// Where the network adds up: CollNet and NVLS take one network step, whatever the nodes.
+TEST(Tuner, ANetworkThatAddsUpRunsCollNetAndNvlsAcrossNodes) {
+  Cluster cluster = ClusterOfPreset("dgx-h100", 256);
+  const OneGroup without(cluster, 8);
+  for (const auto& offer : without.Offers(Collective::kAllReduce, kGiB)) {
+    EXPECT_NE(offer.cost.algorithm->name(), "collnet");
+    EXPECT_NE(offer.cost.algorithm->name(), "nvls-sharp");
+  }
+  cluster.nodes.network_reduction = true;
+  const OneGroup group(cluster, 8);
+  const auto small = group.Offers(Collective::kAllReduce, 0);
+  // 2 (i + 7 · 0.4) + 31, 2 · 7 · 2.8 + 30 and 25 + 18 us (NCCL 2.30.7), under one leaf of 32 nodes.
+  const CollectiveModel::Offer* direct = Find(small, "CollNetDirect", "Simple");
+  ASSERT_NE(direct, nullptr);
+  EXPECT_NEAR(direct->tuner.value(), 2 * (3.7e-6 + 7 * 0.4e-6) + 31e-6, 1e-9);
+  const CollectiveModel::Offer* chain = Find(small, "CollNetChain", "Simple");
+  ASSERT_NE(chain, nullptr);
+  EXPECT_NEAR(chain->tuner.value(), 2 * 7 * 2.8e-6 + 30e-6, 1e-9);
+  const CollectiveModel::Offer* nvls = Find(small, "NVLS", "Simple");
+  ASSERT_NE(nvls, nullptr);
+  EXPECT_NEAR(nvls->tuner.value(), 43e-6, 1e-9);
+  // GTC 2025: 32 H100 with SHARP reach 480 GB/s of bus bandwidth, as 8 do, and 370 without; more
+  // nodes take no longer.
+  const Cluster four_nodes = [] {
+    Cluster c = ClusterOfPreset("dgx-h100", 32);
+    c.nodes.network_reduction = true;
+    return c;
+  }();
+  const double bytes = 16 * kGiB;
+  const double time = OneGroup(four_nodes, 8).Time(Collective::kAllReduce, bytes);
+  EXPECT_NEAR(2 * 31.0 / 32 * bytes / time, 480e9, 0.02 * 480e9);
+  EXPECT_LT(time, OneGroup(ClusterOfPreset("dgx-h100", 32), 8).Time(Collective::kAllReduce, bytes));
+  EXPECT_NEAR(group.Time(Collective::kAllReduce, bytes), time, 0.01 * time);
+}
+
+// One GPU of each node has no NVLS: CollNet alone.
+TEST(Tuner, OneGpuOfANodeHasCollNetWithoutNvls) {
+  Cluster cluster = ClusterOfPreset("dgx-h100", 256);
+  cluster.nodes.network_reduction = true;
+  const OneGroup group(cluster, 1);
+  const auto offers = group.Offers(Collective::kAllReduce, 0);
+  EXPECT_EQ(Find(offers, "NVLS", "Simple"), nullptr);
+  const CollectiveModel::Offer* direct = Find(offers, "CollNetDirect", "Simple");
+  ASSERT_NE(direct, nullptr);
+  EXPECT_NEAR(direct->tuner.value(), 31e-6, 1e-9);
+}
+
 // H200 is a Hopper though it came in the year of Blackwell: its caps are H100's.
 TEST(Libraries, TellGenerationsByFormats) {
   const Cluster h100 = ClusterOfPreset("dgx-h100", 64), h200 = ClusterOfPreset("dgx-h200", 64),
