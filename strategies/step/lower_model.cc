@@ -162,7 +162,7 @@ std::vector<GradientBucket> MakeBuckets(const std::vector<LayerRef>& layers,
 }
 
 // A tied table is on the stage of the embedding and on that of the head; under DualPipe every part
-// is on two stages.
+// is on two stages, and the embedding brings the table to both.
 void FindShared(const Transformer& transformer, const BlockContext& context, LoweredModel* model) {
   const Plan& plan = *context.plan;
   if (plan.pipeline < 0) return;
@@ -178,18 +178,21 @@ void FindShared(const Transformer& transformer, const BlockContext& context, Low
       tied += context.LocalElements(Apply(plan.rules.optimizer, array.dims));
     }
   }
-  int first = 0, last = 0;
+  int first = 0, last = 0, mirror = 0;
   for (std::size_t part = 0; part < plan.parts.size(); ++part) {
     const int index = static_cast<int>(part);
     const ChunkPlace place = plan.order->PlaceOf(index, 0, shape);
     const ChunkPlace other = plan.order->PlaceOf(index, plan.micro_batches - 1, shape);
-    if (plan.parts[part].embedding) first = place.stage;
+    if (plan.parts[part].embedding) {
+      first = place.stage;
+      mirror = other.stage;
+    }
     if (plan.parts[part].head) last = place.stage;
     double elements = 0;
     for (const LayerRef layer : model->layers[part]) elements += model->of(layer).optimizer;
     add(place.stage, other.stage, elements);
   }
-  add(first, last, tied);
+  if (mirror == first || mirror != last) add(first, last, tied);
   for (const auto& [stages, amount] : bytes) {
     model->shared.push_back(
         {stages.first, stages.second,

@@ -165,6 +165,16 @@ TEST(Pipeline, DualPipeHoldsEveryPartTwice) {
   EXPECT_DOUBLE_EQ(twice.Sent(Role::kPipeline, "gradients"), 2 * parameters(twice));
 }
 
+// Both directions end where the other begins: the table that embedding and head share moves once.
+TEST(Pipeline, DualPipeExchangesATiedTableOnce) {
+  const Step tied = Simulated(2, "pipeline: 2 schedule: 'dualpipe'",
+                              std::string(kGated) + " tied_embeddings: true"),
+             untied = Simulated(2, "pipeline: 2 schedule: 'dualpipe'");
+  EXPECT_DOUBLE_EQ(
+      untied.Sent(Role::kPipeline, "gradients") - tied.Sent(Role::kPipeline, "gradients"),
+      2 * 4 * kVocab * kHidden);
+}
+
 TEST(Pipeline, BucketsMoveTheSameBytesInFewerTransfers) {
   const std::string plan = "data: 4 ";
   int each = 0, bucketed = 0, late = 0;
