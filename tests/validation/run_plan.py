@@ -165,8 +165,11 @@ def set_degrees(row, devices, fields):
 
 
 def offloaded(row, text):
-    """The part of what layers keep that is in the memory of the host: MaxText offloads a layer's input
-    and its products by name, or query, key and value alone."""
+    """The part of what layers keep that is in the memory of the host: of so many layers, or MaxText's
+    input of a layer and its products by name, or query, key and value alone."""
+    layers = number_in(text, '([0-9]+) of [0-9]+ layers offloaded')
+    if layers > 0:
+        return layers / number_in(text, 'of ([0-9]+) layers offloaded')
     if 'offload decoder_layer_input' in text:
         return 1
     if 'qkv_proj_offloaded' in text:
@@ -181,6 +184,8 @@ def set_recompute(row, fields):
     policy = next((name for pattern, name in POLICIES if re.search(pattern, text)), None)
     if policy is None:
         raise NotExpressed('recompute "%s" is not known' % row.get('recompute'))
+    if offloaded(row, text) > 0:
+        fields['plan.offload.activations'] = round(offloaded(row, text), 4)
     if policy == 'none':
         return
     layers = number_in(text, 'block ([0-9]+) layers')
@@ -195,8 +200,6 @@ def set_recompute(row, fields):
     kept = sorted({op for pattern, op in KEPT if re.search(pattern, text)})
     if kept:
         fields['plan.recompute_keep'] = kept
-    if offloaded(row, text) > 0:
-        fields['plan.offload.activations'] = round(offloaded(row, text), 4)
     if layers > 0:
         fields['plan.recompute_layers'] = layers
 

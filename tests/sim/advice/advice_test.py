@@ -24,7 +24,8 @@ def check_check():
     memory = report["memory"]
     assert report["spare_bytes"] == memory["capacity_bytes"] - memory["peak_bytes"]
     # All activations kept, and those between blocks whole on every chip.
-    arguments = [FITS, "--set", "plan.recompute=none", "--set", "plan.sequence_parallel=false"]
+    arguments = [FITS, "--set", "plan.tensor=8", "--set", "plan.fsdp=128",
+                 "--set", "plan.recompute=none", "--set", "plan.sequence_parallel=false"]
     full = run("check", *arguments, "--format=json")
     assert full.returncode == 3, full
     report = json.loads(full.stdout)

@@ -394,8 +394,8 @@ class MatmulsTest(CalibrateTest):
                  matmul_row(64, 64, 64, 1).replace(',1000,', ',,')]
         path = self.matmuls(extra)
         chip, errors = self.calibrate(f'--matmuls={path}')
-        for part in ('1 rows not a single matmul', '1 rows of another chip',
-                     'matmul fp16: 1 rows, fewer than 8', '1 rows without a time'):
+        for part in ('1 row not a single matmul', '1 row of another chip',
+                     'matmul fp16: 1 row, fewer than 8', '1 row without a time'):
             self.assertIn(part, errors)
         self.assertNotIn('fp16', [e['dtype'] for e in chip['calibration']['matmul']
                                   if 'fp16' not in map(lambda b: b['dtype'],
