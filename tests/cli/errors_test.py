@@ -72,6 +72,34 @@ class ErrorsTest(unittest.TestCase):
         self.refuse("llama-3-70b", "llama-3-7ob", "model.preset", "llama-3-7ob", "llama-3-70b")
         self.refuse("dgx-h100", "dgx-h1000", "cluster.preset", "dgx-h100")
 
+    def test_wrong_rows_of_a_framework_are_told_in_its_file(self):
+        def framework(row):
+            return self.write('base: "pytorch"\nop {\n  ' + row + '\n}\n', "f.textproto")
+
+        good = 'role: "rms-norm" label: "eager" kernel { reads: "y" writes: "y" times: 2 }'
+        done = run("simulate", GOOD_FILE, "--brief", "--set", f"plan.framework={framework(good)}")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        for old, new, said in (
+                ("rms-norm", "norm", 'op[0].role[0]: is "norm", expected one of products, '),
+                ('role: "rms-norm" ', "", "op[0].role: is not given"),
+                ("eager", "so eager", 'op[0].label: is "so eager", expected up to 64 '),
+                ('label: "eager"', "", 'op[0].label: is "", expected up to 64 '),
+                ("times: 2", "times: -2", "op[0].kernel[0].times: is -2, expected above 0"),
+                ("times: 2", "times: nan", "op[0].kernel[0].times: is nan, expected above 0"),
+                ("times: 2 }", "} host_ops: -1", "op[0].host_ops: is -1, expected 0 to 1e6"),
+                ('reads: "y"', 'reads: "q"', 'op[0].kernel[0].reads: has operand "q", expected'),
+                ('reads: "y"', 'reads: "y:fp9"', 'op[0].kernel[0].reads: has type "fp9", expected'),
+                ('reads: "y"', 'reads: "y*1e300"', "op[0].kernel[0].reads factor: is 1e+300, "),
+                ('reads: "y" writes: "y"', "", "op[0].kernel[0]: reads and writes nothing")):
+            self.assertIn(old, good)
+            file = framework(good.replace(old, new))
+            self.assert_refused(run("simulate", GOOD_FILE, "--set", f"plan.framework={file}"),
+                                "plan.framework", f"{file}:", said)
+        loop = self.write('base: "' + str(framework(good)) + '"\n', "loop.textproto")
+        framework(good).write_text(f'base: "{loop}"\n')
+        self.assert_refused(run("simulate", GOOD_FILE, "--set", f"plan.framework={loop}"),
+                            "plan.framework", "builds on itself")
+
     def test_unknown_fields(self):
         self.refuse("  tensor: 8", "  tenso: 8", "tenso")
 

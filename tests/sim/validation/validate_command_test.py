@@ -6,6 +6,7 @@ import io
 import json
 import math
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -15,6 +16,7 @@ PROGRAM, SOURCE = sys.argv[1], sys.argv[2]
 TABLES = os.path.join(SOURCE, 'tests/validation')
 RUNS = os.path.join(TABLES, 'training_runs.csv')
 SHIPPED = os.path.join(SOURCE, 'examples/validation')
+FRAMEWORKS = os.path.join(SOURCE, 'strategies/frameworks')
 
 # Columns that say what was measured and by whom; the scenario must not depend on them.
 NOT_OF_THE_PLAN = ('id', 'source', 'source_ref', 'verified', 'unverified', 'iter_time_s',
@@ -243,8 +245,29 @@ class Report(unittest.TestCase):
         everything = report(path, '--without=recompute', '--without=launch')['rows'][0]
         self.assertLess(everything['predicted_s'],
                         report(path, '--without=recompute')['rows'][0]['predicted_s'])
-        self.assertIn('--without: is "magic", expected one of launch',
-                      run(path, '--without=magic', status=2))
+        refused = run(path, '--without=magic', status=2)
+        self.assertIn('--without: is "magic", expected one of launch', refused)
+        self.assertIn('sharded-copies', refused)
+
+    def test_every_label_of_a_framework_can_be_left_out(self):
+        path = table(SMALL[:1])
+        labels = set()
+        for file in sorted(os.listdir(FRAMEWORKS)):
+            with open(os.path.join(FRAMEWORKS, file), encoding='utf-8') as text:
+                labels.update(re.findall(r'label: "([^"]*)"', text.read()))
+        self.assertGreater(len(labels), 8)
+        for label in labels:
+            self.assertEqual(len(report(path, '--without=' + label)['rows']), 1, label)
+
+    def test_a_framework_is_one_file(self):
+        file = os.path.join(SOURCE, 'tests/data/frameworks/norms-twice.textproto')
+        row = dict(rows_of(os.path.join(SHIPPED, 'training_runs.csv'))[0],
+                   **{'plan.framework': 'pytorch-fsdp', 'model.norm_bias': ''})
+        base, twice = report(raw([row, dict(row, **{'plan.framework': file})]))['rows']
+        self.assertGreater(twice['predicted_s'], base['predicted_s'])
+        wrong = file.replace('norms-twice', 'wrong-row')
+        reason = report(raw([dict(row, **{'plan.framework': wrong})]))['rows'][0]['reason']
+        self.assertIn('wrong-row.textproto:8:3: op[0].host_ops: is -2, expected 0 to 1e6', reason)
 
     def test_drawings_have_a_mark_per_row(self):
         with tempfile.TemporaryDirectory() as folder:

@@ -145,6 +145,14 @@ TEST(HostLaunches, MegatronCoreLayer) {
   EXPECT_NEAR(OperationsOfLayer(kLlama, "megatron-core"), forward + backward + kReduction, 1e-3);
 }
 
+// Megatron-Core rope_utils.py: for each of queries and keys 12 kernels forward and 7 backward in place
+// of 2, each an operation.
+TEST(HostLaunches, RotaryOperationByOperation) {
+  EXPECT_NEAR(OperationsOfLayer(kLlama, "megatron-core", "data: 8", "eager_rotary: true") -
+                  OperationsOfLayer(kLlama, "megatron-core"),
+              (2 * 12 - 2) + (2 * 7 - 2), 1e-3);
+}
+
 TEST(HostLaunches, WithoutALatePointTheDeviceSetsThePace) {
   const auto step = [](const std::string& kernels) {
     return Seconds(Proto(kLlama, 2, "data: 8 kernels { " + kernels + " }"));
