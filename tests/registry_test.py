@@ -1,6 +1,7 @@
 """What the program lists is what the folders hold: nothing is lost on the way into the library."""
 
 import pathlib
+import re
 import subprocess
 import sys
 import unittest
@@ -40,6 +41,23 @@ class RegistryTest(unittest.TestCase):
         self.assert_lists("models", files("strategies/models", "*.textproto"))
         self.assert_lists("frameworks", files("strategies/frameworks", "*.textproto"))
         self.assert_lists("examples", files("examples", "*.textproto"))
+
+    def test_frameworks_show_every_row_with_its_source(self):
+        rows = 0
+        for name in files("strategies/frameworks", "*.textproto"):
+            file = (ROOT / "strategies/frameworks" / (name + ".textproto")).read_text()
+            shown = subprocess.run([PROGRAM, "show", "framework", name], capture_output=True,
+                                   text=True, check=True).stdout
+            words = " ".join(shown.split())
+            for row in re.findall(r"^op \{$.*?^\}$", file, re.MULTILINE | re.DOTALL):
+                rows += 1
+                source = re.search(r'source: "([^"]*)"', row).group(1)
+                label = re.search(r'label: "([^"]*)"', row).group(1)
+                self.assertIn(f"({' '.join(source.split())})", words, name)
+                self.assertIn(f"{label}:", words, name)
+                for kernel in re.findall(r'reads: "[^"]*" writes: "[^"]*"', row):
+                    self.assertIn(kernel, words, name)
+        self.assertGreater(rows, 80)
 
 
 if __name__ == "__main__":
