@@ -39,6 +39,10 @@ constexpr Windows OneIn(int period, int size) { return {Where::kPeriod, size, pe
 // By name. clang-format would give each field a line of its own.
 // clang-format off
 constexpr auto kFamilies = std::to_array<HfFamily>({
+    // modeling_afmoe.py: a gate on each element of attention; no positions without a window.
+    {.type = "afmoe", .biases = kNone, .norms = 4, .qk_norm = QkNorm::kHead,
+     .windows = OneIn(4, 1024), .experts = Experts::kNeeded, .router_bias = true,
+     .shapes = Shapes::kAfmoe, .head_dim = 128, .vocab = 200192},
     {.type = "apertus", .gated = false, .qk_norm = QkNorm::kHead},
     {.type = "arcee", .gated = false},
     // modeling_arctic.py, ArcticDecoderLayer: the dense MLP is as wide as the stream.
@@ -78,6 +82,8 @@ constexpr auto kFamilies = std::to_array<HfFamily>({
     {.type = "falcon", .tied = true, .gated = false, .ffn_per_hidden = 4, .layer_norm = true,
      .parallel = true, .multi_query = true},
     {.type = "falcon_h1", .biases = kNone, .mixers = Mixers::kFalconH1},
+    {.type = "falcon_mamba", .biases = kNone, .positions = Positions::kAlibi,
+     .mixers = Mixers::kMamba1},
     {.type = "flex_olmo", .biases = kAttention, .qk_norm = QkNorm::kAllHeads,
      .experts = Experts::kNeeded, .experts_in_ffn = true},
     {.type = "gemma", .tied = true, .biases = kAttention, .head_dim = 256, .vocab = 256000},
@@ -140,7 +146,12 @@ constexpr auto kFamilies = std::to_array<HfFamily>({
      .experts = Experts::kIfKey, .mixers = Mixers::kShortConvolution},
     {.type = "llama", .vocab = 32000},
     {.type = "llama4_text", .biases = kAttention, .experts = Experts::kIfKey,
-     .shared_expert = true},
+     .shared_expert = true, .shapes = Shapes::kLlama4},
+    // No layer has attention or an MLP.
+    {.type = "mamba", .tied = true, .biases = kNone, .positions = Positions::kAlibi,
+     .mixers = Mixers::kMamba1},
+    {.type = "mamba2", .biases = kNone, .positions = Positions::kAlibi,
+     .mixers = Mixers::kMamba2},
     {.type = "mimo", .biases = kQkvUnlessKey, .windows = kIfUsed},
     {.type = "mimo_v2_flash", .biases = kAttention, .windows = kByKey,
      .experts = Experts::kNeeded, .router_bias = true, .shapes = Shapes::kMimo},

@@ -57,7 +57,7 @@ struct HfFamily {
   // every full_attention_interval-th (layer_types); hybrid_override_pattern; attn_layer_period;
   // attn_layer_indices (layer_types); attention and Mamba-2 in every one; linear_attn_config;
   // attn_type_list (layer_types); short convolutions, full_attn_idxs (layer_types); recurrent units,
-  // block_types.
+  // block_types; Mamba-1 or Mamba-2 alone.
   enum class Mixers {
     kNone,
     kDeltaNet,
@@ -68,11 +68,14 @@ struct HfFamily {
     kKimi,
     kLightning,
     kShortConvolution,
-    kRecurrent
+    kRecurrent,
+    kMamba1,
+    kMamba2
   } mixers = Mixers::kNone;
-  // Attention whose heads differ between layers with a window and without: global_head_dim (Gemma 4);
-  // swa_head_dim (MiMo-V2); attention_other_setting (Step-3.5).
-  enum class Shapes { kOne, kGemma4, kMimo, kStep } shapes = Shapes::kOne;
+  // Attention that differs between layers with a window or chunks and without: in heads by
+  // global_head_dim (Gemma 4), swa_head_dim (MiMo-V2), attention_other_setting (Step-3.5); in chunks
+  // and positions (Llama 4) or positions (Trinity).
+  enum class Shapes { kOne, kAfmoe, kGemma4, kLlama4, kMimo, kStep } shapes = Shapes::kOne;
   bool indexer = false;  // sparse attention: index_n_heads, index_head_dim, index_topk
   // Of keys that may be left out; 0: needed. But for head_dim they are those of a text_config.
   int heads = 0, kv_heads = 0, head_dim = 0, vocab = 0;

@@ -21,7 +21,6 @@ constexpr std::string_view kTwoHeads = "a transformer whose layers have two shap
 // model_type and what it is instead; github.com/huggingface/transformers, modeling_*.py, and the
 // files beside the weights.
 constexpr auto kTypes = std::to_array<Pair>({
-    {"afmoe", "a transformer whose attention has output gates"},
     {"albert", kEncoder},
     {"bailing_hybrid", kLinear},
     {"bailing_moe_v2_5", kLinear},
@@ -39,7 +38,6 @@ constexpr auto kTypes = std::to_array<Pair>({
     {"ernie", kEncoder},
     {"ernie4_5_vl_moe", "a transformer with experts of two widths"},
     {"esm", kEncoder},
-    {"falcon_mamba", "a state-space model"},
     {"gemma3n", "a transformer with several residual streams"},
     {"gemma3n_text", "a transformer with several residual streams"},
     {"hunyuan", "a transformer whose layers share keys and values"},
@@ -51,8 +49,6 @@ constexpr auto kTypes = std::to_array<Pair>({
     {"longformer", kEncoder},
     {"longt5", kBoth},
     {"m2m_100", kBoth},
-    {"mamba", "a state-space model"},
-    {"mamba2", "a state-space model"},
     {"marian", kBoth},
     {"mbart", kBoth},
     {"minimax_m3", "partly sparse attention"},

@@ -72,10 +72,15 @@ std::vector<bool> HfImporter::FullLayers() {
   if (pattern != nullptr && pattern->is_string()) {
     // EXAONE: "LLLG".
     const std::string text = pattern->get<std::string>();
-    period = static_cast<int>(text.size());
-    if (text.find('G') != text.size() - 1) {
-      Problem(key, absl::StrCat("is ", Shown(*pattern), ", expected letters L and one G at last"));
+    if (text.empty() || text.find_first_not_of("LG") != std::string::npos) {
+      Problem(key, absl::StrCat("is ", Shown(*pattern), ", expected letters L and G"));
+      return {};
     }
+    std::vector<bool> full;
+    for (int i = 0; i < out_.layers(); ++i) {
+      full.push_back(text[static_cast<std::size_t>(i) % text.size()] == 'G');
+    }
+    return full;
   } else if (pattern != nullptr) {
     period = Int({"sliding_window_pattern", "global_attn_every_n_layers", "global_attn_every_n",
                   "_sliding_window_pattern"},
@@ -91,41 +96,31 @@ std::vector<bool> HfImporter::FullLayers() {
 }
 
 void HfImporter::Windows() {
-  if (Has({"attention_chunk_size"})) {
-    Assume("attention_chunk_size is left out: every layer attends to the whole sequence");
-  }
   Find({"attention_types"});
   const int window = WindowSize();
-  const std::vector<bool> full = FullLayers();
+  std::vector<bool> full = FullLayers();
   if (window == 0) return;
   if (family_.windows.where == Where::kIfUsed && full.empty()) {
     const int first = Int({"max_window_layers"}, 0, kMaxLayers).value_or(28);
     if (first >= out_.layers()) return;
     if (first > 0) {
-      Problem("max_window_layers",
-              absl::StrCat("is ", first, " of ", out_.layers(),
-                           " layers, expected windows on none, all or one layer in so many"));
+      full.assign(static_cast<std::size_t>(out_.layers()), false);
+      std::fill_n(full.begin(), first, true);
     }
   }
   Find({"max_window_layers"});
   if (!full.empty() && std::ranges::find(full, false) == full.end()) return;
-  out_.set_sliding_window(window);
   if (!Has({"sliding_window", "sliding_window_size", "window_size"})) {
     Assume(absl::StrCat("sliding_window is absent: ", window, ", the default of ", type_));
   }
-  if (full.empty()) return;
-  const std::optional<WindowOrder> order = OrderOfWindows(full);
-  const auto count = std::ranges::count(full, true);
-  if (!order) {
-    Problem("layer_types", absl::StrCat("has ", count, " layers of full attention of ", full.size(),
-                                        ", expected one in so many"));
+  const std::optional<WindowOrder> order =
+      full.empty() ? WindowOrder{.period = 0, .exact = true} : OrderOfWindows(full);
+  if (!order || !order->exact) {
+    full_ = full;
     return;
   }
-  out_.set_global_layer_period(order->period);
-  if (!order->exact) {
-    Assume(absl::StrCat("layer_types has ", count, " full layers of ", full.size(), ": one in ",
-                        order->period, " is taken, as many at other places"));
-  }
+  out_.set_sliding_window(window);
+  if (order->period > 0) out_.set_global_layer_period(order->period);
 }
 
 bool HfImporter::CountExperts(int* count) {
@@ -163,7 +158,7 @@ void HfImporter::Experts() {
   Routing(moe);
   // Where mixers differ the order of the kinds says which are dense.
   if (family_.mixers != HfFamily::Mixers::kNone) return;
-  if (family_.shapes != HfFamily::Shapes::kOne) return;
+  if (family_.shapes != HfFamily::Shapes::kOne || !full_.empty()) return;
   DenseLayers(moe);
   // Without a dense layer intermediate_size is of nothing.
   if (moe->dense_layers() == 0 && moe->layer_period() <= 1) out_.clear_ffn();

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -31,34 +32,48 @@ char MixerOf(const std::string& type) {
 
 void HfImporter::ReadMamba2() {
   v1::Mamba* mamba = out_.mutable_mamba();
-  mamba->set_head_dim(
-      Needed({"mamba_head_dim", "mamba_d_head"}, 1, kMaxWidth, 0, "size of a state-space head"));
+  const bool alone = family_.mixers == Mixers::kMamba2;
+  mamba->set_head_dim(alone ? Int({"head_dim"}, 1, kMaxWidth).value_or(64)
+                            : Needed({"mamba_head_dim", "mamba_d_head"}, 1, kMaxWidth, 0,
+                                     "size of a state-space head"));
   const int expanded =
       Int({"mamba_d_ssm"}, 1, kMaxWide)
           .value_or(out_.hidden() * Int({"mamba_expand", "expand"}, 1, 64).value_or(2));
-  mamba->set_heads(Int({"mamba_num_heads", "mamba_n_heads"}, 1, kMaxWide)
-                       .value_or(expanded / std::max(1, mamba->head_dim())));
-  mamba->set_groups(Int({"n_groups", "mamba_n_groups"}, 1, kMaxWidth).value_or(1));
-  mamba->set_state(Needed({"ssm_state_size", "mamba_d_state"}, 1, kMaxWidth, 0, "size of a state"));
+  const auto heads = alone ? Int({"num_heads"}, 1, kMaxWide)
+                           : Int({"mamba_num_heads", "mamba_n_heads"}, 1, kMaxWide);
+  mamba->set_heads(heads.value_or(expanded / std::max(1, mamba->head_dim())));
+  mamba->set_groups(Int({"n_groups", "mamba_n_groups"}, 1, kMaxWidth).value_or(alone ? 8 : 1));
+  mamba->set_state(Needed({"ssm_state_size", "mamba_d_state", "state_size"}, 1, kMaxWidth, 0,
+                          "size of a state"));
   mamba->set_conv(Int({"conv_kernel", "mamba_d_conv"}, 1, 64).value_or(4));
   mamba->set_chunk(Int({"chunk_size", "mamba_chunk_size"}, 1, kMaxWidth).value_or(256));
   mamba->set_conv_bias(Bool({"use_conv_bias", "mamba_conv_bias"}, true));
-  mamba->set_projection_bias(Bool({"mamba_proj_bias"}, false));
+  mamba->set_projection_bias(Bool({"mamba_proj_bias", "use_bias"}, false));
   // Falcon-H1 may leave out the norm.
   if (!Bool({"mamba_rms_norm"}, true)) mamba->set_norm(false);
   Find({"mamba_hidden_act", "mamba_expand", "expand", "mamba_norm_before_gate", "mamba_use_mlp",
         "projectors_bias", "mamba_ssm_cache_dtype", "mamba_n_heads", "mamba_d_ssm"});
 }
 
-// Jamba: Mamba-1 with norms of B, C and the step sizes.
+// Jamba has norms of B, C and the step sizes, Mamba none, Falcon Mamba some without scales.
 void HfImporter::ReadMamba1() {
   v1::Mamba* mamba = out_.mutable_mamba();
-  mamba->set_heads(out_.hidden() * Int({"mamba_expand"}, 1, 64).value_or(2));
-  mamba->set_state(Int({"mamba_d_state"}, 1, kMaxWidth).value_or(16));
-  mamba->set_conv(Int({"mamba_d_conv"}, 1, 64).value_or(4));
-  mamba->set_dt_rank(Int({"mamba_dt_rank"}, 1, kMaxWidth).value_or((out_.hidden() + 15) / 16));
-  mamba->set_conv_bias(Bool({"mamba_conv_bias"}, true));
-  mamba->set_projection_bias(Bool({"mamba_proj_bias"}, false));
+  const bool alone = family_.mixers == Mixers::kMamba1;
+  const auto inner = alone ? Int({"intermediate_size"}, 1, kMaxWide) : std::nullopt;
+  const int expanded = out_.hidden() * Int({"mamba_expand", "expand"}, 1, 64).value_or(2);
+  mamba->set_heads(inner.value_or(expanded));
+  mamba->set_state(Int({"mamba_d_state", "state_size"}, 1, kMaxWidth).value_or(16));
+  mamba->set_conv(Int({"mamba_d_conv", "conv_kernel"}, 1, 64).value_or(4));
+  // "auto" in files of Mamba.
+  std::string key;
+  const Json* rank = Find({"time_step_rank"}, &key);
+  const bool automatic = rank != nullptr && rank->is_string() && *rank == "auto";
+  const auto given =
+      automatic ? std::nullopt : Int({"mamba_dt_rank", "time_step_rank"}, 1, kMaxWidth);
+  mamba->set_dt_rank(given.value_or((out_.hidden() + 15) / 16));
+  mamba->set_conv_bias(Bool({"mamba_conv_bias", "use_conv_bias"}, true));
+  mamba->set_projection_bias(Bool({"mamba_proj_bias", "use_bias"}, false));
+  if (alone) mamba->set_norm(false);
   Find({"use_mamba_kernels", "mamba_inner_layernorms"});
 }
 
@@ -156,6 +171,10 @@ std::string HfImporter::MixersByPattern(const std::string& key, const std::strin
   return mixers;
 }
 
+bool HfImporter::OnlyMamba() const {
+  return family_.mixers == Mixers::kMamba1 || family_.mixers == Mixers::kMamba2;
+}
+
 std::string HfImporter::MixersByPeriod() {
   const int layers = out_.layers();
   std::string mixers(Index(layers), 'L');
@@ -168,6 +187,8 @@ std::string HfImporter::MixersByPeriod() {
     for (int i = 0; i < layers; ++i) mixers[Index(i)] = (i + 1) % period == 0 ? '*' : 'L';
   } else if (family_.mixers == Mixers::kFalconH1) {
     std::ranges::fill(mixers, 'B');
+  } else if (OnlyMamba()) {
+    std::ranges::fill(mixers, 'M');
   } else if (family_.mixers == Mixers::kBamba) {
     const auto attention = Ints({"attn_layer_indices"}).value_or(std::vector<int>());
     for (int i = 0; i < layers; ++i) {
@@ -196,6 +217,12 @@ std::string HfImporter::MixersByPeriod() {
 // A letter for the mixer of each layer: * attention, M Mamba, L linear, B attention and Mamba; - and
 // E of layers that are only an MLP.
 std::string HfImporter::ReadMixers() {
+  if (OnlyMamba()) {
+    // What state-spaces/mamba writes beside the same under transformers' names.
+    Find({"d_inner", "d_model", "n_layer", "ssm_cfg", "intermediate_size", "residual_in_fp32",
+          "time_step_rank", "rms_norm", "norm_before_gate", "fused_add_norm"});
+    return MixersByPeriod();
+  }
   std::string key;
   const Json* pattern = Find({"hybrid_override_pattern"}, &key);
   if (pattern != nullptr && pattern->is_string()) {
@@ -243,7 +270,10 @@ void HfImporter::ReadStates(const std::string& mixers) {
     case Mixers::kRecurrent:
       return ReadRecurrentUnit();
     case Mixers::kJamba:
+    case Mixers::kMamba1:
       return ReadMamba1();
+    case Mixers::kMamba2:
+      return ReadMamba2();
     case Mixers::kNemotronH:
     case Mixers::kBamba:
     case Mixers::kFalconH1:
@@ -257,7 +287,7 @@ void HfImporter::AddKind(char mixer, bool routed, char symbol) {
   v1::LayerKind* kind = out_.add_layer_kinds();
   kind->set_symbol(std::string(1, symbol));
   const bool halves = mixer == '-' || mixer == 'E';
-  const bool only_mixer = family_.mixers == Mixers::kNemotronH && !halves;
+  const bool only_mixer = OnlyMamba() || (family_.mixers == Mixers::kNemotronH && !halves);
   kind->set_mixer(halves                        ? Kind::NO_MIXER
                   : mixer == '*'                ? Kind::ATTENTION
                   : mixer == 'M'                ? Kind::MAMBA

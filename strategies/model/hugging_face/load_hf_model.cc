@@ -144,7 +144,7 @@ void HfImporter::Dimensions() {
                                   "number of words of the vocabulary"));
   out_.set_gated_mlp(family_.gated);
   CheckActivation();
-  MlpWidth();
+  if (!OnlyMamba()) MlpWidth();
 }
 
 // LFM2 (modeling_lfm2.py, Lfm2MLP): two thirds of block_ff_dim, up to a multiple.
@@ -205,6 +205,7 @@ void HfImporter::CheckActivation() {
 }
 
 void HfImporter::Heads() {
+  if (OnlyMamba()) return;
   out_.set_heads(Needed({"num_attention_heads", "n_head", "n_heads", "num_heads"}, 1, kMaxWidth,
                         family_.heads, "number of query heads"));
   if (Has({"kv_lora_rank"}) || (family_.latent && !text_.contains("kv_lora_rank"))) {
@@ -404,7 +405,7 @@ void HfImporter::Import() {
   if (family_.mixers == HfFamily::Mixers::kNone && !shapes) Windows();
   Experts();
   Mixers();
-  if (shapes) Shapes();
+  if (shapes || !full_.empty()) Shapes();
   SparseAttention();
   CheckUnread();
   out_.add_sources("Hugging Face config.json, model_type " + type_);

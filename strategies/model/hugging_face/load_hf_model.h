@@ -56,6 +56,7 @@ class HfImporter : private HfKeys {
 
   // In load_hf_mixers.cc.
   void Mixers();
+  bool OnlyMamba() const;
   std::string ReadMixers();
   std::string MixersByPattern(const std::string& key, const std::string& pattern);
   std::string MixersByPeriod();
@@ -88,6 +89,7 @@ class HfImporter : private HfKeys {
   std::vector<bool> RoutedLayersOfShapes();
   void SetShape(bool full, v1::LayerKind* kind);
   void ReadShapeOptions();
+  std::vector<bool> FullLayersOfLlama4();
   void SetGemma4(bool full, v1::LayerKind* kind);
   void SetMimo(bool full, v1::LayerKind* kind);
   void SetStep(bool full, v1::LayerKind* kind);
@@ -95,6 +97,8 @@ class HfImporter : private HfKeys {
   const Json& file_;
   const std::string as_;
   HfFamily family_;
+  // Layers without a window, where those with one are not all but one in so many.
+  std::vector<bool> full_;
   v1::Model& out_;
 };
 

@@ -1,4 +1,4 @@
-// Attention whose heads differ between layers with a window and without, as kinds of layers.
+// Attention that differs between layers with a window and without, as kinds of layers.
 
 #include <map>
 #include <string>
@@ -19,8 +19,34 @@ using Family = HfFamily::Shapes;
 
 }  // namespace
 
+// modeling_llama4.py: layers without rotary positions attend to all, the others within chunks.
+std::vector<bool> HfImporter::FullLayersOfLlama4() {
+  const int layers = out_.layers();
+  std::vector<bool> full;
+  const auto rotary = Ints({"no_rope_layers"});
+  const int interval = Int({"no_rope_layer_interval"}, 1, kMaxLayers).value_or(4);
+  const auto types = Texts({"layer_types"});
+  if (types && !types->empty()) {
+    full = LayersByType(*types);
+    if (std::ssize(full) != layers) return full;
+    for (int i = 0; i < layers; ++i) full[Index(i)] = (*types)[Index(i)] == "full_attention";
+    return full;
+  }
+  if (rotary && !rotary->empty() && std::ssize(*rotary) != layers) {
+    Problem("no_rope_layers", absl::StrCat("has ", rotary->size(), " entries, expected one for ",
+                                           "each of ", layers, " layers"));
+    return full;
+  }
+  for (int i = 0; i < layers; ++i) {
+    full.push_back(rotary && !rotary->empty() ? (*rotary)[Index(i)] == 0 : (i + 1) % interval == 0);
+  }
+  return full;
+}
+
 std::vector<bool> HfImporter::FullLayersOfShapes() {
   const int layers = out_.layers();
+  if (family_.shapes == Family::kOne) return full_;
+  if (family_.shapes == Family::kLlama4) return FullLayersOfLlama4();
   std::vector<bool> full;
   if (family_.shapes == Family::kMimo) {
     const auto windowed = Ints({"hybrid_layer_pattern"});
@@ -41,9 +67,12 @@ std::vector<bool> HfImporter::FullLayersOfShapes() {
     Problem("layer_types", "is absent, expected the type of attention of each layer");
     return full;
   }
-  // configuration_gemma4.py: one in so many, and the last.
+  // configuration_gemma4.py, configuration_afmoe.py: one in so many; for Gemma the last too.
+  const int period =
+      Int({"global_attn_every_n_layers"}, 1, kMaxLayers).value_or(family_.windows.period);
   for (int i = 0; i < layers; ++i) {
-    full.push_back((i + 1) % family_.windows.period == 0 || i == layers - 1);
+    const bool last = i == layers - 1 && family_.shapes == Family::kGemma4;
+    full.push_back((i + 1) % period == 0 || last);
   }
   return full;
 }
@@ -102,6 +131,16 @@ void HfImporter::SetShape(bool full, v1::LayerKind* kind) {
   switch (family_.shapes) {
     case Family::kOne:
       return;
+    case Family::kAfmoe:
+      if (full) kind->set_rotary(false);
+      return;
+    case Family::kLlama4:
+      if (full) {
+        kind->set_rotary(false);
+      } else if (const auto chunk = Int({"attention_chunk_size"}, 1, kMaxWide)) {
+        kind->set_attention_chunk(*chunk);
+      }
+      return;
     case Family::kGemma4:
       return SetGemma4(full, kind);
     case Family::kMimo:
@@ -115,6 +154,12 @@ void HfImporter::SetShape(bool full, v1::LayerKind* kind) {
 void HfImporter::ReadShapeOptions() {
   switch (family_.shapes) {
     case Family::kOne:
+    case Family::kLlama4:
+      return;
+    case Family::kAfmoe:
+      out_.set_attention_gate(true);
+      Find({"num_expert_groups", "num_limited_groups", "score_func", "mup_enabled", "route_norm",
+            "route_scale", "global_attn_every_n_layers"});
       return;
     case Family::kGemma4: {
       if (Text({"use_bidirectional_attention"}) == "all") out_.set_bidirectional(true);
@@ -160,7 +205,7 @@ void HfImporter::Shapes() {
     v1::LayerKind* kind = out_.add_layer_kinds();
     kind->set_symbol(std::string(1, next));
     kind->set_mlp(routed[i] ? v1::LayerKind::ROUTED : v1::LayerKind::DENSE);
-    if (!full[i]) kind->set_sliding_window(window);
+    if (!full[i] && window > 0) kind->set_sliding_window(window);
     SetShape(full[i], kind);
   }
   out_.set_layer_pattern(pattern);

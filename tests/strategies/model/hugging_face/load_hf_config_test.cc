@@ -120,7 +120,11 @@ TEST(HfConfig, Llama4HasASharedExpertWithoutAKey) {
                             &model, &assumptions)
                   .ok());
   EXPECT_NEAR(Parameters(model) / 107769861120.0, 1, 1e-3);
-  EXPECT_THAT(assumptions, Contains(HasSubstr("attention_chunk_size is left out")));
+  // modeling_llama4.py: three layers in four attend within chunks, the others have no positions.
+  EXPECT_EQ(model.layer_pattern().substr(0, 8), "AAABAAAB");
+  EXPECT_EQ(model.layer_kinds(0).attention_chunk(), 8192);
+  EXPECT_FALSE(model.layer_kinds(1).has_attention_chunk());
+  EXPECT_FALSE(model.layer_kinds(1).rotary());
 }
 
 TEST(HfConfig, WindowThatIsNotUsedIsNotTaken) {

@@ -87,6 +87,23 @@ const Published kHybrids[] = {
       "mamba_n_groups":1,"mamba_d_state":256,"mamba_d_conv":4,"mamba_chunk_size":256,
       "mamba_rms_norm":false,"attn_layer_indices":null,"tie_word_embeddings":false,
       "mlp_multipliers":[0.9,0.4],"ssm_multipliers":[0.3,0.2]})"},
+    // State spaces alone; 64 layers of 5120 and of 8192 channels, 128 heads of 64.
+    {"state-spaces/mamba-2.8b-hf", 2768345600, 0, R"({
+      "model_type":"mamba","hidden_size":2560,"d_model":2560,"d_inner":5120,"n_layer":64,
+      "num_hidden_layers":64,"intermediate_size":5120,"vocab_size":50280,"state_size":16,
+      "conv_kernel":4,"expand":2,"time_step_rank":160,"use_bias":false,"use_conv_bias":true,
+      "hidden_act":"silu","rms_norm":true,"residual_in_fp32":true,"ssm_cfg":{}})"},
+    {"tiiuae/falcon-mamba-7b", 7272665088, 0, R"({
+      "model_type":"falcon_mamba","hidden_size":4096,"num_hidden_layers":64,
+      "intermediate_size":8192,"vocab_size":65024,"state_size":16,"conv_kernel":4,"expand":16,
+      "time_step_rank":256,"use_bias":false,"use_conv_bias":true,"mixer_rms_eps":1e-6,
+      "residual_in_fp32":true,"tie_word_embeddings":false})"},
+    {"mistralai/Mamba-Codestral-7B-v0.1", 7285403648, 0, R"({
+      "model_type":"mamba2","hidden_size":4096,"num_hidden_layers":64,"intermediate_size":8192,
+      "vocab_size":32768,"state_size":128,"num_heads":128,"head_dim":64,"n_groups":8,
+      "conv_kernel":4,"expand":2,"chunk_size":256,"use_bias":false,"use_conv_bias":true,
+      "time_step_rank":256,"rms_norm":true,"norm_before_gate":true,"residual_in_fp32":false,
+      "tie_word_embeddings":false})"},
     {"zai-org/GLM-5", 743911218432, 41784728832, R"({
       "model_type":"glm_moe_dsa","hidden_size":6144,"num_hidden_layers":78,
       "num_attention_heads":64,"num_key_value_heads":64,"vocab_size":154880,

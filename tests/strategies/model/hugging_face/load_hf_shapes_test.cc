@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/strategies/model/hugging_face/published.h"
@@ -225,6 +226,56 @@ TEST(HfShapes, WhatIsLeftOutIsSaid) {
                             &model, &assumptions)
                   .ok());
   EXPECT_THAT(assumptions, Contains(HasSubstr("attn_res_block_size is 12: sums over")));
+}
+
+// huggingface.co/arcee-ai/Trinity-Mini: 26B. A gate of each element
+// of attention; two dense layers; norms of heads, four of a layer.
+TEST(HfShapes, Trinity) {
+  const double d = 2048, expert = 3 * d * 1024;
+  const double attention = 3 * d * 4096 + 2 * d * 512 + 2 * 128 + 4 * d;
+  const double total =
+      32 * attention + 2 * 3 * d * 6144 + 30 * (129 * expert + 128 * (d + 1)) + 2 * 200192 * d + d;
+  EXPECT_NEAR(total, 26e9, 0.5e9);
+  Expect("arcee-ai/Trinity-Mini", total, total - 30.0 * (128 - 8) * expert,
+         R"({"model_type":"afmoe","hidden_size":2048,"intermediate_size":6144,
+      "moe_intermediate_size":1024,"num_hidden_layers":32,"num_dense_layers":2,
+      "num_attention_heads":32,"num_key_value_heads":4,"head_dim":128,"num_experts":128,
+      "num_experts_per_tok":8,"num_shared_experts":1,"n_group":1,"topk_group":1,
+      "num_expert_groups":1,"num_limited_groups":1,"score_func":"sigmoid","route_norm":true,
+      "route_scale":2.826,"load_balance_coeff":0.001,"mup_enabled":true,"sliding_window":2048,
+      "global_attn_every_n_layers":4,"tie_word_embeddings":false,"vocab_size":200192,
+      "attention_dropout":0.0,"layer_types":)" +
+             List(32, 4, 0, kFull, kSliding) + "}");
+}
+
+// configuration_qwen2.py: layers from max_window_layers on have the window. Any list of layers is
+// said, with the experts it crosses.
+TEST(HfShapes, WindowsWhereTheFileSays) {
+  const auto model = [](const std::string& type, const std::string& keys) {
+    v1::Model model;
+    std::vector<std::string> assumptions;
+    const Status status = ParseHfConfig("c",
+                                        absl::StrCat(R"({"model_type":")", type, R"(",
+        "hidden_size":64,"num_hidden_layers":6,"num_attention_heads":4,"num_key_value_heads":2,
+        "intermediate_size":256,"vocab_size":1000,"sliding_window":64,)",
+                                                     keys, "}"),
+                                        &model, &assumptions);
+    EXPECT_TRUE(status.ok()) << status.message();
+    return model;
+  };
+  const v1::Model late = model("qwen2", R"("use_sliding_window":true,"max_window_layers":2)");
+  EXPECT_EQ(late.layer_pattern(), "AABBBB");
+  EXPECT_EQ(late.layer_kinds(0).sliding_window(), 0);
+  EXPECT_EQ(late.layer_kinds(1).sliding_window(), 64);
+  EXPECT_FALSE(late.has_sliding_window());
+  EXPECT_EQ(model("exaone4", R"("sliding_window_pattern":"LGLL")").layer_pattern(), "ABAAAB");
+  // One in so many is said as that.
+  EXPECT_EQ(model("exaone4", R"("sliding_window_pattern":"LLG")").global_layer_period(), 3);
+  const v1::Model experts = model("qwen3_moe", R"("use_sliding_window":true,"max_window_layers":2,
+      "num_experts":8,"num_experts_per_tok":2,"moe_intermediate_size":32,"mlp_only_layers":[0,3])");
+  EXPECT_EQ(experts.layer_pattern(), "ABCDCC");
+  EXPECT_EQ(experts.layer_kinds(3).mlp(), v1::LayerKind::DENSE);
+  EXPECT_EQ(experts.layer_kinds(3).sliding_window(), 64);
 }
 
 TEST(HfShapes, ListsOfAnotherLengthAreRefused) {
