@@ -242,6 +242,8 @@ constexpr auto kSame = std::to_array<Pair>({
     {"ernie4_5_moe_vl", "ernie4_5_vl_moe"},
     {"gemma3", "gemma3_text"},
     {"gemma4", "gemma4_text"},
+    {"gemma4_unified", "gemma4_text"},
+    {"gemma4_unified_text", "gemma4_text"},
     {"glm46v", "glm4v_moe"},
     {"glm4v", "glm4"},
     {"glm4v_moe", "glm4_moe"},

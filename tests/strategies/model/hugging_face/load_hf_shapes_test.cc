@@ -42,7 +42,7 @@ TEST(HfShapes, Gemma4) {
       "use_bidirectional_attention":"vision","use_double_wide_mlp":false,"vocab_size":262144,
       "tie_word_embeddings":true,)";
   Expect("google/gemma-4-31B", dense, 0,
-         R"({"model_type":"gemma4","vision_config":{"hidden_size":1152},"text_config":{
+         R"({"model_type":"gemma4_unified","vision_config":{"hidden_size":1152},"text_config":{
       "model_type":"gemma4_text","hidden_size":5376,"num_hidden_layers":60,"num_attention_heads":32,
       "num_key_value_heads":16,"num_global_key_value_heads":4,"intermediate_size":21504,
       "enable_moe_block":false,"num_experts":null,"top_k_experts":null,)" +
