@@ -59,6 +59,8 @@ std::vector<bool> HfImporter::FullLayersOfShapes() {
     for (const int w : *windowed) full.push_back(w == 0);
     return full;
   }
+  const int period = Int({"global_attn_every_n_layers", "sliding_window_pattern"}, 1, kMaxLayers)
+                         .value_or(family_.windows.period);
   std::vector<std::string> types = Texts({"layer_types"}).value_or(std::vector<std::string>());
   // Step's list goes on with the layers of multi-token prediction.
   if (family_.shapes == Family::kStep && std::ssize(types) > layers) types.resize(Index(layers));
@@ -68,8 +70,6 @@ std::vector<bool> HfImporter::FullLayersOfShapes() {
     return full;
   }
   // configuration_gemma4.py, configuration_afmoe.py: one in so many; for Gemma the last too.
-  const int period =
-      Int({"global_attn_every_n_layers"}, 1, kMaxLayers).value_or(family_.windows.period);
   for (int i = 0; i < layers; ++i) {
     const bool last = i == layers - 1 && family_.shapes == Family::kGemma4;
     full.push_back((i + 1) % period == 0 || last);
@@ -159,7 +159,7 @@ void HfImporter::ReadShapeOptions() {
     case Family::kAfmoe:
       out_.set_attention_gate(true);
       Find({"num_expert_groups", "num_limited_groups", "score_func", "mup_enabled", "route_norm",
-            "route_scale", "global_attn_every_n_layers"});
+            "route_scale"});
       return;
     case Family::kGemma4: {
       if (Text({"use_bidirectional_attention"}) == "all") out_.set_bidirectional(true);

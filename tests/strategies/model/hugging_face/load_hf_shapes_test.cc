@@ -271,6 +271,8 @@ TEST(HfShapes, WindowsWhereTheFileSays) {
   EXPECT_EQ(model("exaone4", R"("sliding_window_pattern":"LGLL")").layer_pattern(), "ABAAAB");
   // One in so many is said as that.
   EXPECT_EQ(model("exaone4", R"("sliding_window_pattern":"LLG")").global_layer_period(), 3);
+  // configuration_gemma4.py: the last layer is full whatever the period.
+  EXPECT_EQ(model("gemma4_text", R"("sliding_window_pattern":4)").layer_pattern(), "AAABAB");
   const v1::Model experts = model("qwen3_moe", R"("use_sliding_window":true,"max_window_layers":2,
       "num_experts":8,"num_experts_per_tok":2,"moe_intermediate_size":32,"mlp_only_layers":[0,3])");
   EXPECT_EQ(experts.layer_pattern(), "ABCDCC");
