@@ -183,9 +183,19 @@ void HfImporter::MlpWidth() {
     out_.set_ffn(ratio * out_.hidden());
     Assume(absl::StrCat("the inner width of the MLP is absent: ", ratio,
                         " times the width of the residual stream"));
-  } else {
-    Problem("intermediate_size", "is absent, expected the inner width of the MLP");
   }
+}
+
+// Files whose layers are all routed may leave it out.
+void HfImporter::CheckMlpWidth() {
+  if (out_.ffn() > 0 || OnlyMamba()) return;
+  const v1::Moe& moe = out_.moe();
+  bool dense = !out_.has_moe() || moe.dense_layers() > 0 || moe.layer_period() > 1 ||
+               (moe.shared_experts() > 0 && moe.shared_expert_ffn() == 0);
+  for (const v1::LayerKind& kind : out_.layer_kinds()) {
+    dense = dense || kind.mlp() == v1::LayerKind::DENSE;
+  }
+  if (dense) Problem("intermediate_size", "is absent, expected the inner width of the MLP");
 }
 
 // Some activations come with a gate or without one, whatever the family.
@@ -407,6 +417,7 @@ void HfImporter::Import() {
   Mixers();
   if (shapes || !full_.empty()) Shapes();
   SparseAttention();
+  CheckMlpWidth();
   CheckUnread();
   out_.add_sources("Hugging Face config.json, model_type " + type_);
 }

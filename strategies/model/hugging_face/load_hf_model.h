@@ -41,6 +41,7 @@ class HfImporter : private HfKeys {
   void Name();
   void Dimensions();
   void MlpWidth();
+  void CheckMlpWidth();
   int ShortConvolutionFfn(std::optional<int> ffn);
   void CheckActivation();
   void Heads();

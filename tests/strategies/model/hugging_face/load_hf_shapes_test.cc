@@ -280,6 +280,28 @@ TEST(HfShapes, WindowsWhereTheFileSays) {
   EXPECT_EQ(experts.layer_kinds(3).sliding_window(), 64);
 }
 
+// Qwen3.5-397B-A17B writes no width of a dense MLP, as no layer has one (configuration_qwen3_5_moe.py).
+TEST(HfShapes, TheWidthOfAnMlpThatNoLayerHasMayBeAbsent) {
+  const auto problem = [](const std::string& type, const std::string& keys) {
+    v1::Model model;
+    std::vector<std::string> assumptions;
+    return std::string(ParseHfConfig("c",
+                                     absl::StrCat(R"({"model_type":")", type, R"(",
+        "hidden_size":64,"num_hidden_layers":8,"num_attention_heads":4,"num_key_value_heads":2,
+        "vocab_size":1000,"num_experts":8,"num_experts_per_tok":2,"moe_intermediate_size":32,)",
+                                                  keys, "}"),
+                                     &model, &assumptions)
+                           .message());
+  };
+  const std::string linear = R"("linear_num_key_heads":2,"linear_num_value_heads":4)";
+  EXPECT_EQ(problem("qwen3_5_moe_text", linear), "");
+  EXPECT_EQ(problem("qwen3_moe", R"("mlp_only_layers":[])"), "");
+  const std::string absent = "intermediate_size: is absent, expected the inner width of the MLP";
+  EXPECT_THAT(problem("qwen3_moe", R"("mlp_only_layers":[0])"), HasSubstr(absent));
+  EXPECT_THAT(problem("qwen3_5_moe_text", linear + R"(,"mlp_only_layers":[0])"), HasSubstr(absent));
+  EXPECT_THAT(problem("gemma4_text", R"("top_k_experts":2)"), HasSubstr(absent));
+}
+
 TEST(HfShapes, ListsOfAnotherLengthAreRefused) {
   v1::Model model;
   std::vector<std::string> assumptions;
