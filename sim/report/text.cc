@@ -35,27 +35,6 @@ std::string Heading(const std::string& text, const TextStyle& style) {
   return absl::StrCat("\n", Bold(text, style), "\n");
 }
 
-std::string Software(const std::string& framework) {
-  return absl::StrCat("software ", framework.empty()
-                                       ? "an ideal compiler (plan.framework names another)"
-                                       : framework);
-}
-
-// What takes most of the step beside forward and backward: "recomputation 19.8 %".
-std::string LargestLoss(const v1::SimulateReport& r) {
-  const v1::Breakdown& b = r.breakdown();
-  const std::pair<const char*, double> losses[] = {
-      {"recomputation", r.breakdown_detail().recompute_s()},
-      {"exposed communication", b.communication_exposed_s()},
-      {"pipeline bubble", b.bubble_s()},
-      {"optimizer", b.optimizer_s()},
-      {"waiting for the host and others", b.other_s()}};
-  const auto largest = std::ranges::max_element(losses, {}, [](const auto& l) { return l.second; });
-  if (largest->second <= 0) return "nothing lost beside kernels";
-  return absl::StrCat("most lost to ", largest->first, ", ",
-                      FormatPercent(largest->second / r.step_time_s()));
-}
-
 // Joined by dots, in lines of at most kWidth that break between parts.
 std::string JoinParts(const std::vector<std::string>& parts) {
   std::string out, line;
@@ -345,6 +324,26 @@ std::string ComparisonTitle(const v1::Comparison& c, const v1::SimulateReport& b
 }
 
 }  // namespace
+
+std::string Software(const std::string& framework) {
+  return absl::StrCat("software ", framework.empty()
+                                       ? "an ideal compiler (plan.framework names another)"
+                                       : framework);
+}
+
+std::string LargestLoss(const v1::SimulateReport& r) {
+  const v1::Breakdown& b = r.breakdown();
+  const std::pair<const char*, double> losses[] = {
+      {"recomputation", r.breakdown_detail().recompute_s()},
+      {"exposed communication", b.communication_exposed_s()},
+      {"pipeline bubble", b.bubble_s()},
+      {"optimizer", b.optimizer_s()},
+      {"waiting for the host and others", b.other_s()}};
+  const auto largest = std::ranges::max_element(losses, {}, [](const auto& l) { return l.second; });
+  if (largest->second <= 0) return "nothing lost beside kernels";
+  return absl::StrCat("most lost to ", largest->first, ", ",
+                      FormatPercent(largest->second / r.step_time_s()));
+}
 
 std::string Verdict(const v1::Memory& m) {
   if (!m.fits()) return absl::StrCat("does not fit: ", TooMuch(m), " on stage ", m.stage());

@@ -19,6 +19,10 @@ std::string ToText(const v1::ListReport& report, const TextStyle& style = {});
 
 // The parts of the physical bound, as lines.
 std::string BoundsToText(const v1::SimulateReport& report);
+// "software maxtext".
+std::string Software(const std::string& framework);
+// What takes most of the step beside forward and backward: "most lost to recomputation, 19.8 %".
+std::string LargestLoss(const v1::SimulateReport& report);
 // "fits: 61.2 of 95.0 GiB", "does not fit: 12.3 GiB too much on stage 0".
 std::string Verdict(const v1::Memory& memory);
 

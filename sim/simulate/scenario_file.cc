@@ -7,11 +7,13 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "google/protobuf/descriptor.h"
 #include "google/protobuf/message.h"
 #include "sim/base/data_path.h"
 #include "sim/base/escape.h"
+#include "sim/base/nearest.h"
 #include "sim/base/proto_file.h"
 #include "sim/simulate/scenario_fields.h"
 #include "strategies/plan/load_scenario.h"
@@ -44,6 +46,18 @@ std::string PathOf(const std::string& name) {
   if (name.find('/') != std::string::npos || fs::exists(name, ignored)) return name;
   const StatusOr<std::string> example = PresetPath("examples", name);
   return example.ok() ? *example : name;
+}
+
+// The file of a scenario. Error: there is none; if it looks like an example's name, with the nearest.
+StatusOr<std::string> ReadNamed(const std::string& path) {
+  std::error_code ignored;
+  if (path.find_first_of("./") != std::string::npos || fs::exists(path, ignored)) {
+    return ReadFile(path, kMaxInputBytes);
+  }
+  const std::string shown = EscapeControls(path.substr(0, 64));
+  return InvalidInput(
+      absl::StrCat(shown, ": is no file and no example; nearest: ",
+                   absl::StrJoin(NearestNames(shown, ListPresets("examples"), 3), ", ")));
 }
 
 // Of standard input without a format: JSON begins with a brace, and text has no control bytes.
@@ -154,7 +168,7 @@ StatusOr<ScenarioFile> ReadScenarioProto(const std::string& name,
   ScenarioFile file;
   file.path = PathOf(name);
   ASSIGN_OR_RETURN(const std::string content,
-                   file.path == "-" ? ReadStandardInput() : ReadFile(file.path, kMaxInputBytes));
+                   file.path == "-" ? ReadStandardInput() : ReadNamed(file.path));
   ASSIGN_OR_RETURN(const InputFormat format, FormatOf(file.path, content, options.input_format));
   if (content.find_first_not_of(" \t\r\n") == std::string::npos) {
     return InvalidInput(file.path + ": is empty, expected a meshstep.v1.Scenario");

@@ -107,7 +107,7 @@ void LoadTokens(const std::string& text, Diagnostics* diagnostics, Workload* wor
     workload->batch = static_cast<std::int64_t>(sequences);
     diagnostics->Note(absl::StrCat("the batch of ", text, " tokens is ",
                                    Counted(workload->batch, "sequence"), " of ",
-                                   workload->sequence));
+                                   FormatCount(workload->sequence), " tokens"));
     return;
   }
   diagnostics->Error(

@@ -168,6 +168,9 @@ class DefaultsTest(unittest.TestCase):
         done = run('simulat', 'x')
         self.assertEqual(done.returncode, 2)
         self.assertIn('simulate', done.stderr)
+        done = run('simulate', 'llama3-70b-h100')
+        self.assertEqual(done.returncode, 2)
+        self.assertIn('llama3-70b-h100-512', done.stderr)
 
     def test_verdicts_as_exit_statuses(self):
         text = MODEL + WORK + 'plan { fsdp: 64 micro_batch_sequences: 1 memory_reserve { %s } }'

@@ -31,6 +31,20 @@ def commands_of_readme():
     return [' '.join(c.split()) for c in shown + inline if c.startswith('meshstep ')]
 
 
+def shown_in_readme():
+    """Command -> the lines of its output that the README shows below it; "..." stands for others."""
+    text = (ROOT / 'README.md').read_text(encoding='utf-8')
+    shown = {}
+    for block in re.findall(r'```console\n(.*?)```', text, re.DOTALL):
+        lines = None
+        for line in block.replace('\\\n', ' ').splitlines():
+            if line.startswith('$ '):
+                lines = shown.setdefault(' '.join(line.removeprefix('$ ').split()), [])
+            elif line.strip() not in ('', '...'):
+                lines.append(line)
+    return {command: lines for command, lines in shown.items() if lines}
+
+
 def files_of_readme():
     """Name -> content of blocks that begin with the name of their file as a comment."""
     text = (ROOT / 'README.md').read_text(encoding='utf-8')
@@ -87,7 +101,23 @@ class DocumentedCommandsTest(unittest.TestCase):
         return ran
 
     def test_readme(self):
-        self.assertGreater(self.run_all(commands_of_readme()), 4)
+        # What the README shows the output of runs below.
+        shown = shown_in_readme()
+        self.assertGreater(self.run_all(c for c in commands_of_readme() if c not in shown), 4)
+
+    def test_readme_shows_what_is_printed(self):
+        shown = shown_in_readme()
+        self.assertGreater(len(shown), 1)
+        with tempfile.TemporaryDirectory() as folder:
+            for name, body in files_of_readme().items():
+                pathlib.Path(folder, name).write_text(body, encoding='utf-8')
+            for command, lines in shown.items():
+                with self.subTest(command):
+                    done = subprocess.run([PROGRAM, *shlex.split(command)[1:]],
+                                          capture_output=True, text=True, cwd=folder, timeout=300)
+                    printed = done.stdout.splitlines()
+                    missing = [line for line in lines if line not in printed]
+                    self.assertEqual(missing, [], done.stdout)
 
     def test_help(self):
         self.assertGreater(self.run_all(commands_of_help()), 10)

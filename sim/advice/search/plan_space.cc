@@ -92,7 +92,10 @@ Status CountSequences(const Catalog& catalog, v1::Workload* workload) {
   *alone.mutable_workload() = *workload;
   Diagnostics diagnostics;
   const std::int64_t batch = LoadScenario(alone, catalog, &diagnostics).workload.batch;
-  if (batch < 1) return diagnostics.status();
+  // That model and cluster are missing is no matter.
+  for (const std::string& error : diagnostics.errors()) {
+    if (error.find("workload.") != std::string::npos) return InvalidInput(error);
+  }
   workload->clear_global_batch_tokens();
   workload->set_global_batch_sequences(batch);
   return absl::OkStatus();

@@ -1,6 +1,7 @@
 #include "sim/advice/search/search_output.h"
 
 #include <algorithm>
+#include <cmath>
 #include <iterator>
 #include <map>
 #include <set>
@@ -147,9 +148,11 @@ std::string Apart(const v1::SearchReport& report) {
 std::vector<std::string> Whys(const v1::SearchReport& report) {
   std::vector<std::string> lines;
   for (const v1::Comparison& why : report.why()) {
+    const bool same = std::abs(why.speedup() - 1) < 0.005;  // prints as 1.00
     lines.push_back(why.reasons().empty() ? absl::StrCat("Its step is that of ", why.scenario())
-                                          : absl::StrCat("Why it is ", FormatNumber(why.speedup()),
-                                                         "x as fast as ", why.scenario()));
+                    : same ? absl::StrCat("What differs from ", why.scenario(), ", about as fast")
+                           : absl::StrCat("Why it is ", FormatNumber(why.speedup()),
+                                          "x as fast as ", why.scenario()));
     for (int i = 0; i < std::min(kMostReasons, why.reasons_size()); ++i) {
       lines.push_back(absl::StrCat("  ", why.reasons(i).text()));
     }
@@ -216,7 +219,9 @@ std::string SearchToText(const v1::SearchReport& report) {
     absl::StrAppend(&text,
                     "* no other has as much throughput, as little memory and as few chips\n");
     for (const std::string& line : Whys(report)) {
-      absl::StrAppend(&text, line.starts_with(" ") ? "" : "\n", line, "\n");
+      const bool reason = line.starts_with(" ");
+      absl::StrAppend(&text, reason ? "  " : "\n", reason ? WrapText(line.substr(2), 96, 4) : line,
+                      "\n");
     }
   }
   return absl::StrCat(text, "\nWhat became of the plans\n",

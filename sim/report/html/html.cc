@@ -12,6 +12,7 @@
 #include "sim/report/html/html_style.h"
 #include "sim/report/html/html_topology.h"
 #include "sim/report/html/svg.h"
+#include "sim/report/text.h"
 #include "sim/simulate/breakdown.h"
 #include "sim/simulate/names.h"
 
@@ -280,6 +281,7 @@ std::string StepToHtml(const Scenario& scenario, const StepGraph& step, const Ru
                        const v1::SimulateReport& report) {
   return absl::StrCat("<section>\n<h2>", EscapeHtml(report.scenario()), "</h2>\n",
                       Say(absl::StrCat(report.description(), "; ", report.fidelity(), " rates")),
+                      Say(absl::StrCat(Software(report.framework()), "; ", LargestLoss(report))),
                       Figures(report), BreakdownSection(report), TimelineSection(step, run, report),
                       StageSection(report), MemorySection(step, run, report),
                       RooflineSection(scenario, step, run, report), CommunicationSection(report),

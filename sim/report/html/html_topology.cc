@@ -132,7 +132,9 @@ std::string LinkSection(const Scenario& scenario, const StepGraph& step, const R
         [&](double w) { return cluster.is_torus() ? TorusChart(use, w) : NodesChart(use, w); });
     out += UseKey();
   }
-  out += Say("The busiest link of each kind over the step.");
+  out += Say(
+      "The busiest link of each kind, from the start of the step to its end: the colour says how "
+      "busy it is.");
   out += Both([&](double w) { return LinkChart(step, run, use.usage(), links, w); });
   if (cluster.is_graph()) out += UseKey();
   return out + Folded("As a table", Table(rows));
