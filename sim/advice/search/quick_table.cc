@@ -7,11 +7,13 @@
 #include <utility>
 
 #include "sim/base/index.h"
+#include "sim/cost/collective_model.h"
 #include "strategies/block/block_context.h"
 #include "strategies/bounds/plan/block_chain.h"
 #include "strategies/plan/load_scenario.h"
 #include "strategies/plan/pipeline_parts.h"
 #include "strategies/step/lower_model.h"
+#include "strategies/step/placement.h"
 #include "strategies/step/step_rates.h"
 
 namespace meshstep {
@@ -49,8 +51,14 @@ std::optional<Lowered> Lower(const v1::Scenario& proto, const Catalog& catalog, 
 PassTime TimeOf(const LoweredBlock& block, Kind kind, const LeastTimes& times) {
   const LoweredBlock* const one[] = {&block};
   const ChainTimes first = LongestChain(one, kind, times, ChainFrom::kFirstKernel);
-  const auto or0 = [](std::int64_t at) { return at == kNever ? 0 : at; };
-  return {or0(first.last), std::max<std::int64_t>(0, or0(first.output))};
+  const ChainTimes input = LongestChain(one, kind, times, ChainFrom::kInput);
+  const auto or0 = [](std::int64_t at) { return std::max<std::int64_t>(0, at); };
+  return {or0(first.last),
+          or0(first.output),
+          or0(input.output),
+          or0(input.last),
+          first.output == kNever ? 1 : 0,
+          input.output == kNever || input.last == kNever ? 1 : 0};
 }
 
 BlockFigures FiguresOf(const LoweredBlock& block, const LeastTimes& times) {
@@ -69,6 +77,10 @@ void Append(const BlockFigures& block, std::vector<BlockFigures>* sums) {
   const auto add = [](PassTime* to, const PassTime& more) {
     to->busy += more.busy;
     to->out += more.out;
+    to->through += more.through;
+    to->tail += more.tail;
+    to->no_out += more.no_out;
+    to->no_in += more.no_in;
   };
   add(&sum.forward, block.forward);
   add(&sum.backward, block.backward);
@@ -78,11 +90,114 @@ void Append(const BlockFigures& block, std::vector<BlockFigures>* sums) {
   sums->push_back(sum);
 }
 
+PassTime Minus(const PassTime& a, const PassTime& b) {
+  return {a.busy - b.busy, a.out - b.out,       a.through - b.through,
+          a.tail - b.tail, a.no_out - b.no_out, a.no_in - b.no_in};
+}
+
+// `first`, then blocks that take `inner` in all, then `last`: kernels of one wait for those of the
+// other, and inputs for outputs.
+PassTime InTurn(const PassTime& first, const PassTime& inner, const PassTime& last) {
+  const bool passes_on = first.no_out == 0 && inner.no_in == 0 && last.no_in == 0;
+  PassTime run;
+  run.busy = first.busy + inner.busy + last.busy;
+  run.through = first.through + inner.through + last.through;
+  run.no_in = first.no_in + inner.no_in + last.no_in;
+  run.no_out = last.no_out > 0 && !passes_on ? 1 : 0;
+  if (last.no_out == 0) run.out = first.busy + inner.busy + last.out;
+  if (run.no_in == 0) run.tail = first.through + inner.through + last.tail;
+  if (!passes_on) return run;
+  run.busy = std::max(run.busy, first.out + inner.through + last.tail);
+  run.out = std::max(run.out, first.out + inner.through + last.through);
+  return run;
+}
+
+// Blocks [begin, end) of a pass; `sums` as KernelFigures.
+PassTime Run(const std::vector<BlockFigures>& sums, PassTime BlockFigures::*pass, std::size_t begin,
+             std::size_t end, bool backward) {
+  const auto between = [&](std::size_t from, std::size_t to) {
+    return Minus(sums[to].*pass, sums[from].*pass);
+  };
+  if (end - begin < 2) return between(begin, end);
+  const PassTime low = between(begin, begin + 1), high = between(end - 1, end);
+  const PassTime inner = between(begin + 1, end - 1);
+  return backward ? InTurn(high, inner, low) : InTurn(low, inner, high);
+}
+
+PassTime Least(const PassTime& a, const PassTime& b) {
+  return {std::min(a.busy, b.busy), std::min(a.out, b.out),       std::min(a.through, b.through),
+          std::min(a.tail, b.tail), std::max(a.no_out, b.no_out), std::max(a.no_in, b.no_in)};
+}
+
+// Micro-batches of which a stage holds all that forward kept: between the halves of their backward,
+// where zb-h1 has up to `stage` of them, they hold less.
+std::int64_t WholeLive(const PublishedSchedule& schedule, int stage, const Pipeline& shape) {
+  const std::int64_t live = schedule.MostLive(stage, shape);
+  return schedule.name() == "zb-h1" ? std::min<std::int64_t>(live, shape.stages - stage) : live;
+}
+
+// Whether all plans place tensor and context before other axes, on nodes that are alike.
+bool IsPlacedAlike(const PlanSpace& space) {
+  const Cluster& cluster = space.loaded().cluster;
+  if (cluster.is_torus() || cluster.is_graph()) return false;
+  return std::ranges::all_of(space.choices(Knob::kOrder), [](const Choice& choice) {
+    return choice.order.size() > 2 && choice.order[0] == "tensor" && choice.order[1] == "context";
+  });
+}
+
+// What a transfer takes in one group that has its links to itself, in whole picoseconds below; 0
+// for all but activations over tensor and context inside a node, by the quickest algorithm.
+std::int64_t LeastTime(const TransferSpec& spec, const Plan& plan, const CollectiveModel& model,
+                       const Mesh& mesh) {
+  const bool inside = std::ranges::all_of(spec.axes, [&](AxisId axis) {
+    const std::string& name = plan.axes[Index(axis)].name;
+    return name == "tensor" || name == "context";
+  });
+  const bool collective = spec.collective == Collective::kAllGather ||
+                          spec.collective == Collective::kReduceScatter ||
+                          spec.collective == Collective::kAllReduce;
+  if (spec.role != Role::kActivations || spec.experts || !inside || !collective) return 0;
+  // Which tiers join the nodes depends on all axes.
+  const Group group = mesh.GroupOf(spec.axes, 0);
+  const bool in_node = std::ranges::none_of(
+      group.dims, [](const Group::Dim& dim) { return dim.kind == Level::Kind::kNetwork; });
+  if (!in_node) return 0;
+  const StatusOr<CollectiveCost> cost =
+      model.Cost(spec.collective, spec.bytes, spec.axes, 0, "auto", spec.copies);
+  if (!cost.ok()) return 0;
+  double ps = 0;
+  for (const CostPhase& phase : cost->phases) {
+    double slowest = 0;
+    for (const LinkDemand& demand : phase.demands) {
+      slowest = std::max(slowest, demand.bytes / mesh.fabric().capacity(demand.link) / Seconds(1));
+    }
+    ps += static_cast<double>(phase.latency.ps()) + std::max(0.0, slowest * 1e12 - 2);
+  }
+  return static_cast<std::int64_t>(ps * (1 - 1e-9));
+}
+
+std::vector<std::int64_t> LeastTimesOf(const Lowered& lowered, bool placed_alike,
+                                       Fidelity fidelity) {
+  std::vector<std::int64_t> times(Index(lowered.transfers.size()), 0);
+  const Plan& plan = lowered.scenario.plan;
+  // Where kernels of two micro-batches run in turn, transfers hide.
+  if (!placed_alike || plan.overlap_experts || !plan.collectives.empty()) return times;
+  PlacementCache placements;
+  const auto placed = placements.Place(lowered.scenario.cluster, plan.axes, fidelity);
+  if (!placed.ok()) return times;
+  const CollectiveModel model(*(*placed)->mesh, nullptr, fidelity);
+  for (std::size_t t = 0; t < times.size(); ++t) {
+    times[t] = LeastTime(lowered.transfers[static_cast<int>(t)], plan, model, *(*placed)->mesh);
+  }
+  return times;
+}
+
 // Sums over the blocks of the model; none if it does not lower.
-std::vector<BlockFigures> SumsOf(const std::optional<Lowered>& lowered) {
+std::vector<BlockFigures> SumsOf(const std::optional<Lowered>& lowered, bool placed_alike,
+                                 Fidelity fidelity) {
   if (!lowered) return {};
   LeastTimes times{.slowest_chip = lowered->rates.slowest_chip};
-  times.transfer.assign(Index(lowered->transfers.size()), 0);
+  times.transfer = LeastTimesOf(*lowered, placed_alike, fidelity);
   for (; times.streams < lowered->transfers.size(); ++times.streams) {
     times.stream.push_back(times.streams);  // none waits for another
   }
@@ -113,25 +228,30 @@ BlockFigures Sum(const KernelFigures& of, const PipelinePart& part, int layers, 
       limit == 0
           ? blocks.end
           : std::clamp(Index(std::min(part.end, part.begin + limit) + 1), blocks.begin, blocks.end);
-  BlockFigures sum;
-  const auto add = [&](const std::vector<BlockFigures>& sums, std::size_t begin, std::size_t end) {
-    const BlockFigures &a = sums[begin], &b = sums[end];
-    const auto part_of = [](PassTime* to, const PassTime& from, const PassTime& until) {
-      to->busy += until.busy - from.busy;
-      to->out += until.out - from.out;
-    };
-    part_of(&sum.forward, a.forward, b.forward);
-    part_of(&sum.backward, a.backward, b.backward);
-    part_of(&sum.backward_input, a.backward_input, b.backward_input);
-    sum.weights += b.weights - a.weights;
-    sum.kept += b.kept - a.kept;
+  const bool all = split == blocks.end;
+  const auto run = [&](PassTime BlockFigures::*pass, bool backward) {
+    const PassTime again = Run(of.blocks, pass, blocks.begin, split, backward);
+    if (all) return again;
+    const PassTime plain = Run(of.plain, pass, split, blocks.end, backward);
+    if (split == blocks.begin) return plain;
+    return backward ? InTurn(plain, {}, again) : InTurn(again, {}, plain);
   };
-  add(of.blocks, blocks.begin, split);
-  if (split < blocks.end) add(of.plain, split, blocks.end);
+  BlockFigures sum;
+  sum.forward = run(&BlockFigures::forward, false);
+  sum.backward = run(&BlockFigures::backward, true);
+  sum.backward_input = run(&BlockFigures::backward_input, true);
+  sum.weights = of.blocks[split].weights - of.blocks[blocks.begin].weights;
+  sum.kept = of.blocks[split].kept - of.blocks[blocks.begin].kept;
+  if (all) return sum;
+  sum.weights += of.plain[blocks.end].weights - of.plain[split].weights;
+  sum.kept += of.plain[blocks.end].kept - of.plain[split].kept;
   return sum;
 }
 
 }  // namespace
+
+QuickTable::QuickTable(const PlanSpace& space, const Catalog& catalog, Fidelity fidelity)
+    : space_(space), catalog_(catalog), fidelity_(fidelity), placed_alike_(IsPlacedAlike(space)) {}
 
 // Replicas take what tensor and context leave; each runs one micro-batch.
 KernelFigures QuickTable::LowerKernels(const Choices& choices) const {
@@ -149,20 +269,20 @@ KernelFigures QuickTable::LowerKernels(const Choices& choices) const {
   plan->clear_zero_stage();
   plan->clear_accumulate_unsharded();
   plan->clear_overlap_parameters();
-  plan->clear_order();
+  plan->clear_order();  // tensor and context come first
   proto.mutable_workload()->set_global_batch_sequences(std::int64_t{1} * replicas *
                                                        space_.at(Knob::kMicro, choices).number);
   proto.mutable_workload()->clear_evaluation_sequences();
   KernelFigures figures;
   if (space_.at(Knob::kRecompute, choices).number == 0) {
-    figures.blocks = SumsOf(Lower(proto, catalog_, fidelity_));
+    figures.blocks = SumsOf(Lower(proto, catalog_, fidelity_), placed_alike_, fidelity_);
     return figures;
   }
   // Layers up to a limit run again, the others do not.
   plan->clear_recompute_layers();
-  figures.blocks = SumsOf(Lower(proto, catalog_, fidelity_));
+  figures.blocks = SumsOf(Lower(proto, catalog_, fidelity_), placed_alike_, fidelity_);
   plan->set_recompute_layers(0);
-  figures.plain = SumsOf(Lower(proto, catalog_, fidelity_));
+  figures.plain = SumsOf(Lower(proto, catalog_, fidelity_), placed_alike_, fidelity_);
   if (figures.plain.size() != figures.blocks.size()) figures.blocks.clear();
   return figures;
 }
@@ -257,38 +377,46 @@ GroupBound QuickTable::Group(const Choices& choices) const {
   const bool split = schedule.name().starts_with("zb");
   std::vector<BlockFigures> of;
   std::vector<std::int64_t> before = {0}, behind = {0};  // forward, gradient of the parts before
+  // A schedule that splits backwards may leave some whole.
+  const auto backward = [&](const BlockFigures& part) {
+    return split ? Least(part.backward, part.backward_input) : part.backward;
+  };
+  const auto with_weights = [&](const BlockFigures& part) {
+    const std::int64_t halves = part.backward_input.busy + part.weights;
+    return split ? std::min(part.backward.busy, halves) : part.backward.busy;
+  };
   for (const PipelinePart& part : parts) {
     of.push_back(Sum(kernels, part, layers, limit));
-    before.push_back(before.back() + of.back().forward.out);
-    behind.push_back(behind.back() +
-                     (split ? of.back().backward_input.out : of.back().backward.out));
+    // The first part has no input to wait for.
+    const PassTime& forward = of.back().forward;
+    const std::int64_t out = before.size() == 1 ? forward.out : 0;
+    before.push_back(before.back() + std::max(forward.through, out));
+    behind.push_back(behind.back() + backward(of.back()).through);
   }
   for (int stage = 0; stage < shape.stages; ++stage) {
     int first = static_cast<int>(parts.size());
-    std::int64_t busy = 0, weights = 0;
+    std::int64_t busy = 0, whole = 0;
     double kept = -1;
     for (int c = 0; c < schedule.Chunks(stage, shape); ++c) {
       const int part = schedule.PartOf({stage, c}, shape);
       const BlockFigures& sum = of[Index(part)];
       first = std::min(first, part);
-      busy += sum.forward.busy;
-      if (trains) busy += split ? sum.backward_input.busy : sum.backward.busy;
-      if (trains && split) weights += sum.weights;
+      busy += sum.forward.busy + (trains ? backward(sum).busy : 0);
+      whole += sum.forward.busy + (trains ? with_weights(sum) : 0);
       kept = kept < 0 ? sum.kept : std::min(kept, sum.kept);
     }
     const std::int64_t m = shape.micro_batches;
     const std::int64_t fill = before[Index(first)];
-    std::int64_t ps = fill + m * (busy + weights);
+    std::int64_t ps = fill + m * whole;
     if (trains) {
       // The last backward ends with kernels that the part before it does not wait for.
-      const BlockFigures& last = of[Index(first)];
-      const PassTime& pass = split ? last.backward_input : last.backward;
+      const PassTime pass = backward(of[Index(first)]);
       ps = std::max(ps, fill + m * busy - (pass.busy - pass.out) + behind[Index(first)]);
     }
     bound.ps = std::max(bound.ps, ps);
     const bool counts = trains && !shape.pairs;
     bound.stages[Index(stage)].live =
-        counts ? static_cast<double>(schedule.MostLive(stage, shape)) * std::max(0.0, kept) : 0;
+        counts ? static_cast<double>(WholeLive(schedule, stage, shape)) * std::max(0.0, kept) : 0;
   }
   return bound;
 }

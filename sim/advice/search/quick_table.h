@@ -5,11 +5,13 @@
 // stages and micro-batches there are, nor on where state lies; what state it holds does not depend
 // on micro-batches and recomputation. So both are lowered once for each of their own choices, and a
 // plan's bound is put together from the two:
-//   time     over stages: kernels of the parts before + m · kernels of its own parts + gradients of
-//            the parts before that pass on after it
+//   time     over stages: the parts before, from input to output + m · its own parts, from the first
+//            kernel to the last + gradients of the parts before that pass on after it
 //   memory   state of the stage's parts + MostLive · what one of its parts keeps
-// Both are below what strategies/bounds/plan says, and so below the simulation; the transfers of a
-// lowered block take no time here.
+// Both are below the simulation, for the reasons that strategies/bounds/plan gives. Of the transfers
+// of a block only activations over tensor and context inside a node take time, where those axes are
+// placed before all others: so they take the same in all plans with these kernels, and no less than
+// one group by itself over its own links.
 //
 // Cost. One lowering (a millisecond) for each choice of kernels or state; then O(parts) for a group
 // of plans, O(stages) for each plan.
@@ -28,9 +30,14 @@
 
 namespace meshstep {
 
-// Picoseconds of kernels; `out`: until what the next block waits for is made.
+// Picoseconds of a block, or of blocks that run one after another: from the first kernel to the last
+// (busy) and until what the next block waits for is there (out); from the input to the same
+// (through) and to the last kernel (tail).
 struct PassTime {
-  std::int64_t busy = 0, out = 0;
+  std::int64_t busy = 0, out = 0, through = 0, tail = 0;
+  // Blocks whose result does not wait for their first kernel (out is not known), or that do not wait
+  // for their input (through and tail).
+  int no_out = 0, no_in = 0;
 };
 
 // Of a block on one micro-batch.
@@ -65,8 +72,7 @@ struct GroupBound {
 
 class QuickTable {
  public:
-  QuickTable(const PlanSpace& space, const Catalog& catalog, Fidelity fidelity)
-      : space_(space), catalog_(catalog), fidelity_(fidelity) {}
+  QuickTable(const PlanSpace& space, const Catalog& catalog, Fidelity fidelity);
 
   // Of valid choices. A plan that does not lower has no bound: 0, and nothing live.
   GroupBound Group(const Choices& choices) const;
@@ -83,6 +89,7 @@ class QuickTable {
   const PlanSpace& space_;
   const Catalog& catalog_;
   const Fidelity fidelity_;
+  const bool placed_alike_;
   mutable std::mutex mutex_;
   mutable std::map<Key, std::unique_ptr<const KernelFigures>> kernels_;  // guarded by mutex_
   mutable std::map<Key, std::unique_ptr<const StateFigures>> states_;

@@ -11,6 +11,7 @@
 
 #include "sim/base/check.h"
 #include "sim/base/index.h"
+#include "sim/engine/processors.h"
 #include "strategies/block/block_context.h"
 #include "strategies/bounds/plan/least_memory.h"
 #include "strategies/step/lower_model.h"
@@ -28,7 +29,8 @@ struct Known {
   const ComputeModel& compute;
   const TransferTable& transfers;
   LeastTimes times;
-  std::int64_t send = 0;  // between two stages
+  std::vector<double> taken = {};  // by transfer: what it takes of a processor at least
+  std::int64_t send = 0;           // between two stages
 };
 
 std::int64_t Or0(std::int64_t at) { return at == kNever ? 0 : at; }
@@ -62,6 +64,15 @@ std::int64_t IdleTime(const UnitGroup& group, const StepUnits& units) {
   return ps;
 }
 
+// What a collective takes of the processors of its members, as StepBuilder says; less than all, so
+// that sums of two do not matter.
+double TakenBy(const CollectiveCost& cost, const StepRates& rates) {
+  if (cost.algorithm == nullptr) return 0;
+  const double units = std::floor(std::min(1e6, rates.taken_by_collectives * cost.units));
+  const double whole = static_cast<double>(Processors::kWhole - Processors::kLeastRate);
+  return std::clamp((units - 1) / 1e6, 0.0, whole / 1e6);
+}
+
 // The bounds of one step.
 class Bounds {
  public:
@@ -80,9 +91,12 @@ class Bounds {
       const std::vector<Action> actions = plan_.order->Actions(stage, shape_);
       if (actions.empty()) continue;
       const std::int64_t fill = Fill(stage, actions.front());
-      take(fill + Kernels(stage, actions, actions.size()) + Update(stage, true), "kernels", stage);
+      const std::int64_t kernels =
+          fill + Kernels(stage, actions, actions.size()) + Update(stage, true);
+      take(kernels, "kernels", stage);
+      take(Slowed(stage, actions, kernels), "kernels", stage);
       take(fill + LastGradient(stage, actions), "last gradient", stage);
-      take(BusiestStream(stage, actions), "streams", stage);
+      take(Most(Streams(stage, actions)), "streams", stage);
     }
     return best;
   }
@@ -90,8 +104,8 @@ class Bounds {
  private:
   struct PartTimes {
     ChainTimes from_kernel, from_input;
-    std::int64_t copies = 0;  // kernels around the transfers of sharded parameters
-    std::int64_t busy = 0;
+    std::int64_t busy = 0;   // kernels
+    std::int64_t moved = 0;  // transfers
   };
 
   int PartOf(int stage, const Action& action) const {
@@ -115,15 +129,18 @@ class Bounds {
     PartTimes& times = there->second;
     times.from_kernel = LongestChain(blocks, kind, known_.times, ChainFrom::kFirstKernel);
     times.from_input = LongestChain(blocks, kind, known_.times, ChainFrom::kInput);
-    for (const LoweredBlock* block : blocks) times.busy += BusyOf(*block, kind);
+    for (const LoweredBlock* block : blocks) AddSteps(*block, kind, &times);
     return times;
   }
 
-  std::int64_t BusyOf(const LoweredBlock& block, Kind kind) const {
-    std::int64_t busy = 0;
+  void AddSteps(const LoweredBlock& block, Kind kind, PartTimes* times) const {
     const auto add = [&](const BlockPass& pass) {
       for (const BlockStep& step : pass.steps) {
-        if (step.transfer < 0) busy += KernelTime(step, known_.times.slowest_chip);
+        if (step.transfer < 0) {
+          times->busy += KernelTime(step, known_.times.slowest_chip);
+        } else {
+          times->moved += known_.times.transfer[Index(step.transfer)];
+        }
       }
     };
     if (kind == Kind::kForward) add(block.forward);
@@ -131,7 +148,6 @@ class Bounds {
     if (kind == Kind::kBackward) add(block.backward);
     if (kind == Kind::kBackwardInput) add(block.backward_input);
     if (kind == Kind::kBackwardWeight) add(block.backward_weight);
-    return busy;
   }
 
   std::int64_t SendBetween(int part, int next, std::int64_t micro_batch) const {
@@ -161,6 +177,32 @@ class Bounds {
       paired = actions[i].with_next;
     }
     return sum;
+  }
+
+  // Kernels on the paths whose lengths Kernels() adds up.
+  std::int64_t KernelsOnPaths(int stage, const std::vector<Action>& actions) {
+    std::int64_t sum = 0;
+    bool paired = false;
+    for (const Action& action : actions) {
+      const PartTimes& of = Of(PartOf(stage, action), action.kind);
+      const bool alone = !paired && !action.with_next;
+      const bool waits = alone && of.from_kernel.last > of.busy;
+      sum += waits ? std::max<std::int64_t>(0, of.from_kernel.last - of.moved) : of.busy;
+      paired = action.with_next;
+    }
+    return sum;
+  }
+
+  // With what transfers of one stream take of the processor: see the header. kernels: the bound
+  // without it.
+  std::int64_t Slowed(int stage, const std::vector<Action>& actions, std::int64_t kernels) {
+    const std::int64_t on_paths = KernelsOnPaths(stage, actions);
+    double most = 0;
+    for (const auto& [stream, load] : Streams(stage, actions)) {
+      const auto at_once = static_cast<double>(load.ps + on_paths);
+      most = std::max(most, (1 - load.taken) * static_cast<double>(kernels) + load.taken * at_once);
+    }
+    return static_cast<std::int64_t>(most * (1 - 1e-12));
   }
 
   std::int64_t LastGradient(int stage, const std::vector<Action>& actions) {
@@ -195,7 +237,7 @@ class Bounds {
     UpdatedElements elements;
     double cast = 0;
     bool from_host = false;
-    std::map<int, std::int64_t> regathers;  // by stream
+    Loads regathers;
     bool any = false;
     for (int c = 0; c < plan_.order->Chunks(stage, shape_); ++c) {
       for (const LayerRef& layer :
@@ -216,7 +258,7 @@ class Bounds {
   // Gradients that leave after all backwards, one after another on each stream.
   std::int64_t LateReductions(int stage) {
     if (plan_.overlap_gradients) return 0;
-    std::map<int, std::int64_t> streams;
+    Loads streams;
     for (int c = 0; c < plan_.order->Chunks(stage, shape_); ++c) {
       const int part = plan_.order->PartOf({stage, c}, shape_);
       for (const GradientBucket& bucket : known_.model.buckets[Index(part)]) {
@@ -226,27 +268,37 @@ class Bounds {
     return Most(streams);
   }
 
-  void AddTransfer(int t, std::int64_t times, std::map<int, std::int64_t>* streams) const {
-    (*streams)[known_.times.stream[Index(t)]] += times * known_.times.transfer[Index(t)];
+  // Transfers of one stream: how long, and what of a processor all of them take.
+  struct Load {
+    std::int64_t ps = 0;
+    double taken = 1;
+  };
+  using Loads = std::map<int, Load>;  // by stream
+
+  void AddTransfer(int t, std::int64_t times, Loads* streams) const {
+    const std::int64_t least = known_.times.transfer[Index(t)];
+    if (least == 0) return;
+    Load& load = (*streams)[known_.times.stream[Index(t)]];
+    load.ps += times * least;
+    load.taken = std::min(load.taken, known_.taken.empty() ? 0 : known_.taken[Index(t)]);
   }
-  static std::int64_t Most(const std::map<int, std::int64_t>& streams) {
+  static std::int64_t Most(const Loads& streams) {
     std::int64_t most = 0;
-    for (const auto& [stream, ps] : streams) most = std::max(most, ps);
+    for (const auto& [stream, load] : streams) most = std::max(most, load.ps);
     return most;
   }
 
-  void AddPass(const BlockPass& pass, std::int64_t times,
-               std::map<int, std::int64_t>* streams) const {
+  void AddPass(const BlockPass& pass, std::int64_t times, Loads* streams) const {
     for (const BlockStep& step : pass.steps) {
       if (step.transfer >= 0) AddTransfer(step.transfer, times, streams);
     }
   }
 
   // All transfers of the stage, by stream; those that may stay from one run to the next once.
-  std::int64_t BusiestStream(int stage, const std::vector<Action>& actions) {
+  Loads Streams(int stage, const std::vector<Action>& actions) {
     std::map<std::pair<int, Kind>, std::int64_t> runs;  // by chunk
     for (const Action& action : actions) ++runs[{action.chunk, action.kind}];
-    std::map<int, std::int64_t> streams;
+    Loads streams;
     for (const auto& [run, times] : runs) {
       const Kind kind = run.second;
       const int part = plan_.order->PartOf({stage, run.first}, shape_);
@@ -268,7 +320,22 @@ class Bounds {
         for (const int t : block.reduces) AddTransfer(t, times, &streams);
       }
     }
-    return Most(streams);
+    if (!forward_only_) AddLast(stage, &streams);
+    return streams;
+  }
+
+  // Gradients that leave after the last micro-batch and parameters that come from the optimizer's
+  // shards, once in a step.
+  void AddLast(int stage, Loads* streams) {
+    for (int c = 0; c < plan_.order->Chunks(stage, shape_); ++c) {
+      const std::size_t part = Index(plan_.order->PartOf({stage, c}, shape_));
+      for (const GradientBucket& bucket : known_.model.buckets[part]) {
+        for (const int t : bucket.transfers) AddTransfer(t, 1, streams);
+      }
+      for (const LayerRef& layer : known_.model.layers[part]) {
+        for (const int t : known_.model.of(layer).regathers) AddTransfer(t, 1, streams);
+      }
+    }
   }
 
   const Known& known_;
@@ -293,7 +360,7 @@ StatusOr<PlanBounds> QuickBounds(const Scenario& scenario, Fidelity fidelity) {
   const BlockContext context{&scenario.model, &scenario.plan, &scenario.workload, &rates.compute,
                              &transfers};
   ASSIGN_OR_RETURN(const LoweredModel model, LowerModel(context));
-  Known known{scenario, model, rates.compute, transfers, {.slowest_chip = rates.slowest_chip}, 0};
+  Known known{scenario, model, rates.compute, transfers, {.slowest_chip = rates.slowest_chip}};
   NumberStreams(transfers, &known.times);
   return PlanBounds{Bounds(known).Bound(), FullestStage(scenario, model)};
 }
@@ -304,8 +371,9 @@ StatusOr<PlanBounds> BoundsOf(const PreparedStep& step) {
   const StepUnits& units = step.units();
   const StepRates& rates = step.rates();
   Known known{
-      scenario, step.model(), rates.compute, transfers, {.slowest_chip = rates.slowest_chip}, 0};
+      scenario, step.model(), rates.compute, transfers, {.slowest_chip = rates.slowest_chip}};
   NumberStreams(transfers, &known.times);
+  known.taken.assign(Index(transfers.size()), 0);
   for (int t = 0; t < transfers.size(); ++t) {
     const Role role = transfers[t].role;
     if (role == Role::kPipeline) continue;
@@ -315,10 +383,15 @@ StatusOr<PlanBounds> BoundsOf(const PreparedStep& step) {
       continue;
     }
     least = std::numeric_limits<std::int64_t>::max();
+    double taken = 1;
     for (int stage = 0; stage < scenario.plan.stages; ++stage) {
       ASSIGN_OR_RETURN(const std::vector<UnitGroup> groups, units.Groups(t, stage));
-      for (const UnitGroup& group : groups) least = std::min(least, IdleTime(group, units));
+      for (const UnitGroup& group : groups) {
+        least = std::min(least, IdleTime(group, units));
+        taken = std::min(taken, TakenBy(group.cost, rates));
+      }
     }
+    known.taken[Index(t)] = taken;
     if (least == std::numeric_limits<std::int64_t>::max()) least = 0;
   }
   return PlanBounds{Bounds(known).Bound(), FullestStage(scenario, step.model())};

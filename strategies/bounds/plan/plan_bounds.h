@@ -12,11 +12,17 @@
 // The bounds, of which the largest counts, over stages s:
 //   kernels        fill + sum of D(a) + update:  fill is the sum of E(q), q < p(s), and the sends
 //                  between
+//   slowed         (1 - u) K + u (T + W):  K is the bound above, W the kernels on its path, T the
+//                  transfers of one stream, each of which takes u of the processor. For if M is the
+//                  time and S what those kernels are slowed by, M >= K + S; outside of them are
+//                  M - W - S, so transfers run beside them for T - (M - W - S) at least, and S is
+//                  at least u times that
 //   last gradient  fill + D up to the last backward of s + E(q) of the parts that its gradient
 //                  passes after s + update where it ends
 //   streams        the transfers of one stream, which run one after another
-// Fill, drain and the gaps that collectives leave between kernels are so part of the bound; waits
-// for gathers, for other micro-batches, for the host and for shared links are not.
+// Fill, drain, the gaps that collectives leave between kernels and what they take of the processor
+// are so part of the bound; waits for gathers, for other micro-batches, for the host and for shared
+// links are not.
 //
 // The invariant: time bound <= simulated time, memory bound <= simulated peak, for every plan. Each
 // is a sum of constraints that the engine keeps (tests/strategies/bounds/plan holds it on random
