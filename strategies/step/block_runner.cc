@@ -55,7 +55,8 @@ const StepFacts* BlockRunner::FactsOf(const BlockPass& pass) {
   if (facts.empty()) {
     const auto is_kernel = [&](int s) { return pass.steps[Index(s)].transfer < 0; };
     for (const BlockStep& step : pass.steps) {
-      facts.push_back({context_.builder.Intern(step.name), step.transfer < 0,
+      facts.push_back({context_.builder.Intern(step.name),
+                       context_.builder.OnSlowest(step.duration, step.flops), step.transfer < 0,
                        std::any_of(step.after.begin(), step.after.end(), is_kernel)});
     }
   }
@@ -110,8 +111,9 @@ Status BlockRunner::EmitStep(BlockRun* run, const BlockPass& pass, Pass kind, st
   if (step.transfer < 0) {
     if (!run->waits.loaded.empty()) after.push_back(&run->waits.loaded);
     if (!run->waits.hold.empty()) after.push_back(&run->waits.hold);
-    run->at.made[i] = context_.builder.AddCompute(run->where, TaskKind::kCompute, facts.name,
-                                                  step.duration, after, step.flops, step.hbm_bytes);
+    run->at.made[i] =
+        context_.builder.AddCompute(run->where, TaskKind::kCompute, facts.name, facts.duration,
+                                    after, step.flops, step.hbm_bytes, true);
     host.GainBy(run->where.stage, step.duration);
     run->last = run->at.made[i];
     run->waits.hold.clear();

@@ -24,6 +24,7 @@ namespace meshstep {
 // What holds of a step of a pass in every run.
 struct StepFacts {
   const std::string* name;
+  Time duration;  // of a kernel, on the slowest chip
   bool is_kernel;
   bool follows_kernel;  // of the same pass
 };

@@ -76,14 +76,17 @@ void StepBuilder::Record(const Where& where, TaskKind kind, const std::string* n
       {name, transfer, where.layer, where.micro_batch, kind, where.pass, Flops(), Bytes()});
 }
 
+Time StepBuilder::OnSlowest(Time duration, Flops flops) const {
+  if (rates_.slowest_chip <= 1 || flops <= Flops()) return duration;
+  return Time::RoundUp(Seconds(duration.seconds() * rates_.slowest_chip));
+}
+
 UnitTasks StepBuilder::AddCompute(const Where& where, TaskKind kind, const std::string* name,
                                   Time duration, std::span<const UnitTasks* const> after,
-                                  Flops flops, Bytes hbm_bytes) {
+                                  Flops flops, Bytes hbm_bytes, bool slowed) {
   const std::vector<int>& units = stage_units_[Index(where.stage)];
   UnitTasks tasks(units.size());
-  if (rates_.slowest_chip > 1 && flops > Flops()) {
-    duration = Time::RoundUp(Seconds(duration.seconds() * rates_.slowest_chip));
-  }
+  if (!slowed) duration = OnSlowest(duration, flops);
   out_->hardware_flops += static_cast<double>(DevicesOf(where.stage)) * flops;
   for (std::size_t u = 0; u < units.size(); ++u) {
     scratch_.clear();

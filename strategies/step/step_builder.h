@@ -48,11 +48,13 @@ class StepBuilder {
     Pass pass = Pass::kForward;
   };
 
+  // What a kernel takes on the slowest chip, for which all others wait.
+  Time OnSlowest(Time duration, Flops flops) const;
   // One task on the compute stream of every unit of the stage, after the tasks that `after` has for
-  // the unit. flops: of one device.
+  // the unit. flops: of one device. `slowed`: the duration is on the slowest chip already.
   UnitTasks AddCompute(const Where& where, TaskKind kind, const std::string* name, Time duration,
                        std::span<const UnitTasks* const> after, Flops flops = {},
-                       Bytes hbm_bytes = {});
+                       Bytes hbm_bytes = {}, bool slowed = false);
   // The host of every unit works for `duration`.
   UnitTasks AddHost(const Where& where, const std::string* name, Time duration,
                     std::span<const UnitTasks* const> after);

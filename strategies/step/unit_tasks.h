@@ -21,21 +21,26 @@ namespace meshstep {
 class UnitTasks {
  public:
   UnitTasks() = default;
-  explicit UnitTasks(std::size_t units, TaskId task = -1) : UnitTasks(Room(), units) {
+  explicit UnitTasks(std::size_t units, TaskId task = -1)
+      : size_(static_cast<std::uint32_t>(units)) {
+    if (units > kFew) many_ = std::make_unique<TaskId[]>(units);
     std::fill_n(data(), units, task);
   }
-  UnitTasks(const UnitTasks& o) : UnitTasks(Room(), o.size()) {
-    std::copy_n(o.data(), o.size(), data());
-  }
-  UnitTasks(UnitTasks&& o) noexcept { Swap(o); }
+  UnitTasks(const UnitTasks& o) : size_(o.size_), few_(o.few_) { CopyMany(o); }
+  UnitTasks(UnitTasks&& o) noexcept
+      : many_(std::move(o.many_)), size_(std::exchange(o.size_, 0)), few_(o.few_) {}
   UnitTasks& operator=(const UnitTasks& o) {
-    UnitTasks copy(o);
-    Swap(copy);
+    if (this == &o) return *this;
+    many_ = nullptr;
+    size_ = o.size_;
+    few_ = o.few_;
+    CopyMany(o);
     return *this;
   }
   UnitTasks& operator=(UnitTasks&& o) noexcept {
-    UnitTasks taken(std::move(o));
-    Swap(taken);
+    many_ = std::move(o.many_);
+    size_ = std::exchange(o.size_, 0);
+    few_ = o.few_;
     return *this;
   }
   ~UnitTasks() = default;
@@ -48,17 +53,13 @@ class UnitTasks {
 
  private:
   static constexpr std::size_t kFew = 5;
-  struct Room {};
-  UnitTasks(Room, std::size_t units) : size_(static_cast<std::uint32_t>(units)) {
-    if (units > kFew) many_ = std::make_unique<TaskId[]>(units);
+  void CopyMany(const UnitTasks& o) {
+    if (o.many_ == nullptr) return;
+    many_ = std::make_unique<TaskId[]>(size_);
+    std::copy_n(o.many_.get(), size_, many_.get());
   }
   const TaskId* data() const { return many_ != nullptr ? many_.get() : few_.data(); }
   TaskId* data() { return many_ != nullptr ? many_.get() : few_.data(); }
-  void Swap(UnitTasks& o) noexcept {
-    std::swap(many_, o.many_);
-    std::swap(size_, o.size_);
-    std::swap(few_, o.few_);
-  }
 
   std::unique_ptr<TaskId[]> many_;  // all of them, if they are more than kFew
   std::uint32_t size_ = 0;
