@@ -193,6 +193,7 @@ std::string Picture(const v1::SearchReport& report, double width) {
   }
   const double capacity = static_cast<double>(report.best(0).memory().capacity_bytes());
   svg.Line(x(capacity), kTop, x(capacity), bottom, "limit");
+  svg.Text(x(capacity) + 4, kTop - 6, "capacity", "end", "s");
   for (int i = report.best_size(); i-- > 0;) {
     const v1::FoundPlan& plan = report.best(i);
     const bool front = std::count(report.front().begin(), report.front().end(), i) > 0;
