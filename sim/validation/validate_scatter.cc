@@ -85,7 +85,7 @@ Frame FrameOf(const std::map<std::string, std::vector<Point>>& points, double wi
     }
   }
   if (high <= 0) low = high = 1;
-  Frame frame{64, 12, std::min(560.0, width - 80), static_cast<int>(std::floor(std::log10(low))),
+  Frame frame{64, 12, std::min(560.0, width - 100), static_cast<int>(std::floor(std::log10(low))),
               static_cast<int>(std::ceil(std::log10(high)))};
   frame.high = std::max(frame.high, frame.low + 1);
   return frame;

@@ -1,6 +1,7 @@
 #include "strategies/plan/load_kernel_table.h"
 
 #include <algorithm>
+#include <memory>
 #include <string_view>
 #include <utility>
 
@@ -238,32 +239,61 @@ std::string PlaceOf(const std::string& name, int row, const std::string& problem
   return absl::StrCat(*path, ": ", field);
 }
 
+// The rows of a framework's files, whichever plan they hold for.
+struct FrameworkRows {
+  std::vector<v1::Framework> files;
+  std::vector<std::vector<KernelRow>> rows;  // by file
+};
+
+// Null where a row cannot be read.
+std::shared_ptr<const FrameworkRows> ReadRows(const std::string& framework, const Catalog& catalog,
+                                              Diagnostics* diagnostics) {
+  StatusOr<FrameworkFiles> all = FilesOf(framework, catalog);
+  if (!all.ok()) {
+    diagnostics->Error("plan.framework", all.status());
+    return nullptr;
+  }
+  auto read = std::make_shared<FrameworkRows>();
+  bool whole = true;
+  for (std::size_t f = 0; f < all->files.size(); ++f) {
+    std::vector<KernelRow>& rows = read->rows.emplace_back();
+    for (int i = 0; i < all->files[f].op_size(); ++i) {
+      StatusOr<KernelRow> row = LoadKernelRow(all->files[f].op(i));
+      if (row.ok()) {
+        rows.push_back(*std::move(row));
+        continue;
+      }
+      whole = false;
+      const std::string problem(row.status().message());
+      diagnostics->Error("plan.framework",
+                         absl::StrCat(PlaceOf(all->names[f], i, problem), ".", problem));
+    }
+  }
+  read->files = std::move(all->files);
+  return whole ? read : nullptr;
+}
+
 }  // namespace
 
 KernelTable LoadKernelTable(const v1::Plan& merged, const Plan& plan, const Model& model,
                             const Cluster& cluster, const Catalog& catalog,
                             Diagnostics* diagnostics) {
+  const std::string key = absl::StrCat("kernel rows of ", FrameworkName(plan.framework));
+  std::shared_ptr<const FrameworkRows> all = catalog.Kept<FrameworkRows>(key);
+  if (all == nullptr) {
+    all = ReadRows(plan.framework, catalog, diagnostics);
+    if (all == nullptr) return {};
+    catalog.Keep(key, all);
+  }
   v1::Plan own = merged, decided;
   own.set_virtual_stages(plan.virtual_stages);
   ExpandPlan(plan, &decided);
-  KernelTable table;
-  const StatusOr<FrameworkFiles> all = FilesOf(plan.framework, catalog);
-  if (!all.ok()) {
-    diagnostics->Error("plan.framework", all.status());
-    return table;
-  }
   const FrameworkConditions conditions(model, cluster, ReleaseOf(plan.framework, all->files));
+  KernelTable table;
   for (std::size_t f = 0; f < all->files.size(); ++f) {
-    const v1::Framework& file = all->files[f];
-    for (int i = 0; i < file.op_size(); ++i) {
-      StatusOr<KernelRow> row = LoadKernelRow(file.op(i));
-      if (!row.ok()) {
-        const std::string problem(row.status().message());
-        diagnostics->Error("plan.framework",
-                           absl::StrCat(PlaceOf(all->names[f], i, problem), ".", problem));
-      } else if (conditions.HoldForRow(file.op(i).when(), own, decided, plan)) {
-        table.push_back(*std::move(row));
-      }
+    for (std::size_t i = 0; i < all->rows[f].size(); ++i) {
+      const v1::When& when = all->files[f].op(static_cast<int>(i)).when();
+      if (conditions.HoldForRow(when, own, decided, plan)) table.push_back(all->rows[f][i]);
     }
   }
   return table;
