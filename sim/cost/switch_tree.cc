@@ -12,14 +12,14 @@ const Group::Dim* NodeDim(const Group& group) {
   return first.kind == Level::Kind::kNetwork ? nullptr : &first;
 }
 
-// Seconds of the slowest network level, and of the node.
+// In and out of the node, up and down the slowest network level.
 Seconds Latency(const Group& group) {
-  Seconds network, node;
+  const Group::Dim* node = NodeDim(group);
+  Seconds network;
   for (const Group::Dim& dim : group.dims) {
-    (dim.kind == Level::Kind::kNetwork ? network : node) =
-        std::max(dim.kind == Level::Kind::kNetwork ? network : node, dim.latency);
+    if (dim.kind == Level::Kind::kNetwork) network = std::max(network, dim.latency);
   }
-  return 2.0 * (node + network);
+  return 2.0 * ((node == nullptr ? Seconds(0) : node->latency) + network);
 }
 
 // Chunks of the part that chip `local` of a node owns.
@@ -44,10 +44,10 @@ void AppendInside(int p, int g, int step, bool reduce, InsideNode inside,
 
 }  // namespace
 
-bool SwitchTreeSupports(Collective collective, const Group& group, InsideNode inside) {
+bool SwitchTree::Supports(Collective collective, const Group& group) const {
   if (collective != Collective::kAllReduce || group.dims.empty()) return false;
   const Group::Dim* node = NodeDim(group);
-  if (inside == InsideNode::kSwitch && (node == nullptr || !node->in_network_reduction)) {
+  if (inside_ == InsideNode::kSwitch && (node == nullptr || !node->in_network_reduction)) {
     return false;
   }
   const auto first = group.dims.begin() + (node == nullptr ? 0 : 1);
@@ -57,10 +57,10 @@ bool SwitchTreeSupports(Collective collective, const Group& group, InsideNode in
          });
 }
 
-std::vector<TrafficPhase> SwitchTreeTraffic(Bytes bytes, const Group& group, InsideNode inside) {
+std::vector<TrafficPhase> SwitchTree::Traffic(Collective, Bytes bytes, const Group& group) const {
   const int p = group.size(), g = RanksPerNode(group);
   const Bytes part = bytes / g;
-  const bool joint = inside == InsideNode::kSwitch;
+  const bool joint = inside_ == InsideNode::kSwitch;
   TrafficPhase phase{Latency(group), {}};
   for (int owner = 0; owner < p; ++owner) {
     for (int i = 1; i < g; ++i) {
@@ -75,10 +75,10 @@ std::vector<TrafficPhase> SwitchTreeTraffic(Bytes bytes, const Group& group, Ins
   return {phase};
 }
 
-MessageSchedule SwitchTreeMessages(const Group& group, InsideNode inside) {
+MessageSchedule SwitchTree::Messages(Collective, const Group& group) const {
   const int p = group.size(), g = RanksPerNode(group);
   MessageSchedule schedule;
-  AppendInside(p, g, 0, true, inside, &schedule);
+  AppendInside(p, g, 0, true, inside_, &schedule);
   for (const bool reduce : {true, false}) {
     for (int rank = g; rank < p; ++rank) {
       const int root = rank % g;
@@ -87,15 +87,15 @@ MessageSchedule SwitchTreeMessages(const Group& group, InsideNode inside) {
                                    reduce ? Combine::kReduce : Combine::kMulticast});
     }
   }
-  AppendInside(p, g, 3, false, inside, &schedule);
+  AppendInside(p, g, 3, false, inside_, &schedule);
   return schedule;
 }
 
-Seconds SwitchTreeClosedForm(Bytes bytes, const Group& group, InsideNode inside) {
+Seconds SwitchTree::ClosedForm(Collective, Bytes bytes, const Group& group) const {
   const double g = RanksPerNode(group);
   Seconds drain;
   if (const Group::Dim* node = NodeDim(group)) {
-    const double times = inside == InsideNode::kSwitch ? 1 : 2 * (g - 1) / g;
+    const double times = inside_ == InsideNode::kSwitch ? 1 : 2 * (g - 1) / g;
     drain = bytes * times / node->bandwidth;
   }
   double nodes = 1;  // below this level

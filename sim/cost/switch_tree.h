@@ -14,6 +14,9 @@
 #ifndef MESHSTEP_SIM_COST_SWITCH_TREE_H_
 #define MESHSTEP_SIM_COST_SWITCH_TREE_H_
 
+#include <string_view>
+#include <vector>
+
 #include "sim/cost/collective.h"
 
 namespace meshstep {
@@ -21,16 +24,24 @@ namespace meshstep {
 // How the chips of a node exchange parts.
 enum class InsideNode { kChips, kSwitch };
 
-// Several nodes whose network adds up and, for kSwitch, whose own switch does.
-bool SwitchTreeSupports(Collective collective, const Group& group, InsideNode inside);
+class SwitchTree final : public CollectiveAlgorithm {
+ public:
+  SwitchTree(std::string_view name, InsideNode inside) : name_(name), inside_(inside) {}
 
-std::vector<TrafficPhase> SwitchTreeTraffic(Bytes bytes, const Group& group, InsideNode inside);
+  std::string_view name() const override { return name_; }
+  // Several nodes whose network adds up and, for kSwitch, whose own switch does.
+  bool Supports(Collective collective, const Group& group) const override;
+  std::vector<TrafficPhase> Traffic(Collective collective, Bytes bytes,
+                                    const Group& group) const override;
+  MessageSchedule Messages(Collective collective, const Group& group) const override;
+  // 2 (alpha_in + alpha_net) + max(T_in, S / (g b)); T_in is 2 (g - 1) / g S / B by chips, S / B by
+  // the switch, 0 for g = 1; alpha_in only where g > 1.
+  Seconds ClosedForm(Collective collective, Bytes bytes, const Group& group) const override;
 
-MessageSchedule SwitchTreeMessages(const Group& group, InsideNode inside);
-
-// 2 (alpha_in + alpha_net) + max(T_in, S / (g b)); T_in is 2 (g - 1) / g S / B by chips, S / B by
-// the switch, 0 for g = 1; alpha_in only where g > 1.
-Seconds SwitchTreeClosedForm(Bytes bytes, const Group& group, InsideNode inside);
+ private:
+  std::string_view name_;
+  InsideNode inside_;
+};
 
 }  // namespace meshstep
 

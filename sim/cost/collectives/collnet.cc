@@ -7,29 +7,9 @@
 #include "sim/cost/switch_tree.h"
 
 namespace meshstep::collectives {
-namespace {
-
-class CollNetAlgorithm final : public CollectiveAlgorithm {
- public:
-  std::string_view name() const override { return "collnet"; }
-  bool Supports(Collective collective, const Group& group) const override {
-    return SwitchTreeSupports(collective, group, InsideNode::kChips);
-  }
-  std::vector<TrafficPhase> Traffic(Collective, Bytes bytes, const Group& group) const override {
-    return SwitchTreeTraffic(bytes, group, InsideNode::kChips);
-  }
-  MessageSchedule Messages(Collective, const Group& group) const override {
-    return SwitchTreeMessages(group, InsideNode::kChips);
-  }
-  Seconds ClosedForm(Collective, Bytes bytes, const Group& group) const override {
-    return SwitchTreeClosedForm(bytes, group, InsideNode::kChips);
-  }
-};
-
-}  // namespace
 
 const CollectiveAlgorithm& CollNet() {
-  static const CollNetAlgorithm algorithm;
+  static const SwitchTree algorithm("collnet", InsideNode::kChips);
   return algorithm;
 }
 

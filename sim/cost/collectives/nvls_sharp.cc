@@ -6,29 +6,9 @@
 #include "sim/cost/switch_tree.h"
 
 namespace meshstep::collectives {
-namespace {
-
-class NvlsSharpAlgorithm final : public CollectiveAlgorithm {
- public:
-  std::string_view name() const override { return "nvls-sharp"; }
-  bool Supports(Collective collective, const Group& group) const override {
-    return SwitchTreeSupports(collective, group, InsideNode::kSwitch);
-  }
-  std::vector<TrafficPhase> Traffic(Collective, Bytes bytes, const Group& group) const override {
-    return SwitchTreeTraffic(bytes, group, InsideNode::kSwitch);
-  }
-  MessageSchedule Messages(Collective, const Group& group) const override {
-    return SwitchTreeMessages(group, InsideNode::kSwitch);
-  }
-  Seconds ClosedForm(Collective, Bytes bytes, const Group& group) const override {
-    return SwitchTreeClosedForm(bytes, group, InsideNode::kSwitch);
-  }
-};
-
-}  // namespace
 
 const CollectiveAlgorithm& NvlsSharp() {
-  static const NvlsSharpAlgorithm algorithm;
+  static const SwitchTree algorithm("nvls-sharp", InsideNode::kSwitch);
   return algorithm;
 }
 
