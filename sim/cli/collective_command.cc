@@ -104,7 +104,8 @@ void AddCollectiveCommand(CLI::App* app) {
   command->add_option("KIND", options->kind, "all-gather, all-reduce, all-to-all, ...")->required();
   command->add_option("--bytes", options->bytes, "Size as nccl-tests counts it, as 64MiB");
   command->add_option("--sweep", options->sweep, "Sizes by factors of two, as 1KiB:16GiB");
-  command->add_option("--cluster", options->place.cluster, "A name from `meshstep list clusters`");
+  command->add_option("--cluster", options->place.cluster,
+                      "A name from `meshstep list clusters`, or FILE.textproto");
   command->add_option("--slice", options->place.slice, "Of a torus cluster, as 8x8x16");
   command
       ->add_option("--slices", options->place.slices,
