@@ -13,6 +13,7 @@
 #include "scenario_generator.h"
 #include "sim/base/proto_file.h"
 #include "sim/simulate/simulate.h"
+#include "tests/int_option.h"
 
 namespace meshstep {
 namespace {
@@ -142,14 +143,9 @@ TEST_F(Scenarios, IdealIsNotSlowerOnOneDevice) {
 }  // namespace meshstep
 
 int main(int argc, char** argv) {
+  using namespace meshstep;
   ::testing::InitGoogleTest(&argc, argv);
-  for (int i = 1; i < argc; ++i) {
-    const std::string argument = argv[i];
-    if (argument.starts_with("--scenarios=")) {
-      meshstep::scenarios = std::atoi(argument.c_str() + 12);
-    } else if (argument.starts_with("--seed=")) {
-      meshstep::seed = static_cast<unsigned>(std::atol(argument.c_str() + 7));
-    }
-  }
+  scenarios = IntOption(argc, argv, "scenarios", scenarios);
+  seed = static_cast<unsigned>(IntOption(argc, argv, "seed", static_cast<int>(seed)));
   return RUN_ALL_TESTS();
 }

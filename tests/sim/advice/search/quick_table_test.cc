@@ -14,6 +14,7 @@
 #include "absl/strings/str_join.h"
 #include "gtest/gtest.h"
 #include "sim/advice/search/evaluate.h"
+#include "tests/int_option.h"
 #include "tests/strategies/scenario_fixtures.h"
 
 namespace meshstep {
@@ -100,13 +101,9 @@ INSTANTIATE_TEST_SUITE_P(
 }  // namespace meshstep
 
 int main(int argc, char** argv) {
+  using namespace meshstep;
   ::testing::InitGoogleTest(&argc, argv);
-  for (int i = 1; i < argc; ++i) {
-    const std::string argument = argv[i];
-    if (argument.starts_with("--plans=")) meshstep::plans = std::atoi(argument.c_str() + 8);
-    if (argument.starts_with("--seed=")) {
-      meshstep::seed = static_cast<unsigned>(std::atoi(argument.c_str() + 7));
-    }
-  }
+  plans = IntOption(argc, argv, "plans", plans);
+  seed = static_cast<unsigned>(IntOption(argc, argv, "seed", static_cast<int>(seed)));
   return RUN_ALL_TESTS();
 }

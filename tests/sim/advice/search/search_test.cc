@@ -180,6 +180,30 @@ constexpr char kLlama[] =
     "mode: TRAIN global_batch_sequences: 128 sequence_length: 4096 } plan { framework: "
     "'megatron-core' }";
 
+// A workspace that has bounded the plan before gives the bounds that a new one gives.
+TEST(SearchTest, BoundsDoNotDependOnTheWorkspace) {
+  for (const char* framework : {"", "framework: 'megatron-core'", "framework: 'maxtext'"}) {
+    const PlanSpace space =
+        SpaceOf(Toy("preset: 'dgx-h100' chips: 8", framework),
+                {"plan.recompute=none", "plan.schedule=1f1b", "plan.micro_batch_sequences=1",
+                 "plan.context=1", "plan.async_tensor=false"});
+    ASSERT_EQ(space.choices(Knob::kOverlap).size(), 2u);
+    const Evaluator evaluator(space, Presets(), Fidelity::kCalibrated, /*allow_tight=*/false);
+    Workspace kept;
+    int valid = 0;
+    for (std::int64_t index = 0; index < space.size(); ++index) {
+      Workspace fresh;
+      const Evaluated a = evaluator.Bound(index, 0, &kept), b = evaluator.Bound(index, 0, &fresh);
+      ASSERT_EQ(a.invalid, b.invalid) << framework << " " << index;
+      ASSERT_EQ(a.bound_ps, b.bound_ps) << framework << " " << index;
+      ASSERT_EQ(a.least_bytes, b.least_bytes) << framework << " " << index;
+      ASSERT_EQ(a.binds, b.binds) << framework << " " << index;
+      valid += a.invalid.empty() ? 1 : 0;
+    }
+    EXPECT_GT(valid, 20) << framework;
+  }
+}
+
 TEST(SearchTest, BoundsAreBelowTheSimulationAndClose) {
   const PlanSpace space = SpaceOf(kLlama, {"plan.context=1,2", "plan.micro_batch_sequences=1,2"});
   const QuickTable table(space, Presets(), Fidelity::kCalibrated);

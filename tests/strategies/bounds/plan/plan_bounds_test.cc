@@ -14,6 +14,7 @@
 #include "sim/simulate/simulate.h"
 #include "strategies/plan/load_scenario.h"
 #include "strategies/step/lower_step.h"
+#include "tests/int_option.h"
 #include "tests/properties/scenario_generator.h"
 
 namespace meshstep {
@@ -119,13 +120,9 @@ TEST(PlanBoundsTest, BoundsAreClose) {
 }  // namespace meshstep
 
 int main(int argc, char** argv) {
+  using namespace meshstep;
   ::testing::InitGoogleTest(&argc, argv);
-  for (int i = 1; i < argc; ++i) {
-    const std::string argument = argv[i];
-    if (argument.starts_with("--plans=")) meshstep::plans = std::atoi(argument.c_str() + 8);
-    if (argument.starts_with("--seed=")) {
-      meshstep::seed = static_cast<unsigned>(std::atoi(argument.c_str() + 7));
-    }
-  }
+  plans = IntOption(argc, argv, "plans", plans);
+  seed = static_cast<unsigned>(IntOption(argc, argv, "seed", static_cast<int>(seed)));
   return RUN_ALL_TESTS();
 }
