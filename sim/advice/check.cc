@@ -40,7 +40,8 @@ class Search {
     left_ = std::max<std::int64_t>(kTogether, kMostTasks / each);
     std::vector<PlanEdit> single = PlanEdits(input_);
     // Other numbers are the last resort.
-    std::ranges::stable_partition(single, [](const PlanEdit& e) { return !ChangesNumbers(e); });
+    std::stable_partition(single.begin(), single.end(),
+                          [](const PlanEdit& e) { return !ChangesNumbers(e); });
     Simulate(single);
     const std::vector<PlanCandidate> plans = FittingPlans(input_);
     for (std::size_t i = 0; i < plans.size() && !Enough(plans[i].knobs);) {

@@ -68,8 +68,9 @@ std::vector<std::pair<std::string, int>> Degrees(const Plan& plan) {
     for (AxisId axis = 0; axis < static_cast<AxisId>(plan.axes.size()); ++axis) {
       if (Shards(plan.rules.experts, dim, axis)) size *= plan.axis_size(axis);
     }
-    const bool listed = std::any_of(degrees.begin(), degrees.end(),
-                                    [&](const auto& degree) { return degree.first == name; });
+    const bool listed =
+        std::any_of(degrees.begin(), degrees.end(),
+                    [name = name](const auto& degree) { return degree.first == name; });
     if (size > 1 && !listed) degrees.emplace_back(name, size);
   }
   return degrees;
