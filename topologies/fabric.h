@@ -79,7 +79,8 @@ class Fabric {
   virtual ~Fabric() = default;
 
   const std::vector<Level>& levels() const { return levels_; }
-  // What runs the collectives; null: the quickest of all algorithms.
+  // What runs the collectives; null: the quickest of all algorithms. On an ideal machine only its
+  // latencies hold.
   const CollectiveLibrary* library() const { return library_.get(); }
   DeviceId devices() const { return devices_; }
   LinkId links() const { return links_; }

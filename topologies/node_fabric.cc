@@ -16,7 +16,7 @@ NodeFabric::NodeFabric(const Cluster& cluster, RateSet rates, Fidelity fidelity)
     node_ = 1;
   }
   devices_ = cluster.devices();
-  if (fidelity == Fidelity::kCalibrated) library_ = cluster.library;
+  library_ = cluster.library;
   AddNodeLevel(cluster, rates, fidelity);
   if (cluster.chips > cluster.nodes.chips_per_node) AddNetwork(cluster, fidelity);
   if (dies > 1) die_family_ = AddFamily("die", 2, ExtentsFrom(0), net.die_to_die);

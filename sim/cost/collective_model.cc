@@ -1,6 +1,7 @@
 #include "sim/cost/collective_model.h"
 
 #include <algorithm>
+#include <limits>
 #include <map>
 #include <tuple>
 #include <utility>
@@ -139,6 +140,9 @@ struct CollectiveModel::Impl {
         sent[static_cast<std::size_t>(flow.src)] += flow.bytes;
     }
     AddTorusOverheads(mesh->fabric(), group, collective, &traffic);
+    if (fidelity == Fidelity::kIdeal) {
+      LimitLatency(LibraryLatency(algorithm, collective, axes, device), &traffic);
+    }
     for (const TrafficPhase& phase : traffic) AddPhase(axes, device, phase, &cost);
     cost.sent_per_device = *std::max_element(sent.begin(), sent.end());
     if (const CollectiveCalibration* measured = MeasuredOn(mesh->fabric(), group, what)) {
@@ -146,6 +150,25 @@ struct CollectiveModel::Impl {
       Calibrate(*measured, by_item ? Bytes(copies.item_bytes) : bytes, group, &cost);
     }
     return cost;
+  }
+
+  // The least that the library's protocols take to start and step through the algorithm; infinite
+  // where it has none. A step over NVLink takes Simple longer than LL128, which an ideal machine
+  // does not wait for.
+  Seconds LibraryLatency(const CollectiveAlgorithm& algorithm, Collective collective,
+                         std::span<const AxisId> axes, DeviceId device) const {
+    Seconds least(std::numeric_limits<double>::infinity());
+    for (const LibraryEntry& entry : Entries(collective, axes, device)) {
+      if (entry.runs == &algorithm) least = std::min(least, entry.latency);
+    }
+    return least;
+  }
+
+  static void LimitLatency(Seconds most, std::vector<TrafficPhase>* traffic) {
+    Seconds total;
+    for (const TrafficPhase& phase : *traffic) total += phase.latency;
+    if (total <= most) return;
+    for (TrafficPhase& phase : *traffic) phase.latency = phase.latency * (most / total);
   }
 
   // By the protocol that is quickest for these bytes; entries of other collectives and algorithms
@@ -271,18 +294,18 @@ struct CollectiveModel::Impl {
     GroupFacts& here = FactsOf(axes, device);
     const auto [at, is_new] = here.entries.try_emplace(collective);
     const CollectiveLibrary* library = mesh->fabric().library();
-    if (is_new && library != nullptr && fidelity == Fidelity::kCalibrated &&
-        IsOfNodes(here.group)) {
+    if (is_new && library != nullptr && IsOfNodes(here.group)) {
       at->second = EntriesOf(*library, ShapeOf(mesh->fabric(), here.group), collective, here.group);
     }
     return at->second;
   }
 
   // By the entry that is quickest, among those of one algorithm if `only` is given; no algorithm
-  // where there is none.
+  // where there is none, nor on an ideal machine.
   CollectiveCost Quickest(const CollectiveAlgorithm* only, const Request& request,
                           std::span<const AxisId> axes, DeviceId device, const Group& group) const {
     CollectiveCost best;
+    if (fidelity == Fidelity::kIdeal) return best;
     for (const LibraryEntry& entry : Entries(request.collective, axes, device)) {
       if (only != nullptr && entry.runs != only) continue;
       if (request.bytes > entry.entry->max_bytes) continue;
@@ -297,7 +320,7 @@ struct CollectiveModel::Impl {
   // The library's start of every collective, before anything moves.
   void AddLaunch(CollectiveCost* cost) const {
     const CollectiveLibrary* library = mesh->fabric().library();
-    if (library == nullptr || cost->phases.empty()) return;
+    if (library == nullptr || fidelity == Fidelity::kIdeal || cost->phases.empty()) return;
     const Time launch = Time::RoundUp(library->launch);
     cost->phases.front().latency += launch;
     cost->idle_time += Seconds(launch.seconds());
@@ -435,7 +458,7 @@ std::vector<CollectiveModel::Offer> CollectiveModel::Offers(Collective collectiv
   const std::vector<AxisId> list = impl_->AsPlaced(axes);
   const Group group = impl_->mesh->GroupOf(list, device);
   std::vector<Offer> offers;
-  if (group.size() == 1) return offers;
+  if (group.size() == 1 || impl_->fidelity == Fidelity::kIdeal) return offers;
   const LibraryShape shape = ShapeOf(impl_->mesh->fabric(), group);
   for (const LibraryEntry& entry : impl_->Entries(collective, list, device)) {
     if (bytes > entry.entry->max_bytes) continue;
