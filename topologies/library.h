@@ -48,6 +48,7 @@ struct LibraryAlgorithm {
   int min_ranks = 2, min_nodes = 1;
   int max_ranks_per_node = std::numeric_limits<int>::max();
   Bytes max_bytes{std::numeric_limits<double>::infinity()};
+  double plateau = 1;     // on the tuner's latency of large all-reduces between nodes
   double unit_share = 1;  // of the compute units of a ring inside a node
 
   const LibraryConstants& ConstantsOn(int nodes) const {

@@ -139,6 +139,13 @@ LibraryAlgorithm LoadAlgorithm(const v1::LibraryAlgorithm& proto, int year, int 
   count(proto.has_min_nodes(), proto.min_nodes(), ".min_nodes", &algorithm.min_nodes);
   count(proto.has_max_ranks_per_node(), proto.max_ranks_per_node(), ".max_ranks_per_node",
         &algorithm.max_ranks_per_node);
+  if (proto.has_plateau()) {
+    algorithm.plateau = proto.plateau();
+    if (!(algorithm.plateau >= 1 && algorithm.plateau <= 10)) {
+      diagnostics->Error(item + ".plateau",
+                         absl::StrCat("is ", proto.plateau(), ", expected a number from 1 to 10"));
+    }
+  }
   if (proto.has_unit_share()) {
     algorithm.unit_share = CheckedFraction(proto.unit_share(), item + ".unit_share", diagnostics);
   }

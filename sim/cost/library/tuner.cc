@@ -13,6 +13,7 @@ namespace {
 using Formula = LibraryAlgorithm::Formula;
 
 constexpr double kFirstSize = 64;  // of size_factors
+constexpr double kPlateauBytes = 64, kChannels = 16;
 constexpr double kPatSteps = 3.5;  // network steps of PAT that are under way at once
 
 // Network steps of an algorithm by tier, and what the cluster's network adds to them.
@@ -192,7 +193,9 @@ Seconds TunerTime(const LibraryEntry& entry, const LibraryShape& shape, Collecti
   const double size = std::floor(std::log2(std::max(bytes.value() / kFirstSize, 1.0)));
   const double factor =
       size < static_cast<double>(factors.size()) ? factors[static_cast<std::size_t>(size)] : 1;
-  return entry.tuner_latency + bytes * times / (entry.tuner_bus * factor);
+  const bool is_large = bytes.value() >= kPlateauBytes * kChannels * n;
+  const double plateau = all_reduce && shape.nodes > 1 && is_large ? entry.entry->plateau : 1;
+  return entry.tuner_latency * plateau + bytes * times / (entry.tuner_bus * factor);
 }
 
 }  // namespace meshstep

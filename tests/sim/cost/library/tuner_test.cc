@@ -59,6 +59,19 @@ TEST(Tuner, RingsTakeAStepOfEveryRankAndNode) {
   EXPECT_NEAR(simple->tuner.value(), 8.4e-6 + 56 * 3.4e-6 + 7 * 14e-6, 1e-9);
 }
 
+// tuning.cc: the latency times 1.4 from 64 B a channel (16) and rank on, between nodes.
+TEST(Tuner, TakesLargeAllReducesByRingForLaterBySimple) {
+  const auto tuner = [](int chips, double bytes) {
+    const OneGroup group(ClusterOfPreset("dgx-h100", chips), 8);
+    const auto offers = group.Offers(Collective::kAllReduce, bytes);
+    return Find(offers, "Ring", "Simple")->tuner.value();
+  };
+  const double ring = 8.4e-6 + 2 * (56 * 3.4e-6 + 7 * 14e-6);
+  const double step = tuner(64, 64 * 16 * 64) - tuner(64, 64 * 16 * 64 - 1);
+  EXPECT_NEAR(step, 0.4 * ring, 1e-9);
+  EXPECT_NEAR(tuner(8, 64 * 16 * 8) - tuner(8, 64 * 16 * 8 - 1), 0, 1e-9);
+}
+
 TEST(Tuner, GathersHaveRingsAndForOneGpuOfANodePat) {
   for (const int inside : {1, 8}) {
     const OneGroup group(ClusterOfPreset("dgx-h100", 1024), inside);
