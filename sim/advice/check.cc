@@ -12,6 +12,7 @@
 #include "sim/base/set_field.h"
 #include "strategies/bounds/plan/plan_bounds.h"
 #include "strategies/plan/load_scenario.h"
+#include "strategies/step/placement.h"
 
 namespace meshstep {
 namespace {
@@ -33,7 +34,9 @@ class Search {
         base_(base),
         options_(options),
         catalog_(options.catalog != nullptr ? *options.catalog : own_),
-        report_(report) {}
+        report_(report) {
+    options_.placements = &placements_;
+  }
 
   void Run() {
     const std::int64_t each = std::max<std::int64_t>(1, base_.simulation().tasks());
@@ -102,7 +105,8 @@ class Search {
 
   const ScenarioFile& input_;
   const v1::SimulateReport& base_;
-  const SimulateOptions& options_;
+  PlacementPool placements_;
+  SimulateOptions options_;
   const Catalog own_;
   const Catalog& catalog_;
   v1::CheckReport* report_;

@@ -10,6 +10,7 @@
 
 #include "sim/advice/variants.h"
 #include "strategies/plan/plan.h"
+#include "strategies/step/placement.h"
 
 namespace meshstep {
 namespace {
@@ -168,7 +169,10 @@ StatusOr<v1::SensitivityReport> Sensitivity(const ScenarioFile& input,
   ASSIGN_OR_RETURN(std::vector<v1::HardwareResponse> hardware,
                    SimulateRates(input.scenario, base.step_time_s(), options));
   for (v1::HardwareResponse& r : hardware) *report.add_hardware() = std::move(r);
-  for (v1::PlanChange& c : SimulateEdits(input, PlanEdits(input), base, options)) {
+  PlacementPool placements;
+  SimulateOptions of_plans = options;
+  of_plans.placements = &placements;
+  for (v1::PlanChange& c : SimulateEdits(input, PlanEdits(input), base, of_plans)) {
     *report.add_plan() = std::move(c);
   }
   return report;

@@ -18,6 +18,7 @@
 #include "sim/report/text.h"
 #include "sim/report/trace/trace.h"
 #include "sim/simulate/stages.h"
+#include "strategies/step/placement.h"
 
 namespace meshstep {
 namespace {
@@ -42,6 +43,8 @@ void Explain(const ScenarioFile& file, const SimulatedStep& step, const Options&
   if (options.brief) return;
   SimulateOptions simulate = options.simulate;
   simulate.unfolded = false;  // the same times
+  PlacementPool placements;
+  simulate.placements = &placements;
   for (const v1::Cause& cause : Why(step, simulate)) *report->add_why() = cause;
   if (options.format != OutputFormat::kText || options.scenarios.names.size() > 1) return;
   if (auto next = BestNextChange(file, *report, simulate)) *report->mutable_next() = *next;

@@ -9,6 +9,7 @@
 #include "sim/simulate/report.h"
 #include "strategies/plan/load_scenario.h"
 #include "strategies/step/lower_step.h"
+#include "strategies/step/placement.h"
 
 namespace meshstep {
 namespace {
@@ -42,11 +43,12 @@ Status Located(const Status& status, const Locator& locator) {
 }
 
 // The evaluation of a step comes after it.
-Status AddEvaluation(const Scenario& scenario, Fidelity fidelity, v1::SimulateReport* report) {
+Status AddEvaluation(const Scenario& scenario, Fidelity fidelity, PlacementCache* placements,
+                     v1::SimulateReport* report) {
   if (!scenario.evaluation) return absl::OkStatus();
   const Scenario& forward = *scenario.evaluation;
   RETURN_IF_ERROR(CheckSize(forward, false));
-  ASSIGN_OR_RETURN(const StepGraph step, LowerStep(forward, {.fidelity = fidelity}));
+  ASSIGN_OR_RETURN(const StepGraph step, LowerStep(forward, {.fidelity = fidelity, .placements = placements}));
   ASSIGN_OR_RETURN(const Run run, RunGraph(step.graph, step.Names()));
   const v1::SimulateReport evaluation = MakeReport(forward, step, run, fidelity);
   const double before = report->step_time_s(), after = before + evaluation.step_time_s();
@@ -74,11 +76,14 @@ Status AddEvaluation(const Scenario& scenario, Fidelity fidelity, v1::SimulateRe
 StatusOr<SimulatedStep> RunScenario(Scenario scenario, const Catalog& catalog,
                                     const SimulateOptions& options) {
   RETURN_IF_ERROR(CheckSize(scenario, options.unfolded));
+  PlacementPool own;
+  const PlacementPool::Lease placements(options.placements != nullptr ? options.placements : &own);
   ASSIGN_OR_RETURN(StepGraph step, LowerStep(scenario, {.fidelity = options.fidelity,
-                                                        .unfolded = options.unfolded}));
+                                                        .unfolded = options.unfolded,
+                                                        .placements = placements.get()}));
   ASSIGN_OR_RETURN(Run run, RunGraph(step.graph, step.Names()));
   v1::SimulateReport report = MakeReport(scenario, step, run, options.fidelity);
-  RETURN_IF_ERROR(AddEvaluation(scenario, options.fidelity, &report));
+  RETURN_IF_ERROR(AddEvaluation(scenario, options.fidelity, placements.get(), &report));
   if (options.fidelity == Fidelity::kCalibrated) AddInterval(scenario, catalog, &report);
   return SimulatedStep{std::move(scenario), std::move(step), std::move(run), std::move(report)};
 }

@@ -21,11 +21,16 @@
 
 namespace meshstep {
 
+class PlacementPool;
+
 struct SimulateOptions {
   const Catalog* catalog = nullptr;  // unset: presets are read anew
   Fidelity fidelity = Fidelity::kCalibrated;
   bool unfolded = false;  // every device and link by itself; slow, the same times
   Locator locator = {};   // where fields were written, for errors; unset: they name the field only
+  // Prices of collectives on the scenario's cluster at this fidelity, kept from call to call
+  // (strategies/step/placement.h); unset: nothing is kept.
+  PlacementPool* placements = nullptr;
 };
 
 // A step with all that led to its report.

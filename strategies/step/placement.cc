@@ -1,5 +1,7 @@
 #include "strategies/step/placement.h"
 
+#include <utility>
+
 #include "sim/cost/link_load.h"
 #include "topologies/build_fabric.h"
 #include "topologies/tiers.h"
@@ -44,6 +46,21 @@ std::shared_ptr<const PricedMesh> PlacementCache::Price(
     there = std::move(priced);
   }
   return there;
+}
+
+PlacementPool::Lease::Lease(PlacementPool* pool) : pool_(pool) {
+  const std::lock_guard lock(pool->mutex_);
+  if (pool->free_.empty()) {
+    cache_ = std::make_unique<PlacementCache>();
+  } else {
+    cache_ = std::move(pool->free_.back());
+    pool->free_.pop_back();
+  }
+}
+
+PlacementPool::Lease::~Lease() {
+  const std::lock_guard lock(pool_->mutex_);
+  pool_->free_.push_back(std::move(cache_));
 }
 
 }  // namespace meshstep

@@ -9,6 +9,7 @@
 
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <tuple>
@@ -53,6 +54,28 @@ class PlacementCache {
   std::map<Axes, std::shared_ptr<const PlacedMesh>> placed_;
   std::map<std::pair<const PlacedMesh*, std::vector<AxisId>>, std::shared_ptr<const PricedMesh>>
       priced_;
+};
+
+// Lends caches of one cluster at one fidelity to threads that simulate variants of one scenario.
+class PlacementPool {
+ public:
+  // A cache for as long as the lease lives.
+  class Lease {
+   public:
+    explicit Lease(PlacementPool* pool);
+    ~Lease();
+    Lease(const Lease&) = delete;
+    Lease& operator=(const Lease&) = delete;
+    PlacementCache* get() const { return cache_.get(); }
+
+   private:
+    PlacementPool* pool_;
+    std::unique_ptr<PlacementCache> cache_;
+  };
+
+ private:
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<PlacementCache>> free_;
 };
 
 }  // namespace meshstep
