@@ -60,6 +60,8 @@ struct Options {
   int shards = 64;
 };
 
+constexpr int kRecordVersion = 2;  // of v1::SearchRecord
+
 constexpr char kHead[] =
     "# proto-file: meshstep/v1/scenario.proto\n# proto-message: meshstep.v1.Scenario\n\n";
 
@@ -98,6 +100,7 @@ StatusOr<v1::SearchHeader> HeaderOf(const Options& options, const SearchOptions&
                                     const PlanSpace& space) {
   v1::SearchHeader header;
   header.set_digest(space.digest());
+  header.set_version(kRecordVersion);
   header.set_shard(search.shard);
   header.set_shards(search.shards);
   *header.mutable_scenario() = space.original();
@@ -115,11 +118,11 @@ StatusOr<v1::SearchHeader> HeaderOf(const Options& options, const SearchOptions&
 
 // The line that shows how far it is.
 std::string Line(const SearchProgress& p, const PlanSpace& space, double seconds) {
-  if (p.bounded == 0 && p.simulated == 0) {
+  const std::string best = p.best_ps > 0 ? FormatSeconds(Time(p.best_ps).seconds()) : "none yet";
+  if (p.rest_ps == 0) {
     const double part = static_cast<double>(p.seen) / static_cast<double>(space.size());
     return absl::StrCat(ProgressBar(part), " ", FormatCount(p.seen), " of ",
-                        FormatCount(space.size()), " plans counted, ",
-                        FormatNumber(static_cast<double>(p.seen) / seconds, 2), "/s");
+                        FormatCount(space.size()), " plans counted; best ", best);
   }
   // The bound of the rest climbs to the last of the best.
   const double part =
@@ -127,8 +130,7 @@ std::string Line(const SearchProgress& p, const PlanSpace& space, double seconds
   return absl::StrCat(ProgressBar(part), " ", FormatCount(p.bounded), " bounded, ",
                       FormatCount(p.simulated), " simulated, ",
                       FormatNumber(static_cast<double>(p.simulated) / seconds, 2), "/s; best ",
-                      p.best_ps > 0 ? FormatSeconds(Time(p.best_ps).seconds()) : "none yet",
-                      ", rest at least ", FormatSeconds(Time(p.rest_ps).seconds()));
+                      best, ", rest at least ", FormatSeconds(Time(p.rest_ps).seconds()));
 }
 
 Status SetShard(const Options& options, SearchOptions* search) {

@@ -113,6 +113,7 @@ struct PreparedStep::Parts {
   Parts& operator=(const Parts&) = delete;
 
   Status Prepare(const LoweringOptions& options);
+  void MakeUnits();
 
   const Scenario& scenario;
   const StepRates rates;
@@ -143,10 +144,14 @@ Status PreparedStep::Parts::Prepare(const LoweringOptions& options) {
   distinguished = DistinguishedAxes(plan, mesh, transfers, scenario.cluster.twisted);
   priced = placements.Price(*placed, distinguished, options.fidelity);
   if (options.unfolded) explicit_links.emplace(mesh, nullptr, options.fidelity);
-  units.emplace(plan, mesh, *priced->classes, *priced->collectives,
-                options.unfolded ? &*explicit_links : nullptr, transfers,
-                SendsOf(plan, model, sends.send));
   return absl::OkStatus();
+}
+
+void PreparedStep::Parts::MakeUnits() {
+  const Plan& plan = scenario.plan;
+  units.emplace(plan, *priced->placed->mesh, *priced->classes, *priced->collectives,
+                explicit_links ? &*explicit_links : nullptr, transfers,
+                SendsOf(plan, model, sends.send));
 }
 
 PreparedStep::PreparedStep(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
@@ -158,7 +163,11 @@ const LoweredModel& PreparedStep::model() const { return parts_->model; }
 const StepRates& PreparedStep::rates() const { return parts_->rates; }
 const TransferTable& PreparedStep::transfers() const { return parts_->transfers; }
 const SendTransfers& PreparedStep::sends() const { return parts_->sends; }
-const StepUnits& PreparedStep::units() const { return *parts_->units; }
+const std::shared_ptr<const PricedMesh>& PreparedStep::priced() const { return parts_->priced; }
+const StepUnits& PreparedStep::units() const {
+  if (!parts_->units) parts_->MakeUnits();
+  return *parts_->units;
+}
 
 StatusOr<PreparedStep> PrepareStep(const Scenario& scenario, const LoweringOptions& options) {
   auto parts = std::make_unique<PreparedStep::Parts>(scenario, options);

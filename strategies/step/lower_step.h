@@ -38,6 +38,8 @@ class PreparedStep {
   const StepRates& rates() const;
   const TransferTable& transfers() const;
   const SendTransfers& sends() const;
+  const std::shared_ptr<const PricedMesh>& priced() const;
+  // Made when first asked for: not by several threads at once.
   const StepUnits& units() const;
 
  private:

@@ -53,7 +53,7 @@ const std::vector<std::int64_t>& Plans() {
         refused = *Space().Refuses(static_cast<Knob>(k), choices) != '\0';
       }
       if (refused) continue;
-      const Evaluated plan = evaluator.Bound(index, 0, &workspace);
+      const Evaluated plan = evaluator.Bound(index, 0, 0, &workspace);
       if (plan.invalid.empty() && static_cast<double>(plan.least_bytes) < 8e10) {
         found.push_back(index);
       }
@@ -86,7 +86,7 @@ void BM_Bound(benchmark::State& state) {
   std::size_t i = 0;
   for (auto _ : state) {
     benchmark::DoNotOptimize(
-        evaluator.Bound(Plans()[i++ % Plans().size()], 0, &workspace).bound_ps);
+        evaluator.Bound(Plans()[i++ % Plans().size()], 0, 0, &workspace).bound_ps);
   }
   state.counters["plans/s"] =
       benchmark::Counter(static_cast<double>(state.iterations()), benchmark::Counter::kIsRate);
@@ -98,10 +98,11 @@ void BM_Enumerate(benchmark::State& state) {
   const QuickTable table(Space(), Presets(), Fidelity::kCalibrated);
   SearchOptions options{.catalog = &Presets()};
   for (auto _ : state) {
-    const Candidates found = FindCandidates(Space(), table, 0, Space().size(),
-                                            MemoryLimit(Space(), options), 1, nullptr, nullptr);
-    benchmark::DoNotOptimize(found.left);
-    state.counters["left"] = static_cast<double>(found.left);
+    const Candidates found = FindCandidates(
+        Space(), table,
+        {.end = Space().size(), .capacity = MemoryLimit(Space(), options), .threads = 1});
+    benchmark::DoNotOptimize(found.valid);
+    state.counters["valid"] = static_cast<double>(found.valid);
     state.counters["groups"] = static_cast<double>(found.groups.size());
   }
   state.counters["plans/s"] = benchmark::Counter(

@@ -35,30 +35,39 @@ v1::SearchCounts CountsOf(const Searched& searched, std::int64_t space, std::int
                           double limit) {
   v1::SearchCounts counts;
   for (const auto& [why, plans] : searched.invalid) (*counts.mutable_invalid())[why] = plans;
-  std::int64_t too_large = searched.does_not_fit, closely = 0, collectives = 0, simulated = 0;
+  std::int64_t too_large = 0, left = 0, simulated = 0, closely = 0;
+  for (const CountedGroup& group : searched.groups) {
+    if (group.bound_ps > last) continue;
+    too_large += group.too_large;
+    left += group.left;
+  }
+  const std::int64_t kernels = searched.valid - left - too_large;
   for (const Evaluated& plan : searched.plans) {
-    if (plan.quick_ps > last) continue;
-    ++closely;
+    if (plan.quick_ps > last || plan.bound_ps > last) continue;
+    const bool fits = static_cast<double>(plan.least_bytes) <= limit &&
+                      static_cast<double>(plan.peak_bytes) <= limit;
     if (!plan.invalid.empty()) {
       ++(*counts.mutable_invalid())[plan.invalid];
-    } else if (static_cast<double>(plan.least_bytes) > limit) {
+    } else if (!fits) {
       ++too_large;
-    } else if (plan.bound_ps > last) {
-      ++collectives;
     } else if (plan.simulated) {
-      ++(static_cast<double>(plan.peak_bytes) > limit ? too_large : simulated);
+      ++simulated;
+    } else {
+      continue;
     }
+    ++closely;
   }
   counts.set_does_not_fit(too_large);
-  std::int64_t all = too_large + collectives + simulated;
-  for (const auto& [why, plans] : counts.invalid()) all += plans;
-  if (searched.done) {
-    (*counts.mutable_pruned())["kernels"] = searched.left - closely;
-  } else {
-    (*counts.mutable_pruned())["not looked at"] = space - all;
-  }
-  (*counts.mutable_pruned())["collectives"] = collectives;
   counts.set_simulated(simulated);
+  if (searched.done) {
+    (*counts.mutable_pruned())["kernels"] = kernels;
+    (*counts.mutable_pruned())["collectives"] = left - closely;
+    return counts;
+  }
+  std::int64_t all = too_large + simulated + searched.pruned;
+  for (const auto& [why, plans] : counts.invalid()) all += plans;
+  (*counts.mutable_pruned())["collectives"] = searched.pruned;
+  (*counts.mutable_pruned())["not looked at"] = space - all;
   return counts;
 }
 
@@ -159,6 +168,13 @@ class Explainer {
   std::vector<v1::SimulateReport> reports_;
 };
 
+void AddGroups(const v1::CountedGroups& groups, Searched* searched) {
+  const int all = std::min({groups.bound_ps_size(), groups.left_size(), groups.too_large_size()});
+  for (int i = 0; i < all; ++i) {
+    searched->groups.push_back({groups.bound_ps(i), groups.left(i), groups.too_large(i)});
+  }
+}
+
 }  // namespace
 
 v1::SearchReport Assemble(const PlanSpace& space, const Searched& searched,
@@ -175,7 +191,9 @@ v1::SearchReport Assemble(const PlanSpace& space, const Searched& searched,
   const std::int64_t last = full ? best.back()->time_ps : kNone;
   *report.mutable_counts() = CountsOf(searched, space.size(), last, limit);
   report.set_proven(searched.done);
-  if (!searched.done) report.set_rest_bound_s(Time(searched.rest_ps).seconds());
+  if (!searched.done && searched.rest_ps > 0) {
+    report.set_rest_bound_s(Time(searched.rest_ps).seconds());
+  }
   Explainer explainer(space, options, objective, &report);
   for (const Evaluated* plan : best) explainer.Add(*plan);
   explainer.Explain(space.original());
@@ -192,7 +210,8 @@ StatusOr<Searched> MergeParts(const std::vector<SearchContents>& parts) {
     const v1::SearchHeader& header = part.header;
     const std::string name = absl::StrCat("part ", header.shard(), " of ", header.shards());
     if (header.digest() != first.digest() || header.shards() != first.shards() ||
-        header.top() != first.top() || header.max_memory_bytes() != first.max_memory_bytes() ||
+        header.version() != first.version() || header.top() != first.top() ||
+        header.max_memory_bytes() != first.max_memory_bytes() ||
         header.allow_tight() != first.allow_tight()) {
       return InvalidInput(absl::StrCat(name, " is of another search (space ", header.digest(),
                                        ", expected ", first.digest(), ")"));
@@ -204,8 +223,8 @@ StatusOr<Searched> MergeParts(const std::vector<SearchContents>& parts) {
     if (!part.done) return InvalidInput(absl::StrCat(name, " is not done: run it again to go on"));
     there[shard] = true;
     for (const auto& [why, plans] : part.done->invalid()) merged.invalid[why] += plans;
-    merged.does_not_fit += part.done->does_not_fit();
-    merged.left += part.done->left();
+    merged.valid += part.done->valid();
+    for (const v1::CountedGroups& groups : part.groups) AddGroups(groups, &merged);
     for (const v1::LookedAtPlan& plan : part.plans) merged.plans.push_back(FromRecord(plan));
   }
   for (std::size_t i = 0; i < there.size(); ++i) {

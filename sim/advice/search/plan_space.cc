@@ -459,9 +459,15 @@ v1::Scenario PlanSpace::ScenarioOf(const Choices& choices, std::span<const Knob>
 }
 
 v1::Scenario PlanSpace::ScenarioOf(std::int64_t index) const {
-  std::array<Knob, kKnobs> all;
-  for (int k = 0; k < kKnobs; ++k) all[static_cast<std::size_t>(k)] = static_cast<Knob>(k);
-  return ScenarioOf(ChoicesOf(index), all);
+  return ScenarioOf(ChoicesOf(index), kAllKnobs);
+}
+
+bool PlacesTensorFirst(const PlanSpace& space) {
+  const Cluster& cluster = space.loaded().cluster;
+  if (cluster.is_torus() || cluster.is_graph()) return false;
+  return std::ranges::all_of(space.choices(Knob::kOrder), [](const Choice& choice) {
+    return choice.order.size() > 2 && choice.order[0] == "tensor" && choice.order[1] == "context";
+  });
 }
 
 std::vector<std::string> PlanSpace::Dimensions() const {

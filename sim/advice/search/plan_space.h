@@ -45,6 +45,10 @@ enum class Knob {
   kOverlap,  // overlap_parameters
 };
 inline constexpr int kKnobs = 11;
+inline constexpr std::array<Knob, kKnobs> kAllKnobs = {
+    Knob::kDegrees,   Knob::kExperts,  Knob::kMicro,  Knob::kSchedule,
+    Knob::kRecompute, Knob::kSequence, Knob::kAsync,  Knob::kCustom,
+    Knob::kState,     Knob::kOrder,    Knob::kOverlap};
 
 struct PlanDegrees {
   int tensor = 1, context = 1, pipeline = 1, fsdp = 1, data = 1;
@@ -125,6 +129,9 @@ class PlanSpace {
   std::int64_t size_ = 0;
   std::string digest_;
 };
+
+// Whether all plans place tensor and context before other axes, on nodes that are alike.
+bool PlacesTensorFirst(const PlanSpace& space);
 
 // "degrees", "micro-batch", ...
 const char* NameOf(Knob knob);

@@ -48,82 +48,6 @@ std::optional<Lowered> Lower(const v1::Scenario& proto, const Catalog& catalog, 
   return lowered;
 }
 
-PassTime TimeOf(const LoweredBlock& block, Kind kind, const LeastTimes& times) {
-  const LoweredBlock* const one[] = {&block};
-  const ChainTimes first = LongestChain(one, kind, times, ChainFrom::kFirstKernel);
-  const ChainTimes input = LongestChain(one, kind, times, ChainFrom::kInput);
-  const auto or0 = [](std::int64_t at) { return std::max<std::int64_t>(0, at); };
-  return {or0(first.last),
-          or0(first.output),
-          or0(input.output),
-          or0(input.last),
-          first.output == kNever ? 1 : 0,
-          input.output == kNever || input.last == kNever ? 1 : 0};
-}
-
-BlockFigures FiguresOf(const LoweredBlock& block, const LeastTimes& times) {
-  BlockFigures figures;
-  figures.forward = TimeOf(block, Kind::kForward, times);
-  figures.backward = TimeOf(block, Kind::kBackward, times);
-  figures.backward_input = TimeOf(block, Kind::kBackwardInput, times);
-  figures.weights = TimeOf(block, Kind::kBackwardWeight, times).busy;
-  figures.kept = block.kept_bytes;
-  if (block.host_activations.to >= 0) figures.kept -= block.host_activations.bytes;
-  return figures;
-}
-
-void Append(const BlockFigures& block, std::vector<BlockFigures>* sums) {
-  BlockFigures sum = sums->back();
-  const auto add = [](PassTime* to, const PassTime& more) {
-    to->busy += more.busy;
-    to->out += more.out;
-    to->through += more.through;
-    to->tail += more.tail;
-    to->no_out += more.no_out;
-    to->no_in += more.no_in;
-  };
-  add(&sum.forward, block.forward);
-  add(&sum.backward, block.backward);
-  add(&sum.backward_input, block.backward_input);
-  sum.weights += block.weights;
-  sum.kept += block.kept;
-  sums->push_back(sum);
-}
-
-PassTime Minus(const PassTime& a, const PassTime& b) {
-  return {a.busy - b.busy, a.out - b.out,       a.through - b.through,
-          a.tail - b.tail, a.no_out - b.no_out, a.no_in - b.no_in};
-}
-
-// `first`, then blocks that take `inner` in all, then `last`: kernels of one wait for those of the
-// other, and inputs for outputs.
-PassTime InTurn(const PassTime& first, const PassTime& inner, const PassTime& last) {
-  const bool passes_on = first.no_out == 0 && inner.no_in == 0 && last.no_in == 0;
-  PassTime run;
-  run.busy = first.busy + inner.busy + last.busy;
-  run.through = first.through + inner.through + last.through;
-  run.no_in = first.no_in + inner.no_in + last.no_in;
-  run.no_out = last.no_out > 0 && !passes_on ? 1 : 0;
-  if (last.no_out == 0) run.out = first.busy + inner.busy + last.out;
-  if (run.no_in == 0) run.tail = first.through + inner.through + last.tail;
-  if (!passes_on) return run;
-  run.busy = std::max(run.busy, first.out + inner.through + last.tail);
-  run.out = std::max(run.out, first.out + inner.through + last.through);
-  return run;
-}
-
-// Blocks [begin, end) of a pass; `sums` as KernelFigures.
-PassTime Run(const std::vector<BlockFigures>& sums, PassTime BlockFigures::*pass, std::size_t begin,
-             std::size_t end, bool backward) {
-  const auto between = [&](std::size_t from, std::size_t to) {
-    return Minus(sums[to].*pass, sums[from].*pass);
-  };
-  if (end - begin < 2) return between(begin, end);
-  const PassTime low = between(begin, begin + 1), high = between(end - 1, end);
-  const PassTime inner = between(begin + 1, end - 1);
-  return backward ? InTurn(high, inner, low) : InTurn(low, inner, high);
-}
-
 PassTime Least(const PassTime& a, const PassTime& b) {
   return {std::min(a.busy, b.busy), std::min(a.out, b.out),       std::min(a.through, b.through),
           std::min(a.tail, b.tail), std::max(a.no_out, b.no_out), std::max(a.no_in, b.no_in)};
@@ -134,15 +58,6 @@ PassTime Least(const PassTime& a, const PassTime& b) {
 std::int64_t WholeLive(const PublishedSchedule& schedule, int stage, const Pipeline& shape) {
   const std::int64_t live = schedule.MostLive(stage, shape);
   return schedule.name() == "zb-h1" ? std::min<std::int64_t>(live, shape.stages - stage) : live;
-}
-
-// Whether all plans place tensor and context before other axes, on nodes that are alike.
-bool IsPlacedAlike(const PlanSpace& space) {
-  const Cluster& cluster = space.loaded().cluster;
-  if (cluster.is_torus() || cluster.is_graph()) return false;
-  return std::ranges::all_of(space.choices(Knob::kOrder), [](const Choice& choice) {
-    return choice.order.size() > 2 && choice.order[0] == "tensor" && choice.order[1] == "context";
-  });
 }
 
 // What a transfer takes in one group that has its links to itself, in whole picoseconds below; 0
@@ -193,65 +108,44 @@ std::vector<std::int64_t> LeastTimesOf(const Lowered& lowered, bool placed_alike
 }
 
 // Sums over the blocks of the model; none if it does not lower.
-std::vector<BlockFigures> SumsOf(const std::optional<Lowered>& lowered, bool placed_alike,
-                                 Fidelity fidelity) {
+BlockSums SumsOf(const std::optional<Lowered>& lowered, bool placed_alike, Fidelity fidelity) {
   if (!lowered) return {};
   LeastTimes times{.slowest_chip = lowered->rates.slowest_chip};
   times.transfer = LeastTimesOf(*lowered, placed_alike, fidelity);
   for (; times.streams < lowered->transfers.size(); ++times.streams) {
     times.stream.push_back(times.streams);  // none waits for another
   }
-  const LoweredModel& model = lowered->model;
-  std::vector<BlockFigures> kinds;
-  for (const LoweredBlock& kind : model.kinds) kinds.push_back(FiguresOf(kind, times));
-  std::vector<BlockFigures> sums(1);
-  Append(FiguresOf(model.embedding, times), &sums);
-  for (const int kind : model.layer_kind) Append(kinds[Index(kind)], &sums);
-  Append(FiguresOf(model.head, times), &sums);
-  return sums;
+  return BlockSums(lowered->model, times);
 }
 
-// Blocks [begin, end) of a part, by the order of KernelFigures.
-struct Blocks {
-  std::size_t begin, end;
-};
-
-Blocks BlocksOf(const PipelinePart& part, int layers) {
+BlockRange BlocksOf(const PipelinePart& part, int layers) {
   return {part.embedding ? 0 : Index(part.begin + 1),
           part.head ? Index(layers + 2) : Index(part.end + 1)};
 }
 
-// One part: sums over its blocks, of which only the first `limit` layers (0: all) are recomputed.
-BlockFigures Sum(const KernelFigures& of, const PipelinePart& part, int layers, int limit) {
-  const Blocks blocks = BlocksOf(part, layers);
-  const std::size_t split =
-      limit == 0
-          ? blocks.end
-          : std::clamp(Index(std::min(part.end, part.begin + limit) + 1), blocks.begin, blocks.end);
-  const bool all = split == blocks.end;
-  const auto run = [&](PassTime BlockFigures::*pass, bool backward) {
-    const PassTime again = Run(of.blocks, pass, blocks.begin, split, backward);
-    if (all) return again;
-    const PassTime plain = Run(of.plain, pass, split, blocks.end, backward);
-    if (split == blocks.begin) return plain;
-    return backward ? InTurn(plain, {}, again) : InTurn(again, {}, plain);
-  };
-  BlockFigures sum;
-  sum.forward = run(&BlockFigures::forward, false);
-  sum.backward = run(&BlockFigures::backward, true);
-  sum.backward_input = run(&BlockFigures::backward_input, true);
-  sum.weights = of.blocks[split].weights - of.blocks[blocks.begin].weights;
-  sum.kept = of.blocks[split].kept - of.blocks[blocks.begin].kept;
-  if (all) return sum;
-  sum.weights += of.plain[blocks.end].weights - of.plain[split].weights;
-  sum.kept += of.plain[blocks.end].kept - of.plain[split].kept;
-  return sum;
+// By choice of recomputation, the first one that lowers to the same blocks: whichever number of
+// layers is recomputed, one of each kind is lowered either way.
+std::vector<int> FirstAlike(const std::vector<Choice>& recompute) {
+  std::vector<int> first;
+  for (std::size_t i = 0; i < recompute.size(); ++i) {
+    first.push_back(static_cast<int>(i));
+    for (std::size_t k = 0; k < i && recompute[i].number > 0; ++k) {
+      if (recompute[k].number == 0 || recompute[k].set[0] != recompute[i].set[0]) continue;
+      first.back() = static_cast<int>(k);
+      break;
+    }
+  }
+  return first;
 }
 
 }  // namespace
 
 QuickTable::QuickTable(const PlanSpace& space, const Catalog& catalog, Fidelity fidelity)
-    : space_(space), catalog_(catalog), fidelity_(fidelity), placed_alike_(IsPlacedAlike(space)) {}
+    : space_(space),
+      catalog_(catalog),
+      fidelity_(fidelity),
+      placed_alike_(PlacesTensorFirst(space)),
+      recompute_alike_(FirstAlike(space.choices(Knob::kRecompute))) {}
 
 // Replicas take what tensor and context leave; each runs one micro-batch.
 KernelFigures QuickTable::LowerKernels(const Choices& choices) const {
@@ -273,17 +167,18 @@ KernelFigures QuickTable::LowerKernels(const Choices& choices) const {
   proto.mutable_workload()->set_global_batch_sequences(std::int64_t{1} * replicas *
                                                        space_.at(Knob::kMicro, choices).number);
   proto.mutable_workload()->clear_evaluation_sequences();
+  const bool trains = !space_.loaded().workload.forward_only();
+  const bool limited = space_.at(Knob::kRecompute, choices).number > 0;
+  if (limited) plan->clear_recompute_layers();
   KernelFigures figures;
-  if (space_.at(Knob::kRecompute, choices).number == 0) {
-    figures.blocks = SumsOf(Lower(proto, catalog_, fidelity_), placed_alike_, fidelity_);
-    return figures;
-  }
-  // Layers up to a limit run again, the others do not.
-  plan->clear_recompute_layers();
   figures.blocks = SumsOf(Lower(proto, catalog_, fidelity_), placed_alike_, fidelity_);
-  plan->set_recompute_layers(0);
-  figures.plain = SumsOf(Lower(proto, catalog_, fidelity_), placed_alike_, fidelity_);
-  if (figures.plain.size() != figures.blocks.size()) figures.blocks.clear();
+  if (limited) {
+    // Layers up to a limit run again, the others do not.
+    plan->set_recompute_layers(0);
+    figures.plain = SumsOf(Lower(proto, catalog_, fidelity_), placed_alike_, fidelity_);
+    if (figures.plain.empty()) figures.blocks = {};
+  }
+  figures.least_busy = figures.blocks.LeastBusy(limited ? figures.plain : figures.blocks, trains);
   return figures;
 }
 
@@ -318,20 +213,13 @@ StateFigures QuickTable::LowerState(const Choices& choices) const {
 }
 
 const KernelFigures& QuickTable::Kernels(const Choices& of) const {
-  // Whichever number of layers is recomputed, one of each kind is lowered either way.
   Choices choices = of;
   int& recompute = choices[static_cast<std::size_t>(Knob::kRecompute)];
-  if (space_.at(Knob::kRecompute, choices).number > 0) {
-    for (int i = 0; i < recompute; ++i) {
-      const Choice& other = space_.choices(Knob::kRecompute)[Index(i)];
-      if (other.number > 0 && other.set[0] == space_.at(Knob::kRecompute, choices).set[0]) {
-        recompute = i;
-      }
-    }
-  }
+  recompute = recompute_alike_[Index(recompute)];
   const PlanDegrees& d = space_.at(Knob::kDegrees, choices).degrees;
   Key key = {d.tensor, d.context, d.fsdp > 1 ? 1 : 0};
-  for (const Knob knob : kKernelKnobs) key.push_back(choices[static_cast<std::size_t>(knob)]);
+  std::size_t at = 3;
+  for (const Knob knob : kKernelKnobs) key[at++] = choices[static_cast<std::size_t>(knob)];
   {
     const std::lock_guard lock(mutex_);
     const auto there = kernels_.find(key);
@@ -343,8 +231,9 @@ const KernelFigures& QuickTable::Kernels(const Choices& of) const {
 }
 
 const StateFigures& QuickTable::State(const Choices& choices) const {
-  Key key;
-  for (const Knob knob : kStateKnobs) key.push_back(choices[static_cast<std::size_t>(knob)]);
+  Key key = {};
+  std::size_t at = 0;
+  for (const Knob knob : kStateKnobs) key[at++] = choices[static_cast<std::size_t>(knob)];
   {
     const std::lock_guard lock(mutex_);
     const auto there = states_.find(key);
@@ -355,27 +244,71 @@ const StateFigures& QuickTable::State(const Choices& choices) const {
   return *states_.try_emplace(std::move(key), std::move(lowered)).first->second;
 }
 
+const StageLayout& QuickTable::Layout(const Choices& choices) const {
+  const int pipeline = space_.at(Knob::kDegrees, choices).degrees.pipeline;
+  const int schedule = choices[static_cast<std::size_t>(Knob::kSchedule)];
+  const std::lock_guard lock(mutex_);
+  StageLayout& layout = layouts_[{schedule, pipeline}];
+  if (!layout.parts.empty()) return layout;
+  const Pipeline shape = space_.shape(choices);
+  const PublishedSchedule& order = *space_.at(Knob::kSchedule, choices).schedule;
+  const int layers = space_.loaded().model.layers;
+  layout.parts = EvenParts(order.Parts(shape), layers, space_.loaded().model.mtp_layers);
+  for (const PipelinePart& part : layout.parts) layout.blocks.push_back(BlocksOf(part, layers));
+  layout.of_stage.resize(Index(shape.stages));
+  for (int stage = 0; stage < shape.stages; ++stage) {
+    for (int c = 0; c < order.Chunks(stage, shape); ++c) {
+      layout.of_stage[Index(stage)].push_back(order.PartOf({stage, c}, shape));
+    }
+  }
+  return layout;
+}
+
+// Parts that hold as many layers of one kind are alike.
+std::vector<BlockFigures> QuickTable::FiguresOfParts(const KernelFigures& kernels,
+                                                     const StageLayout& layout, int limit) const {
+  const bool one_kind = kernels.blocks.one_kind() && (limit == 0 || kernels.plain.one_kind());
+  std::vector<BlockFigures> figures;
+  figures.reserve(layout.parts.size());
+  for (std::size_t i = 0; i < layout.parts.size(); ++i) {
+    const PipelinePart& part = layout.parts[i];
+    const auto alike = [&](const PipelinePart& other) {
+      return other.end - other.begin == part.end - part.begin &&
+             other.embedding == part.embedding && other.head == part.head;
+    };
+    if (one_kind && i > 0 && alike(layout.parts[i - 1])) {
+      figures.push_back(figures.back());
+      continue;
+    }
+    const BlockRange& blocks = layout.blocks[i];
+    const int split = std::min(part.end, part.begin + limit);
+    figures.push_back(
+        RunOf(kernels, blocks,
+              limit == 0 ? blocks.end : std::clamp(Index(split + 1), blocks.begin, blocks.end)));
+  }
+  return figures;
+}
+
+std::int64_t QuickTable::Loosely(const Choices& choices) const {
+  const Pipeline shape = space_.shape(choices);
+  if (space_.at(Knob::kSchedule, choices).schedule->name() == "dualpipe") return 0;
+  // Some stage runs as much as all do on average.
+  const double busy = Kernels(choices).least_busy / shape.stages;
+  return static_cast<std::int64_t>(busy * static_cast<double>(shape.micro_batches) * (1 - 1e-9));
+}
+
 GroupBound QuickTable::Group(const Choices& choices) const {
   const Pipeline shape = space_.shape(choices);
   const PublishedSchedule& schedule = *space_.at(Knob::kSchedule, choices).schedule;
-  GroupBound bound;
-  const int layers = space_.loaded().model.layers;
-  const std::vector<PipelinePart> parts =
-      EvenParts(schedule.Parts(shape), layers, space_.loaded().model.mtp_layers);
-  for (int stage = 0; stage < shape.stages; ++stage) {
-    GroupBound::Stage& of_stage = bound.stages.emplace_back();
-    for (int c = 0; c < schedule.Chunks(stage, shape); ++c) {
-      const Blocks blocks = BlocksOf(parts[Index(schedule.PartOf({stage, c}, shape))], layers);
-      of_stage.parts.emplace_back(blocks.begin, blocks.end);
-    }
-  }
+  const StageLayout& layout = Layout(choices);
+  GroupBound bound{0, &layout, std::vector<double>(Index(shape.stages))};
   // Micro-batches of DualPipe enter at either end.
   const KernelFigures& kernels = Kernels(choices);
   if (kernels.blocks.empty() || schedule.name() == "dualpipe") return bound;
-  const int limit = space_.at(Knob::kRecompute, choices).number;
   const bool trains = !space_.loaded().workload.forward_only();
   const bool split = schedule.name().starts_with("zb");
-  std::vector<BlockFigures> of;
+  const std::vector<BlockFigures> of =
+      FiguresOfParts(kernels, layout, space_.at(Knob::kRecompute, choices).number);
   std::vector<std::int64_t> before = {0}, behind = {0};  // forward, gradient of the parts before
   // A schedule that splits backwards may leave some whole.
   const auto backward = [&](const BlockFigures& part) {
@@ -385,20 +318,17 @@ GroupBound QuickTable::Group(const Choices& choices) const {
     const std::int64_t halves = part.backward_input.busy + part.weights;
     return split ? std::min(part.backward.busy, halves) : part.backward.busy;
   };
-  for (const PipelinePart& part : parts) {
-    of.push_back(Sum(kernels, part, layers, limit));
+  for (const BlockFigures& part : of) {
     // The first part has no input to wait for.
-    const PassTime& forward = of.back().forward;
-    const std::int64_t out = before.size() == 1 ? forward.out : 0;
-    before.push_back(before.back() + std::max(forward.through, out));
-    behind.push_back(behind.back() + backward(of.back()).through);
+    const std::int64_t out = before.size() == 1 ? part.forward.out : 0;
+    before.push_back(before.back() + std::max(part.forward.through, out));
+    behind.push_back(behind.back() + backward(part).through);
   }
   for (int stage = 0; stage < shape.stages; ++stage) {
-    int first = static_cast<int>(parts.size());
+    int first = static_cast<int>(of.size());
     std::int64_t busy = 0, whole = 0;
     double kept = -1;
-    for (int c = 0; c < schedule.Chunks(stage, shape); ++c) {
-      const int part = schedule.PartOf({stage, c}, shape);
+    for (const int part : layout.of_stage[Index(stage)]) {
       const BlockFigures& sum = of[Index(part)];
       first = std::min(first, part);
       busy += sum.forward.busy + (trains ? backward(sum).busy : 0);
@@ -415,7 +345,7 @@ GroupBound QuickTable::Group(const Choices& choices) const {
     }
     bound.ps = std::max(bound.ps, ps);
     const bool counts = trains && !shape.pairs;
-    bound.stages[Index(stage)].live =
+    bound.live[Index(stage)] =
         counts ? static_cast<double>(WholeLive(schedule, stage, shape)) * std::max(0.0, kept) : 0;
   }
   return bound;
@@ -425,9 +355,12 @@ double QuickTable::Peak(const Choices& choices, const GroupBound& group) const {
   const StateFigures& state = State(choices);
   if (state.blocks.empty()) return 0;
   double most = 0;
-  for (const GroupBound::Stage& stage : group.stages) {
-    double bytes = state.always + stage.live;
-    for (const auto& [begin, end] : stage.parts) bytes += state.blocks[end] - state.blocks[begin];
+  for (std::size_t stage = 0; stage < group.live.size(); ++stage) {
+    double bytes = state.always + group.live[stage];
+    for (const int part : group.layout->of_stage[stage]) {
+      const auto& [begin, end] = group.layout->blocks[Index(part)];
+      bytes += state.blocks[end] - state.blocks[begin];
+    }
     most = std::max(most, bytes);
   }
   // Sums of a thousand roundings.

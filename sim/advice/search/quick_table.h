@@ -19,6 +19,7 @@
 #ifndef MESHSTEP_SIM_ADVICE_SEARCH_QUICK_TABLE_H_
 #define MESHSTEP_SIM_ADVICE_SEARCH_QUICK_TABLE_H_
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -26,73 +27,62 @@
 #include <utility>
 #include <vector>
 
+#include "sim/advice/search/kernel_figures.h"
 #include "sim/advice/search/plan_space.h"
+#include "strategies/plan/pipeline_parts.h"
 
 namespace meshstep {
 
-// Picoseconds of a block, or of blocks that run one after another: from the first kernel to the last
-// (busy) and until what the next block waits for is there (out); from the input to the same
-// (through) and to the last kernel (tail).
-struct PassTime {
-  std::int64_t busy = 0, out = 0, through = 0, tail = 0;
-  // Blocks whose result does not wait for their first kernel (out is not known), or that do not wait
-  // for their input (through and tail).
-  int no_out = 0, no_in = 0;
-};
-
-// Of a block on one micro-batch.
-struct BlockFigures {
-  PassTime forward, backward, backward_input;
-  std::int64_t weights = 0;
-  double kept = 0;  // bytes from forward to backward
-};
-
-// What the choices up to Knob::kCustom lower to, in the order of the forward: embedding, layers,
-// head. Sums over blocks [0, i) stand at i.
-struct KernelFigures {
-  std::vector<BlockFigures> blocks;
-  std::vector<BlockFigures> plain;  // the same without recomputation, where there is a limit to it
-};
-
-// Bytes that blocks hold all step, as KernelFigures.
+// Bytes that blocks hold all step: at i, the sum over blocks [0, i).
 struct StateFigures {
   std::vector<double> blocks;
   double always = 0;  // of libraries
 };
 
+// Which parts there are, and who holds them.
+struct StageLayout {
+  std::vector<PipelinePart> parts;
+  std::vector<BlockRange> blocks;          // by part
+  std::vector<std::vector<int>> of_stage;  // parts
+};
+
 // One group of plans: all choices up to Knob::kCustom.
 struct GroupBound {
   std::int64_t ps = 0;
-  struct Stage {
-    double live = 0;                                         // bytes of activations
-    std::vector<std::pair<std::size_t, std::size_t>> parts;  // blocks [first, second) of each
-  };
-  std::vector<Stage> stages;
+  const StageLayout* layout = nullptr;
+  std::vector<double> live;  // bytes of activations, by stage
 };
 
 class QuickTable {
  public:
   QuickTable(const PlanSpace& space, const Catalog& catalog, Fidelity fidelity);
 
+  // A looser bound of a group, in picoseconds, at the cost of a look-up.
+  std::int64_t Loosely(const Choices& choices) const;
   // Of valid choices. A plan that does not lower has no bound: 0, and nothing live.
   GroupBound Group(const Choices& choices) const;
   // Bytes of the fullest stage.
   double Peak(const Choices& choices, const GroupBound& group) const;
 
  private:
-  using Key = std::vector<int>;
+  using Key = std::array<int, 9>;
   const KernelFigures& Kernels(const Choices& choices) const;
   const StateFigures& State(const Choices& choices) const;
   KernelFigures LowerKernels(const Choices& choices) const;
   StateFigures LowerState(const Choices& choices) const;
+  const StageLayout& Layout(const Choices& choices) const;
+  std::vector<BlockFigures> FiguresOfParts(const KernelFigures& kernels, const StageLayout& layout,
+                                           int limit) const;
 
   const PlanSpace& space_;
   const Catalog& catalog_;
   const Fidelity fidelity_;
   const bool placed_alike_;
+  const std::vector<int> recompute_alike_;
   mutable std::mutex mutex_;
   mutable std::map<Key, std::unique_ptr<const KernelFigures>> kernels_;  // guarded by mutex_
   mutable std::map<Key, std::unique_ptr<const StateFigures>> states_;
+  mutable std::map<std::pair<int, int>, StageLayout> layouts_;  // by schedule and stages
 };
 
 }  // namespace meshstep

@@ -21,10 +21,11 @@ namespace {
 
 constexpr std::int64_t kNone = std::numeric_limits<std::int64_t>::max();
 
-// What waits: a group of plans, or a plan that is bounded.
+// What waits: a group of plans, by its quick bound or by the closer one, or a plan that is bounded.
 struct Waiting {
   std::int64_t bound_ps = 0;
   PlanGroup group;         // if plan < 0
+  bool closely = false;    // the group's bound
   std::int64_t plan = -1;  // its index
   bool operator>(const Waiting& o) const {
     if (bound_ps != o.bound_ps) return bound_ps > o.bound_ps;
@@ -36,53 +37,124 @@ struct Waiting {
 
 class BestFirst {
  public:
+  // [begin, end): the part of the space that is searched; seeds may lie outside of it.
   BestFirst(const PlanSpace& space, const QuickTable& table, const SearchOptions& options,
-            SearchFile* file, SearchProgress* progress)
+            std::int64_t begin, std::int64_t end, SearchFile* file, SearchProgress* progress)
       : space_(space),
         table_(table),
         options_(options),
         evaluator_(space, *options.catalog, options.fidelity, options.allow_tight),
         limit_(MemoryLimit(space, options)),
+        begin_(begin),
+        end_(end),
         file_(file),
         progress_(progress) {
     if (file_ == nullptr) return;
     for (const v1::LookedAtPlan& record : file_->found().plans) {
       known_[record.index()] = FromRecord(record);
     }
-  }
-
-  void Run(const std::vector<PlanGroup>& groups) {
-    for (const PlanGroup& group : groups) queue_.push({group.bound_ps, group, -1});
     // What is known already prunes from the start.
     for (const auto& [index, plan] : known_) {
       if (Fits(plan)) Improve(plan);
     }
-    std::vector<std::jthread> workers;
-    for (unsigned t = 1; t < ThreadsOf(options_.threads); ++t) {
-      workers.emplace_back([this] { Work(); });
+  }
+
+  // Simulates the most promising plan of one group after another, so that the N-th best is low
+  // before everything is enumerated. Which ones does not matter for what is found.
+  void Seed(const std::vector<PlanGroup>& groups, const Subset& subset) {
+    next_seed_ = 0;
+    OnThreads([&] {
+      Workspace workspace;
+      for (std::size_t i = next_seed_++; i < groups.size() && SeedsPay(i); i = next_seed_++) {
+        if (groups[i].bound_ps > last_ || Stopped()) break;
+        SeedWith(groups[i], subset, &workspace);
+      }
+    });
+  }
+
+  void Run(const std::vector<PlanGroup>& groups) {
+    for (const PlanGroup& group : groups) {
+      if (group.left > 0) queue_.push({group.bound_ps, group, false, -1});
     }
-    Work();
+    OnThreads([this] { Work(); });
   }
 
   // When all have stopped.
   Status status() const { return status_; }
-  std::vector<Evaluated> TakePlans() {
+  bool done() const { return queue_.empty() || queue_.top().bound_ps > last_; }
+  // If it was stopped, with the seeds that it did not come to.
+  std::vector<Evaluated> TakePlans(bool all) {
+    if (!all) {
+      std::erase_if(known_, [&](const auto& known) { return !IsInside(known.first); });
+      looked_at_.merge(known_);
+    }
     std::vector<Evaluated> plans;
     for (auto& [index, plan] : looked_at_) plans.push_back(std::move(plan));
     return plans;
   }
-  bool done() const { return queue_.empty() || queue_.top().bound_ps > Last(); }
   std::int64_t rest_ps() const { return queue_.empty() ? kNone : queue_.top().bound_ps; }
+  std::int64_t pruned() const { return pruned_; }
+  // The time above which nothing is of interest: it falls.
+  const std::atomic<std::int64_t>& last() const { return last_; }
 
  private:
-  bool Stopped() const { return !status_.ok() || (options_.stop != nullptr && *options_.stop); }
-  // The time above which nothing is of interest.
-  std::int64_t Last() const {
-    const bool full = best_.size() >= static_cast<std::size_t>(options_.top);
-    return std::min(others_, full ? best_.rbegin()->first : kNone);
-  }
+  bool Stopped() const { return options_.stop != nullptr && *options_.stop; }
   bool Fits(const Evaluated& plan) const {
     return plan.simulated && static_cast<double>(plan.peak_bytes) <= limit_;
+  }
+  bool MayFit(const Evaluated& plan) const {
+    return plan.invalid.empty() && static_cast<double>(plan.least_bytes) <= limit_;
+  }
+  bool IsInside(std::int64_t index) const { return index >= begin_ && index < end_; }
+
+  void OnThreads(const std::function<void()>& work) {
+    std::vector<std::jthread> workers;
+    for (unsigned t = 1; t < ThreadsOf(options_.threads); ++t) workers.emplace_back(work);
+    work();
+  }
+
+  // Whether the i-th of the most promising groups is worth a look.
+  bool SeedsPay(std::size_t i) const {
+    constexpr int kMostMisses = 32;
+    constexpr std::size_t kMostWithoutAny = 4096;
+    return misses_ < kMostMisses && (last_ < kNone || i < kMostWithoutAny);
+  }
+
+  void SeedWith(const PlanGroup& group, const Subset& subset, Workspace* workspace) {
+    const std::int64_t closely =
+        std::max(group.bound_ps, evaluator_.BoundGroup(group.begin, workspace));
+    if (closely > last_) return;
+    std::vector<Evaluated> plans;
+    std::size_t best = 0;
+    ForEachLeft(space_, table_, group, limit_, &subset, [&](std::int64_t index) {
+      if (Stopped()) return;
+      std::unique_lock lock(mutex_);
+      const auto known = known_.find(index);
+      const bool is_known = known != known_.end();
+      Evaluated plan = is_known ? known->second : Evaluated();
+      lock.unlock();
+      plans.push_back(
+          is_known ? plan : evaluator_.Bound(index, group.bound_ps, closely, workspace, last_));
+      const Evaluated &own = plans.back(), &other = plans[best];
+      if (MayFit(own) && (!MayFit(other) || own.bound_ps < other.bound_ps)) best = plans.size() - 1;
+    });
+    if (plans.empty()) return;
+    Evaluated& chosen = plans[best];
+    const bool pays = MayFit(chosen) && !chosen.simulated && chosen.bound_ps <= last_;
+    if (pays) evaluator_.Simulate(&chosen, workspace);
+    const std::lock_guard lock(mutex_);
+    if (pays) {
+      ++progress_->simulated;
+      const std::int64_t before = last_;
+      if (Fits(chosen)) Improve(chosen);
+      misses_ = last_ < before || last_ == kNone ? 0 : misses_ + 1;
+    }
+    for (Evaluated& plan : plans) {
+      Keep(plan, true);
+      ++progress_->bounded;
+      known_[plan.index] = std::move(plan);
+    }
+    Report();
   }
 
   // mutex_ is held, or nobody else runs.
@@ -90,15 +162,17 @@ class BestFirst {
     best_.insert({plan.time_ps, plan.index});
     while (best_.size() > static_cast<std::size_t>(options_.top))
       best_.erase(std::prev(best_.end()));
-    const bool full = best_.size() == static_cast<std::size_t>(options_.top);
-    if (full && file_ != nullptr) file_->WriteBound(best_.rbegin()->first);
+    if (best_.size() < static_cast<std::size_t>(options_.top)) return;
+    const std::int64_t own = best_.rbegin()->first;
+    last_ = std::min<std::int64_t>(last_, own);
+    if (file_ != nullptr && own < written_) file_->WriteBound(written_ = own);
   }
 
   void Work() {
     Workspace workspace;
     std::unique_lock lock(mutex_);
-    while (!Stopped()) {
-      if (!queue_.empty() && queue_.top().bound_ps <= Last()) {
+    while (!Stopped() && status_.ok()) {
+      if (!queue_.empty() && queue_.top().bound_ps <= last_) {
         const Waiting next = queue_.top();
         queue_.pop();
         ++busy_;
@@ -117,16 +191,25 @@ class BestFirst {
     changed_.notify_all();
   }
 
-  // Bounds the plans of a group.
-  void Open(const Waiting& next, Workspace* workspace) {
+  // Bounds a group, then its plans.
+  void Open(Waiting next, Workspace* workspace) {
+    if (!next.closely) {
+      next.closely = true;
+      next.bound_ps = std::max(next.bound_ps, evaluator_.BoundGroup(next.group.begin, workspace));
+      const std::lock_guard lock(mutex_);
+      if (next.bound_ps > last_) pruned_ += next.group.left;
+      if (next.bound_ps <= last_) queue_.push(next);
+      return;
+    }
     std::vector<Evaluated> plans;
     bool whole = true;
-    ForEachLeft(space_, table_, next.group, limit_, [&](std::int64_t index) {
+    ForEachLeft(space_, table_, next.group, limit_, nullptr, [&](std::int64_t index) {
       const auto known = known_.find(index);
-      whole = whole && !(options_.stop != nullptr && *options_.stop);
+      whole = whole && !Stopped();
       if (!whole) return;
       plans.push_back(known != known_.end() ? known->second
-                                            : evaluator_.Bound(index, next.bound_ps, workspace));
+                                            : evaluator_.Bound(index, next.group.bound_ps,
+                                                               next.bound_ps, workspace, last_));
     });
     const std::lock_guard lock(mutex_);
     if (!whole) {
@@ -135,10 +218,13 @@ class BestFirst {
     }
     for (Evaluated& plan : plans) {
       Keep(plan, !known_.contains(plan.index));
-      const bool waits = plan.invalid.empty() && !plan.simulated &&
-                         static_cast<double>(plan.least_bytes) <= limit_;
-      if (waits) queue_.push({plan.bound_ps, {}, plan.index});
       ++progress_->bounded;
+      // Such a plan counts as pruned whatever else is said of it.
+      if (plan.invalid.empty() && plan.bound_ps > last_) {
+        ++pruned_;
+        continue;
+      }
+      if (!plan.simulated && MayFit(plan)) queue_.push({plan.bound_ps, {}, false, plan.index});
       looked_at_[plan.index] = std::move(plan);
     }
   }
@@ -158,19 +244,22 @@ class BestFirst {
   }
 
   void Keep(const Evaluated& plan, bool is_new) {
-    if (file_ != nullptr && is_new) status_.Update(file_->Append(ToRecord(plan)));
+    if (file_ == nullptr || !is_new || !IsInside(plan.index)) return;
+    status_.Update(file_->Append(ToRecord(plan)));
   }
 
   void Report() {
     const auto now = std::chrono::steady_clock::now();
     if (now - reported_ < std::chrono::milliseconds(100)) return;
     reported_ = now;
-    if (file_ != nullptr && options_.shards > 1) others_ = std::min(others_, file_->ReadBounds());
+    if (file_ != nullptr && options_.shards > 1) {
+      last_ = std::min<std::int64_t>(last_, file_->ReadBounds());
+    }
     if (!options_.progress) return;
     progress_->best_ps = best_.empty() ? 0 : best_.begin()->first;
     progress_->best_index = best_.empty() ? -1 : best_.begin()->second;
-    progress_->last_ps = Last() == kNone ? 0 : Last();
-    progress_->rest_ps = queue_.empty() ? progress_->last_ps : queue_.top().bound_ps;
+    progress_->last_ps = last_ == kNone ? 0 : last_.load();
+    progress_->rest_ps = queue_.empty() ? 0 : queue_.top().bound_ps;
     options_.progress(*progress_);
   }
 
@@ -179,24 +268,29 @@ class BestFirst {
   const SearchOptions& options_;
   const Evaluator evaluator_;
   const double limit_;
+  const std::int64_t begin_, end_;
   SearchFile* const file_;
   SearchProgress* const progress_;
-  std::map<std::int64_t, Evaluated> known_;  // from the file
+  std::map<std::int64_t, Evaluated> known_;  // from the file and of seeds; guarded while seeding
+  std::atomic<std::size_t> next_seed_ = 0;
+  std::atomic<int> misses_ = 0;             // seeds that made nothing better, one after another
+  std::atomic<std::int64_t> last_ = kNone;  // the N-th best time, of other shards, too
 
   std::mutex mutex_;  // guards all below
   std::condition_variable changed_;
   std::priority_queue<Waiting, std::vector<Waiting>, std::greater<>> queue_;
   int busy_ = 0;
-  std::map<std::int64_t, Evaluated> looked_at_;
+  std::map<std::int64_t, Evaluated> looked_at_;           // but those with a bound above last_
+  std::int64_t pruned_ = 0;                               // these
   std::set<std::pair<std::int64_t, std::int64_t>> best_;  // time and index, at most `top`
-  std::int64_t others_ = kNone;                           // what other shards have
+  std::int64_t written_ = kNone;                          // to the file of bounds
   Status status_;
   std::chrono::steady_clock::time_point reported_;
 };
 
 // Shows how far the enumeration is while it runs.
-Candidates Enumerate(const PlanSpace& space, const QuickTable& table, std::int64_t begin,
-                     std::int64_t end, const SearchOptions& options, SearchProgress* progress) {
+Candidates Enumerate(const PlanSpace& space, const QuickTable& table, Enumeration enumeration,
+                     const SearchOptions& options, SearchProgress* progress) {
   std::atomic<std::int64_t> seen = 0;
   std::atomic<bool> running = true;
   std::jthread teller;
@@ -209,12 +303,34 @@ Candidates Enumerate(const PlanSpace& space, const QuickTable& table, std::int64
       }
     });
   }
-  Candidates found = FindCandidates(space, table, begin, end, MemoryLimit(space, options),
-                                    options.threads, &seen, options.stop);
+  enumeration.capacity = MemoryLimit(space, options);
+  enumeration.threads = options.threads;
+  enumeration.seen = &seen;
+  enumeration.stop = options.stop;
+  Candidates found = FindCandidates(space, table, enumeration);
   running = false;
   if (teller.joinable()) teller.join();
-  progress->seen = end - begin;
+  progress->seen = enumeration.end - enumeration.begin;
   return found;
+}
+
+// Says in the file what became of the range.
+Status Finish(const Searched& searched, SearchFile* file) {
+  constexpr std::size_t kEach = 1 << 16;  // of a record
+  v1::SearchDone done;
+  for (std::size_t i = 0; i < searched.groups.size(); i += kEach) {
+    v1::CountedGroups counted;
+    for (std::size_t k = i; k < std::min(searched.groups.size(), i + kEach); ++k) {
+      counted.add_bound_ps(searched.groups[k].bound_ps);
+      counted.add_left(searched.groups[k].left);
+      counted.add_too_large(searched.groups[k].too_large);
+    }
+    RETURN_IF_ERROR(file->Append(counted));
+    done.set_group_records(done.group_records() + 1);
+  }
+  for (const auto& [why, plans] : searched.invalid) (*done.mutable_invalid())[why] = plans;
+  done.set_valid(searched.valid);
+  return file->Append(done);
 }
 
 }  // namespace
@@ -230,25 +346,31 @@ StatusOr<Searched> Search(const PlanSpace& space, const SearchOptions& options, 
   };
   SearchProgress progress;
   const QuickTable table(space, *options.catalog, options.fidelity);
-  const Candidates candidates =
-      Enumerate(space, table, edge(options.shard), edge(options.shard + 1), options, &progress);
-  Searched searched{candidates.invalid, candidates.does_not_fit, candidates.left, {}, true, 0};
+  const std::int64_t begin = edge(options.shard), end = edge(options.shard + 1);
+  BestFirst search(space, table, options, begin, end, file, &progress);
+  const Subset coarse = CoarseSubset(space);
+  Enumeration of_seeds{.end = space.size(), .subset = &coarse, .memory = false};
+  search.Seed(Enumerate(space, table, of_seeds, options, &progress).groups, coarse);
+  const Enumeration of_all{.begin = begin, .end = end, .most_ps = &search.last()};
+  const Candidates candidates = Enumerate(space, table, of_all, options, &progress);
+  Searched searched{candidates.invalid, candidates.valid, {}, {}, true, 0, 0};
   if (options.stop != nullptr && *options.stop) {
     searched.done = false;
+    searched.plans = search.TakePlans(/*all=*/false);
     return searched;
   }
-  BestFirst search(space, table, options, file, &progress);
   search.Run(candidates.groups);
   RETURN_IF_ERROR(search.status());
   searched.done = search.done();
   searched.rest_ps = search.rest_ps();
-  searched.plans = search.TakePlans();
+  searched.pruned = search.pruned();
+  for (const PlanGroup& group : candidates.groups) {
+    if (group.bound_ps > search.last()) break;
+    searched.groups.push_back({group.bound_ps, group.left, group.too_large});
+  }
+  searched.plans = search.TakePlans(searched.done);
   if (searched.done && file != nullptr && !file->found().done) {
-    v1::SearchDone done;
-    for (const auto& [why, plans] : searched.invalid) (*done.mutable_invalid())[why] = plans;
-    done.set_does_not_fit(searched.does_not_fit);
-    done.set_left(searched.left);
-    RETURN_IF_ERROR(file->Append(done));
+    RETURN_IF_ERROR(Finish(searched, file));
   }
   return searched;
 }

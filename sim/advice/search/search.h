@@ -10,6 +10,9 @@
 // it, and the search is done (best-first search with an admissible bound: Hart, Nilsson and Raphael,
 // IEEE Trans. SSC 4(2), 1968).
 //
+// Before that a few of the most promising groups of a coarse subset are looked into: a low N-th best
+// time lets most groups be dropped as they are enumerated.
+//
 // What is reported does not depend on the order in which threads or shards came to it: the N-th best
 // time T is the same for all of them, and every plan with a bound up to T has been looked at. Those
 // that somebody looked at beyond T are left out of the counts.
@@ -55,13 +58,21 @@ struct SearchOptions {
   std::function<void(const SearchProgress&)> progress = {};
 };
 
+// Plans that no rule refuses and that share one quick bound: they may fit by it, or do not.
+struct CountedGroup {
+  std::int64_t bound_ps = 0, left = 0, too_large = 0;
+};
+
 // What was found in one part of a space, or in all of it.
 struct Searched {
   std::map<std::string, std::int64_t> invalid;  // by rule
-  std::int64_t does_not_fit = 0, left = 0;      // by quick bounds
-  std::vector<Evaluated> plans;                 // that were looked at, by index
+  std::int64_t valid = 0;                       // by rule
+  std::vector<CountedGroup> groups;             // all with a bound up to the N-th best time
+  std::vector<Evaluated> plans;  // with a closer bound up to that, or that the loader refuses
   bool done = true;
-  std::int64_t rest_ps = 0;  // where not done: the least bound of what was not looked at
+  std::int64_t rest_ps =
+      0;                    // where not done: the least bound of what was not looked at; 0: unknown
+  std::int64_t pruned = 0;  // where not done: plans whose closer bound was above it
 };
 
 // Bytes that a plan may take on a device.

@@ -16,6 +16,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "sim/base/index.h"
 
 namespace meshstep {
 namespace {
@@ -64,7 +65,8 @@ std::string PathOf(const std::string& folder, const v1::SearchHeader& header) {
 bool Same(const v1::SearchHeader& a, const v1::SearchHeader& b) {
   return a.digest() == b.digest() && a.shard() == b.shard() && a.shards() == b.shards() &&
          a.top() == b.top() && a.max_memory_bytes() == b.max_memory_bytes() &&
-         a.allow_tight() == b.allow_tight() && a.objective() == b.objective();
+         a.allow_tight() == b.allow_tight() && a.objective() == b.objective() &&
+         a.version() == b.version();
 }
 
 Status Failed(const std::string& path, const char* what) {
@@ -87,7 +89,14 @@ StatusOr<SearchContents> ReadSearchFile(const std::string& path) {
   std::map<std::int64_t, v1::LookedAtPlan> plans;
   while (NextRecord(content, &at, &record)) {
     if (record.has_plan()) plans[record.plan().index()] = record.plan();
-    if (record.has_done()) contents.done = record.done();
+    if (record.has_groups()) contents.groups.push_back(record.groups());
+    if (!record.has_done()) continue;
+    contents.done = record.done();
+    // Those of a search that was ended while it wrote them come before.
+    const std::size_t own = Index(std::max(0, record.done().group_records()));
+    const std::size_t all = contents.groups.size();
+    contents.groups.erase(contents.groups.begin(),
+                          contents.groups.end() - static_cast<std::ptrdiff_t>(std::min(own, all)));
   }
   for (auto& [index, plan] : plans) contents.plans.push_back(std::move(plan));
   contents.bytes = static_cast<std::int64_t>(at);
@@ -148,6 +157,12 @@ Status SearchFile::Write(const v1::SearchRecord& record) {
 Status SearchFile::Append(const v1::LookedAtPlan& plan) {
   v1::SearchRecord record;
   *record.mutable_plan() = plan;
+  return Write(record);
+}
+
+Status SearchFile::Append(const v1::CountedGroups& groups) {
+  v1::SearchRecord record;
+  *record.mutable_groups() = groups;
   return Write(record);
 }
 

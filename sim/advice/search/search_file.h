@@ -24,6 +24,7 @@ namespace meshstep {
 struct SearchContents {
   v1::SearchHeader header;
   std::vector<v1::LookedAtPlan> plans;  // the last record of each, by index
+  std::vector<v1::CountedGroups> groups;
   std::optional<v1::SearchDone> done;
   std::int64_t bytes = 0;  // of whole frames
 };
@@ -44,6 +45,7 @@ class SearchFile {
   const SearchContents& found() const { return found_; }
   // Threads take turns. Error: the disk is full.
   Status Append(const v1::LookedAtPlan& plan);
+  Status Append(const v1::CountedGroups& groups);
   Status Append(const v1::SearchDone& done);
 
   // The N-th best time of this shard, and the least of what the others say.

@@ -103,6 +103,9 @@ std::string Summary(const v1::SearchReport& report) {
 
 std::string Proof(const v1::SearchReport& report) {
   if (report.proven()) return "Proven: no other plan of the space is better.";
+  if (!report.has_rest_bound_s()) {
+    return "Stopped before all plans had a bound: none of these is proven.";
+  }
   std::int64_t proven = 0;
   for (const v1::FoundPlan& plan : report.best()) {
     proven += plan.step_time_s() <= report.rest_bound_s() ? 1 : 0;

@@ -34,7 +34,7 @@ inline constexpr std::int64_t kNever = std::numeric_limits<std::int64_t>::min() 
 
 // What a step takes at least.
 struct LeastTimes {
-  double slowest_chip = 1;             // StepRates::slowest_chip
+  double slowest_chip = 1;                  // StepRates::slowest_chip
   std::vector<std::int64_t> transfer = {};  // by transfer, on idle links
   std::vector<int> stream = {};             // by transfer: which it runs on, from 0
   int streams = 0;

@@ -1,10 +1,12 @@
 #include "strategies/bounds/plan/plan_bounds.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
+#include <cstddef>
+#include <limits>
 #include <map>
-#include <set>
+#include <memory>
+#include <optional>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -13,6 +15,7 @@
 #include "sim/base/index.h"
 #include "sim/engine/processors.h"
 #include "strategies/block/block_context.h"
+#include "strategies/bounds/plan/action_counts.h"
 #include "strategies/bounds/plan/least_memory.h"
 #include "strategies/step/lower_model.h"
 #include "strategies/step/updater.h"
@@ -30,7 +33,7 @@ struct Known {
   const TransferTable& transfers;
   LeastTimes times;
   std::vector<double> taken = {};  // by transfer: what it takes of a processor at least
-  std::int64_t send = 0;           // between two stages
+  bool updates = true;             // the update counts
 };
 
 std::int64_t Or0(std::int64_t at) { return at == kNever ? 0 : at; }
@@ -64,11 +67,10 @@ std::int64_t IdleTime(const UnitGroup& group, const StepUnits& units) {
   return ps;
 }
 
-// What a collective takes of the processors of its members, as StepBuilder says; less than all, so
-// that sums of two do not matter.
-double TakenBy(const CollectiveCost& cost, const StepRates& rates) {
-  if (cost.algorithm == nullptr) return 0;
-  const double units = std::floor(std::min(1e6, rates.taken_by_collectives * cost.units));
+// What a collective of some channels takes of the processors of its members, as StepBuilder says;
+// less than all, so that sums of two do not matter.
+double TakenBy(double channels, const StepRates& rates) {
+  const double units = std::floor(std::min(1e6, rates.taken_by_collectives * channels));
   const double whole = static_cast<double>(Processors::kWhole - Processors::kLeastRate);
   return std::clamp((units - 1) / 1e6, 0.0, whole / 1e6);
 }
@@ -76,11 +78,14 @@ double TakenBy(const CollectiveCost& cost, const StepRates& rates) {
 // The bounds of one step.
 class Bounds {
  public:
-  explicit Bounds(const Known& known)
+  Bounds(const Known& known, const std::vector<StageRuns>& runs)
       : known_(known),
         plan_(known.scenario.plan),
         shape_(plan_.pipeline_shape()),
-        forward_only_(known.scenario.workload.forward_only()) {}
+        forward_only_(known.scenario.workload.forward_only()),
+        runs_(runs),
+        parts_(4 * plan_.parts.size()),
+        updates_(Index(plan_.stages), -1) {}
 
   TimeBound Bound() {
     TimeBound best{Time(0), "kernels", 0};
@@ -88,15 +93,16 @@ class Bounds {
       if (ps > best.time.ps()) best = {Time(ps), binds, stage};
     };
     for (int stage = 0; stage < plan_.stages; ++stage) {
-      const std::vector<Action> actions = plan_.order->Actions(stage, shape_);
-      if (actions.empty()) continue;
-      const std::int64_t fill = Fill(stage, actions.front());
+      const StageRuns& runs = runs_[Index(stage)];
+      if (!runs.first) continue;
+      const std::int64_t fill = Fill(stage, *runs.first);
       const std::int64_t kernels =
-          fill + Kernels(stage, actions, actions.size()) + Update(stage, true);
+          fill + Kernels(stage, runs.all) + LateReductions(stage) + Update(stage);
+      const Loads streams = Streams(stage, runs.all);
       take(kernels, "kernels", stage);
-      take(Slowed(stage, actions, kernels), "kernels", stage);
-      take(fill + LastGradient(stage, actions), "last gradient", stage);
-      take(Most(Streams(stage, actions)), "streams", stage);
+      take(Slowed(stage, runs.all, streams, kernels), "kernels", stage);
+      if (runs.last) take(fill + LastGradient(stage, runs), "last gradient", stage);
+      take(Most(streams), "streams", stage);
     }
     return best;
   }
@@ -107,15 +113,19 @@ class Bounds {
     std::int64_t busy = 0;   // kernels
     std::int64_t moved = 0;  // transfers
   };
+  // Transfers of one stream: how long, and what of a processor all of them take.
+  struct Load {
+    std::int64_t ps = 0;
+    double taken = 1;
+  };
+  using Loads = std::vector<Load>;  // by stream; those of no time take nothing
 
-  int PartOf(int stage, const Action& action) const {
-    return plan_.order->PartOf({stage, action.chunk}, shape_);
-  }
+  int PartOf(int stage, int chunk) const { return plan_.order->PartOf({stage, chunk}, shape_); }
 
   const PartTimes& Of(int part, Kind kind) {
-    const auto [at, added] = parts_.try_emplace({part, kind});
-    if (added) at->second = Compute(part, kind);
-    return at->second;
+    std::optional<PartTimes>& there = parts_[4 * Index(part) + static_cast<std::size_t>(kind)];
+    if (!there) there = Compute(part, kind);
+    return *there;
   }
 
   PartTimes Compute(int part, Kind kind) {
@@ -129,119 +139,117 @@ class Bounds {
     PartTimes& times = there->second;
     times.from_kernel = LongestChain(blocks, kind, known_.times, ChainFrom::kFirstKernel);
     times.from_input = LongestChain(blocks, kind, known_.times, ChainFrom::kInput);
-    for (const LoweredBlock* block : blocks) AddSteps(*block, kind, &times);
+    for (std::size_t i = 0, next = 0; i < blocks.size(); i = next) {
+      while (next < blocks.size() && blocks[next] == blocks[i]) ++next;
+      AddSteps(*blocks[i], kind, static_cast<std::int64_t>(next - i), &times);
+    }
     return times;
   }
 
-  void AddSteps(const LoweredBlock& block, Kind kind, PartTimes* times) const {
-    const auto add = [&](const BlockPass& pass) {
-      for (const BlockStep& step : pass.steps) {
-        if (step.transfer < 0) {
-          times->busy += KernelTime(step, known_.times.slowest_chip);
-        } else {
-          times->moved += known_.times.transfer[Index(step.transfer)];
-        }
-      }
-    };
-    if (kind == Kind::kForward) add(block.forward);
-    if (kind == Kind::kBackward || kind == Kind::kBackwardInput) add(block.recompute);
-    if (kind == Kind::kBackward) add(block.backward);
-    if (kind == Kind::kBackwardInput) add(block.backward_input);
-    if (kind == Kind::kBackwardWeight) add(block.backward_weight);
+  // Calls visit with each pass that an action runs of a block.
+  template <class Visit>
+  static void ForPasses(const LoweredBlock& block, Kind kind, Visit visit) {
+    if (kind == Kind::kForward) visit(block.forward);
+    if (kind == Kind::kBackward || kind == Kind::kBackwardInput) visit(block.recompute);
+    if (kind == Kind::kBackward) visit(block.backward);
+    if (kind == Kind::kBackwardInput) visit(block.backward_input);
+    if (kind == Kind::kBackwardWeight) visit(block.backward_weight);
   }
 
-  std::int64_t SendBetween(int part, int next, std::int64_t micro_batch) const {
-    const int here = plan_.order->PlaceOf(part, micro_batch, shape_).stage;
-    return here == plan_.order->PlaceOf(next, micro_batch, shape_).stage ? 0 : known_.send;
+  // Of so many blocks that are alike.
+  void AddSteps(const LoweredBlock& block, Kind kind, std::int64_t count, PartTimes* times) const {
+    ForPasses(block, kind, [&](const BlockPass& pass) {
+      for (const BlockStep& step : pass.steps) {
+        if (step.transfer < 0) {
+          times->busy += count * KernelTime(step, known_.times.slowest_chip);
+        } else {
+          times->moved += count * known_.times.transfer[Index(step.transfer)];
+        }
+      }
+    });
   }
 
   // Until the first kernel of a stage may start.
   std::int64_t Fill(int stage, const Action& first) {
     if (first.kind != Kind::kForward) return 0;
     std::int64_t fill = 0;
-    for (int part = 0; part < PartOf(stage, first); ++part) {
+    for (int part = 0; part < PartOf(stage, first.chunk); ++part) {
       fill += Or0(Of(part, Kind::kForward).from_input.output);
-      fill += SendBetween(part, part + 1, first.micro_batch);
     }
     return fill;
   }
 
-  // The first `count` actions of a stage: pairs run kernel by kernel in turn.
-  std::int64_t Kernels(int stage, const std::vector<Action>& actions, std::size_t count) {
-    std::int64_t sum = 0;
-    bool paired = false;
-    for (std::size_t i = 0; i < count; ++i) {
-      const PartTimes& of = Of(PartOf(stage, actions[i]), actions[i].kind);
-      const bool alone = !paired && !actions[i].with_next;
-      sum += alone ? std::max(Or0(of.from_kernel.last), of.busy) : of.busy;
-      paired = actions[i].with_next;
+  // Calls visit(part, kind, runs) for what a stage runs.
+  template <class Visit>
+  void ForRuns(int stage, const std::vector<ChunkRuns>& chunks, Visit visit) {
+    for (std::size_t c = 0; c < chunks.size(); ++c) {
+      const int part = PartOf(stage, static_cast<int>(c));
+      for (std::size_t k = 0; k < chunks[c].size(); ++k) {
+        const Runs& runs = chunks[c][k];
+        if (runs.alone + runs.paired > 0) visit(part, static_cast<Kind>(k), runs);
+      }
     }
+  }
+
+  // Pairs run kernel by kernel in turn.
+  std::int64_t Kernels(int stage, const std::vector<ChunkRuns>& chunks) {
+    std::int64_t sum = 0;
+    ForRuns(stage, chunks, [&](int part, Kind kind, const Runs& runs) {
+      const PartTimes& of = Of(part, kind);
+      sum += runs.alone * std::max(Or0(of.from_kernel.last), of.busy) + runs.paired * of.busy;
+    });
     return sum;
   }
 
   // Kernels on the paths whose lengths Kernels() adds up.
-  std::int64_t KernelsOnPaths(int stage, const std::vector<Action>& actions) {
+  std::int64_t KernelsOnPaths(int stage, const std::vector<ChunkRuns>& chunks) {
     std::int64_t sum = 0;
-    bool paired = false;
-    for (const Action& action : actions) {
-      const PartTimes& of = Of(PartOf(stage, action), action.kind);
-      const bool alone = !paired && !action.with_next;
-      const bool waits = alone && of.from_kernel.last > of.busy;
-      sum += waits ? std::max<std::int64_t>(0, of.from_kernel.last - of.moved) : of.busy;
-      paired = action.with_next;
-    }
+    ForRuns(stage, chunks, [&](int part, Kind kind, const Runs& runs) {
+      const PartTimes& of = Of(part, kind);
+      const std::int64_t path = std::max<std::int64_t>(0, of.from_kernel.last - of.moved);
+      sum += runs.alone * (of.from_kernel.last > of.busy ? path : of.busy) + runs.paired * of.busy;
+    });
     return sum;
   }
 
   // With what transfers of one stream take of the processor: see the header. kernels: the bound
   // without it.
-  std::int64_t Slowed(int stage, const std::vector<Action>& actions, std::int64_t kernels) {
-    const std::int64_t on_paths = KernelsOnPaths(stage, actions);
+  std::int64_t Slowed(int stage, const std::vector<ChunkRuns>& chunks, const Loads& streams,
+                      std::int64_t kernels) {
+    const std::int64_t on_paths = KernelsOnPaths(stage, chunks);
     double most = 0;
-    for (const auto& [stream, load] : Streams(stage, actions)) {
+    for (const Load& load : streams) {
+      if (load.ps == 0) continue;
       const auto at_once = static_cast<double>(load.ps + on_paths);
       most = std::max(most, (1 - load.taken) * static_cast<double>(kernels) + load.taken * at_once);
     }
     return static_cast<std::int64_t>(most * (1 - 1e-12));
   }
 
-  std::int64_t LastGradient(int stage, const std::vector<Action>& actions) {
-    if (forward_only_) return 0;
-    std::size_t last = actions.size();
-    while (last > 0 && actions[last - 1].kind != Kind::kBackward &&
-           actions[last - 1].kind != Kind::kBackwardInput) {
-      --last;
-    }
-    // In a pair kernels of both run in turn.
-    if (last == 0 || actions[last - 1].with_next || (last > 1 && actions[last - 2].with_next)) {
-      return 0;
-    }
-    const Action& action = actions[last - 1];
-    const int part = PartOf(stage, action);
-    if (part == 0) return 0;
-    std::int64_t sum = Kernels(stage, actions, last - 1);
-    sum += std::max<std::int64_t>(0, Or0(Of(part, action.kind).from_kernel.output));
+  std::int64_t LastGradient(int stage, const StageRuns& runs) {
+    const Action& action = *runs.last;
+    const int part = PartOf(stage, action.chunk);
+    if (forward_only_ || part == 0) return 0;
+    std::int64_t sum = Kernels(stage, runs.to_last);
+    sum += Or0(std::max<std::int64_t>(0, Of(part, action.kind).from_kernel.output));
     for (int q = part - 1; q >= 0; --q) {
-      sum += SendBetween(q + 1, q, action.micro_batch);
       const ChainTimes& passes = Of(q, action.kind).from_input;
       sum += Or0(q > 0 ? passes.output : passes.last);
     }
-    return sum + Update(plan_.order->PlaceOf(0, action.micro_batch, shape_).stage, false);
+    return sum + Update(plan_.order->PlaceOf(0, action.micro_batch, shape_).stage);
   }
 
-  // After the last kernel of a stage's backwards: the reduction that the update waits for, the
-  // update, and what gathers its result. all: the stage has run everything.
-  std::int64_t Update(int stage, bool all) {
-    if (forward_only_) return 0;
-    std::int64_t sum = all ? LateReductions(stage) : 0;
+  // After the last kernel of a stage's backwards: the update, and what gathers its result.
+  std::int64_t Update(int stage) {
+    if (forward_only_ || !known_.updates) return 0;
+    std::int64_t& known = updates_[Index(stage)];
+    if (known >= 0) return known;
     UpdatedElements elements;
     double cast = 0;
-    bool from_host = false;
-    Loads regathers;
-    bool any = false;
+    bool from_host = false, any = false;
+    Loads regathers = NoLoads();
     for (int c = 0; c < plan_.order->Chunks(stage, shape_); ++c) {
-      for (const LayerRef& layer :
-           known_.model.layers[Index(plan_.order->PartOf({stage, c}, shape_))]) {
+      for (const LayerRef& layer : known_.model.layers[Index(PartOf(stage, c))]) {
         const LoweredBlock& block = known_.model.of(layer);
         elements += UpdatedElements(block);
         from_host |= block.host_optimizer.to >= 0 || block.host_parameters.to >= 0;
@@ -250,85 +258,81 @@ class Bounds {
         for (const int t : block.regathers) AddTransfer(t, 1, &regathers);
       }
     }
-    if (!any || from_host) return sum;
-    sum += UpdateTime(known_.compute, plan_, elements, cast).ps();
-    return plan_.overlap_parameters ? sum : sum + Most(regathers);
+    known = 0;
+    if (!any || from_host) return known;
+    known = UpdateTime(known_.compute, plan_, elements, cast).ps();
+    if (!plan_.overlap_parameters) known += Most(regathers);
+    return known;
   }
 
-  // Gradients that leave after all backwards, one after another on each stream.
+  // Gradients that leave after all backwards, one after another on each stream: the update waits.
   std::int64_t LateReductions(int stage) {
-    if (plan_.overlap_gradients) return 0;
-    Loads streams;
+    if (plan_.overlap_gradients || forward_only_) return 0;
+    Loads streams = NoLoads();
     for (int c = 0; c < plan_.order->Chunks(stage, shape_); ++c) {
-      const int part = plan_.order->PartOf({stage, c}, shape_);
-      for (const GradientBucket& bucket : known_.model.buckets[Index(part)]) {
+      for (const GradientBucket& bucket : known_.model.buckets[Index(PartOf(stage, c))]) {
         for (const int t : bucket.transfers) AddTransfer(t, 1, &streams);
       }
     }
     return Most(streams);
   }
 
-  // Transfers of one stream: how long, and what of a processor all of them take.
-  struct Load {
-    std::int64_t ps = 0;
-    double taken = 1;
-  };
-  using Loads = std::map<int, Load>;  // by stream
+  Loads NoLoads() const { return Loads(Index(known_.times.streams)); }
 
   void AddTransfer(int t, std::int64_t times, Loads* streams) const {
     const std::int64_t least = known_.times.transfer[Index(t)];
     if (least == 0) return;
-    Load& load = (*streams)[known_.times.stream[Index(t)]];
+    Load& load = (*streams)[Index(known_.times.stream[Index(t)])];
     load.ps += times * least;
     load.taken = std::min(load.taken, known_.taken.empty() ? 0 : known_.taken[Index(t)]);
   }
   static std::int64_t Most(const Loads& streams) {
     std::int64_t most = 0;
-    for (const auto& [stream, load] : streams) most = std::max(most, load.ps);
+    for (const Load& load : streams) most = std::max(most, load.ps);
     return most;
   }
 
-  void AddPass(const BlockPass& pass, std::int64_t times, Loads* streams) const {
-    for (const BlockStep& step : pass.steps) {
-      if (step.transfer >= 0) AddTransfer(step.transfer, times, streams);
-    }
-  }
-
   // All transfers of the stage, by stream; those that may stay from one run to the next once.
-  Loads Streams(int stage, const std::vector<Action>& actions) {
-    std::map<std::pair<int, Kind>, std::int64_t> runs;  // by chunk
-    for (const Action& action : actions) ++runs[{action.chunk, action.kind}];
-    Loads streams;
-    for (const auto& [run, times] : runs) {
-      const Kind kind = run.second;
-      const int part = plan_.order->PartOf({stage, run.first}, shape_);
-      for (const LayerRef& layer : known_.model.layers[Index(part)]) {
-        const LoweredBlock& block = known_.model.of(layer);
-        if (kind == Kind::kForward) AddPass(block.forward, times, &streams);
-        if (kind == Kind::kBackward || kind == Kind::kBackwardInput) {
-          AddPass(block.recompute, times, &streams);
+  Loads Streams(int stage, const std::vector<ChunkRuns>& chunks) {
+    Loads streams = NoLoads();
+    ForRuns(stage, chunks, [&](int part, Kind kind, const Runs& runs) {
+      const std::vector<LayerRef>& layers = known_.model.layers[Index(part)];
+      for (std::size_t i = 0, next = 0; i < layers.size(); i = next) {
+        const LoweredBlock* const block = &known_.model.of(layers[i]);
+        const bool is_last = layers[i] == known_.model.last;
+        next = i + 1;
+        while (!is_last && next < layers.size() && &known_.model.of(layers[next]) == block &&
+               layers[next] != known_.model.last) {
+          ++next;
         }
-        if (kind == Kind::kBackward) AddPass(block.backward, times, &streams);
-        if (kind == Kind::kBackwardInput) AddPass(block.backward_input, times, &streams);
-        if (kind == Kind::kBackwardWeight) AddPass(block.backward_weight, times, &streams);
-        const bool gathers =
-            kind == Kind::kForward || (kind != Kind::kBackwardWeight && layer != known_.model.last);
-        if (gathers && !plan_.accumulate_unsharded) {
-          for (const int t : block.gathers) AddTransfer(t, times, &streams);
-        }
-        if (!EndsBackward(kind)) continue;
-        for (const int t : block.reduces) AddTransfer(t, times, &streams);
+        const std::int64_t times = (runs.alone + runs.paired) * static_cast<std::int64_t>(next - i);
+        AddBlock(*block, kind, is_last, times, &streams);
       }
-    }
+    });
     if (!forward_only_) AddLast(stage, &streams);
     return streams;
+  }
+
+  void AddBlock(const LoweredBlock& block, Kind kind, bool is_last, std::int64_t times,
+                Loads* streams) const {
+    ForPasses(block, kind, [&](const BlockPass& pass) {
+      for (const BlockStep& step : pass.steps) {
+        if (step.transfer >= 0) AddTransfer(step.transfer, times, streams);
+      }
+    });
+    const bool gathers = kind == Kind::kForward || (kind != Kind::kBackwardWeight && !is_last);
+    if (gathers && !plan_.accumulate_unsharded) {
+      for (const int t : block.gathers) AddTransfer(t, times, streams);
+    }
+    if (!EndsBackward(kind)) return;
+    for (const int t : block.reduces) AddTransfer(t, times, streams);
   }
 
   // Gradients that leave after the last micro-batch and parameters that come from the optimizer's
   // shards, once in a step.
   void AddLast(int stage, Loads* streams) {
     for (int c = 0; c < plan_.order->Chunks(stage, shape_); ++c) {
-      const std::size_t part = Index(plan_.order->PartOf({stage, c}, shape_));
+      const std::size_t part = Index(PartOf(stage, c));
       for (const GradientBucket& bucket : known_.model.buckets[part]) {
         for (const int t : bucket.transfers) AddTransfer(t, 1, streams);
       }
@@ -342,7 +346,9 @@ class Bounds {
   const Plan& plan_;
   const Pipeline shape_;
   const bool forward_only_;
-  std::map<std::pair<int, Kind>, PartTimes> parts_;
+  const std::vector<StageRuns>& runs_;
+  std::vector<std::optional<PartTimes>> parts_;  // by part and kind
+  std::vector<std::int64_t> updates_;            // by stage; -1: not known yet
   std::map<std::pair<std::vector<const LoweredBlock*>, Kind>, PartTimes> alike_;
 };
 
@@ -352,7 +358,49 @@ MemoryBound FullestStage(const Scenario& scenario, const LoweredModel& model) {
   return {*most, static_cast<int>(most - peaks.begin())};
 }
 
+// What a transfer asks for at least, whichever stage and group runs it.
+struct Price {
+  std::int64_t ps = 0;
+  double channels = 0;  // 0: it takes nothing of a processor
+};
+
+StatusOr<Price> PriceOf(int transfer, const PreparedStep& step) {
+  constexpr double kNone = std::numeric_limits<double>::infinity();
+  Price least{std::numeric_limits<std::int64_t>::max(), kNone};
+  const StepUnits& units = step.units();
+  for (int stage = 0; stage < step.scenario().plan.stages; ++stage) {
+    ASSIGN_OR_RETURN(const std::vector<UnitGroup> groups, units.Groups(transfer, stage));
+    for (const UnitGroup& group : groups) {
+      least.ps = std::min(least.ps, IdleTime(group, units));
+      const bool takes = group.cost.algorithm != nullptr;
+      least.channels = std::min(least.channels, takes ? group.cost.units : 0);
+    }
+  }
+  return least.channels == kNone ? Price() : least;
+}
+
 }  // namespace
+
+// Prices depend on the mesh and on what moves; where the plan names algorithms, on it too.
+struct BoundCache::Kept {
+  ActionCounts actions;
+  std::map<std::pair<std::shared_ptr<const PricedMesh>, TransferSpec>, Price> prices;
+
+  StatusOr<Price> PriceFor(int transfer, const PreparedStep& step) {
+    constexpr std::size_t kMost = 1 << 18;  // some fifty megabytes
+    if (!step.scenario().plan.collectives.empty()) return PriceOf(transfer, step);
+    const std::pair key(step.priced(), step.transfers()[transfer]);
+    const auto there = prices.find(key);
+    if (there != prices.end()) return there->second;
+    ASSIGN_OR_RETURN(const Price price, PriceOf(transfer, step));
+    if (prices.size() >= kMost) prices.clear();
+    prices.emplace(key, price);
+    return price;
+  }
+};
+
+BoundCache::BoundCache() : kept_(std::make_unique<Kept>()) {}
+BoundCache::~BoundCache() = default;
 
 StatusOr<PlanBounds> QuickBounds(const Scenario& scenario, Fidelity fidelity) {
   const StepRates rates = RatesOf(scenario, fidelity);
@@ -362,39 +410,61 @@ StatusOr<PlanBounds> QuickBounds(const Scenario& scenario, Fidelity fidelity) {
   ASSIGN_OR_RETURN(const LoweredModel model, LowerModel(context));
   Known known{scenario, model, rates.compute, transfers, {.slowest_chip = rates.slowest_chip}};
   NumberStreams(transfers, &known.times);
-  return PlanBounds{Bounds(known).Bound(), FullestStage(scenario, model)};
+  const Plan& plan = scenario.plan;
+  const std::vector<StageRuns> runs = CountActions(*plan.order, plan.pipeline_shape());
+  return PlanBounds{Bounds(known, runs).Bound(), FullestStage(scenario, model)};
 }
 
-StatusOr<PlanBounds> BoundsOf(const PreparedStep& step) {
-  const Scenario& scenario = step.scenario();
-  const TransferTable& transfers = step.transfers();
-  const StepUnits& units = step.units();
-  const StepRates& rates = step.rates();
-  Known known{
-      scenario, step.model(), rates.compute, transfers, {.slowest_chip = rates.slowest_chip}};
-  NumberStreams(transfers, &known.times);
-  known.taken.assign(Index(transfers.size()), 0);
-  for (int t = 0; t < transfers.size(); ++t) {
-    const Role role = transfers[t].role;
-    if (role == Role::kPipeline) continue;
-    std::int64_t& least = known.times.transfer[Index(t)];
-    if (role == Role::kToHost || role == Role::kFromHost) {
-      least = Time::RoundUp(transfers[t].bytes / rates.host_link).ps();
-      continue;
-    }
-    least = std::numeric_limits<std::int64_t>::max();
-    double taken = 1;
-    for (int stage = 0; stage < scenario.plan.stages; ++stage) {
-      ASSIGN_OR_RETURN(const std::vector<UnitGroup> groups, units.Groups(t, stage));
-      for (const UnitGroup& group : groups) {
-        least = std::min(least, IdleTime(group, units));
-        taken = std::min(taken, TakenBy(group.cost, rates));
+// What transfers take of a step, and how often parts run.
+class BoundInputs {
+ public:
+  BoundInputs(const PreparedStep& step, BoundCache* cache)
+      : step_(step), kept_(*(cache != nullptr ? cache : &own_)->kept_) {}
+
+  Status PriceTransfers(bool activations_only, Known* known) {
+    const TransferTable& transfers = step_.transfers();
+    NumberStreams(transfers, &known->times);
+    known->taken.assign(Index(transfers.size()), 0);
+    for (int t = 0; t < transfers.size(); ++t) {
+      const Role role = transfers[t].role;
+      if (role == Role::kPipeline || (activations_only && role != Role::kActivations)) continue;
+      std::int64_t& least = known->times.transfer[Index(t)];
+      if (role == Role::kToHost || role == Role::kFromHost) {
+        least = Time::RoundUp(transfers[t].bytes / step_.rates().host_link).ps();
+        continue;
       }
+      ASSIGN_OR_RETURN(const Price price, kept_.PriceFor(t, step_));
+      least = price.ps;
+      known->taken[Index(t)] = TakenBy(price.channels, step_.rates());
     }
-    known.taken[Index(t)] = taken;
-    if (least == std::numeric_limits<std::int64_t>::max()) least = 0;
+    return absl::OkStatus();
   }
-  return PlanBounds{Bounds(known).Bound(), FullestStage(scenario, step.model())};
+
+  std::shared_ptr<const std::vector<StageRuns>> Actions() {
+    const Plan& plan = step_.scenario().plan;
+    return kept_.actions.Of(*plan.order, plan.pipeline_shape());
+  }
+
+ private:
+  const PreparedStep& step_;
+  BoundCache own_;
+  BoundCache::Kept& kept_;
+};
+
+StatusOr<PlanBounds> BoundsOf(const PreparedStep& step, const BoundOptions& options) {
+  const StepRates& rates = step.rates();
+  Known known{step.scenario(),
+              step.model(),
+              rates.compute,
+              step.transfers(),
+              {.slowest_chip = rates.slowest_chip}};
+  known.updates = !options.activations_only;
+  BoundInputs inputs(step, options.cache);
+  RETURN_IF_ERROR(inputs.PriceTransfers(options.activations_only, &known));
+  PlanBounds bounds{Bounds(known, *inputs.Actions()).Bound(), {}};
+  const bool memory = !options.activations_only && bounds.time.time <= options.most;
+  if (memory) bounds.memory = FullestStage(step.scenario(), step.model());
+  return bounds;
 }
 
 }  // namespace meshstep

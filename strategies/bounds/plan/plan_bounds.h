@@ -10,8 +10,7 @@
 //   E(q)     of part q: from its input to its output (from the input)
 //   p(s)     the part that stage s runs first
 // The bounds, of which the largest counts, over stages s:
-//   kernels        fill + sum of D(a) + update:  fill is the sum of E(q), q < p(s), and the sends
-//                  between
+//   kernels        fill + sum of D(a) + update:  fill is the sum of E(q), q < p(s)
 //   slowed         (1 - u) K + u (T + W):  K is the bound above, W the kernels on its path, T the
 //                  transfers of one stream, each of which takes u of the processor. For if M is the
 //                  time and S what those kernels are slowed by, M >= K + S; outside of them are
@@ -28,12 +27,14 @@
 // is a sum of constraints that the engine keeps (tests/strategies/bounds/plan holds it on random
 // plans, and that a bound 1 % higher is caught).
 //
-// Cost: O(steps of a block + actions); with times of collectives what StepUnits costs on top.
+// Cost: O(steps of a block + parts), for a schedule that is new O(actions); prices that are new cost
+// what StepUnits does.
 
 #ifndef MESHSTEP_STRATEGIES_BOUNDS_PLAN_PLAN_BOUNDS_H_
 #define MESHSTEP_STRATEGIES_BOUNDS_PLAN_PLAN_BOUNDS_H_
 
 #include <cstdint>
+#include <memory>
 #include <string_view>
 
 #include "sim/base/status.h"
@@ -63,8 +64,29 @@ struct PlanBounds {
 // Without placing the mesh: collectives take no time. Error: the plan cannot be lowered.
 StatusOr<PlanBounds> QuickBounds(const Scenario& scenario, Fidelity fidelity);
 
+// What bounds of many plans of one cluster share: prices of transfers, counts of actions. For one
+// thread.
+class BoundCache {
+ public:
+  BoundCache();
+  ~BoundCache();
+
+ private:
+  struct Kept;
+  friend class BoundInputs;
+  std::unique_ptr<Kept> kept_;
+};
+
+struct BoundOptions {
+  BoundCache* cache = nullptr;  // null: nothing is kept
+  Time most = Time::Max();      // memory is told, else 0, where the bound of time is not above this
+  // Without transfers of parameters and gradients, and without the update: what plans have in common
+  // that differ in where state lies and when it moves. Memory is 0.
+  bool activations_only = false;
+};
+
 // With the collectives on idle links. Error: an algorithm does not run where the plan wants it.
-StatusOr<PlanBounds> BoundsOf(const PreparedStep& step);
+StatusOr<PlanBounds> BoundsOf(const PreparedStep& step, const BoundOptions& options = {});
 
 }  // namespace meshstep
 

@@ -67,7 +67,8 @@ TEST_P(QuickTableTest, IsNeverAboveTheSimulation) {
     const Choices choices = space->ChoicesOf(index);
     if (IsRefused(*space, choices)) continue;
     const GroupBound group = table.Group(choices);
-    Evaluated plan = evaluator.Bound(index, group.ps, &workspace);
+    Evaluated plan =
+        evaluator.Bound(index, group.ps, evaluator.BoundGroup(index, &workspace), &workspace);
     if (!plan.invalid.empty()) continue;
     evaluator.Simulate(&plan, &workspace);
     ASSERT_TRUE(plan.simulated) << plan.invalid;

@@ -193,7 +193,8 @@ TEST(SearchTest, BoundsDoNotDependOnTheWorkspace) {
     int valid = 0;
     for (std::int64_t index = 0; index < space.size(); ++index) {
       Workspace fresh;
-      const Evaluated a = evaluator.Bound(index, 0, &kept), b = evaluator.Bound(index, 0, &fresh);
+      const Evaluated a = evaluator.Bound(index, 0, 0, &kept),
+                      b = evaluator.Bound(index, 0, 0, &fresh);
       ASSERT_EQ(a.invalid, b.invalid) << framework << " " << index;
       ASSERT_EQ(a.bound_ps, b.bound_ps) << framework << " " << index;
       ASSERT_EQ(a.least_bytes, b.least_bytes) << framework << " " << index;
@@ -217,7 +218,8 @@ TEST(SearchTest, BoundsAreBelowTheSimulationAndClose) {
     const Choices choices = space.ChoicesOf(index);
     if (!RefusedBy(space, choices).empty()) continue;
     const GroupBound group = table.Group(choices);
-    Evaluated plan = evaluator.Bound(index, group.ps, &workspace);
+    Evaluated plan =
+        evaluator.Bound(index, group.ps, evaluator.BoundGroup(index, &workspace), &workspace);
     if (!plan.invalid.empty()) continue;
     evaluator.Simulate(&plan, &workspace);
     ASSERT_TRUE(plan.simulated) << plan.invalid;
