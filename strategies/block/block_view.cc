@@ -66,7 +66,9 @@ Sharding BlockView::Chunked(ArrayId array) const {
   Sharding sharding = Used(array);
   const Plan& plan = *context_.plan;
   const int t = sharding.Find("T");
-  if (plan.context_method != ContextMethod::kUlysses || t < 0) return sharding;
+  // What no head has (compressed keys) stays with its positions.
+  const bool stream = block_.arrays[static_cast<std::size_t>(array)].place == Place::kResidual;
+  if (plan.context_method != ContextMethod::kUlysses || t < 0 || stream) return sharding;
   std::vector<AxisId> axes = std::move(sharding.dims[static_cast<std::size_t>(t)].axes);
   sharding.dims[static_cast<std::size_t>(t)].axes.clear();
   double ranks = 1;
@@ -150,18 +152,20 @@ double BlockView::LocalBytes(ArrayId array, const Sharding& sharding) const {
 
 bool BlockView::IsMatmulWeight(ArrayId parameter) const {
   return std::any_of(block_.ops.begin(), block_.ops.end(), [&](const Op& op) {
-    return op.big_matmul &&
+    return op.big_matmul && !context_.plan->precision.IsWide(op.role) &&
            std::find(op.weights.begin(), op.weights.end(), parameter) != op.weights.end();
   });
 }
 
 Dtype BlockView::TypeOf(const Op& op) const {
   const Precision& precision = context_.plan->precision;
-  return op.big_matmul ? precision.compute : precision.activations;
+  const bool narrow = op.big_matmul && !precision.IsWide(op.role);
+  return narrow ? precision.compute : precision.activations;
 }
 
 bool BlockView::IsNarrow(const Op& op) const {
-  return op.big_matmul && context_.plan->precision.quantised();
+  const Precision& precision = context_.plan->precision;
+  return op.big_matmul && precision.quantised() && !precision.IsWide(op.role);
 }
 
 double BlockView::CastBytes(ArrayId array) const {

@@ -83,7 +83,7 @@ Status BlockLowering::MatmulForward(const Op& op, PassBuilder* pass) {
   // Quantised weights are read as they are stored and widened inside the kernel.
   const bool as_stored = pass->Used(op.weights[0]) == pass->Stored(op.weights[0]);
   if (context_.workload->forward_only() && as_stored) {
-    shape.weight = SizeOf(context_.plan->precision.Stored(op.big_matmul));
+    shape.weight = SizeOf(context_.plan->precision.Stored(pass->IsMatmulWeight(op.weights[0])));
   }
   const std::vector<MatmulShape> products = ProductsOf(op, shape, widths, *context_.plan);
   const MatmulKernel kernel{op.name, products, dtype, result};

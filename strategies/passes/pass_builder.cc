@@ -113,7 +113,8 @@ void PassBuilder::Cast(const Op& op, const std::string& name, const std::vector<
 void PassBuilder::CastWeights(const Op& op) {
   const Precision& precision = context_.plan->precision;
   const double from = SizeOf(precision.Gathered(true)).value();
-  if (!op.big_matmul || from <= SizeOf(precision.compute).value()) return;
+  if (!op.big_matmul || precision.IsWide(op.role)) return;
+  if (from <= SizeOf(precision.compute).value()) return;
   double bytes = 0;
   for (const ArrayId weight : op.weights) {
     if (Stored(weight) == Used(weight)) continue;

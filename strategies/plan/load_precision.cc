@@ -1,9 +1,12 @@
 #include "strategies/plan/load_precision.h"
 
+#include <algorithm>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "meshstep/v1/plan.pb.h"
 #include "strategies/plan/optimizers.h"
 
@@ -28,6 +31,7 @@ class PrecisionLoader {
   void LoadScaling();
   void LoadGather();
   void LoadKeptMlp();
+  void LoadWide();
   void LoadOptimizer();
   bool Narrow() const { return SizeOf(out_.compute) < Bytes(2); }
 
@@ -125,6 +129,24 @@ void PrecisionLoader::LoadKeptMlp() {
   out_.kept_mlp = out_.activations;
 }
 
+void PrecisionLoader::LoadWide() {
+  // A range of layers in a wide type has them wide anyway.
+  std::vector<OpRole> products = OpRolesNamed("products");
+  products.insert(products.end(), {OpRole::kExpertsIn, OpRole::kExpertsOut});
+  const auto is_product = [&](OpRole role) {
+    return std::ranges::find(products, role) != products.end();
+  };
+  for (const auto part : absl::StrSplit(proto_.wide(), ',', absl::SkipWhitespace())) {
+    const std::string name(absl::StripAsciiWhitespace(part));
+    const std::vector<OpRole> roles = OpRolesNamed(name);
+    if (roles.empty() || !std::ranges::all_of(roles, is_product)) {
+      Error("wide", absl::StrCat("has ", Quoted(name), ", expected roles of products such as ",
+                                 "attention-output, mlp-out or experts-in, with commas"));
+    }
+    out_.wide.insert(out_.wide.end(), roles.begin(), roles.end());
+  }
+}
+
 void PrecisionLoader::LoadOptimizer() {
   const std::string& name = proto_.optimizer().empty() ? out_.optimizer : proto_.optimizer();
   const OptimizerKind* kind = FindOptimizer(name);
@@ -154,6 +176,7 @@ Precision PrecisionLoader::Load() {
   LoadScaling();
   LoadGather();
   LoadKeptMlp();
+  LoadWide();
   LoadOptimizer();
   return out_;
 }
@@ -178,6 +201,9 @@ void ExpandPrecision(const Precision& precision, v1::Precision* proto) {
   if (precision.kept_mlp != precision.activations) {
     proto->set_kept_mlp(std::string(NameOf(precision.kept_mlp)));
   }
+  std::vector<std::string> wide;
+  for (const OpRole role : precision.wide) wide.emplace_back(NameOf(role));
+  if (!wide.empty()) proto->set_wide(absl::StrJoin(wide, ", "));
 }
 
 }  // namespace meshstep

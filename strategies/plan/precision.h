@@ -16,8 +16,10 @@
 
 #include <algorithm>
 #include <string>
+#include <vector>
 
 #include "sim/base/dtype.h"
+#include "strategies/model/op_role.h"
 #include "strategies/plan/optimizers.h"
 
 namespace meshstep {
@@ -42,6 +44,8 @@ struct Precision {
   Dtype kv_cache = Dtype::kBf16;
   Dtype kept_mlp = Dtype::kBf16;  // inputs of activations of MLPs and experts, until backward
   Scaling scaling = Scaling::kTensor;
+  std::vector<OpRole> wide;  // products that stay of `activations`
+  bool IsWide(OpRole role) const { return std::ranges::find(wide, role) != wide.end(); }
   std::string optimizer = "adam-fp32";
   const OptimizerKind& optimizer_kind() const;
   // State of an element, master copy included; of an element of what the optimizer counts as a matrix.

@@ -121,6 +121,26 @@ TEST(Precision, OnlyMatmulsOfTheBlocksAreNarrow) {
   EXPECT_EQ(narrow.head.kept_bytes, wide.head.kept_bytes);
 }
 
+// Some products may stay wide beside the others: as they are without narrow ones, and with what they
+// save.
+TEST(Precision, NamedProductsStayWide) {
+  const std::string named = "compute: 'fp8' wide: 'attention-output, mlp-out'";
+  const Lowered wide = Lower(kBlackwell, 1, ""), narrow = Lower(kBlackwell, 1, "compute: 'fp8'"),
+                mixed = Lower(kBlackwell, 1, named);
+  for (const char* name : {"attention_out", "mlp_out"}) {
+    EXPECT_EQ(Find(mixed.layer.forward, name)->duration, Find(wide.layer.forward, name)->duration);
+  }
+  for (const char* name : {"qkv", "mlp_in"}) {
+    EXPECT_EQ(Find(mixed.layer.forward, name)->duration,
+              Find(narrow.layer.forward, name)->duration);
+  }
+  // Inputs of 1 and 4 s b h are not cast; gradients of 1 and 1 neither. A byte more of each is kept, but
+  // attention keeps its own output wide anyway.
+  EXPECT_DOUBLE_EQ(CastBytes(mixed.layer.forward), 0);
+  EXPECT_DOUBLE_EQ(CastBytes(mixed.layer.backward), (9 - 2) * kStream * (2 + 1));
+  EXPECT_DOUBLE_EQ(mixed.layer.kept_bytes - narrow.layer.kept_bytes, (4 - 1) * kStream);
+}
+
 // Of the 34 s b h of arXiv 2205.05198 eq. 1, 14 are inputs of matmuls (2 of qkv, 2 of the
 // projection, 2 and 8 of the MLP); they are stored in one byte, with the scales of each format.
 TEST(Precision, SavedInputsOfMatmulsAreNarrow) {
@@ -310,7 +330,9 @@ TEST(Precision, SaysWhatIsWrong) {
       {"gather: 'fp8'", "plan.precision.gather: is \"fp8\", expected a type no narrower"},
       {"compute: 'fp4'", "plan.precision.compute: is \"fp4\", which h100-sxm has no matrix rate"},
       {"optimizer: 'adam'", "plan.precision.optimizer: is \"adam\", expected one of adam-fp32"},
-      {"reduce: 'fp9'", "plan.precision.reduce: is \"fp9\""}};
+      {"reduce: 'fp9'", "plan.precision.reduce: is \"fp9\""},
+      {"compute: 'fp8' wide: 'mlp-up'", "plan.precision.wide: has \"mlp-up\", expected roles of"},
+      {"compute: 'fp8' wide: 'rms-norm'", "plan.precision.wide: has \"rms-norm\""}};
   for (const auto& [precision, expected] : cases) {
     EXPECT_NE(error(precision).find(expected), std::string::npos)
         << precision << ": " << error(precision);
@@ -320,7 +342,8 @@ TEST(Precision, SaysWhatIsWrong) {
 TEST(Precision, ExpansionIsTheSame) {
   for (const char* text : {"compute: 'fp8'", "compute: 'fp8' scaling: 'current'",
                            "compute: 'fp8' scaling: 'block' gather: 'bf16'",
-                           "compute: 'fp8' activations: 'fp16' parameters: 'fp8'", ""}) {
+                           "compute: 'fp8' activations: 'fp16' parameters: 'fp8'",
+                           "compute: 'fp8' wide: 'mlp-out'", ""}) {
     v1::Scenario proto;
     ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(
         absl::StrCat("model { preset: 'llama-3-8b' } cluster { preset: 'dgx-h100' chips: 8 } "
@@ -338,6 +361,7 @@ TEST(Precision, ExpansionIsTheSame) {
     EXPECT_EQ(a.parameters, b.parameters);
     EXPECT_EQ(a.gather, b.gather);
     EXPECT_EQ(a.scaling, b.scaling);
+    EXPECT_EQ(a.wide, b.wide);
   }
 }
 
