@@ -116,6 +116,37 @@ TEST(Chunked, RingHandsTheStateOn) {
   }
 }
 
+// Of every kind: one state of each sequence goes on, whatever the length, and of what is convolved the
+// positions before a rank's own; keys and values never. Gated delta nets have 16 heads of 64 x 32
+// numbers, Kimi delta attention 8 of 32 x 32 (a decay of each element is of a position, and stays),
+// linear attention 16 of 64 x 64; both nets convolve queries, keys and values over four positions.
+TEST(Chunked, EveryKindHandsOnItsStateAndNoKeys) {
+  const std::string kimi =
+      "name: 'toy' layers: 2 hidden: 1024 vocab: 4096 delta_net { key_heads: 8 key_dim: 32 "
+      "decay_rank: 32 gate_rank: 32 } layer_kinds { mixer: DELTA_NET mlp: NO_MLP }";
+  struct Case {
+    std::string model;
+    double state, channels;
+  };
+  for (const Case& c : {Case{kDelta, 16 * 64 * 32, 2 * 8 * 32 + 16 * 64},
+                        Case{kimi, 8 * 32 * 32, 3 * 8 * 32}, Case{kLinear, 16 * 64 * 64, 0}}) {
+    for (const int ranks : {2, 4}) {
+      const Lowered l = Lower(
+          Proto(c.model, ranks, absl::StrCat("context: ", ranks, " context_load_balanced: false")));
+      const int hops = ranks - 1;
+      const double state = kB * c.state * 4, tail = kB * 3 * c.channels * 2;
+      EXPECT_EQ(Sent(l, l.layer.forward, "state"), (std::pair{hops, hops * state})) << c.model;
+      EXPECT_EQ(Sent(l, l.layer.backward, "state"), (std::pair{2 * hops, 2 * hops * state}));
+      EXPECT_EQ(Sent(l, l.layer.forward, "last positions").second, tail) << c.model;
+      double bytes = 0;
+      for (const BlockStep& step : l.layer.forward.steps) {
+        if (step.transfer >= 0) bytes += l.transfers[step.transfer].bytes.value();
+      }
+      EXPECT_EQ(bytes, hops * state + tail) << c.model;
+    }
+  }
+}
+
 // LASP-2, arXiv 2502.07563 §3: the states of all ranks, once.
 TEST(Chunked, AllGatherBringsAllStates) {
   const Lowered l = Lower(Proto(kMamba, 4,
@@ -296,6 +327,34 @@ TEST(Chunked, KindsAreLoweredOnce) {
       "layer_kinds { symbol: 'F' mixer: NO_MIXER mlp: DENSE }",
       1, ""));
   EXPECT_EQ(BuildTransformer(s.model, {}).kinds.size(), 6u);
+}
+
+// Tasks of a step, which is what its time is spent on.
+double TasksOf(const std::string& kinds) {
+  const Scenario s = Load(
+      Proto(absl::StrCat(
+                "layers: 198 hidden: 256 vocab: 1000 heads: 4 ffn: 512 mamba { heads: 8 head_dim: "
+                "64 state: 16 } delta_net { key_heads: 4 key_dim: 32 } linear_attention { heads: "
+                "4 head_dim: 64 } ",
+                kinds),
+            8, "fsdp: 8"));
+  const StatusOr<StepGraph> step = LowerStep(s, {Fidelity::kIdeal, false});
+  EXPECT_TRUE(step.ok()) << step.status();
+  return step.ok() ? static_cast<double>(step->graph.tasks()) : 0;
+}
+
+// Six kinds cost what their layers cost apart: as many tasks as a sixth of the layers of each.
+TEST(Chunked, SixKindsAreNoMoreWorkThanTheyAreApart) {
+  const std::vector<std::string> kinds = {
+      "mixer: ATTENTION", "sliding_window: 64",      "mixer: MAMBA",
+      "mixer: DELTA_NET", "mixer: LINEAR_ATTENTION", "mixer: SHORT_CONVOLUTION"};
+  double apart = 0;
+  std::string all;
+  for (const std::string& kind : kinds) {
+    apart += TasksOf(absl::StrCat("layer_kinds { ", kind, " }")) / 6;
+    absl::StrAppend(&all, "layer_kinds { ", kind, " } ");
+  }
+  EXPECT_NEAR(TasksOf(all) / apart, 1, 0.01);
 }
 
 }  // namespace
