@@ -1,6 +1,7 @@
 #include "strategies/model/load_layer.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "meshstep/v1/model.pb.h"
@@ -29,6 +30,7 @@ class LayerLoader : private FieldLoader {
   void RoutedExperts();
   void LatentAttention();
   void SparseAttention();
+  void CompressedKeys();
   void StateSpace();
   void Delta();
   void Linear();
@@ -183,11 +185,58 @@ void LayerLoader::SparseAttention() {
   indexer.heads = Range("indexer.heads", in.heads(), 1, kMaxWidth);
   indexer.head_dim = Range("indexer.head_dim", in.head_dim(), 1, kMaxWidth);
   indexer.top_k = Range("indexer.top_k", in.top_k(), 1, kMaxWide);
-  if (!in_.has_mla()) Problem("indexer", "is set, which needs mla to be set");
-  if (out_.sliding_window > 0 || out_.attention_chunk > 0) {
+  if (!in_.has_mla() && in_.compressed().rate() == 0) {
+    Problem("indexer", "is set, which needs mla or compressed.rate to be set");
+  }
+  if (!out_.compressed && (out_.sliding_window > 0 || out_.attention_chunk > 0)) {
     Problem("indexer", "is set beside a window or a chunk, expected one of them");
   }
+  const int rate = std::max(1, out_.compressed ? out_.compressed->rate : 1);
+  if (indexer.head_dim % rate != 0) {
+    Problem(
+        "compressed.rate",
+        absl::StrCat("is ", rate, ", expected a divisor of indexer.head_dim, ", indexer.head_dim));
+  }
   out_.indexer = indexer;
+}
+
+// What it says of heads, norms and biases is the kind's own.
+void LayerLoader::CompressedKeys() {
+  if (!in_.has_compressed() || !Attends()) return;
+  const v1::CompressedAttention& in = in_.compressed();
+  CompressedAttention c;
+  c.q_lora_rank = Range("compressed.q_lora_rank", in.q_lora_rank(), 1, kMaxWidth);
+  c.output_groups = Range("compressed.output_groups", in.output_groups(), 1, kMaxWidth);
+  c.output_rank = Range("compressed.output_rank", in.output_rank(), 1, kMaxWidth);
+  c.rate = Range("compressed.rate", in.rate(), 0, kMaxWidth);
+  c.overlap = in.overlap();
+  const auto divides = [&](const char* field, int part, const char* what, int whole) {
+    if (!ok() || part <= 0 || whole % part == 0) return;
+    Problem(field, absl::StrCat("is ", part, ", expected a divisor of ", what, ", ", whole));
+  };
+  divides("compressed.output_groups", c.output_groups, "the query heads", out_.heads);
+  divides("compressed.rate", c.rate, "head_dim", out_.head_dim);
+  if (out_.heads == 0) Problem("heads", "is 0 beside compressed, expected 1 or more");
+  if (out_.kv_heads != 1) {
+    Problem("kv_heads", absl::StrCat("is ", out_.kv_heads, " beside compressed, expected 1"));
+  }
+  if (out_.sliding_window == 0) {
+    Problem("sliding_window", "is not set beside compressed, expected the positions of its window");
+  }
+  const std::pair<const char*, bool> others[] = {
+      {"mla", in_.has_mla()},
+      {"v_head_dim", out_.v_head_dim > 0},
+      {"qkv_bias", out_.qkv_bias},
+      {"attention_output_bias", out_.attention_output_bias},
+      {"qk_norm", out_.qk_norm},
+      {"attention_gate", out_.attention_gate},
+      {"attention_head_gate", out_.attention_head_gate},
+      {"keys_as_values", out_.keys_as_values},
+      {"bidirectional", out_.bidirectional}};
+  for (const auto& [field, set] : others) {
+    if (set) Problem(field, "is set beside compressed, which has none");
+  }
+  out_.compressed = c;
 }
 
 void LayerLoader::StateSpace() {
@@ -292,6 +341,7 @@ bool LayerLoader::Load() {
   Window();
   RoutedExperts();
   LatentAttention();
+  CompressedKeys();
   SparseAttention();
   StateSpace();
   Delta();

@@ -172,6 +172,9 @@ std::string Described(const Layer& layer) {
   switch (layer.mixer) {
     case Mixer::kAttention:
       mixer = layer.indexer ? "sparse attention" : layer.mla ? "latent attention" : "attention";
+      if (layer.compressed && layer.compressed->rate > 0) {
+        absl::StrAppend(&mixer, " by ", layer.compressed->rate);
+      }
       if (layer.sliding_window > 0) absl::StrAppend(&mixer, " window ", layer.sliding_window);
       if (layer.attention_chunk > 0) absl::StrAppend(&mixer, " chunk ", layer.attention_chunk);
       break;

@@ -34,14 +34,30 @@ std::int64_t AttentionSize(const Model& model, const std::string& dim) {
   if (dim == "K") return model.kv_heads;
   if (dim == "H") return model.head_dim;
   if (dim == "H_v") return model.mla ? mla.v_head_dim : model.v_head_dim;
-  if (dim == "R_q") return mla.q_lora_rank;
+  if (dim == "R_q") return model.compressed ? model.compressed->q_lora_rank : mla.q_lora_rank;
   if (dim == "R_kv") return mla.kv_lora_rank;
   if (dim == "H_r") return mla.qk_rope_head_dim;
-  if (dim == "H_c") return mla.kv_lora_rank + mla.qk_rope_head_dim;
+  if (dim == "H_c") {
+    return model.mla ? mla.kv_lora_rank + mla.qk_rope_head_dim : model.head_dim;
+  }
   if (dim == "H_n") return mla.qk_nope_head_dim;
   if (dim == "I") return indexer.heads;
   if (dim == "H_i") return indexer.head_dim;
   return dim == "Z" ? indexer.top_k : -1;
+}
+
+std::int64_t CompressedSize(const Model& model, const std::string& dim) {
+  const CompressedAttention c = model.compressed.value_or(CompressedAttention());
+  const int rate = std::max(1, c.rate), wide = c.overlap ? 2 : 1;
+  const int index = model.indexer.value_or(Indexer()).head_dim;
+  if (dim == "Q") return c.rate;
+  if (dim == "H_x") return wide * model.head_dim;
+  if (dim == "H_z") return model.head_dim / rate;
+  if (dim == "I_x") return wide * index;
+  if (dim == "I_z") return index / rate;
+  if (dim == "O") return c.output_groups;
+  if (dim == "H_o") return model.heads / c.output_groups * model.head_dim;
+  return dim == "R_o" ? c.output_rank : -1;
 }
 
 std::int64_t ExpertSize(const Model& model, const std::string& dim) {
@@ -103,7 +119,7 @@ std::int64_t DimSize(const Model& model, const std::string& dim, std::int64_t ba
   const std::int64_t streams = model.residual_streams;
   if (dim == "J") return streams;
   if (dim == "J_w") return streams * streams + 2 * streams;
-  for (const auto size : {AttentionSize, ExpertSize, StateSize}) {
+  for (const auto size : {AttentionSize, CompressedSize, ExpertSize, StateSize}) {
     if (const std::int64_t found = size(model, dim); found >= 0) return found;
   }
   CHECK(false) << "dimension " << dim << " ";

@@ -10,9 +10,11 @@
 // Mixers with a state: M heads, G groups of heads that share keys (and queries), M_v and M_k
 // channels of a head's values and keys, so that its state is M_v x M_k; W positions that a
 // convolution spans, W_t those before the last; R_d rank of decays or step sizes, R_g of gates; L
-// a chunk's positions, S_c of a chunk's state what falls to each; H_c: R_kv + H_r. J: residual streams, J_w their
-// weights in one half of a layer. C: 2 D, two streams side by side
-// (multi-token prediction). Sources: "How To Scale Your Model" ch. 4; Korthikanti et al. arXiv
+// a chunk's positions, S_c of a chunk's state what falls to each; H_c: R_kv + H_r,
+// else H. Q: positions of a compressed entry; H_x, I_x what they are projected to for it; H_z, I_z what
+// of an entry (of H, H_i) falls to each. O groups of heads with an output projection of their own, H_o
+// channels of one, R_o the width made of them. J: residual streams, J_w their weights in one half of a
+// layer. C: 2 D, two streams side by side (multi-token prediction). Sources: "How To Scale Your Model" ch. 4; Korthikanti et al. arXiv
 // 2205.05198 for what is saved.
 
 #ifndef MESHSTEP_STRATEGIES_MODEL_MODEL_H_
@@ -72,6 +74,12 @@ struct Indexer {
   int heads = 0, head_dim = 0, top_k = 0;
 };
 
+struct CompressedAttention {
+  int q_lora_rank = 0, output_groups = 1, output_rank = 0;
+  int rate = 0;  // positions of an entry; 0: the window alone
+  bool overlap = false;
+};
+
 enum class Mixer {
   kAttention,
   kMamba,
@@ -107,6 +115,7 @@ struct Layer {
   std::optional<Indexer> indexer;
   std::optional<ShortConvolution> short_convolution;
   std::optional<RecurrentUnit> recurrent_unit;
+  std::optional<CompressedAttention> compressed;
 
   bool HasAttention() const {
     return heads > 0 && (mixer == Mixer::kAttention || mixer == Mixer::kAttentionAndMamba);
@@ -238,6 +247,10 @@ struct Op {
   // (inputs[3] says which); causal.
   int window = 0, chunk = 0, top_k = 0;
   bool causal = true;
+  // kAttention of compressed keys (passes/ops/compressed_attention.cc): beside the window entries,
+  // inputs.back(), of `rate` positions; top_k counts entries. kIndex: entries that are scored.
+  bool compressed = false;
+  int rate = 0;
   // kChunked.
   std::shared_ptr<const StateMixer> mixer;
 };

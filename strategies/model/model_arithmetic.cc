@@ -19,7 +19,21 @@ bool Has(const Array& array, const std::string& dim) {
 
 // Share of the queries × keys square that is visible: with queries at the end of the keys, query i
 // sees min(keys, window) of them, of its own stretch on average half if causal.
+double VisibleFraction(const Op& op, const TokenShape& shape);
+
+// Of compressed attention: the window, and entries for as many positions as they stand for.
+double CompressedFraction(const Op& op, const TokenShape& shape) {
+  Op window = op, entries = op;
+  window.compressed = entries.compressed = false;
+  window.top_k = 0;
+  entries.window = 0;
+  entries.top_k = op.top_k * op.rate;
+  const double beside = op.rate > 0 ? VisibleFraction(entries, shape) / op.rate : 0;
+  return VisibleFraction(window, shape) + beside;
+}
+
 double VisibleFraction(const Op& op, const TokenShape& shape) {
+  if (op.compressed) return CompressedFraction(op, shape);
   // What an indexer chooses is as many as a window would leave.
   const int window = op.top_k > 0 ? op.top_k : op.window;
   if (op.chunk > 0) {
@@ -76,8 +90,8 @@ double ModelArithmetic::AttentionFlops(const Block& block, const Op& op, Square 
   const Array& q = At(block, op.inputs[0]);
   const Array& out = At(block, op.outputs[0]);  // as wide as a value
   const double pairs = shape_.batch * shape_.queries * shape_.keys * Size(block, "N", false);
-  // What an indexer does not choose is in no convention.
-  const bool full = square == Square::kFull && op.top_k == 0;
+  // What an indexer does not choose is in no convention, nor what is compressed away.
+  const bool full = square == Square::kFull && op.top_k == 0 && !op.compressed;
   const double visible = full ? 1 : VisibleFraction(op, shape_);
   return 2 * pairs * visible *
          (Size(block, q.dims.back(), false) + Size(block, out.dims.back(), false));
@@ -87,7 +101,8 @@ double ModelArithmetic::AttentionFlops(const Block& block, const Op& op, Square 
 double ModelArithmetic::IndexFlops(const Block& block, const Op& op, Square square) const {
   Op all = op;
   all.top_k = 0;
-  const double pairs = shape_.batch * shape_.queries * shape_.keys * Size(block, "I", false);
+  const double pairs =
+      shape_.batch * shape_.queries * shape_.keys * Size(block, "I", false) / std::max(1, op.rate);
   const double visible = square == Square::kFull ? 1 : VisibleFraction(all, shape_);
   return 2 * pairs * visible * (Size(block, "H_i", false) + 1);
 }
@@ -243,7 +258,8 @@ double ModelArithmetic::KeptBytes(const Block& block, Keep keep,
     if (made_again.contains(id)) continue;
     const Array& array = At(block, id);
     bool sharded = sharding.sequence_parallel;
-    for (const char* dim : {"N", "K", "M", "G", "F", "F_e", "F_s", "V"}) sharded |= Has(array, dim);
+    for (const char* dim : {"N", "K", "M", "G", "O", "F", "F_e", "F_s", "V"})
+      sharded |= Has(array, dim);
     bytes += ArrayBytes(block, array) / (sharded ? sharding.tensor : 1);
   }
   return bytes;
@@ -262,11 +278,12 @@ double ModelArithmetic::RecomputedFlops(Keep keep, Square square) const {
 }
 
 // What one position of attention leaves in the cache: keys and values, the compressed vector and
-// the rotary key of latent attention, the keys of an indexer.
+// the rotary key of latent attention, the keys of an indexer, its part of an entry.
 double ModelArithmetic::CachedElements(const Block& block, const Op& op) const {
   const Model& model = ModelOf(block);
-  if (op.kind == Op::Kind::kIndex) return Size(block, "H_i", false);
+  if (op.kind == Op::Kind::kIndex) return Size(block, "H_i", false) / std::max(1, op.rate);
   if (op.kind != Op::Kind::kAttention) return 0;
+  if (op.compressed) return Size(block, "H", false) / std::max(1, op.rate);
   if (model.mla) return model.mla->kv_lora_rank + model.mla->qk_rope_head_dim;
   const Array& v = At(block, op.inputs[2]);
   return Size(block, "K", false) * (Size(block, "H", false) + Size(block, v.dims.back(), false));
@@ -297,7 +314,10 @@ double ModelArithmetic::KvBytesPerSequence(double positions, double bytes) const
     for (const Op& op : block.ops) {
       const int most = op.window > 0 ? op.window : op.chunk;
       const double seen = most > 0 ? std::min<double>(most, positions) : positions;
-      kept += bytes * CachedElements(block, op) * seen + StateBytes(block, op);
+      const bool entries = op.rate > 0;
+      kept += bytes * CachedElements(block, op) * (entries ? positions : seen);
+      if (op.compressed && entries) kept += bytes * Size(block, "H", false) * seen;
+      kept += StateBytes(block, op);
     }
   }
   return kept;

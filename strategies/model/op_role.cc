@@ -30,6 +30,7 @@ constexpr std::string_view kNames[] = {
     "mixer-out",
     "mixer-activation",
     "convolution",
+    "compress",
     "scan",
     "delta-rule",
     "lightning",

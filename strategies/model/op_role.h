@@ -34,6 +34,7 @@ enum class OpRole {
   kMixerOut,
   kMixerActivation,
   kConvolution,
+  kCompress,   // of keys, to entries of several positions
   kScan,       // of Mamba, in chunks
   kDeltaRule,  // of gated delta nets, in chunks
   kLightning,  // of linear attention, in blocks

@@ -48,7 +48,10 @@ class LayerBuilder {
 ArrayId LayerBuilder::Mix(ArrayId x) {
   b_.SetSublayer(Sublayer::kAttention);
   const LayerParts p{m_, options_, b_};
-  const auto attention = [&] { return m_.mla ? AddLatentAttention(p, x) : AddAttention(p, x); };
+  const auto attention = [&] {
+    if (m_.compressed) return AddCompressedAttention(p, x);
+    return m_.mla ? AddLatentAttention(p, x) : AddAttention(p, x);
+  };
   switch (m_.mixer) {
     case Mixer::kAttention:
       return attention();
@@ -228,8 +231,13 @@ Block HeadBlock(const Model& model) {
 }
 
 // What a layer that predicts further tokens holds: the model's own, with the window of the last layer.
+// It compresses no keys (DeepSeek-V4: the last of compress_ratios is 0).
 Layer PredictionLayer(const Model& model) {
   Layer layer = model;
+  if (layer.compressed) {
+    layer.compressed->rate = 0;
+    layer.indexer.reset();
+  }
   const Layer& last = model.LayerAt(model.layers - 1);
   if (last.HasAttention()) layer.sliding_window = last.sliding_window;
   return layer;

@@ -160,7 +160,8 @@ void CountActivations(const BlockView& pass, const Again& again, LoweredBlock* l
           pass.StoredBytes(out) * pass.Load(out);
     }
     // Attention saves the heads that it read.
-    if (op.kind == Op::Kind::kAttention && pass.context().plan->kernels.repeated_heads) {
+    const bool copies_heads = pass.context().plan->kernels.repeated_heads && !op.compressed;
+    if (op.kind == Op::Kind::kAttention && copies_heads) {
       const double copies = HeadCopies(op, pass);
       for (std::size_t k = 1; k < 3; ++k) {
         (again.ops.contains(i) ? lowered->recomputed_bytes : lowered->kept_bytes) +=

@@ -22,6 +22,12 @@ bool Has(const Block& block, std::string_view name) {
                      [&](const Op& op) { return op.name == name; });
 }
 
+// Or there is none to have.
+bool HasOneOf(const Block& block, const std::vector<std::string_view>& names) {
+  return names.empty() ||
+         std::ranges::any_of(names, [&](std::string_view name) { return Has(block, name); });
+}
+
 // Leaves the ops that make something that backward saves or that one of them reads.
 void DropUnread(const Block& block, std::set<std::size_t>* again) {
   std::set<ArrayId> read;
@@ -74,7 +80,7 @@ Again RunsAgain(const Block& block, Recompute policy, const Plan& plan) {
   const auto in_modules = [&](const Op& op) {
     return std::any_of(Modules().begin(), Modules().end(), [&](const RecomputeModule& module) {
       return std::find(modules.begin(), modules.end(), module.name) != modules.end() &&
-             IsIn(op, module) && (module.only_with.empty() || Has(block, module.only_with));
+             IsIn(op, module) && HasOneOf(block, module.only_with);
     });
   };
   Again again;

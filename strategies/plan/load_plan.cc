@@ -184,8 +184,9 @@ std::vector<Rule>* PlanLoader::RulesOf(v1::Rule::Of of) {
 
 void PlanLoader::LoadRules() {
   static const std::set<std::string> kDims = {
-      "B",   "T",   "D",   "N",   "K",    "H",   "F",   "V", "E", "A",   "P",   "C", "F_e", "F_s",
-      "H_r", "H_n", "H_v", "R_q", "R_kv", "D_e", "D_l", "M", "G", "M_v", "M_k", "I", "J"};
+      "B",   "T", "D",   "N",   "K",   "H",   "F",   "V",   "E",    "A",
+      "P",   "C", "F_e", "F_s", "H_r", "H_n", "H_v", "R_q", "R_kv", "D_e",
+      "D_l", "M", "G",   "M_v", "M_k", "I",   "J",   "O",   "R_o"};
   std::set<std::string> size_one;
   for (const v1::Axis& axis : proto_.mesh().axes()) {
     if (axis.size() == 1) size_one.insert(axis.name());

@@ -44,8 +44,8 @@ void CheckHeads(const Plan& plan, const Model& model, const Layer& layer, const 
     const int own = states / Shards(plan, Apply(plan.rules.compute, {"M"}).dims[0]);
     if (own % context != 0) error(own, "state", "multiple");
   }
-  // Sparse attention gathers its keys whatever the method is.
-  if (!layer.HasAttention() || layer.indexer) return;
+  // Sparse and compressed attention gather their keys whatever the method is.
+  if (!layer.HasAttention() || layer.indexer || layer.compressed) return;
   const int heads = layer.heads / Shards(plan, q.dims[2]);
   const int kv = std::max(1, layer.kv_heads / Shards(plan, k.dims[2]));
   if (heads % context != 0) error(heads, "query", "multiple");

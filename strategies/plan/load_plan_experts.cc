@@ -232,7 +232,7 @@ void ExpertLoader::Load() {
   const auto any = [this](auto has) {
     return has(model_) || std::ranges::any_of(model_.kinds, has);
   };
-  const bool latent = any([](const Layer& layer) { return layer.mla.has_value(); });
+  const bool latent = any([](const Layer& layer) { return layer.mla || layer.compressed; });
   if (!proto_.has_mesh()) {
     if (latent || model_.embedding_dim > 0) AddLatentRules(&plan_.rules);
     if (any([](const Layer& layer) { return layer.HasState(); })) AddStateRules(&plan_.rules);

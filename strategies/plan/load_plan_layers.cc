@@ -52,6 +52,9 @@ void LayerChecker::Attention(const Layer& layer) {
   if (layer.heads % heads != 0) {
     Error(absl::StrCat("is ", heads, ", which does not divide the ", layer.heads,
                        " query heads of ", model_.name));
+  } else if (layer.compressed && layer.compressed->output_groups % heads != 0) {
+    Error(absl::StrCat("is ", heads, ", which does not divide the ",
+                       layer.compressed->output_groups, " groups of heads of ", model_.name));
   }
   Replicated(Shards(plan_, "K"), layer.kv_heads, "key/value heads", "keys and values");
 }

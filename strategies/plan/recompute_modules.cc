@@ -6,7 +6,9 @@ const std::vector<RecomputeModule>& Modules() {
   static const std::vector<RecomputeModule> modules = {
       {"layernorm", {"attention_norm", "mlp_norm"}},
       {"core_attn", {"attention"}},
-      {"mla_up_proj", {"q_latent_norm", "q_up", "kv_latent_norm", "kv_up", "rotary"}, "kv_up"},
+      {"mla_up_proj",
+       {"q_latent_norm", "q_up", "kv_latent_norm", "kv_up", "rotary", "q_norm_rotary"},
+       {"kv_up", "q_norm_rotary"}},
       {"mlp", {"mlp_in", "mlp_act", "mlp_out"}},
       {"moe_act", {"experts_act"}},
       {"moe",

@@ -14,7 +14,7 @@ namespace meshstep {
 struct RecomputeModule {
   const char* name;
   std::vector<std::string_view> ops;
-  std::string_view only_with = "";  // an op that blocks with this module have
+  std::vector<std::string_view> only_with = {};  // blocks with this module have one of these ops
 };
 
 const std::vector<RecomputeModule>& Modules();

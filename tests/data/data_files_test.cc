@@ -141,6 +141,8 @@ TEST(DataFiles, PromisedModelsAreThere) {
                                             "kimi-linear-48b-a3b",
                                             "minimax-01-456b",
                                             "deepseek-v3.2",
+                                            "deepseek-v4-flash",
+                                            "deepseek-v4-pro",
                                             "glm-5-744b-a40b",
                                             "bamba-9b",
                                             "jamba-1.5-mini-52b"}));

@@ -71,6 +71,9 @@ constexpr auto kFamilies = std::to_array<HfFamily>({
      .router_bias = true},
     {.type = "deepseek_v32", .biases = kNone, .latent = true, .experts = Experts::kIfKey,
      .router_bias = true, .indexer = true},
+    // A window in every layer, compressed keys beside it in most (modeling_deepseek_v4.py).
+    {.type = "deepseek_v4", .biases = kNone, .windows = kByKey, .sinks = true,
+     .experts = Experts::kNeeded, .router_bias = true, .shapes = Shapes::kCompressed},
     {.type = "dots1", .biases = kAttention, .qk_norm = QkNorm::kHead, .experts = Experts::kIfKey,
      .router_bias = true},
     {.type = "ernie4_5", .tied = true},

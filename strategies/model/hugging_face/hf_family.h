@@ -74,8 +74,16 @@ struct HfFamily {
   } mixers = Mixers::kNone;
   // Attention that differs between layers with a window or chunks and without: in heads by
   // global_head_dim (Gemma 4), swa_head_dim (MiMo-V2), attention_other_setting (Step-3.5); in chunks
-  // and positions (Llama 4) or positions (Trinity).
-  enum class Shapes { kOne, kAfmoe, kGemma4, kLlama4, kMimo, kStep } shapes = Shapes::kOne;
+  // and positions (Llama 4) or positions (Trinity); in what compresses its keys (DeepSeek-V4).
+  enum class Shapes {
+    kOne,
+    kAfmoe,
+    kCompressed,
+    kGemma4,
+    kLlama4,
+    kMimo,
+    kStep
+  } shapes = Shapes::kOne;
   bool indexer = false;  // sparse attention: index_n_heads, index_head_dim, index_topk
   // Of keys that may be left out; 0: needed. But for head_dim they are those of a text_config.
   int heads = 0, kv_heads = 0, head_dim = 0, vocab = 0;

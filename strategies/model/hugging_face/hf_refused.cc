@@ -32,7 +32,6 @@ constexpr auto kTypes = std::to_array<Pair>({
     {"clip", "an image and a text encoder"},
     {"deberta", kEncoder},
     {"deberta-v2", kEncoder},
-    {"deepseek_v4", "partly compressed sparse attention (compress_ratios)"},
     {"diffllama", "a transformer of differential attention"},
     {"electra", kEncoder},
     {"ernie", kEncoder},

@@ -415,7 +415,11 @@ void HfImporter::Import() {
   if (family_.mixers == HfFamily::Mixers::kNone && !shapes) Windows();
   Experts();
   Mixers();
-  if (shapes || !full_.empty()) Shapes();
+  if (family_.shapes == HfFamily::Shapes::kCompressed) {
+    CompressedLayers();
+  } else if (shapes || !full_.empty()) {
+    Shapes();
+  }
   SparseAttention();
   CheckMlpWidth();
   CheckUnread();

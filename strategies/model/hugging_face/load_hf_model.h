@@ -95,6 +95,12 @@ class HfImporter : private HfKeys {
   void SetMimo(bool full, v1::LayerKind* kind);
   void SetStep(bool full, v1::LayerKind* kind);
 
+  // In load_hf_compressed.cc.
+  void CompressedLayers();
+  std::vector<int> CompressionRates(int sparse, int heavy);
+  void ReadCompressed();
+  void AddCompressedKind(char symbol, int rate, bool sparse);
+
   const Json& file_;
   const std::string as_;
   HfFamily family_;

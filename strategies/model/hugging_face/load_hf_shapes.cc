@@ -130,6 +130,7 @@ void HfImporter::SetStep(bool full, v1::LayerKind* kind) {
 void HfImporter::SetShape(bool full, v1::LayerKind* kind) {
   switch (family_.shapes) {
     case Family::kOne:
+    case Family::kCompressed:
       return;
     case Family::kAfmoe:
       if (full) kind->set_rotary(false);
@@ -154,6 +155,7 @@ void HfImporter::SetShape(bool full, v1::LayerKind* kind) {
 void HfImporter::ReadShapeOptions() {
   switch (family_.shapes) {
     case Family::kOne:
+    case Family::kCompressed:
     case Family::kLlama4:
       return;
     case Family::kAfmoe:

@@ -23,9 +23,11 @@ ArrayId AddAttention(const LayerParts& p, ArrayId x);
 // Multi-head latent attention, arXiv 2405.04434 §2.1: queries and keys-values through low ranks,
 // one rotary key for all heads. With Layer::indexer over the keys that it chooses.
 ArrayId AddLatentAttention(const LayerParts& p, ArrayId x);
+// Attention over a window and over compressed keys (DeepSeek-V4).
+ArrayId AddCompressedAttention(const LayerParts& p, ArrayId x);
 // The lightning indexer (DeepSeek-V3.2, arXiv 2512.02556 §2.1, eq. 1): I_{t,s} = sum over heads j of
 // w_{t,j} relu(q_{t,j} · k_s); the top_k keys of each query [B,T,Z]. `queries`: what its queries are
-// projected from, the compressed queries [B,T,R_q] or x.
+// projected from, the compressed queries [B,T,R_q] or x. With compressed keys s is an entry.
 ArrayId AddIndexer(const LayerParts& p, ArrayId x, ArrayId queries);
 // A state-space layer: Mamba-2, or Mamba-1 where step sizes have a rank.
 ArrayId AddMamba(const LayerParts& p, ArrayId x);
@@ -60,6 +62,10 @@ ArrayId WriteStreams(const std::string& half, ArrayId streams, ArrayId weights, 
 ArrayId AddAttentionKernel(const LayerParts& p, ArrayId q, ArrayId k, ArrayId v,
                            const std::string& head_out, ArrayId keys = -1);
 ArrayId ProjectHeads(const LayerParts& p, ArrayId heads, const std::string& head_out);
+// Entries of compressed keys [B,T,out], as x is projected to [B,T,in] and gated over Q positions; ops
+// and arrays are called after `name`, "" or "index_".
+ArrayId AddCompressor(const LayerParts& p, ArrayId x, const std::string& name,
+                      const std::string& in, const std::string& out);
 // An activation function, times `in` where there is a gate; gate < 0: there is none.
 ArrayId Activate(const LayerParts& p, OpRole role, const std::string& name, ArrayId gate,
                  ArrayId in, const Dims& dims);

@@ -143,8 +143,8 @@ AttentionShape LocalShape(const Op& op, const BlockView& pass, bool backward) {
 KernelCost CostOf(const AttentionShape& shape, const BlockContext& context) {
   const Dtype dtype = context.plan->precision.activations;
   const Flops flops = ComputeModel::AttentionFlops(shape);
-  if (context.model->indexer) {
-    // No kernel of chosen keys is measured: at the rate of matmuls (FlashMLA's sparse prefill says
+  if (context.model->indexer || context.model->compressed) {
+    // No kernel of chosen or compressed keys is measured: at the rate of matmuls (FlashMLA's sparse prefill says
     // 640 TFLOP/s on H800, deepseek-ai/FlashMLA README).
     const Bytes bytes = ComputeModel::AttentionBytes(shape, dtype);
     return {context.compute->Fused(ComputeModel::AttentionKernelFlops(shape), bytes, dtype), flops,
@@ -163,7 +163,7 @@ double UsedBytes(ArrayId array, const BlockView& pass) {
 }
 
 double HeadCopies(const Op& op, const BlockView& pass) {
-  if (!pass.context().plan->kernels.repeated_heads || op.top_k > 0) return 1;
+  if (!pass.context().plan->kernels.repeated_heads || op.top_k > 0 || op.compressed) return 1;
   const double per_position = UsedBytes(op.inputs[0], pass) / UsedBytes(op.inputs[1], pass);
   return std::max(1.0, per_position);
 }
@@ -195,6 +195,7 @@ int SumHeads(const Op& op, int after, PassBuilder* pass) {
 }
 
 double AttentionBuffers(const Op& op, const BlockView& pass) {
+  if (op.compressed) return CompressedBuffers(op, pass);
   const std::vector<AxisId> axes = SequenceAxes(op, pass);
   const double kv = KernelBytes(op, 1, pass) + KernelBytes(op, 2, pass);
   // With their gradients.
@@ -224,6 +225,7 @@ Status AttentionForward(const Op& op, PassBuilder* pass) {
   const Workload& workload = *pass->context().workload;
   if (workload.forward_only()) RETURN_IF_ERROR(CacheForward(op, pass));
   if (workload.mode == Workload::Mode::kDecode) return DecodeAttention(op, pass);
+  if (op.compressed) return CompressedForward(op, pass);
   if (IsRing(op, *pass)) return RingForward(op, pass);
   if (IsUlysses(op, *pass)) return UlyssesForward(op, pass);
   std::vector<int> after;
@@ -243,6 +245,7 @@ Status AttentionForward(const Op& op, PassBuilder* pass) {
 }
 
 Status AttentionBackward(const Op& op, PassBuilder* pass) {
+  if (op.compressed) return CompressedBackward(op, pass);
   if (IsRing(op, *pass)) return RingBackward(op, pass);
   if (IsUlysses(op, *pass)) return UlyssesBackward(op, pass);
   ASSIGN_OR_RETURN(const int incoming,

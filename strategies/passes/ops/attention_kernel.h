@@ -59,6 +59,12 @@ Status RingBackward(const Op& op, PassBuilder* pass);
 Status UlyssesForward(const Op& op, PassBuilder* pass);
 Status UlyssesBackward(const Op& op, PassBuilder* pass);
 
+// Attention over a window and compressed keys: compressed_attention.cc says how ranks of a sequence
+// share them, whatever the plan's context method.
+Status CompressedForward(const Op& op, PassBuilder* pass);
+Status CompressedBackward(const Op& op, PassBuilder* pass);
+double CompressedBuffers(const Op& op, const BlockView& pass);
+
 }  // namespace meshstep
 
 #endif  // MESHSTEP_STRATEGIES_PASSES_OPS_ATTENTION_KERNEL_H_

@@ -23,7 +23,7 @@ Sharding Whole(Sharding sharding) {
   return sharding;
 }
 
-// Queries of this device times keys that one sees on average.
+// Queries of this device times keys (entries of compressed ones) that one sees on average.
 struct Pairs {
   double all = 0, chosen = 0;
 };
@@ -32,7 +32,7 @@ Pairs PairsOf(const Op& op, const BlockView& pass) {
   Sharding positions = pass.Used(op.inputs[2]);
   positions.dims.pop_back();
   const double queries = context.LocalElements(positions);
-  const auto sequence = static_cast<double>(context.workload->sequence);
+  const double sequence = static_cast<double>(context.workload->sequence) / std::max(1, op.rate);
   if (context.workload->mode == Workload::Mode::kDecode) {
     return {queries * sequence, queries * std::min<double>(op.top_k, sequence)};
   }
@@ -58,19 +58,21 @@ double ScoreFlops(const BlockView& pass) {
 }
 
 // Keys of all positions that a device holds, in the cache of decode.
-double CachedKeys(const BlockContext& context) {
+double CachedKeys(const Op& op, const BlockView& pass) {
+  const BlockContext& context = pass.context();
   double ranks = 1;
   for (const AxisId axis : context.plan->cache_axes) ranks *= context.plan->axis_size(axis);
-  return static_cast<double>(context.workload->sequence) / ranks * context.DimSize("H_i") *
+  const double key = context.DimSize(pass.DimsOf(op.inputs[1]).back());
+  return static_cast<double>(context.workload->sequence) / ranks * key *
          SizeOf(context.plan->precision.kv_cache).value();
 }
 
 }  // namespace
 
-double IndexCacheBytes(const Op& /*op*/, const BlockView& pass) {
+double IndexCacheBytes(const Op& op, const BlockView& pass) {
   const Plan& plan = *pass.context().plan;
   return plan.micro_batch_sequences * static_cast<double>(plan.micro_batches) *
-         CachedKeys(pass.context());
+         CachedKeys(op, pass);
 }
 
 Status IndexForward(const Op& op, PassBuilder* pass) {
@@ -85,9 +87,8 @@ Status IndexForward(const Op& op, PassBuilder* pass) {
   }
   const Pairs pairs = PairsOf(op, *pass);
   const double scores = pairs.all * kFp32Bytes;
-  const double read =
-      decode ? pass->context().plan->micro_batch_sequences * CachedKeys(pass->context())
-             : pass->LocalBytes(k, Whole(pass->Used(k)));
+  const double read = decode ? pass->context().plan->micro_batch_sequences * CachedKeys(op, *pass)
+                             : pass->LocalBytes(k, Whole(pass->Used(k)));
   int step = Kernel("index scores", pairs.all * ScoreFlops(*pass),
                     BytesOf(q, *pass) + BytesOf(weights, *pass) + read + scores, after, pass);
   step = Kernel("index choice", 0, scores + BytesOf(keys, *pass), {step}, pass);

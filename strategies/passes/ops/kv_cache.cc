@@ -27,20 +27,30 @@ double Local(const Sharding& sharding, const std::string& dim, const BlockContex
 double CacheElements(const Op& op, const BlockView& pass) {
   const BlockContext& context = pass.context();
   if (const auto& mla = context.model->mla) return mla->kv_lora_rank + mla->qk_rope_head_dim;
+  if (op.compressed) return context.DimSize("H");
   const double value = context.DimSize(pass.DimsOf(op.outputs[0]).back());
   return Local(pass.Used(op.inputs[1]), "K", context) * (context.DimSize("H") + value);
 }
 
-// Positions of one sequence that one device holds.
+// Positions of one sequence that one device holds, and entries of compressed ones.
 double CachedPositions(const Op& op, const BlockView& pass) {
   const BlockContext& context = pass.context();
   const auto sequence = static_cast<double>(context.workload->sequence);
   const int most = op.window > 0 ? op.window : op.chunk;
-  const double kept = most > 0 ? std::min<double>(most, sequence) : sequence;
+  double kept = most > 0 ? std::min<double>(most, sequence) : sequence;
+  if (op.rate > 0) kept += sequence / op.rate;
   const std::vector<AxisId> axes = context.workload->mode == Workload::Mode::kDecode
                                        ? context.plan->cache_axes
                                        : SequenceAxes(op, pass);
   return kept / Product(axes, *context.plan);
+}
+
+// Share of the cached positions and entries that a query attends to.
+double CompressedSeen(const Op& op, double sequence) {
+  const double window = std::min<double>(op.window, sequence);
+  const double entries = op.rate > 0 ? sequence / op.rate : 0;
+  const double chosen = op.top_k > 0 ? std::min<double>(op.top_k, entries) : entries;
+  return (window + chosen) / (window + entries);
 }
 
 // The kernel: one query of each head with all cached positions of its sequence. With latent
@@ -56,8 +66,10 @@ DecodeKernel KernelOf(const Op& op, const BlockView& pass) {
   const double batch = Local(q, "B", context), heads = Local(q, "N", context);
   // Those that an indexer chooses are spread evenly over the devices.
   const double cached = CachedPositions(op, pass);
-  const double share = cached / static_cast<double>(context.workload->sequence);
-  const double positions = op.top_k > 0 ? std::min(cached, op.top_k * share) : cached;
+  const auto sequence = static_cast<double>(context.workload->sequence);
+  const double share = cached / sequence;
+  double positions = op.top_k > 0 ? std::min(cached, op.top_k * share) : cached;
+  if (op.compressed) positions = cached * CompressedSeen(op, sequence);
   double score = context.DimSize("H"), value = context.DimSize(pass.DimsOf(op.outputs[0]).back());
   if (const auto& mla = context.model->mla) {
     score = mla->kv_lora_rank + mla->qk_rope_head_dim;
@@ -80,13 +92,15 @@ double KvCacheBytes(const Op& op, const BlockView& pass) {
 
 Status CacheForward(const Op& op, PassBuilder* pass) {
   std::vector<int> after;
-  for (std::size_t i = 1; i < 3; ++i) {
-    ASSIGN_OR_RETURN(const int step, pass->Bring({op.inputs[i], false}, pass->Used(op.inputs[i])));
+  const ArrayId beside = op.compressed ? op.inputs.back() : op.inputs[2];
+  for (const ArrayId input : {op.inputs[1], beside}) {
+    ASSIGN_OR_RETURN(const int step, pass->Bring({input, false}, pass->Used(input)));
     after.push_back(step);
   }
   const BlockContext& context = pass->context();
   const Sharding k = pass->Used(op.inputs[1]);
-  const double positions = Local(k, "B", context) * Local(k, "T", context);
+  double positions = Local(k, "B", context) * Local(k, "T", context);
+  if (op.rate > 0) positions *= 1 + 1.0 / op.rate;
   const Precision& precision = context.plan->precision;
   const Bytes bytes = positions * CacheElements(op, *pass) *
                       (SizeOf(precision.activations) + SizeOf(precision.kv_cache));

@@ -51,7 +51,11 @@ void AddExpertRules(const ExpertAxes& axes, Rules* rules) {
 
 void AddLatentRules(Rules* rules) {
   for (auto* list : {&rules->parameters, &rules->optimizer}) {
-    for (const char* width : {"R_q", "R_kv", "D_e"}) CopyRules("D", width, list);
+    for (const char* width : {"R_q", "R_kv", "R_o", "D_e"}) CopyRules("D", width, list);
+  }
+  // Groups of heads are where their heads are.
+  for (auto* list : {&rules->compute, &rules->parameters, &rules->optimizer}) {
+    CopyRules("N", "O", list);
   }
 }
 

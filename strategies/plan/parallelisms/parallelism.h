@@ -35,7 +35,8 @@ struct ExpertAxes {
 // so is the optimizer state. Also gives the shared experts the rules of F.
 void AddExpertRules(const ExpertAxes& axes, Rules* rules);
 
-// Latent attention and narrow tables: their widths are stored over the axes that store D.
+// Latent and compressed attention, narrow tables: their widths are stored over the axes that store D,
+// groups of heads where their heads are.
 void AddLatentRules(Rules* rules);
 
 // Mixers with a state: their heads and groups as those of attention.

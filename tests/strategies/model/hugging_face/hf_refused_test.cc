@@ -66,7 +66,6 @@ TEST(HfRefused, TypesWhoseLayersCannotBeSaid) {
   for (const auto& [type, why] :
        std::vector<std::pair<std::string, std::string>>{{"modernbert", "an encoder"},
                                                         {"xlm-roberta", "an encoder"},
-                                                        {"deepseek_v4", "(compress_ratios)"},
                                                         {"laguna", "two shapes of heads"},
                                                         {"zamba2", "(hybrid_layer_ids)"},
                                                         {"bailing_hybrid", "linear attention"}}) {
