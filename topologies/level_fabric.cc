@@ -161,4 +161,13 @@ LinkId LevelFabric::KeyExample(int key, const std::vector<bool>& fixed) const {
   return LinkAt(index, variant, at);
 }
 
+LinkId LevelFabric::Moved(LinkId link, std::span<const int> by) const {
+  LinkPlace place = PlaceOf(link);
+  const LinkFamily& f = family(place.family);
+  for (std::size_t l = 0; l < by.size(); ++l) {
+    place.at[l] = ((place.at[l] + by[l]) % f.extents[l] + f.extents[l]) % f.extents[l];
+  }
+  return LinkAt(place.family, place.variant, place.at);
+}
+
 }  // namespace meshstep

@@ -15,6 +15,7 @@
 #define MESHSTEP_TOPOLOGIES_LEVEL_FABRIC_H_
 
 #include <array>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -45,6 +46,9 @@ class LevelFabric : public Fabric {
   int SymmetryKey(LinkId link, const std::vector<bool>& fixed) const final;
   std::int64_t KeyCount(int key, const std::vector<bool>& fixed) const final;
   LinkId KeyExample(int key, const std::vector<bool>& fixed) const final;
+  // Where `link` comes to lie when every coordinate of level l moves on by by[l], which is 0 for
+  // levels that do not shift.
+  LinkId Moved(LinkId link, std::span<const int> by) const;
 
  protected:
   // A link taken apart.

@@ -10,6 +10,7 @@
 #include "sim/base/check.h"
 #include "sim/cost/collective_registry.h"
 #include "sim/cost/dim_gather.h"
+#include "sim/cost/images.h"
 #include "sim/cost/library/tuner.h"
 #include "sim/cost/link_load.h"
 #include "sim/cost/measured_collectives.h"
@@ -280,6 +281,14 @@ struct CollectiveModel::Impl {
     const LoadKey key{&algorithm, collective, {axes.begin(), axes.end()}, PlaceOf(device)};
     const auto found = loads.find(key);
     if (found != loads.end()) return found->second;
+    if (const DeviceId first = FirstImage(*mesh, classes, axes, device); first != device) {
+      const Images images(*mesh, *classes, first, device);
+      UnitLoad load = LoadOfOne(algorithm, collective, axes, first);
+      for (UnitPhase& phase : load.phases) {
+        for (LinkLoad* part : {&phase.inside, &phase.across}) images.Move(&part->demands);
+      }
+      return loads.emplace(key, std::move(load)).first->second;
+    }
     const auto of_phase = [&](const TrafficPhase& phase) {
       return LoadOfPhase(axes, device, phase);
     };

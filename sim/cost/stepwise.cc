@@ -12,12 +12,19 @@
 namespace meshstep {
 namespace {
 
-// One flow of a step.
+// A message without its chunks.
+struct Load {
+  int src, dst;
+  Combine combine;
+  Bytes bytes;
+  bool operator==(const Load&) const = default;
+};
+
+// One flow of a step: a message, or all that switches join.
 struct Transfer {
   Time latency;
   Bytes bytes;
-  std::map<std::int32_t, Bytes> load;  // per link
-  std::vector<FlowDemand> demands;
+  std::vector<FlowDemand> demands;  // by link
 };
 
 class StepRunner {
@@ -30,49 +37,72 @@ class StepRunner {
     network_ = std::make_unique<FlowNetwork>(capacities);
   }
 
-  // Messages of one step, with their bytes; all start at `now`. Returns when the last has ended.
-  Time Run(std::span<const Message* const> messages, std::span<const Bytes> bytes, Time now) {
-    std::vector<Transfer> transfers = Transfers(messages, bytes);
+  // Messages of one step; all start at `now`. Returns when the last has ended.
+  Time Run(std::span<const Load> messages, Time now) {
+    std::vector<Transfer> transfers = Transfers(messages);
     std::stable_sort(transfers.begin(), transfers.end(),
                      [](const Transfer& a, const Transfer& b) { return a.latency < b.latency; });
     return Drain(transfers, now);
   }
 
  private:
-  std::vector<Transfer> Transfers(std::span<const Message* const> messages,
-                                  std::span<const Bytes> bytes) const {
+  std::vector<Transfer> Transfers(std::span<const Load> messages) {
     std::vector<Transfer> transfers;
     std::map<std::pair<Combine, int>, std::size_t> joint;  // index of the transfer
-    for (std::size_t i = 0; i < messages.size(); ++i) {
-      const Message& m = *messages[i];
+    for (const Load& m : messages) {
       std::size_t index = transfers.size();
       if (m.combine != Combine::kNone) {
         const int end = m.combine == Combine::kReduce ? m.dst : m.src;
         index = joint.emplace(std::pair(m.combine, end), index).first->second;
       }
       if (index == transfers.size()) transfers.emplace_back();
-      AddMessage(m, bytes[i], &transfers[index]);
-    }
-    for (Transfer& transfer : transfers) {
-      for (const auto& [link, amount] : transfer.load) {
-        if (amount > Bytes()) transfer.demands.push_back({link, amount.value()});
-      }
+      AddMessage(m, &transfers[index]);
     }
     return transfers;
   }
 
-  void AddMessage(const Message& m, Bytes bytes, Transfer* transfer) const {
+  void AddMessage(const Load& m, Transfer* transfer) {
     const DeviceId src = group_.members[Index(m.src)], dst = group_.members[Index(m.dst)];
-    std::vector<Hop> hops;
-    fabric_.Route(src, dst, &hops);
-    std::map<std::int32_t, Bytes> own;
-    for (const Hop& hop : hops) own[hop.link] += bytes * hop.fraction;
-    for (const auto& [link, amount] : own) {
-      Bytes& most = transfer->load[link];
-      most = std::max(most, amount);
+    SetOwn(src, dst, m.bytes);
+    if (transfer->demands.empty()) {
+      transfer->demands.assign(own_.begin(), own_.end());
+    } else {
+      Join(transfer);
     }
     transfer->latency = std::max(transfer->latency, Time::RoundUp(fabric_.Latency(src, dst)));
-    transfer->bytes = std::max(transfer->bytes, bytes);
+    transfer->bytes = std::max(transfer->bytes, m.bytes);
+  }
+
+  // What one message puts on each link.
+  void SetOwn(DeviceId src, DeviceId dst, Bytes bytes) {
+    hops_.clear();
+    fabric_.Route(src, dst, &hops_);
+    std::ranges::stable_sort(hops_, {}, &Hop::link);
+    own_.clear();
+    for (const Hop& hop : hops_) {
+      const double amount = (bytes * hop.fraction).value();
+      if (!own_.empty() && own_.back().link == hop.link) {
+        own_.back().bytes += amount;
+      } else if (amount > 0) {
+        own_.push_back({hop.link, amount});
+      }
+    }
+  }
+
+  // Each link carries the largest of the messages that are joined.
+  void Join(Transfer* transfer) {
+    std::vector<FlowDemand>& demands = transfer->demands;
+    demands.insert(demands.end(), own_.begin(), own_.end());
+    std::ranges::stable_sort(demands, {}, &FlowDemand::link);
+    std::size_t kept = 0;
+    for (std::size_t i = 1; i < demands.size(); ++i) {
+      if (demands[i].link == demands[kept].link) {
+        demands[kept].bytes = std::max(demands[kept].bytes, demands[i].bytes);
+      } else {
+        demands[++kept] = demands[i];
+      }
+    }
+    if (!demands.empty()) demands.resize(kept + 1);
   }
 
   Time Drain(const std::vector<Transfer>& transfers, Time now) {
@@ -97,16 +127,9 @@ class StepRunner {
   const Fabric& fabric_;
   const Group& group_;
   std::unique_ptr<FlowNetwork> network_;
+  std::vector<Hop> hops_;        // of one message
+  std::vector<FlowDemand> own_;  // of one message
 };
-
-// Whether two steps send as many bytes between the same ranks, in the same order.
-bool SameLoads(std::span<const Message* const> a, std::span<const Bytes> a_bytes,
-               std::span<const Message* const> b, std::span<const Bytes> b_bytes) {
-  if (!std::equal(a_bytes.begin(), a_bytes.end(), b_bytes.begin(), b_bytes.end())) return false;
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const Message* x, const Message* y) {
-    return x->src == y->src && x->dst == y->dst && x->combine == y->combine;
-  });
-}
 
 }  // namespace
 
@@ -116,10 +139,7 @@ StepwiseRun Stepwise(const Fabric& fabric, const Group& group, const CollectiveA
   const Bytes chunk = ChunkBytes(collective, bytes, group.size());
   StepRunner runner(fabric, group);
   StepwiseRun run;
-  std::vector<const Message*> step;
-  std::vector<Bytes> sizes;
-  std::vector<const Message*> before;
-  std::vector<Bytes> sizes_before;
+  std::vector<Load> loads, before;
   Time duration;
   for (std::size_t i = 0; i < schedule.messages.size(); ++i) {
     const Message& m = schedule.messages[i];
@@ -129,22 +149,19 @@ StepwiseRun Stepwise(const Fabric& fabric, const Group& group, const CollectiveA
           chunk * (schedule.fractions.empty() ? 1.0 / schedule.splits
                                               : schedule.fractions[Index(id % schedule.splits)]);
     }
-    step.push_back(&m);
-    sizes.push_back(size);
+    loads.push_back({m.src, m.dst, m.combine, size});
     ++run.messages;
     const bool last = i + 1 == schedule.messages.size();
     CHECK(last || schedule.messages[i + 1].step >= m.step) << "messages are not in step order ";
     if (!last && schedule.messages[i + 1].step == m.step) continue;
     // A step that loads the fabric as the one before takes as long: rings solve one step in all.
-    if (!SameLoads(step, sizes, before, sizes_before)) {
-      duration = runner.Run(step, sizes, run.time) - run.time;
-      before = step;
-      sizes_before = sizes;
+    if (loads != before) {
+      duration = runner.Run(loads, run.time) - run.time;
+      std::swap(before, loads);
     }
     run.time += duration;
     ++run.steps;
-    step.clear();
-    sizes.clear();
+    loads.clear();
   }
   return run;
 }

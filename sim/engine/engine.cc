@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "sim/base/index.h"
+#include "sim/engine/binding_links.h"
 #include "sim/engine/processors.h"
 
 namespace meshstep {
@@ -52,6 +53,7 @@ class Engine {
   Status Deadlock(const GraphNames& names) const;
 
   const TaskGraph& graph_;
+  const BindingLinks links_;
   FlowNetwork network_;
   Processors processors_;
   EventQueue events_;
@@ -66,7 +68,7 @@ class Engine {
 };
 
 Engine::Engine(const TaskGraph& graph, FlowNetwork::Sharing sharing)
-    : graph_(graph), network_(graph.links(), sharing), processors_(graph) {
+    : graph_(graph), links_(graph), network_(graph.links(), sharing), processors_(graph) {
   const std::size_t n = Index(graph.tasks());
   run_.start.assign(n, Time(-1));
   run_.end.assign(n, Time(-1));
@@ -140,7 +142,8 @@ void Engine::BeginDrain(TaskId task, Time now) {
   const std::vector<Phase>& phases = graph_.phases(graph_.pattern(task));
   const std::size_t i = Index(phase_[Index(task)]);
   if (i < phases.size() && !phases[i].demands.empty()) {
-    const FlowNetwork::FlowId flow = network_.Add(phases[i].demands, phases[i].weight, now);
+    const FlowNetwork::FlowId flow =
+        network_.Add(links_.demands(graph_.pattern(task), i), phases[i].weight, now);
     if (flow_task_.size() <= Index(flow)) flow_task_.resize(Index(flow) + 1);
     flow_task_[Index(flow)] = task;
   } else {

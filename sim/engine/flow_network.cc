@@ -13,6 +13,9 @@ namespace {
 // links were reduced in different orders.
 constexpr double kSameLevel = 1 + 1e-11;
 
+// Flows this close to the lowest change are solved again with it.
+constexpr double kNearLevel = 1 + 1e-10;
+
 // Below this part of its first value, a difference kept up to date has lost too many digits.
 constexpr double kWorn = 0.01;
 
@@ -64,6 +67,7 @@ FlowNetwork::FlowId FlowNetwork::Add(std::span<const FlowDemand> demands, double
 void FlowNetwork::Remove(FlowId id) {
   Flow& flow = flows_[Index(id)];
   CHECK_GT(flow.weight, 0) << "flow " << id << " is not active ";
+  next_rate_[Index(id)] *= flow.weight;  // its phi, for the next solve
   flow.weight = 0;
   ++flow.generation;
   --active_;
@@ -109,16 +113,35 @@ void FlowNetwork::Affect(std::int32_t index) {
   affected_links_.push_back(index);
 }
 
-// Closes the affected links over the flows that use them and the links that those use.
+// Closes the affected links over the flows that use them and the links that those use. Flows that
+// were fixed below the phi of every flow that went, and below that at which a link of one that came
+// can fill at the earliest, stay: up to there the filling goes as it did before.
 void FlowNetwork::CollectAffected() {
   affected_flows_.clear();
-  for (std::size_t i = 0; i < affected_links_.size(); ++i) {
-    std::vector<Use>& uses = links_[Index(affected_links_[i])].uses;
+  double lowest = std::numeric_limits<double>::infinity();
+  for (const FlowId id : removed_) lowest = std::min(lowest, next_rate_[Index(id)]);
+  for (const std::int32_t index : affected_links_) {
+    Link& link = links_[Index(index)];
     if (!removed_.empty()) {
-      std::erase_if(uses, [this](const Use& u) { return flows_[Index(u.flow)].weight == 0; });
+      std::erase_if(link.uses, [this](const Use& u) { return flows_[Index(u.flow)].weight == 0; });
     }
-    for (const Use& use : uses) {
-      if (next_rate_[Index(use.flow)] == 0) continue;
+    bool came = false;
+    double load = 0;
+    for (const Use& use : link.uses) {
+      came = came || next_rate_[Index(use.flow)] < 0;
+      load += use.bytes / flows_[Index(use.flow)].weight;
+    }
+    if (came) lowest = std::min(lowest, link.capacity / load);
+  }
+  lowest /= kNearLevel;
+  for (std::size_t i = 0; i < affected_links_.size(); ++i) {
+    for (const Use& use : links_[Index(affected_links_[i])].uses) {
+      const double rate = next_rate_[Index(use.flow)];
+      if (rate == 0) continue;
+      if (rate > 0 && rate * flows_[Index(use.flow)].weight < lowest) {
+        links_[Index(affected_links_[i])].left -= use.bytes * rate;
+        continue;
+      }
       next_rate_[Index(use.flow)] = 0;
       affected_flows_.push_back(use.flow);
       const Flow& flow = flows_[Index(use.flow)];
@@ -166,11 +189,17 @@ void FlowNetwork::Fix(FlowId id, double level) {
   }
 }
 
-// That of the link that it fills first.
+// That of the link that it fills first, beside flows whose rates are known.
 double FlowNetwork::RateAlone(const Flow& flow) const {
   double level = std::numeric_limits<double>::infinity();
   for (const FlowDemand& d : flow.demands) {
-    level = std::min(level, links_[Index(d.link)].capacity / (d.bytes / flow.weight));
+    const Link& link = links_[Index(d.link)];
+    double left = link.capacity;
+    for (const Use& use : link.uses) {
+      const double rate = next_rate_[Index(use.flow)];
+      if (rate > 0) left -= use.bytes * rate;
+    }
+    level = std::min(level, left / (d.bytes / flow.weight));
   }
   return level / flow.weight;
 }

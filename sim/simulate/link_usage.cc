@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "sim/base/index.h"
+#include "sim/engine/binding_links.h"
 #include "sim/engine/flow_network.h"
 
 namespace meshstep {
@@ -15,6 +16,7 @@ class Replay {
  public:
   Replay(const TaskGraph& graph, const Run& run)
       : graph_(graph),
+        links_(graph),
         network_(graph.links()),
         phase_(Index(graph.tasks()), 0),
         load_(graph.links().size(), 0),
@@ -57,12 +59,14 @@ class Replay {
   }
 
   void BeginDrain(TaskId task, Time now) {
-    const Phase& phase = graph_.phases(graph_.pattern(task))[Index(phase_[Index(task)]++)];
+    const std::size_t i = Index(phase_[Index(task)]++);
+    const Phase& phase = graph_.phases(graph_.pattern(task))[i];
     if (phase.demands.empty()) {
       StartPhase(task, now);
       return;
     }
-    const FlowNetwork::FlowId flow = network_.Add(phase.demands, phase.weight, now);
+    const FlowNetwork::FlowId flow =
+        network_.Add(links_.demands(graph_.pattern(task), i), phase.weight, now);
     if (flows_.size() <= Index(flow)) flows_.resize(Index(flow) + 1);
     flows_[Index(flow)] = {task, phase.demands};
   }
@@ -108,6 +112,7 @@ class Replay {
   }
 
   const TaskGraph& graph_;
+  const BindingLinks links_;
   FlowNetwork network_;
   std::vector<std::int32_t> phase_;  // per task: next phase to drain
   std::priority_queue<Event, std::vector<Event>, std::greater<>> events_;
