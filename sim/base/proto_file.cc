@@ -55,20 +55,23 @@ class FirstError : public pb::io::ErrorCollector {
   std::optional<TextError> error;
 };
 
-// Records where every field that was written stands.
-void Collect(const std::string& name, const std::string& prefix, const pb::Message& message,
+// Records where every field that was written stands. `path` is that of the message, and again when
+// it returns.
+void Collect(const std::string& name, std::string* path, const pb::Message& message,
              const pb::TextFormat::ParseInfoTree& tree, FieldPlaces* locations) {
+  const std::size_t above = path->size();
   std::vector<const pb::FieldDescriptor*> fields;
   message.GetReflection()->ListFields(message, &fields);
   for (const pb::FieldDescriptor* field : fields) {
     const int count = field->is_repeated() ? message.GetReflection()->FieldSize(message, field) : 1;
     for (int i = 0; i < count; ++i) {
       const int index = field->is_repeated() ? i : -1;
-      std::string path = prefix + (prefix.empty() ? "" : ".") + field->name();
-      if (index >= 0) absl::StrAppend(&path, "[", index, "]");
+      path->resize(above);
+      absl::StrAppend(path, above == 0 ? "" : ".", field->name());
+      if (index >= 0) absl::StrAppend(path, "[", index, "]");
       const pb::TextFormat::ParseLocation at = tree.GetLocation(field, index);
       if (at.line >= 0) {
-        (*locations)[path] = absl::StrCat(name, ":", at.line + 1, ":", at.column + 1);
+        (*locations)[*path] = absl::StrCat(name, ":", at.line + 1, ":", at.column + 1);
       }
       if (field->cpp_type() != pb::FieldDescriptor::CPPTYPE_MESSAGE) continue;
       const pb::TextFormat::ParseInfoTree* nested = tree.GetTreeForNested(field, index);
@@ -79,6 +82,7 @@ void Collect(const std::string& name, const std::string& prefix, const pb::Messa
       Collect(name, path, child, *nested, locations);
     }
   }
+  path->resize(above);
 }
 
 void CollectPaths(const std::string& prefix, const pb::Message& message,
@@ -100,7 +104,7 @@ void CollectPaths(const std::string& prefix, const pb::Message& message,
   }
 }
 
-// Calls visit(field, string) for every string; what it returns takes the place of the string.
+// Calls visit(field, string) for every string; what it returns, if anything, takes its place.
 template <class Visit>
 void ForEachString(const Visit& visit, pb::Message* message) {
   std::vector<const pb::FieldDescriptor*> fields;
@@ -114,14 +118,15 @@ void ForEachString(const Visit& visit, pb::Message* message) {
         ForEachString(visit, many ? r->MutableRepeatedMessage(message, field, i)
                                   : r->MutableMessage(message, field));
       } else if (field->cpp_type() == pb::FieldDescriptor::CPPTYPE_STRING) {
-        std::string old =
-            many ? r->GetRepeatedString(*message, field, i) : r->GetString(*message, field);
-        std::string text = visit(*field, old);
-        if (text == old) continue;
+        std::string scratch;
+        std::optional<std::string> text =
+            visit(*field, many ? r->GetRepeatedStringReference(*message, field, i, &scratch)
+                               : r->GetStringReference(*message, field, &scratch));
+        if (!text.has_value()) continue;
         if (many) {
-          r->SetRepeatedString(message, field, i, std::move(text));
+          r->SetRepeatedString(message, field, i, *std::move(text));
         } else {
-          r->SetString(message, field, std::move(text));
+          r->SetString(message, field, *std::move(text));
         }
       }
     }
@@ -198,7 +203,8 @@ Status ParseText(const std::string& name, const std::string& content, pb::Messag
   RETURN_IF_ERROR(CheckStrings(name, *message));
   if (places != nullptr) {
     *places = std::make_shared<FieldPlaces>();
-    Collect(name, "", *message, tree, places->get());
+    std::string path;
+    Collect(name, &path, *message, tree, places->get());
   }
   return absl::OkStatus();
 }
@@ -243,8 +249,12 @@ Status Parse(const std::string& name, const std::string& content, InputFormat fo
       break;
   }
   if (!status.ok()) return InvalidInput(EscapeLines(std::string(status.message())));
+  const auto is_plain = [](char c) { return c >= ' ' && c <= '~'; };
   ForEachString(
-      [](const pb::FieldDescriptor&, const std::string& text) { return EscapeControls(text); },
+      [&](const pb::FieldDescriptor&, const std::string& text) -> std::optional<std::string> {
+        if (std::ranges::all_of(text, is_plain)) return std::nullopt;
+        return EscapeControls(text);
+      },
       message);
   return absl::OkStatus();
 }
@@ -288,12 +298,14 @@ void ResolvePaths(const std::string& file, pb::Message* message) {
   const std::filesystem::path folder = std::filesystem::path(file).parent_path();
   if (folder.empty()) return;
   ForEachString(
-      [&](const pb::FieldDescriptor& field, const std::string& text) {
+      [&](const pb::FieldDescriptor& field, const std::string& text) -> std::optional<std::string> {
         const bool names_file = field.name() == "hf_config" || field.name() == "schedule_table" ||
                                 (field.name() == "base" && absl::StrContains(text, '.')) ||
                                 (field.name() == "preset" && absl::EndsWith(text, ".textproto"));
-        const bool relative = !text.empty() && std::filesystem::path(text).is_relative();
-        return names_file && relative ? (folder / text).lexically_normal().string() : text;
+        if (!names_file || text.empty() || !std::filesystem::path(text).is_relative()) {
+          return std::nullopt;
+        }
+        return (folder / text).lexically_normal().string();
       },
       message);
 }
@@ -301,10 +313,11 @@ void ResolvePaths(const std::string& file, pb::Message* message) {
 Status ReadDataFile(const std::string& path, pb::Message* message, FieldPlaces* places) {
   ASSIGN_OR_RETURN(const std::string content, ReadFile(path));
   std::shared_ptr<FieldPlaces> own;
-  RETURN_IF_ERROR(Parse(path, content, InputFormat::kTextproto, message, &own));
+  const bool wanted = places != nullptr;
+  RETURN_IF_ERROR(Parse(path, content, InputFormat::kTextproto, message, wanted ? &own : nullptr));
   ResolvePaths(path, message);
   // What a file gives over another stands in the first.
-  if (places != nullptr) places->insert(own->begin(), own->end());
+  if (wanted) places->merge(*own);
   return absl::OkStatus();
 }
 

@@ -143,9 +143,12 @@ void AppendGatherMessages(const RankGrid& grid, const DimGather& gather,
                           MessageSchedule* schedule) {
   int steps = gather.pattern == GatherPattern::kDirect ? 1 : grid.size(gather.dim) - 1;
   if (gather.pattern == GatherPattern::kBidirectional) steps = grid.size(gather.dim) / 2;
-  for (int s = 0; s < steps; ++s) {
-    for (int rank = 0; rank < grid.ranks(); ++rank) AppendStep(grid, gather, s, rank, schedule);
-  }
+  for (int s = 0; s < steps; ++s) AppendGatherStep(grid, gather, s, schedule);
+}
+
+void AppendGatherStep(const RankGrid& grid, const DimGather& gather, int s,
+                      MessageSchedule* schedule) {
+  for (int rank = 0; rank < grid.ranks(); ++rank) AppendStep(grid, gather, s, rank, schedule);
 }
 
 }  // namespace meshstep

@@ -50,6 +50,9 @@ struct DimGather {
   int first_step;
 };
 void AppendGatherMessages(const RankGrid& grid, const DimGather& gather, MessageSchedule* schedule);
+// Those of its step s alone, of GatherSteps.
+void AppendGatherStep(const RankGrid& grid, const DimGather& gather, int s,
+                      MessageSchedule* schedule);
 
 }  // namespace meshstep
 

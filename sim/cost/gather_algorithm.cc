@@ -87,6 +87,23 @@ MessageSchedule GatherAlgorithm::Messages(Collective collective, const Group& gr
   return schedule;
 }
 
+void GatherAlgorithm::VisitSteps(Collective collective, const Group& group,
+                                 const StepVisitor& visit) const {
+  const int steps = GatherStepsApart(group);
+  if (collective != Collective::kAllGather) {
+    for (int s = steps; s-- > 0;) visit(meshstep::Transpose(GatherStep(group, s)));
+  }
+  if (collective == Collective::kReduceScatter) return;
+  for (int s = 0; s < steps; ++s) visit(GatherStep(group, s));
+}
+
+std::int64_t GatherAlgorithm::MessagesMadeByStep(Collective collective, const Group& group) const {
+  const std::int64_t steps = GatherStepsApart(group);
+  if (steps == 0) return 0;
+  const auto each = static_cast<std::int64_t>(GatherStep(group, 0).messages.size());
+  return (collective == Collective::kAllReduce ? 2 : 1) * steps * each;
+}
+
 Seconds GatherAlgorithm::ClosedForm(Collective collective, Bytes bytes, const Group& group) const {
   return (collective == Collective::kAllReduce ? 2.0 : 1.0) * GatherClosedForm(bytes, group);
 }

@@ -7,6 +7,8 @@
 #ifndef MESHSTEP_SIM_COST_GATHER_ALGORITHM_H_
 #define MESHSTEP_SIM_COST_GATHER_ALGORITHM_H_
 
+#include <cstdint>
+#include <functional>
 #include <vector>
 
 #include "sim/cost/collective.h"
@@ -21,11 +23,20 @@ class GatherAlgorithm : public CollectiveAlgorithm {
   MessageSchedule Messages(Collective collective, const Group& group) const override;
   Seconds ClosedForm(Collective collective, Bytes bytes, const Group& group) const override;
 
+  // Calls visit with the messages of one step after another, if they can be made so: if there are
+  // any MessagesMadeByStep.
+  using StepVisitor = std::function<void(const MessageSchedule& step)>;
+  void VisitSteps(Collective collective, const Group& group, const StepVisitor& visit) const;
+  std::int64_t MessagesMadeByStep(Collective collective, const Group& group) const;
+
  protected:
   virtual bool SupportsGather(const Group& group) const = 0;
   virtual std::vector<TrafficPhase> GatherTraffic(Bytes bytes, const Group& group) const = 0;
   virtual MessageSchedule GatherMessages(const Group& group) const = 0;
   virtual Seconds GatherClosedForm(Bytes bytes, const Group& group) const = 0;
+  // Steps of the gather and the messages of one, where they can be made apart; else 0 steps.
+  virtual int GatherStepsApart(const Group&) const { return 0; }
+  virtual MessageSchedule GatherStep(const Group&, int /*step*/) const { return {}; }
 };
 
 // Phases in reverse order, flows in reverse direction.

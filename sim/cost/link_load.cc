@@ -11,6 +11,10 @@
 namespace meshstep {
 namespace {
 
+// Where more than one link in so many is loaded, all are looked at: that is quicker than to sort
+// those that are.
+constexpr std::size_t kManyTouched = 16;
+
 // Loads of explicit links, cleared by what was touched.
 class LoadMap {
  public:
@@ -34,8 +38,14 @@ class LoadMap {
   // In the order of the links.
   template <class Visit>
   void ForEach(Visit visit) {
-    std::sort(touched_.begin(), touched_.end());
-    for (const LinkId link : touched_) visit(link, load_[Index(link)]);
+    if (touched_.size() < load_.size() / kManyTouched) {
+      std::sort(touched_.begin(), touched_.end());
+      for (const LinkId link : touched_) visit(link, load_[Index(link)]);
+      return;
+    }
+    for (std::size_t link = 0; link < load_.size(); ++link) {
+      if (load_[link] != Bytes()) visit(static_cast<LinkId>(link), load_[link]);
+    }
   }
   Bytes Max() const {
     Bytes most;
@@ -108,32 +118,34 @@ void AddCombined(const Fabric& fabric, const Group& group, std::vector<RankFlow>
   }
 }
 
-std::vector<RankFlow> AllFlows(const Group& group, const TrafficPhase& phase) {
-  if (!phase.shifted) return phase.flows;
+// Calls visit(flow) for all that the ranks send each other.
+template <class Visit>
+void ForEachFlow(const Group& group, const TrafficPhase& phase, Visit visit) {
+  if (!phase.shifted) {
+    for (const RankFlow& flow : phase.flows) visit(flow);
+    return;
+  }
   const RankGrid grid(group);
-  std::vector<RankFlow> flows;
-  flows.reserve(phase.flows.size() * group.members.size());
   for (int rank = 0; rank < group.size(); ++rank) {
     for (const RankFlow& flow : phase.flows) {
       CHECK_EQ(flow.src, 0);
-      flows.push_back({rank, grid.ShiftBy(rank, flow.dst), flow.bytes, flow.combine});
+      visit({rank, grid.ShiftBy(rank, flow.dst), flow.bytes, flow.combine});
     }
   }
-  return flows;
 }
 
 void AddGroup(const Fabric& fabric, const Group& group, const TrafficPhase& phase, Maps* maps) {
   std::vector<RankFlow> combined;
   std::vector<Hop>& hops = maps->hops;
-  for (const RankFlow& flow : AllFlows(group, phase)) {
+  ForEachFlow(group, phase, [&](const RankFlow& flow) {
     if (flow.combine != Combine::kNone) {
       combined.push_back(flow);
-      continue;
+      return;
     }
     hops.clear();
     fabric.Route(group.members[Index(flow.src)], group.members[Index(flow.dst)], &hops);
     for (const Hop& hop : hops) maps->group.Add(hop.link, flow.bytes * hop.fraction);
-  }
+  });
   if (!combined.empty()) AddCombined(fabric, group, std::move(combined), maps);
 }
 

@@ -25,9 +25,16 @@ class OneDimGather : public GatherAlgorithm {
     return {phase};
   }
   MessageSchedule GatherMessages(const Group& group) const final {
-    MessageSchedule schedule;
-    schedule.splits = pattern_ == GatherPattern::kBidirectional ? 2 : 1;
-    AppendGatherMessages(RankGrid(group), {0, pattern_, {false}, 0, schedule.splits, 0}, &schedule);
+    MessageSchedule schedule{splits(), {}, {}};
+    AppendGatherMessages(RankGrid(group), Gather(0), &schedule);
+    return schedule;
+  }
+  int GatherStepsApart(const Group& group) const final {
+    return GatherSteps(group.dims.front(), pattern_);
+  }
+  MessageSchedule GatherStep(const Group& group, int step) const final {
+    MessageSchedule schedule{splits(), {}, {}};
+    AppendGatherStep(RankGrid(group), Gather(0), step, &schedule);
     return schedule;
   }
   Seconds GatherClosedForm(Bytes bytes, const Group& group) const final {
@@ -36,6 +43,9 @@ class OneDimGather : public GatherAlgorithm {
   }
 
  private:
+  int splits() const { return pattern_ == GatherPattern::kBidirectional ? 2 : 1; }
+  DimGather Gather(int first_step) const { return {0, pattern_, {false}, 0, splits(), first_step}; }
+
   const GatherPattern pattern_;
 };
 

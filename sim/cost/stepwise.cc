@@ -7,6 +7,7 @@
 
 #include "sim/base/check.h"
 #include "sim/base/index.h"
+#include "sim/cost/gather_algorithm.h"
 #include "sim/engine/flow_network.h"
 
 namespace meshstep {
@@ -131,29 +132,58 @@ class StepRunner {
   std::vector<FlowDemand> own_;  // of one message
 };
 
+// The algorithm, if it can make the messages of one step at a time.
+const GatherAlgorithm* ByStep(const CollectiveAlgorithm& algorithm, Collective collective,
+                              const Group& group) {
+  const auto* gather = dynamic_cast<const GatherAlgorithm*>(&algorithm);
+  return gather != nullptr && gather->MessagesMadeByStep(collective, group) > 0 ? gather : nullptr;
+}
+
+// Calls visit with the messages of one step after another.
+template <class Visit>
+void VisitSteps(const CollectiveAlgorithm& algorithm, Collective collective, const Group& group,
+                const Visit& visit) {
+  if (const GatherAlgorithm* gather = ByStep(algorithm, collective, group)) {
+    return gather->VisitSteps(collective, group, visit);
+  }
+  MessageSchedule all = algorithm.Messages(collective, group);
+  MessageSchedule step{all.splits, all.fractions, {}};
+  for (Message& m : all.messages) {
+    if (!step.messages.empty() && step.messages.back().step != m.step) {
+      CHECK_GT(m.step, step.messages.back().step) << "messages are not in step order ";
+      visit(step);
+      step.messages.clear();
+    }
+    step.messages.push_back(std::move(m));
+  }
+  if (!step.messages.empty()) visit(step);
+}
+
 }  // namespace
+
+std::int64_t MessagesMadeByStep(const CollectiveAlgorithm& algorithm, Collective collective,
+                                const Group& group) {
+  const GatherAlgorithm* const gather = ByStep(algorithm, collective, group);
+  return gather == nullptr ? 0 : gather->MessagesMadeByStep(collective, group);
+}
 
 StepwiseRun Stepwise(const Fabric& fabric, const Group& group, const CollectiveAlgorithm& algorithm,
                      Collective collective, Bytes bytes) {
-  const MessageSchedule schedule = algorithm.Messages(collective, group);
   const Bytes chunk = ChunkBytes(collective, bytes, group.size());
   StepRunner runner(fabric, group);
   StepwiseRun run;
   std::vector<Load> loads, before;
   Time duration;
-  for (std::size_t i = 0; i < schedule.messages.size(); ++i) {
-    const Message& m = schedule.messages[i];
-    Bytes size;
-    for (const int id : m.chunks) {
-      size +=
-          chunk * (schedule.fractions.empty() ? 1.0 / schedule.splits
-                                              : schedule.fractions[Index(id % schedule.splits)]);
+  VisitSteps(algorithm, collective, group, [&](const MessageSchedule& step) {
+    loads.clear();
+    for (const Message& m : step.messages) {
+      Bytes size;
+      for (const int id : m.chunks) {
+        size += chunk * (step.fractions.empty() ? 1.0 / step.splits
+                                                : step.fractions[Index(id % step.splits)]);
+      }
+      loads.push_back({m.src, m.dst, m.combine, size});
     }
-    loads.push_back({m.src, m.dst, m.combine, size});
-    ++run.messages;
-    const bool last = i + 1 == schedule.messages.size();
-    CHECK(last || schedule.messages[i + 1].step >= m.step) << "messages are not in step order ";
-    if (!last && schedule.messages[i + 1].step == m.step) continue;
     // A step that loads the fabric as the one before takes as long: rings solve one step in all.
     if (loads != before) {
       duration = runner.Run(loads, run.time) - run.time;
@@ -161,8 +191,8 @@ StepwiseRun Stepwise(const Fabric& fabric, const Group& group, const CollectiveA
     }
     run.time += duration;
     ++run.steps;
-    loads.clear();
-  }
+    run.messages += static_cast<std::int64_t>(step.messages.size());
+  });
   return run;
 }
 

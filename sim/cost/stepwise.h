@@ -28,6 +28,11 @@ struct StepwiseRun {
 StepwiseRun Stepwise(const Fabric& fabric, const Group& group, const CollectiveAlgorithm& algorithm,
                      Collective collective, Bytes bytes);
 
+// How many messages that is, if those of one step are made at a time, as of rings, so that they take
+// time but no memory; else 0.
+std::int64_t MessagesMadeByStep(const CollectiveAlgorithm& algorithm, Collective collective,
+                                const Group& group);
+
 }  // namespace meshstep
 
 #endif  // MESHSTEP_SIM_COST_STEPWISE_H_

@@ -45,9 +45,7 @@ UnitLoad UnitLoadOf(const CollectiveAlgorithm& algorithm, Collective collective,
   UnitLoad load;
   std::vector<Bytes> sent_inside(group.members.size()), sent_across = sent_inside;
   for (TrafficPhase& phase : algorithm.Traffic(collective, Bytes(1), group)) {
-    TrafficPhase inside = phase, across = phase;
-    inside.flows.clear();
-    across.flows.clear();
+    TrafficPhase inside{phase.latency, {}, phase.shifted, phase.uneven}, across = inside;
     for (const RankFlow& flow : phase.flows) {
       const bool stays = flow.src / per_node == flow.dst / per_node;
       (stays ? sent_inside : sent_across)[static_cast<std::size_t>(flow.src)] += flow.bytes;

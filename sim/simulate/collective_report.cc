@@ -1,5 +1,6 @@
 #include "sim/simulate/collective_report.h"
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -14,8 +15,25 @@
 namespace meshstep {
 namespace {
 
-// Message by message, all-to-all of p ranks is p^2 flows, a ring all-reduce 2 p^2.
+// Message by message, all-to-all of p ranks is p^2 flows, a ring all-reduce 2 p^2; rings are made
+// step by step, which takes time but no memory.
 constexpr int kMostStepwiseRanks = 1024;
+constexpr std::int64_t kMostStepwiseMessages = 100'000'000;
+
+Status CheckStepwise(const CollectiveAlgorithm& algorithm, Collective collective,
+                     const Group& group) {
+  if (group.size() <= kMostStepwiseRanks) return absl::OkStatus();
+  const std::int64_t messages = MessagesMadeByStep(algorithm, collective, group);
+  if (messages == 0) {
+    return InvalidInput(absl::StrCat("--stepwise: the group has ", group.size(),
+                                     " ranks, expected at most ", kMostStepwiseRanks, " for ",
+                                     std::string(algorithm.name())));
+  }
+  if (messages <= kMostStepwiseMessages) return absl::OkStatus();
+  return InvalidInput(absl::StrCat("--stepwise: ", std::string(algorithm.name()), " sends ",
+                                   messages, " messages, expected at most ",
+                                   kMostStepwiseMessages));
+}
 
 void AddCandidates(const std::vector<CollectiveModel::Offer>& offers,
                    v1::CollectiveReport* report) {
@@ -69,6 +87,7 @@ StatusOr<v1::CollectiveReport> TimeOne(const CollectiveSetup& setup, const Colle
   report.set_algbw_bytes_per_s(time > 0 ? bytes.value() / time : 0);
   report.set_busbw_bytes_per_s(report.algbw_bytes_per_s() * BusFactor(collective, group.size()));
   if (options.stepwise) {
+    RETURN_IF_ERROR(CheckStepwise(*cost.algorithm, collective, group));
     report.set_stepwise_s(
         Stepwise(*setup.fabric, group, *cost.algorithm, collective, bytes).time.seconds());
   }
@@ -81,10 +100,6 @@ StatusOr<v1::CollectiveReports> TimeCollective(const CollectiveSetup& setup, Col
                                                std::span<const double> sizes,
                                                const CollectiveOptions& options) {
   const int ranks = setup.mesh->GroupOf(setup.axes, 0).size();
-  if (options.stepwise && ranks > kMostStepwiseRanks) {
-    return InvalidInput(absl::StrCat("--stepwise: the group has ", ranks,
-                                     " ranks, expected at most ", kMostStepwiseRanks));
-  }
   const LinkClasses classes(*setup.mesh, {});
   const CollectiveModel model(*setup.mesh, &classes, options.fidelity);
   LowerBound of_one_byte;

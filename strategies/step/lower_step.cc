@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "sim/base/format.h"
 #include "sim/cost/collective_model.h"
 #include "strategies/block/block_context.h"
 #include "strategies/step/lower_model.h"
@@ -23,6 +24,18 @@ namespace {
 Status InField(const char* field, const Status& status) {
   if (status.code() != absl::StatusCode::kInvalidArgument) return status;
   return InvalidInput(absl::StrCat(field, ": ", std::string(status.message())));
+}
+
+// Every class of links takes some microseconds and a kilobyte.
+constexpr int kMostLinkClasses = 500'000;
+
+Status CheckLinks(const LinkClasses& classes) {
+  if (classes.size() <= kMostLinkClasses) return absl::OkStatus();
+  return InvalidInput(absl::StrCat(
+      "cluster: has ", FormatCount(classes.size()),
+      " links that differ (on dimensions that do not close or that several axes share), expected "
+      "at most ",
+      FormatCount(kMostLinkClasses)));
 }
 
 // Axes along which devices differ: the pipeline's, and those along which a transfer loads links
@@ -143,6 +156,7 @@ Status PreparedStep::Parts::Prepare(const LoweringOptions& options) {
   ExchangeOnRings(mesh, &transfers);
   distinguished = DistinguishedAxes(plan, mesh, transfers, scenario.cluster.twisted);
   priced = placements.Price(*placed, distinguished, options.fidelity);
+  RETURN_IF_ERROR(CheckLinks(*priced->classes));
   if (options.unfolded) explicit_links.emplace(mesh, nullptr, options.fidelity);
   return absl::OkStatus();
 }

@@ -145,6 +145,14 @@ class ErrorsTest(unittest.TestCase):
                 self.assertIn(done.returncode, (0, 2), done.stderr)
                 self.assertNotIn(b"CHECK", done.stderr)
 
+    def test_lines_of_a_million_chips_end_soon(self):
+        # A torus of 1024x1024x1 of chips of cubes does not close: no two of its links are alike.
+        huge = self.write('model { preset: "llama-3-8b" layers: 2 } cluster { chip { preset: '
+                          '"tpu-v5p" interconnect { pod: [1024,1024,1] } } slice: "1024x1024x1" } '
+                          'workload { global_batch_sequences: 1048576 sequence_length: 2048 } '
+                          'plan { fsdp: 1048576 micro_batch_sequences: 1 }')
+        self.assert_refused(run("simulate", huge), "4,190,208 links that differ", "500,000")
+
     def test_unknown_names(self):
         self.refuse('recompute: "full"', 'recompute: "ful"', "plan.recompute", "ful")
         self.refuse('compute: "bf16"', 'compute: "bf17"', "bf17")

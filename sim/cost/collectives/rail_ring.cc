@@ -15,6 +15,7 @@
 // GB/s.
 
 #include <algorithm>
+#include <utility>
 
 #include "sim/cost/collective_registry.h"
 #include "sim/cost/dim_gather.h"
@@ -63,18 +64,23 @@ class RailRingAlgorithm final : public GatherAlgorithm {
     }
     return {phase};
   }
-  MessageSchedule GatherMessages(const Group& group) const override {
+  int GatherStepsApart(const Group& group) const override { return group.size() - 1; }
+  MessageSchedule GatherStep(const Group& group, int s) const override {
     const int p = group.size(), g = RailsOf(group);
     const auto at = [&](int c, int i) { return RankAt(c, i, g, IsMesh(group)); };
-    MessageSchedule schedule;
-    schedule.splits = g;
-    for (int s = 0; s + 1 < p; ++s) {
-      for (int c = 0; c < g; ++c) {
-        for (int i = 0; i < p; ++i) {
-          const int chunk = at(c, (i - s + p) % p);
-          schedule.messages.push_back({s, at(c, i), at(c, (i + 1) % p), {chunk * g + c}, false});
-        }
+    MessageSchedule schedule{g, {}, {}};
+    for (int c = 0; c < g; ++c) {
+      for (int i = 0; i < p; ++i) {
+        const int chunk = at(c, (i - s + p) % p);
+        schedule.messages.push_back({s, at(c, i), at(c, (i + 1) % p), {chunk * g + c}, false});
       }
+    }
+    return schedule;
+  }
+  MessageSchedule GatherMessages(const Group& group) const override {
+    MessageSchedule schedule{RailsOf(group), {}, {}};
+    for (int s = 0; s < GatherStepsApart(group); ++s) {
+      for (Message& m : GatherStep(group, s).messages) schedule.messages.push_back(std::move(m));
     }
     return schedule;
   }

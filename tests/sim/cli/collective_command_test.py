@@ -55,6 +55,24 @@ class CollectiveCommand(unittest.TestCase):
         self.assertAlmostEqual(out['lower_bound_s'], 128 * 128 / 256 * 64e6 / (32 * 50e9))
         self.assertAlmostEqual(out['time_s'], out['lower_bound_s'] + 16e-6, delta=2e-12)
 
+    def test_rings_of_more_ranks_are_stepped_too(self):
+        # 2 * 2047 steps of 2,048 messages, made one step at a time; each takes 1 us and a block of
+        # 1/2048 through 50 GB/s, rounded up. Other algorithms are refused with what limits them.
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, 'ring.textproto')
+            with open(path, 'w', encoding='utf-8') as file:
+                file.write('chip { preset: "h100-sxm" } chips: 2048 nodes { chips_per_node: 1 '
+                           'nic_gbytes_per_s: 50 nic_latency_ns: 1000 }')
+            out = collective('all-reduce', '--bytes=1GB', '--cluster=' + path, '--algorithm=ring',
+                             '--fidelity=ideal', '--stepwise')
+        steps = 2 * 2047
+        self.assertAlmostEqual(out['stepwise_s'], steps * (1e-6 + 1e9 / 2048 / 50e9),
+                               delta=steps * 1e-12)
+        done = run('collective', 'all-reduce', '--bytes=1GB', '--cluster=dgx-h100', '--chips=2048',
+                   '--algorithm=hierarchical', '--stepwise')
+        self.assertEqual(done.returncode, 2)
+        self.assertIn('--stepwise: the group has 2048 ranks, expected at most 1024', done.stderr)
+
     def test_sweep_doubles(self):
         out = collective('all-reduce', '--sweep=1KiB:1MiB', '--cluster=dgx-h100', '--chips=64')
         self.assertEqual([o['bytes'] for o in out], [1024 * 2**i for i in range(11)])
