@@ -7,6 +7,7 @@
 #include "sim/base/index.h"
 #include "sim/engine/binding_links.h"
 #include "sim/engine/processors.h"
+#include "sim/engine/recurrence.h"
 
 namespace meshstep {
 namespace {
@@ -22,6 +23,11 @@ class EventQueue {
     std::push_heap(heap_.begin(), heap_.end(), std::greater<>());
   }
   bool empty() const { return heap_.empty(); }
+  std::vector<std::pair<Time, TaskId>> Sorted() const {
+    std::vector<std::pair<Time, TaskId>> sorted = heap_;
+    std::ranges::sort(sorted);
+    return sorted;
+  }
   Time next() const { return heap_.empty() ? Time::Max() : heap_.front().first; }
   TaskId Pop() {
     std::pop_heap(heap_.begin(), heap_.end(), std::greater<>());
@@ -37,7 +43,7 @@ class EventQueue {
 class Engine {
  public:
   Engine(const TaskGraph& graph, FlowNetwork::Sharing sharing);
-  StatusOr<Run> Execute(const GraphNames& names);
+  StatusOr<Run> Execute(const GraphNames& names, StateLog* log);
 
  private:
   void AddEdges();
@@ -50,6 +56,8 @@ class Engine {
   void RunDrained(Time now);
   bool EndsNow(TaskId task, Time now);
   void TakeFromMembers(TaskId task, std::int64_t share);
+  bool IsSlowed(TaskId task) const;
+  void Record(Time now, StateLog* log) const;
   Status Deadlock(const GraphNames& names) const;
 
   const TaskGraph& graph_;
@@ -114,10 +122,9 @@ void Engine::Start(TaskId task, Time now) {
     StartPhase(task, now);
     return;
   }
-  const StreamId stream = graph_.members(task).front();
   const Time duration = graph_.duration(task);
-  if (processors_.Slows(stream) && duration > Time(0)) {
-    processors_.Start(stream, task, duration, now);
+  if (IsSlowed(task)) {
+    processors_.Start(graph_.members(task).front(), task, duration, now);
   } else {
     events_.Push(now + duration, task);
   }
@@ -172,11 +179,13 @@ void Engine::End(TaskId task, Time now) {
   }
 }
 
+bool Engine::IsSlowed(TaskId task) const {
+  return processors_.Slows(graph_.members(task).front()) && graph_.duration(task) > Time(0);
+}
+
 // False for an end that a change of rate has made obsolete.
 bool Engine::EndsNow(TaskId task, Time now) {
-  const StreamId stream = graph_.members(task).front();
-  if (!processors_.Slows(stream) || graph_.duration(task) == Time(0)) return true;
-  return processors_.Ends(stream, task, now);
+  return !IsSlowed(task) || processors_.Ends(graph_.members(task).front(), task, now);
 }
 
 // Ends of timed tasks and latencies at `now`, and of those that they start without duration.
@@ -198,6 +207,10 @@ void Engine::RunEvents(Time now) {
 void Engine::RunDrained(Time now) {
   drained_.clear();
   network_.Drained(now, &drained_);
+  // Which id a flow got depends on what came and went before; which task it is of does not.
+  if (drained_.size() > 1) {
+    std::ranges::sort(drained_, {}, [this](FlowNetwork::FlowId f) { return flow_task_[Index(f)]; });
+  }
   for (const FlowNetwork::FlowId flow : drained_) network_.Remove(flow);
   for (const FlowNetwork::FlowId flow : drained_) {
     ++run_.events;
@@ -206,7 +219,25 @@ void Engine::RunDrained(Time now) {
   }
 }
 
-StatusOr<Run> Engine::Execute(const GraphNames& names) {
+// What runs: what ends at a known time, kernels that are slowed, flows.
+void Engine::Record(Time now, StateLog* log) const {
+  const TaskId mark = log->mark();
+  StateLog::Numbers* const numbers = log->Add(now, run_.start, run_.end);
+  for (const auto& [time, task] : events_.Sorted()) {
+    if (graph_.pattern(task) == kTimed &&
+        (IsSlowed(task) || log->IsSource(graph_.members(task).front()))) {
+      continue;
+    }
+    numbers->insert(numbers->end(), {task - mark, phase_[Index(task)], (time - now).ps()});
+  }
+  processors_.AppendState(mark, now, numbers);
+  network_.AppendState(now, numbers, [&](FlowNetwork::FlowId flow) {
+    const TaskId task = flow_task_[Index(flow)];
+    return std::pair(task - mark, phase_[Index(task)]);
+  });
+}
+
+StatusOr<Run> Engine::Execute(const GraphNames& names, StateLog* log) {
   for (TaskId t = 0; t < graph_.tasks(); ++t) {
     if (pending_[Index(t)] == 0 && run_.start[Index(t)] < Time(0)) Start(t, Time(0));
   }
@@ -225,6 +256,9 @@ StatusOr<Run> Engine::Execute(const GraphNames& names) {
     if (events_.next() > now) {
       network_.Update(now);
       processors_.Settle(now, end);
+      while (log != nullptr && log->mark() >= 0 && run_.end[Index(log->mark())] >= Time(0)) {
+        Record(now, log);
+      }
     }
   }
   run_.network_solves = network_.solves();
@@ -267,8 +301,8 @@ Status Engine::Deadlock(const GraphNames& names) const {
 }  // namespace
 
 StatusOr<Run> RunGraph(const TaskGraph& graph, const GraphNames& names,
-                       FlowNetwork::Sharing sharing) {
-  return Engine(graph, sharing).Execute(names);
+                       FlowNetwork::Sharing sharing, StateLog* log) {
+  return Engine(graph, sharing).Execute(names, log);
 }
 
 }  // namespace meshstep

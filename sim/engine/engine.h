@@ -1,7 +1,7 @@
 // The discrete-event engine: runs a TaskGraph and says when each task began and ended.
 //
 // Events are ordered by (time, phase, id): at one instant first the ends of timed tasks and of
-// latencies by task id, then the ends of flows by flow id; what they release starts at the same
+// latencies by task id, then the ends of flows by task id; what they release starts at the same
 // instant; the network is solved once when nothing more happens at it. Time is int64 picoseconds.
 // No allocation happens in the loop once the scratch arrays have grown.
 
@@ -18,6 +18,8 @@
 
 namespace meshstep {
 
+class StateLog;  // sim/engine/recurrence.h
+
 struct Run {
   std::vector<Time> start, end;  // per task
   Time makespan;
@@ -33,9 +35,10 @@ struct GraphNames {
 };
 
 // Error: a deadlock. The message names, for each stream that is stuck, its next task and what that
-// task waits for.
+// task waits for. log: filled with the state at each of its marks, if given.
 StatusOr<Run> RunGraph(const TaskGraph& graph, const GraphNames& names = {},
-                       FlowNetwork::Sharing sharing = FlowNetwork::Sharing::kFair);
+                       FlowNetwork::Sharing sharing = FlowNetwork::Sharing::kFair,
+                       StateLog* log = nullptr);
 
 }  // namespace meshstep
 

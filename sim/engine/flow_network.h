@@ -30,6 +30,7 @@
 #ifndef MESHSTEP_SIM_ENGINE_FLOW_NETWORK_H_
 #define MESHSTEP_SIM_ENGINE_FLOW_NETWORK_H_
 
+#include <bit>
 #include <cstdint>
 #include <span>
 #include <utility>
@@ -67,6 +68,11 @@ class FlowNetwork {
   // Appends the flows that are drained by `now`, by (completion time, id). Each is told once; the
   // caller removes it.
   void Drained(Time now, std::vector<FlowId>* flows);
+
+  // Who uses each link, in order, and what is left of every flow (see recurrence.h). name(flow): two
+  // numbers that stand for it. Call after Update.
+  template <class Name>
+  void AppendState(Time now, std::vector<std::int64_t>* numbers, Name name) const;
 
   std::size_t active() const { return active_; }
   // Fraction of the flow's work per second. For tests.
@@ -131,6 +137,21 @@ class FlowNetwork {
   std::vector<FlowId> affected_flows_;
   std::vector<LinkLevel> heap_;
 };
+
+template <class Name>
+void FlowNetwork::AppendState(Time now, std::vector<std::int64_t>* numbers, Name name) const {
+  for (std::size_t l = 0; l < links_.size(); ++l) {
+    for (const Use& use : links_[l].uses) {
+      const Flow& flow = flows_[static_cast<std::size_t>(use.flow)];
+      const auto [a, b] = name(use.flow);
+      numbers->insert(numbers->end(), {static_cast<std::int64_t>(l), a, b});
+      if (static_cast<std::size_t>(flow.demands.front().link) != l) continue;
+      numbers->insert(numbers->end(), {std::bit_cast<std::int64_t>(flow.remaining),
+                                       std::bit_cast<std::int64_t>(flow.rate),
+                                       (flow.since - now).ps(), (flow.completion - now).ps()});
+    }
+  }
+}
 
 }  // namespace meshstep
 

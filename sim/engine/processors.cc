@@ -55,6 +55,17 @@ void Processors::Take(StreamId stream, std::int64_t taken) {
   Change(p);
 }
 
+void Processors::AppendState(TaskId mark, Time now, std::vector<std::int64_t>* numbers) const {
+  for (std::size_t s = 0; s < work_.size(); ++s) {
+    const Work& work = work_[s];
+    if (work.task < 0) continue;
+    numbers->insert(numbers->end(), {static_cast<std::int64_t>(s), work.task - mark,
+                                     static_cast<std::int64_t>(work.left >> 64),
+                                     static_cast<std::int64_t>(work.left), work.rate,
+                                     (work.since - now).ps(), (work.end - now).ps()});
+  }
+}
+
 void Processors::SetRate(Work* work, std::int64_t rate, Time now) {
   const auto per_ps = static_cast<unsigned long long>(rate);
   auto done = work->left;

@@ -30,6 +30,9 @@ class Processors {
   // A transfer starts (taken > 0) or ends (taken < 0) on the stream.
   void Take(StreamId stream, std::int64_t taken);
 
+  // What is left of the work of every stream (see recurrence.h), tasks counted from `mark`.
+  void AppendState(TaskId mark, Time now, std::vector<std::int64_t>* numbers) const;
+
   // After everything else at `now`: calls end(time, task) for every task whose end has changed.
   template <class End>
   void Settle(Time now, End end) {

@@ -1,6 +1,7 @@
 #include "strategies/step/host_clock.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "sim/base/index.h"
 
@@ -18,8 +19,14 @@ UnitTasks HostClock::Issue(const StepBuilder::Where& where, double operations,
   Host& host = hosts_[Index(where.stage)];
   host.pending += dispatch_ * operations;
   host.ahead -= dispatch_ * operations;
-  // One operation more, for what rounding adds up to.
-  if (behind && host.ahead >= *behind + dispatch_) return {};
+  host.span.issued += dispatch_ * operations;
+  if (behind) {
+    // One operation more, for what rounding adds up to.
+    const Seconds enough = host.ahead - (*behind + dispatch_);
+    Seconds& least = enough >= Seconds(0) ? host.span.least_enough : host.span.least_missing;
+    least = std::min(least, enough >= Seconds(0) ? enough : Seconds(-enough.value()));
+    if (host.ahead >= *behind + dispatch_) return {};
+  }
   // From here on kernels follow what the host has waited for.
   if (behind && *behind == Seconds(0)) host.held = false;
   return AddTask(where);
@@ -48,6 +55,15 @@ void HostClock::GainBy(int stage, Time kernel) {
   Host& host = hosts_[Index(stage)];
   host.busy += Seconds(kernel.seconds());
   if (!host.held) host.ahead += Seconds(kernel.seconds());
+}
+
+std::vector<HostClock::Span> HostClock::TakeSpans() {
+  std::vector<Span> spans;
+  for (Host& host : hosts_) {
+    host.span.ahead = host.ahead;
+    spans.push_back(std::exchange(host.span, Span()));
+  }
+  return spans;
 }
 
 Seconds HostClock::busy(int stage) const { return hosts_[Index(stage)].busy; }

@@ -18,6 +18,7 @@
 #ifndef MESHSTEP_STRATEGIES_STEP_HOST_CLOCK_H_
 #define MESHSTEP_STRATEGIES_STEP_HOST_CLOCK_H_
 
+#include <limits>
 #include <optional>
 #include <string>
 #include <vector>
@@ -47,6 +48,18 @@ class HostClock {
   // All kernels of the stage that were emitted.
   Seconds busy(int stage) const;
 
+  // What the host of a stage did in a part of the step.
+  struct Span {
+    Seconds issued;  // by operations of the part
+    Seconds ahead;   // A at its end
+    // By how much A was enough, or was not, for operations that may need no task: the least of
+    // each.
+    Seconds least_enough = Seconds(std::numeric_limits<double>::infinity());
+    Seconds least_missing = Seconds(std::numeric_limits<double>::infinity());
+  };
+  // Of every stage since the call before.
+  std::vector<Span> TakeSpans();
+
  private:
   struct Host {
     std::vector<UnitTasks> waits;  // what it waits for before its next operation
@@ -54,6 +67,7 @@ class HostClock {
     Seconds ahead;                 // A
     Seconds busy;                  // kernels emitted
     bool held = true;              // kernels need not follow what it waits for: it does not gain
+    Span span;
   };
   UnitTasks AddTask(const StepBuilder::Where& where);
 

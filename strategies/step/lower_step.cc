@@ -189,7 +189,8 @@ StatusOr<PreparedStep> PrepareStep(const Scenario& scenario, const LoweringOptio
   return PreparedStep(std::move(parts));
 }
 
-StatusOr<StepGraph> EmitStep(const PreparedStep& prepared) {
+StatusOr<StepGraph> EmitStep(const PreparedStep& prepared, const StepFold* fold,
+                             FoldRecord* record) {
   const Scenario& scenario = prepared.scenario();
   const TransferTable& transfers = prepared.transfers();
   StepGraph out;
@@ -200,7 +201,7 @@ StatusOr<StepGraph> EmitStep(const PreparedStep& prepared) {
   }
   StepBuilder builder(prepared.units(), transfers, prepared.rates(), &out);
   StepEmitter emitter(scenario, prepared.model(), prepared.rates(), prepared.sends(), &builder,
-                      &out);
+                      &out, fold, record);
   RETURN_IF_ERROR(emitter.Emit());
   return out;
 }

@@ -10,6 +10,7 @@
 #include "strategies/step/lowered_model.h"
 #include "strategies/step/placement.h"
 #include "strategies/step/send_transfers.h"
+#include "strategies/step/step_fold.h"
 #include "strategies/step/step_graph.h"
 #include "strategies/step/step_rates.h"
 #include "strategies/step/step_units.h"
@@ -46,7 +47,8 @@ class PreparedStep {
   struct Parts;
   friend StatusOr<PreparedStep> PrepareStep(const Scenario& scenario,
                                             const LoweringOptions& options);
-  friend StatusOr<StepGraph> EmitStep(const PreparedStep& prepared);
+  friend StatusOr<StepGraph> EmitStep(const PreparedStep& prepared, const StepFold* fold,
+                                      FoldRecord* record);
   explicit PreparedStep(std::unique_ptr<Parts> parts);
 
   std::unique_ptr<Parts> parts_;
@@ -54,7 +56,9 @@ class PreparedStep {
 
 // `scenario` must outlive the result.
 StatusOr<PreparedStep> PrepareStep(const Scenario& scenario, const LoweringOptions& options);
-StatusOr<StepGraph> EmitStep(const PreparedStep& prepared);
+// fold: emits these micro-batches only, and fills `record`.
+StatusOr<StepGraph> EmitStep(const PreparedStep& prepared, const StepFold* fold = nullptr,
+                             FoldRecord* record = nullptr);
 
 }  // namespace meshstep
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -18,6 +19,12 @@ constexpr std::size_t kMostTasks = 14'000'000;
 // Of a block in an update, at most, beside its collectives.
 constexpr std::size_t kUpdateTasks = 8;
 
+Pipeline ShapeOf(const Plan& plan, const StepFold* fold) {
+  Pipeline shape = plan.pipeline_shape();
+  if (fold != nullptr) shape.micro_batches = fold->few;
+  return shape;
+}
+
 Pass DirectionOf(const Action& action) {
   return action.kind == Kind::kForward ? Pass::kForward : Pass::kBackward;
 }
@@ -26,9 +33,12 @@ Pass DirectionOf(const Action& action) {
 
 StepEmitter::StepEmitter(const Scenario& scenario, const LoweredModel& model,
                          const StepRates& rates, const SendTransfers& send, StepBuilder* builder,
-                         StepGraph* out)
+                         StepGraph* out, const StepFold* fold, FoldRecord* record)
     : context_(scenario, model, rates, builder, out),
-      shape_(scenario.plan.pipeline_shape()),
+      out_(*out),
+      fold_(fold),
+      record_(record),
+      shape_(ShapeOf(scenario.plan, fold)),
       send_(send),
       gatherer_(&context_),
       offloader_(&context_),
@@ -37,7 +47,7 @@ StepEmitter::StepEmitter(const Scenario& scenario, const LoweredModel& model,
       runner_(&context_, &gatherer_, &offloader_, &reducer_),
       stages_(Index(scenario.plan.stages)),
       forward_input_(scenario.plan.parts.size(),
-                     std::vector<UnitTasks>(Index(scenario.plan.micro_batches))),
+                     std::vector<UnitTasks>(Index(shape_.micro_batches))),
       backward_input_(forward_input_),
       send_name_(builder->Intern("x")) {
   const Plan& plan = scenario.plan;
@@ -54,7 +64,7 @@ StepEmitter::StepEmitter(const Scenario& scenario, const LoweredModel& model,
     HoldResident(s);
   }
   const int last = static_cast<int>(plan.parts.size()) - 1;
-  for (std::int64_t i = 0; i < plan.micro_batches; ++i) {
+  for (std::int64_t i = 0; i < shape_.micro_batches; ++i) {
     const int first_stage = plan.order->PlaceOf(0, i, shape_).stage;
     const int last_stage = plan.order->PlaceOf(last, i, shape_).stage;
     forward_input_.front()[Index(i)] = builder->None(first_stage);
@@ -106,7 +116,7 @@ bool StepEmitter::NextReady(int stage) {
   return false;
 }
 
-// Kernels and collectives of all blocks, sends, and the update.
+// Kernels and collectives of all blocks, sends, and the update; of all micro-batches.
 std::size_t StepEmitter::ExpectedTasks() const {
   std::size_t tasks = 0;
   for (int s = 0; s < context_.plan.stages; ++s) {
@@ -122,6 +132,9 @@ std::size_t StepEmitter::ExpectedTasks() const {
                                     block.gathers.size() + block.reduces.size();
       }
       ++of_stage;  // a send
+    }
+    if (fold_ != nullptr) {
+      of_stage = of_stage / Index(fold_->few) * Index(context_.plan.micro_batches);
     }
     for (const int part : stages_[Index(s)].parts) {
       for (const LayerRef& layer : context_.model.layers[Index(part)]) {
@@ -147,7 +160,10 @@ Status StepEmitter::Emit() {
                                      " micro-batches of up to ", most,
                                      " tasks in all, expected at most ", kMostTasks));
   }
-  context_.builder.Reserve(most);  // what is not used takes no memory
+  // What is not used takes no memory.
+  const std::size_t here = most * Index(shape_.micro_batches) / Index(plan.micro_batches);
+  context_.builder.Reserve(here);
+  if (record_ != nullptr) record_->beats.common = std::numeric_limits<TaskId>::max();
   bool moved = true;
   while (moved) {
     moved = false;
@@ -170,6 +186,7 @@ Status StepEmitter::Emit() {
   for (int s = 0; s < plan.stages; ++s) {
     RETURN_IF_ERROR(updater_.Update(s, stages_[Index(s)].parts, reducer_.Ready(s)));
   }
+  if (record_ != nullptr) record_->hosts.push_back(context_.host.TakeSpans());
   return absl::OkStatus();
 }
 
@@ -203,7 +220,23 @@ Status StepEmitter::RunNext(int stage) {
     }
   }
   for (const Chain& chain : chains) RETURN_IF_ERROR(Deliver(chain));
+  if (record_ != nullptr) Note(stage, chains);
   return absl::OkStatus();
+}
+
+void StepEmitter::Note(int stage, const std::vector<Chain>& ran) {
+  const StepFold::Stage& fold = fold_->stages[Index(stage)];
+  const std::size_t next = stages_[Index(stage)].next;
+  Beats& beats = record_->beats;
+  for (const Chain& chain : ran) {
+    const TaskId mark = context_.ends.Last(stage)[0];
+    if (chain.part != 0 || !EndsBackward(chain.action.kind) || mark < 0) continue;
+    beats.marks.push_back(mark);
+    record_->hosts.push_back(context_.host.TakeSpans());
+  }
+  const TaskId tasks = out_.graph.tasks();
+  if (next <= fold.steady) beats.steady = std::max(beats.steady, tasks);
+  if (next >= fold.common) beats.common = std::min(beats.common, tasks);
 }
 
 // The input of a forward or backward, whole.

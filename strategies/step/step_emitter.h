@@ -26,14 +26,17 @@
 #include "strategies/step/block_runner.h"
 #include "strategies/step/send_transfers.h"
 #include "strategies/step/step_context.h"
+#include "strategies/step/step_fold.h"
 #include "strategies/step/updater.h"
 
 namespace meshstep {
 
 class StepEmitter {
  public:
+  // fold: which micro-batches are emitted, if not all; then `record` is filled.
   StepEmitter(const Scenario& scenario, const LoweredModel& model, const StepRates& rates,
-              const SendTransfers& send, StepBuilder* builder, StepGraph* out);
+              const SendTransfers& send, StepBuilder* builder, StepGraph* out,
+              const StepFold* fold = nullptr, FoldRecord* record = nullptr);
 
   // Error: the schedule waits for itself.
   Status Emit();
@@ -68,10 +71,14 @@ class StepEmitter {
   StatusOr<UnitTasks> Received(int stage, int part, const Action& action);
   Status Advance(Chain* chain, bool to_transfer);
   Status Deliver(const Chain& chain);
+  void Note(int stage, const std::vector<Chain>& ran);
   std::string Stuck() const;
 
   StepContext context_;
-  const Pipeline shape_;
+  const StepGraph& out_;
+  const StepFold* const fold_;
+  FoldRecord* const record_;
+  const Pipeline shape_;  // of what is emitted
   const SendTransfers send_;
   ParameterGatherer gatherer_;
   ActivationOffloader offloader_;

@@ -12,6 +12,9 @@
 #include "sim/advice/search/evaluate.h"
 #include "sim/advice/search/search.h"
 #include "sim/base/check.h"
+#include "sim/base/diagnostics.h"
+#include "sim/simulate/step_figures.h"
+#include "strategies/plan/load_scenario.h"
 
 namespace meshstep {
 namespace {
@@ -77,7 +80,28 @@ void BM_Simulate(benchmark::State& state) {
   state.counters["plans/s"] =
       benchmark::Counter(static_cast<double>(state.iterations()), benchmark::Counter::kIsRate);
 }
-BENCHMARK(BM_Simulate)->Unit(benchmark::kMillisecond);
+BENCHMARK(BM_Simulate)->Unit(benchmark::kMillisecond)->Iterations(60);  // every plan once
+
+// Step time and peak of a loaded plan, every micro-batch (0) or a few where it repeats itself (1).
+void BM_Figures(benchmark::State& state) {
+  std::vector<Scenario> scenarios;
+  for (const std::int64_t index : Plans()) {
+    Diagnostics diagnostics;
+    scenarios.push_back(LoadScenario(Space().ScenarioOf(index), Presets(), &diagnostics));
+    CHECK(diagnostics.status().ok());
+  }
+  PlacementCache placements;
+  const LoweringOptions lowering{.placements = &placements};
+  std::size_t i = 0;
+  double folded = 0;
+  for (auto _ : state) {
+    const StatusOr<StepFigures> figures =
+        FiguresOf(scenarios[i++ % scenarios.size()], lowering, state.range(0) == 1);
+    if (figures.ok() && figures->left_out > 0) ++folded;
+  }
+  state.counters["folded"] = folded;
+}
+BENCHMARK(BM_Figures)->Arg(0)->Arg(1)->Unit(benchmark::kMillisecond)->Iterations(60);
 
 // The closer bounds.
 void BM_Bound(benchmark::State& state) {

@@ -4,8 +4,8 @@
 #include <optional>
 #include <utility>
 
-#include "sim/engine/engine.h"
 #include "sim/simulate/memory.h"
+#include "sim/simulate/step_figures.h"
 #include "strategies/plan/load_scenario.h"
 #include "strategies/step/lower_step.h"
 
@@ -35,27 +35,6 @@ bool StayInNode(const PreparedStep& step) {
     if (outside) return false;
   }
   return true;
-}
-
-// Step time and peak alone.
-struct Figures {
-  Time time;
-  std::int64_t peak_bytes = 0;
-};
-
-StatusOr<Figures> FiguresOf(const Scenario& scenario, const LoweringOptions& lowering) {
-  ASSIGN_OR_RETURN(const StepGraph step, LowerStep(scenario, lowering));
-  ASSIGN_OR_RETURN(const Run run, RunGraph(step.graph, step.Names()));
-  Figures figures{run.makespan, 0};
-  for (const MemoryPeak& peak : MemoryPeaks(step, run)) {
-    figures.peak_bytes = std::max(figures.peak_bytes, peak.point.total());
-  }
-  if (!scenario.evaluation) return figures;
-  // The evaluation comes after it.
-  ASSIGN_OR_RETURN(const StepGraph forward, LowerStep(*scenario.evaluation, lowering));
-  ASSIGN_OR_RETURN(const Run after, RunGraph(forward.graph, forward.Names()));
-  figures.time += after.makespan;
-  return figures;
 }
 
 }  // namespace
@@ -160,7 +139,7 @@ void Evaluator::Simulate(Evaluated* plan, Workspace* workspace) const {
   const Scenario scenario = LoadScenario(proto, catalog_, &diagnostics);
   const LoweringOptions lowering{
       .fidelity = fidelity_, .unfolded = false, .placements = &workspace->placements_};
-  const StatusOr<Figures> figures = FiguresOf(scenario, lowering);
+  const StatusOr<StepFigures> figures = FiguresOf(scenario, lowering);
   if (!figures.ok()) {
     plan->invalid = Reason(figures.status());
     return;
