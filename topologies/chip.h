@@ -80,6 +80,14 @@ struct AttentionCalibration {
   bool causal = false, backward = false;
   int sequence_length = 0;
   double peak_fraction = 0;
+  double heads = 0;  // of the measurement, all sequences; 0: as AttentionTiles say
+};
+
+// Blocks that a kernel of `attention` gives to compute units one by one; see chip.proto.
+struct AttentionTiles {
+  int queries = 1, keys = 1;
+  // Heads times sequences of the measurement: so many, or as many as make these tokens x head size.
+  double heads = 0, tokens_times_width = 0;
 };
 
 // A kernel that computes attention in square blocks; see chip.proto and sim/cost/attention.h.
@@ -100,6 +108,9 @@ struct ComputeCalibration {
   std::map<std::string, std::vector<AttentionCalibration>> attention_by_kernel;
   std::array<MatmulCalibration, kDtypes> matmul;  // every format the chip has is filled
   std::vector<AttentionCalibration> attention;
+  std::map<std::string, AttentionTiles> tiles_by_kernel;
+  std::optional<AttentionTiles> attention_tiles;  // of the plan's kernel
+  double strided_elements_per_s = 0;              // 0: no limit
   double hbm_fraction = 0.85;
   double permutation_fraction = 1;  // of kernels that permute rows; at most hbm_fraction counts
   Seconds elementwise_launch{4.5e-6};
@@ -149,13 +160,18 @@ struct TorusCollective {
   double link_fraction = 1;
 };
 
+// Rate under a limit of the power, over that at the data sheet's.
+struct PowerPoint {
+  double watts = 0, rate = 1;
+};
+
 struct Chip {
   std::string name, vendor;
   int year = 0;
   Confidence confidence = Confidence::kDataSheet;
   int devices_per_chip = 1;
   int compute_units = 1;
-  Bytes system_hbm;  // of the chip, kept from programs
+  Bytes system_hbm;                        // of the chip, kept from programs
   bool narrow_matmuls_one_layout = false;  // transposed 8-bit operands are copies
   Rates datasheet, book;
   Interconnect interconnect;
@@ -163,6 +179,8 @@ struct Chip {
   std::vector<CollectiveCalibration> collectives;
   std::vector<NetworkCalibration> across_nodes;
   std::vector<TorusCollective> torus_collectives;
+  double power_watts = 0;               // of the data sheet; 0: not known
+  std::vector<PowerPoint> power_curve;  // ascending in watts
 
   // What programs of one device can fill.
   Bytes device_memory() const { return (datasheet.hbm - system_hbm) / devices_per_chip; }

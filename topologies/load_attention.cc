@@ -12,6 +12,7 @@ namespace meshstep {
 namespace {
 
 constexpr int kMaxSide = 1 << 16;
+constexpr double kMostElements = 1e18;
 constexpr int kFusedProducts = 5, kSplitProducts = 7;
 
 std::string Item(const std::string& field, const char* name, int i) {
@@ -44,6 +45,24 @@ AttentionBlocks LoadBlocks(const v1::AttentionBlocks& proto, const std::string& 
       .fused_backward = products == kFusedProducts};
 }
 
+AttentionTiles LoadTiles(const v1::AttentionTiles& proto, const std::string& item,
+                         Diagnostics* diagnostics) {
+  if ((proto.heads() > 0) == (proto.tokens_times_width() > 0)) {
+    diagnostics->Error(item + ".heads",
+                       "is " + std::to_string(proto.heads()) +
+                           ", expected either heads or tokens_times_width above 0");
+  }
+  if (!(proto.tokens_times_width() >= 0 && proto.tokens_times_width() <= kMostElements)) {
+    diagnostics->Error(item + ".tokens_times_width",
+                       absl::StrCat("is ", proto.tokens_times_width(), ", expected 0 to 1e18"));
+  }
+  return {.queries = CheckedInt(proto.queries(), 1, kMaxSide, item + ".queries", diagnostics),
+          .keys = CheckedInt(proto.keys(), 1, kMaxSide, item + ".keys", diagnostics),
+          .heads = static_cast<double>(
+              CheckedInt(proto.heads(), 0, 1 << 20, item + ".heads", diagnostics)),
+          .tokens_times_width = proto.tokens_times_width()};
+}
+
 // `kernel`, or "" if it is none that a plan can name.
 std::string CheckedKernel(const std::string& kernel, const std::string& item,
                           Diagnostics* diagnostics) {
@@ -70,7 +89,17 @@ void LoadAttention(const v1::ComputeCalibration& proto, const std::string& field
         {CheckedInt(a.head_dim(), 1, 1 << 16, item + ".head_dim", diagnostics), a.causal(),
          a.backward(),
          CheckedInt(a.sequence_length(), 1, 1 << 30, item + ".sequence_length", diagnostics),
-         CheckedFraction(a.peak_fraction(), item + ".peak_fraction", diagnostics)});
+         CheckedFraction(a.peak_fraction(), item + ".peak_fraction", diagnostics),
+         static_cast<double>(CheckedInt(a.heads(), 0, 1 << 20, item + ".heads", diagnostics))});
+  }
+  for (int i = 0; i < proto.attention_tiles_size(); ++i) {
+    const std::string item = Item(field, "attention_tiles", i);
+    const AttentionTiles tiles = LoadTiles(proto.attention_tiles(i), item, diagnostics);
+    const std::string kernel = CheckedKernel(proto.attention_tiles(i).kernel(), item, diagnostics);
+    if (!calibration->tiles_by_kernel.emplace(kernel, tiles).second) {
+      diagnostics->Error(item + ".kernel", "is \"" + kernel + "\" a second time");
+    }
+    if (kernel.empty()) calibration->attention_tiles = tiles;
   }
   for (int i = 0; i < proto.attention_blocks_size(); ++i) {
     const v1::AttentionBlocks& blocks = proto.attention_blocks(i);

@@ -8,6 +8,7 @@
 #include "topologies/field_checks.h"
 #include "topologies/load_attention.h"
 #include "topologies/load_collectives.h"
+#include "topologies/load_power.h"
 
 namespace meshstep {
 namespace {
@@ -322,6 +323,10 @@ ComputeCalibration LoadCalibration(const v1::ComputeCalibration& proto, int comp
                                     compute_units, " compute_units of the chip"));
     calibration.collective_units = 0;
   }
+  if (proto.has_strided_elements_per_s()) {
+    calibration.strided_elements_per_s = CheckedPositive(
+        proto.strided_elements_per_s(), field + ".strided_elements_per_s", diagnostics);
+  }
   calibration.host_dispatch =
       OptionalNanoseconds(proto.has_host_dispatch_ns(), proto.host_dispatch_ns(),
                           field + ".host_dispatch_ns", diagnostics);
@@ -376,6 +381,7 @@ Chip LoadChip(const v1::Chip& proto, const std::string& field, Diagnostics* diag
                                       ", expected 0 to less than datasheet.hbm_bytes"));
     }
   }
+  LoadPower(proto, field, diagnostics, &chip);
   chip.book = chip.datasheet;
   LoadRates(proto.book(), field + ".book", diagnostics, &chip.book);
   chip.interconnect = LoadInterconnect(proto.interconnect(), chip.devices_per_chip,

@@ -15,6 +15,7 @@
 #include "topologies/load_chip.h"
 #include "topologies/load_graph.h"
 #include "topologies/load_library.h"
+#include "topologies/load_power.h"
 #include "topologies/tiers.h"
 #include "topologies/wraparound.h"
 
@@ -313,6 +314,9 @@ void ResolveClusterPresets(v1::Cluster* proto, const std::string& field, const C
   if (proto->has_chip()) {
     catalog.Resolve("topologies/chips", field + ".chip", proto->mutable_chip(), diagnostics);
   }
+  if (proto->has_host()) {
+    catalog.Resolve("topologies/hosts", field + ".host", proto->mutable_host(), diagnostics);
+  }
   if (proto->has_graph()) return;
   // The library that is named, else that of the chip's vendor.
   if (!proto->has_library()) {
@@ -331,6 +335,14 @@ Cluster LoadCluster(const v1::Cluster& proto, const std::string& field, Diagnost
     return cluster;
   }
   cluster.chip = LoadChip(proto.chip(), field + ".chip", diagnostics);
+  if (proto.has_power_limit_watts()) {
+    LimitPower(proto.power_limit_watts(), field + ".power_limit_watts", diagnostics, &cluster.chip);
+  }
+  if (proto.host().has_dispatch_ns()) {
+    cluster.chip.calibration.host_dispatch = Seconds(
+        CheckedNanoseconds(proto.host().dispatch_ns(), field + ".host.dispatch_ns", diagnostics) *
+        1e-9);
+  }
   cluster.confidence =
       std::max(cluster.chip.confidence,
                LoadConfidence(proto.confidence(), field + ".confidence", diagnostics));

@@ -145,7 +145,7 @@ def scenario_of(row):
     run_cluster.shape_slice(fields)
     for option in row.get('options').split():
         path, value = option.split('=')
-        if path.startswith('plan.'):
+        if path.startswith(('plan.', 'cluster.')):
             fields.setdefault(path, value)
     return fields
 

@@ -26,7 +26,7 @@ MAY_SET = {
     'cluster.preset', 'cluster.chip.preset', 'cluster.chips', 'cluster.slice', 'cluster.slices',
     'cluster.nodes.chips_per_node', 'cluster.nodes.nics_per_node',
     'cluster.nodes.nic_gbytes_per_s', 'cluster.nodes.nic_latency_ns',
-    'cluster.nodes.nic_usable_fraction', 'cluster.confidence', 'cluster.chip.confidence',
+    'cluster.nodes.nic_usable_fraction', 'cluster.power_limit_watts', 'cluster.confidence', 'cluster.chip.confidence',
     'workload.global_batch_sequences', 'workload.sequence_length',
     'workload.evaluation_sequences',
     'plan.framework', 'plan.data', 'plan.fsdp', 'plan.tensor', 'plan.pipeline', 'plan.zero_stage',
