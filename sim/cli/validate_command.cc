@@ -84,8 +84,16 @@ void RunValidate(const Options& options) {
   const Catalog catalog;
   RunOptions run{.catalog = &catalog};
   run.threads = options.threads;
+  std::vector<std::string> frameworks;
+  if (!options.without.empty()) {
+    for (const std::string& path : {options.runs, options.memory, options.kernels}) {
+      if (path.empty()) continue;
+      const std::vector<std::string> named = FrameworksOf(path);
+      frameworks.insert(frameworks.end(), named.begin(), named.end());
+    }
+  }
   for (const std::string& name : options.without) {
-    StatusOr<Mechanism> mechanism = FindMechanism(name, catalog);
+    StatusOr<Mechanism> mechanism = FindMechanism(name, catalog, frameworks);
     if (!mechanism.ok()) Fail(mechanism.status());
     run.without.push_back(*std::move(mechanism));
   }

@@ -8,6 +8,7 @@
 #include "absl/strings/str_join.h"
 #include "meshstep/v1/framework.pb.h"
 #include "sim/base/data_path.h"
+#include "strategies/plan/load_framework.h"
 
 namespace meshstep {
 namespace {
@@ -239,13 +240,16 @@ void LeaveOut(const Mechanism& mechanism, Scenario* scenario) {
   scenario->plan.kernel_table = std::make_shared<const KernelTable>(std::move(left));
 }
 
-StatusOr<Mechanism> FindMechanism(const std::string& name, const Catalog& catalog) {
+StatusOr<Mechanism> FindMechanism(const std::string& name, const Catalog& catalog,
+                                  const std::vector<std::string>& frameworks) {
   std::vector<std::string> names;
   for (Mechanism& mechanism : Mechanisms()) {
     if (name == mechanism.name) return std::move(mechanism);
     names.push_back(std::move(mechanism.name));
   }
-  for (const std::string& framework : ListPresets(kFrameworks)) {
+  std::vector<std::string> all = ListPresets(kFrameworks);
+  for (const std::string& framework : frameworks) all.push_back(FrameworkName(framework));
+  for (const std::string& framework : all) {
     v1::Framework file;
     // One that cannot be read is told where a scenario names it.
     if (!catalog.Read(kFrameworks, framework, &file).ok()) continue;

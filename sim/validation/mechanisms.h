@@ -23,9 +23,10 @@ void LeaveOut(const Mechanism& mechanism, Scenario* scenario);
 
 std::vector<Mechanism> Mechanisms();
 
-// One of these, or the label of rows in a file of strategies/frameworks. Error: there is neither;
-// names those there are.
-StatusOr<Mechanism> FindMechanism(const std::string& name, const Catalog& catalog);
+// One of these, or the label of rows in a file of strategies/frameworks or of one of `frameworks`, as
+// plans name them. Error: there is neither; names those there are.
+StatusOr<Mechanism> FindMechanism(const std::string& name, const Catalog& catalog,
+                                  const std::vector<std::string>& frameworks = {});
 
 }  // namespace meshstep
 

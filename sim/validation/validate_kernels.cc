@@ -6,16 +6,28 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "sim/base/diagnostics.h"
 #include "sim/simulate/scenario_table.h"
 #include "sim/validation/validate_report.h"
+#include "strategies/model/model.h"
+#include "strategies/plan/load_scenario.h"
 
 namespace meshstep {
 namespace {
 
-std::string GroupOf(const v1::ComputeRow& kernel) {
+// A kernel is called after its op, with words that say which of its kernels it is.
+std::string GroupOf(const v1::ComputeRow& kernel, const std::set<std::string>& attention_ops) {
   if (kernel.flops() == 0) return "other_kernels";
-  const bool attention = kernel.op() == "attention" || kernel.op() == "attention backward";
-  return attention ? "attention" : "matmuls";
+  const std::string op = kernel.op().substr(0, kernel.op().find(' '));
+  return attention_ops.contains(op) ? "attention" : "matmuls";
+}
+
+// Of a row that can be loaded; else what is wrong is told by its simulation.
+std::set<std::string> AttentionOpsOf(const ScenarioRow& row, const Catalog& catalog) {
+  Diagnostics diagnostics;
+  const Scenario scenario = LoadScenario(row.scenario, catalog, &diagnostics);
+  if (!diagnostics.status().ok()) return {};
+  return AttentionOps(scenario.model, scenario.plan);
 }
 
 // Empty: of none.
@@ -33,10 +45,23 @@ std::string GroupOf(const v1::CommunicationRow& collective) {
 
 }  // namespace
 
-std::map<std::string, double> BusyByGroup(const v1::SimulateReport& report) {
+std::set<std::string> AttentionOps(const Model& model, const Plan& plan) {
+  const Transformer transformer =
+      BuildTransformer(model, {.unfused_attention = plan.unfused_attention});
+  std::set<std::string> names;
+  for (const Block& block : transformer.kinds) {
+    for (const Op& op : block.ops) {
+      if (op.role == OpRole::kAttention) names.insert(op.name);
+    }
+  }
+  return names;
+}
+
+std::map<std::string, double> BusyByGroup(const v1::SimulateReport& report,
+                                          const std::set<std::string>& attention_ops) {
   std::map<std::string, double> busy;
   for (const v1::ComputeRow& kernel : report.breakdown_detail().compute()) {
-    busy[GroupOf(kernel)] += kernel.busy_s();
+    busy[GroupOf(kernel, attention_ops)] += kernel.busy_s();
   }
   for (const v1::CommunicationRow& collective : report.communication()) {
     const std::string group = GroupOf(collective);
@@ -47,8 +72,12 @@ std::map<std::string, double> BusyByGroup(const v1::SimulateReport& report) {
 
 StatusOr<v1::ValidateReport> ValidateKernels(const std::string& path, const RunOptions& options) {
   ASSIGN_OR_RETURN(ScenarioTable table, ReadScenarioTable(path));
+  const Catalog own;
+  const Catalog& catalog = options.catalog != nullptr ? *options.catalog : own;
   std::vector<ScenarioRow> rows;
+  std::map<std::string, std::set<std::string>> attention_ops;  // by name of the row
   for (const ScenarioRow& row : table.rows) {
+    attention_ops[row.name] = AttentionOpsOf(row, catalog);
     for (const auto& [group, seconds] : row.measured.busy) {
       ScenarioRow& one = rows.emplace_back(row);
       one.name = absl::StrCat(row.name, ": ", group);
@@ -56,17 +85,18 @@ StatusOr<v1::ValidateReport> ValidateKernels(const std::string& path, const RunO
       one.measured.busy = {{group, seconds}};
     }
   }
-  return SimulateRows(
-      rows, options,
-      [](const ScenarioRow& row, const StatusOr<v1::SimulateReport>& report, v1::ValidateRow* out) {
-        const auto& [group, seconds] = *row.measured.busy.begin();
-        out->set_measured_s(seconds);
-        if (!report.ok()) return;
-        const std::map<std::string, double> busy = BusyByGroup(*report);
-        const auto predicted = busy.find(group);
-        out->set_predicted_s(predicted == busy.end() ? 0 : predicted->second);
-        out->set_error(out->predicted_s() / seconds - 1);
-      });
+  return SimulateRows(rows, options,
+                      [&](const ScenarioRow& row, const StatusOr<v1::SimulateReport>& report,
+                          v1::ValidateRow* out) {
+                        const auto& [group, seconds] = *row.measured.busy.begin();
+                        out->set_measured_s(seconds);
+                        if (!report.ok()) return;
+                        const std::map<std::string, double> busy =
+                            BusyByGroup(*report, attention_ops.at(row.family));
+                        const auto predicted = busy.find(group);
+                        out->set_predicted_s(predicted == busy.end() ? 0 : predicted->second);
+                        out->set_error(out->predicted_s() / seconds - 1);
+                      });
 }
 
 }  // namespace meshstep

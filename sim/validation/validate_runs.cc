@@ -4,6 +4,7 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <thread>
 #include <utility>
 
@@ -213,6 +214,16 @@ StatusOr<v1::ValidateReport> ValidateShippedRuns(const RunOptions& options) {
   }
   Summarize(&all);
   return all;
+}
+
+std::vector<std::string> FrameworksOf(const std::string& path) {
+  const StatusOr<ScenarioTable> table = ReadScenarioTable(path);
+  std::set<std::string> names;
+  if (table.ok()) {
+    for (const ScenarioRow& row : table->rows) names.insert(row.scenario.plan().framework());
+  }
+  names.erase("");
+  return {names.begin(), names.end()};
 }
 
 StatusOr<v1::Scenario> ScenarioOfRow(const std::string& path, const std::string& name) {

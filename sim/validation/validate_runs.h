@@ -45,6 +45,9 @@ v1::ValidateReport SimulateRows(const std::vector<ScenarioRow>& rows, const RunO
 // into a time; 0 if the row says nothing that gives one.
 double MeasuredSeconds(const ScenarioRow& row, const v1::SimulateReport& report);
 
+// Frameworks that rows of the table name, each once. Empty where it cannot be read.
+std::vector<std::string> FrameworksOf(const std::string& path);
+
 // The scenario of one row. Error: there is no such row, or it says why it has
 // none.
 StatusOr<v1::Scenario> ScenarioOfRow(const std::string& path, const std::string& name);
