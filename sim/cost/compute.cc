@@ -107,7 +107,7 @@ Bytes ComputeModel::AttentionBytes(const AttentionShape& s, Dtype dtype) {
 
 // Nearest measured head size, the mean of queries and values counting; between measured lengths
 // linear in log2 of the length.
-double ComputeModel::AttentionFraction(const AttentionShape& shape) const {
+ComputeModel::Rate ComputeModel::AttentionRate(const AttentionShape& shape) const {
   const auto& points = chip_.calibration.attention;
   const bool causal = shape.visible < 0.75;
   const double head_dim = (shape.head_dim + shape.value_dim) / 2;
@@ -130,12 +130,25 @@ double ComputeModel::AttentionFraction(const AttentionShape& shape) const {
       above = &p;
     }
   }
-  if (below == nullptr && above == nullptr) return 0;
-  if (below == nullptr) return above->peak_fraction * length / above->sequence_length;
-  if (above == nullptr || above == below) return below->peak_fraction;
+  if (below == nullptr && above == nullptr) return {};
+  if (below == nullptr) {
+    return {above->peak_fraction * length / above->sequence_length, above->heads};
+  }
+  if (above == nullptr || above == below) return {below->peak_fraction, below->heads};
   const double x = std::log2(length / below->sequence_length) /
                    std::log2(static_cast<double>(above->sequence_length) / below->sequence_length);
-  return below->peak_fraction + x * (above->peak_fraction - below->peak_fraction);
+  return {below->peak_fraction + x * (above->peak_fraction - below->peak_fraction), below->heads};
+}
+
+// Units that the kernel keeps busy over those that the measurement of its rate kept busy.
+double ComputeModel::AgainstMeasuredHeads(const AttentionShape& shape, const AttentionTiles& tiles,
+                                          double heads) const {
+  const double units =
+      std::max(1.0, static_cast<double>(chip_.compute_units) / chip_.devices_per_chip);
+  double measured = heads > 0 ? heads : tiles.heads;
+  if (measured == 0) measured = tiles.tokens_times_width / (shape.queries * shape.head_dim);
+  return BusyUnits(shape, shape.batch * shape.heads, tiles, units) /
+         BusyUnits(shape, std::max(1.0, measured), tiles, units);
 }
 
 Seconds ComputeModel::CalibratedAttention(const AttentionShape& s, Dtype dtype) const {
@@ -148,8 +161,9 @@ Seconds ComputeModel::CalibratedAttention(const AttentionShape& s, Dtype dtype) 
                              .units = std::max(1.0, chip_.compute_units / devices)},
                             *c.attention_blocks);
   }
-  double fraction = AttentionFraction(s);
+  auto [fraction, heads] = AttentionRate(s);
   if (fraction <= 0) fraction = c.matmul[static_cast<std::size_t>(dtype)].peak_fraction / 2;
+  if (c.attention_tiles) fraction *= AgainstMeasuredHeads(s, *c.attention_tiles, heads);
   return AttentionKernelFlops(s) / (fraction * rates_.peak(dtype));
 }
 
@@ -177,6 +191,16 @@ Time ComputeModel::Permutation(Bytes bytes) const {
   const ComputeCalibration& c = chip_.calibration;
   if (!calibrated_ || c.permutation_fraction >= c.hbm_fraction) return Elementwise(bytes);
   return Time::RoundUp(c.elementwise_launch + bytes / (c.permutation_fraction * rates_.hbm_rate));
+}
+
+Time ComputeModel::Streamed(const StreamedWork& work) const {
+  if (!calibrated_) return Time::RoundUp(work.bytes / rates_.hbm_rate);
+  const ComputeCalibration& c = chip_.calibration;
+  const BytesPerSecond rate = c.hbm_fraction * rates_.hbm_rate;
+  const double strided = c.strided_elements_per_s / chip_.devices_per_chip;
+  const Seconds issued(strided > 0 ? work.strided_elements / strided : 0);
+  return Time::RoundUp((work.bytes - work.strided_bytes) / rate +
+                       std::max(work.strided_bytes / rate, issued) + work.fixed);
 }
 
 Time ComputeModel::Elementwise(Bytes bytes) const {

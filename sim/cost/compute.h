@@ -22,6 +22,14 @@
 
 namespace meshstep {
 
+// What elementwise kernels do: bytes through HBM; of these, bytes of kernels that compute where each
+// element lies, and how many elements (chip.proto strided_elements_per_s); and time beside them.
+struct StreamedWork {
+  Bytes bytes, strided_bytes;
+  double strided_elements = 0;
+  Seconds fixed;
+};
+
 class ComputeModel {
  public:
   ComputeModel(const Chip& chip, RateSet rates, Fidelity fidelity);
@@ -53,6 +61,8 @@ class ComputeModel {
   Time Fused(Flops flops, Bytes bytes, Dtype dtype) const;
   // Streams `bytes` through HBM (reads and writes together) in one kernel.
   Time Elementwise(Bytes bytes) const;
+  // Kernels one after another, without their launches; see StreamedWork.
+  Time Streamed(const StreamedWork& work) const;
   // The same of a kernel that moves rows of them to other places: tokens to their experts.
   Time Permutation(Bytes bytes) const;
 
@@ -69,7 +79,13 @@ class ComputeModel {
   MatmulDevice DeviceOf(Dtype dtype, Bytes result) const;
 
  private:
-  double AttentionFraction(const AttentionShape& shape) const;
+  // Of fused attention: over the peak, and heads times sequences that it was measured with (0: unknown).
+  struct Rate {
+    double fraction = 0, heads = 0;
+  };
+  double AgainstMeasuredHeads(const AttentionShape& shape, const AttentionTiles& tiles,
+                              double heads) const;
+  Rate AttentionRate(const AttentionShape& shape) const;
   Seconds CalibratedAttention(const AttentionShape& shape, Dtype dtype) const;
 
   const Chip chip_;

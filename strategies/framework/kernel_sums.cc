@@ -75,12 +75,23 @@ std::optional<KernelSum> SumOf(const RowKernel& kernel, const SizeFunction& size
                                const Precision& precision) {
   const std::optional<double> bytes = BytesOf(kernel.operands, size, precision);
   if (!bytes || (kernel.cast && OfOneType(kernel.operands, size, precision))) return std::nullopt;
-  return KernelSum{.bytes = kernel.times * *bytes,
-                   .kernels = kernel.times * (kernel.each_expert ? experts : 1)};
+  KernelSum sum{.bytes = kernel.times * *bytes,
+                .kernels = kernel.times * (kernel.each_expert ? experts : 1)};
+  sum.fixed = sum.kernels * kernel.fixed;
+  if (!kernel.strided) return sum;
+  sum.strided_bytes = sum.bytes;
+  for (const KernelOperand& operand : kernel.operands) {
+    sum.strided_elements =
+        std::max(sum.strided_elements, kernel.times * operand.factor * size(operand)->elements);
+  }
+  return sum;
 }
 
 void Add(const KernelSum& more, double times, KernelSum* sum) {
   sum->bytes += times * more.bytes;
+  sum->strided_bytes += times * more.strided_bytes;
+  sum->strided_elements += times * more.strided_elements;
+  sum->fixed += times * more.fixed;
   sum->kernels += times * more.kernels;
   sum->host_ops += times * more.host_ops;
 }
@@ -295,8 +306,13 @@ double HostOpsOf(const Plan& plan, OpRole role, double parameters) {
 
 Time TimeOf(const KernelSum& sum, const ComputeModel& compute) {
   if (sum.kernels == 0) return Time();
-  return compute.Elementwise(Bytes(sum.bytes)) +
-         compute.Elementwise(Bytes(0)) * static_cast<std::int64_t>(sum.kernels - 1);
+  if (sum.strided_bytes == 0 && sum.fixed == Seconds(0)) {
+    return compute.Elementwise(Bytes(sum.bytes)) +
+           compute.Elementwise(Bytes(0)) * static_cast<std::int64_t>(sum.kernels - 1);
+  }
+  return compute.Streamed(
+             {Bytes(sum.bytes), Bytes(sum.strided_bytes), sum.strided_elements, sum.fixed}) +
+         compute.Elementwise(Bytes(0)) * static_cast<std::int64_t>(sum.kernels);
 }
 
 }  // namespace meshstep

@@ -19,6 +19,8 @@ namespace meshstep {
 
 struct KernelSum {
   double bytes = 0, kernels = 0;
+  double strided_bytes = 0, strided_elements = 0;  // of kernels that compute where elements lie
+  Seconds fixed = {};                              // beside bytes and launches
   double host_ops = 0;
   bool for_weights = false;  // nothing but gradients of parameters is written
   bool makes_results = false;

@@ -18,6 +18,7 @@
 #include <string>
 #include <vector>
 
+#include "sim/base/units.h"
 #include "strategies/model/op_role.h"
 
 namespace meshstep {
@@ -38,7 +39,9 @@ struct RowKernel {
   bool writes_results = false;
   double times = 1;
   bool each_expert = false;
-  bool cast = false;  // does not run where its operands are of one type
+  bool cast = false;     // does not run where its operands are of one type
+  bool strided = false;  // computes where each element lies
+  Seconds fixed = {};    // that it takes beside
 };
 
 // What a row asks of the layer that its op is in; unset: nothing.

@@ -62,7 +62,7 @@ StatusOr<const Named*> Find(const Named (&list)[n], std::string_view name, std::
                                    absl::StrJoin(names, ", ")));
 }
 
-constexpr double kMost = 1e6;
+constexpr double kMost = 1e6, kMostNanoseconds = 1e9;
 
 // A problem of one field of a row.
 Status Wrong(std::string_view field, const std::string& problem) {
@@ -134,6 +134,11 @@ StatusOr<RowKernel> LoadKernel(const std::string& field, const v1::OpKernel& pro
   }
   kernel.each_expert = proto.each_expert();
   kernel.cast = proto.cast();
+  kernel.strided = proto.strided();
+  if (!(proto.fixed_ns() >= 0 && proto.fixed_ns() <= kMostNanoseconds)) {
+    return Wrong(field + ".fixed_ns", absl::StrCat("is ", proto.fixed_ns(), ", expected 0 to 1e9"));
+  }
+  kernel.fixed = Seconds(proto.fixed_ns() * 1e-9);
   return kernel;
 }
 

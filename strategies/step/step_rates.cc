@@ -20,6 +20,11 @@ Chip WithKernel(Chip chip, const std::string& kernel) {
   if (it != chip.calibration.attention_by_kernel.end()) {
     chip.calibration.attention = std::vector<AttentionCalibration>(it->second);
     chip.calibration.attention_blocks.reset();
+    chip.calibration.attention_tiles.reset();
+    const auto tiles = chip.calibration.tiles_by_kernel.find(kernel);
+    if (tiles != chip.calibration.tiles_by_kernel.end()) {
+      chip.calibration.attention_tiles = tiles->second;
+    }
   }
   return chip;
 }

@@ -2,8 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <string>
+#include <vector>
 
 #include "meshstep/v1/chip.pb.h"
 #include "sim/base/catalog.h"
@@ -78,6 +80,37 @@ TEST(Attention, AgreesWithMeasuredKernels) {
     s.backward = true;
     near(m.backward_ms);
   }
+}
+
+// Each unit takes the next block when it has done one.
+double ScheduledBusy(int heads, int rows, int units) {
+  std::vector<double> free(static_cast<std::size_t>(units), 0);
+  double work = 0;
+  for (int i = 0; i < heads * rows; ++i) {
+    const double keys = i % rows + 0.5;  // of a block on the diagonal half are visible
+    work += keys;
+    *std::min_element(free.begin(), free.end()) += keys;
+  }
+  return work / units / *std::max_element(free.begin(), free.end());
+}
+
+TEST(Attention, BusyUnitsIsWhatSchedulingBlocksGives) {
+  const AttentionTiles tiles{.queries = 128, .keys = 128};
+  for (const int units : {108, 132, 148}) {
+    for (const int rows : {8, 32, 128}) {
+      for (const int heads : {1, 2, 4, 8, 16, 64}) {
+        const AttentionShape s{.queries = rows * 128.0, .keys = rows * 128.0, .visible = 0.5};
+        EXPECT_NEAR(BusyUnits(s, heads, tiles, units) / ScheduledBusy(heads, rows, units), 1, 0.07)
+            << units << " units, " << rows << " rows, " << heads << " heads";
+      }
+    }
+  }
+  // Without a mask all blocks are alike: 2 heads of 66 fill 132 units exactly, one more takes half
+  // of another round on average.
+  AttentionShape full{.queries = 66 * 128.0, .keys = 66 * 128.0};
+  full.edges = 0;
+  EXPECT_DOUBLE_EQ(BusyUnits(full, 2, tiles, 132), 1);
+  EXPECT_DOUBLE_EQ(BusyUnits(full, 4, tiles, 132), 2 / 2.5);
 }
 
 // The matmuls of a layer, hidden 4096, MLP 16384, 15872 tokens, forward and backward, one after

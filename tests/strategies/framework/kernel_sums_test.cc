@@ -148,6 +148,8 @@ TEST(KernelTable, WrongRowsAreReported) {
             "kernel[0]: reads and writes nothing, expected an operand");
   EXPECT_EQ(problem(row + "kernel { reads: 'x' times: -1 }"),
             "kernel[0].times: is -1, expected above 0, at most 1e6");
+  EXPECT_EQ(problem(row + "kernel { reads: 'x' fixed_ns: -1 }"),
+            "kernel[0].fixed_ns: is -1, expected 0 to 1e9");
   EXPECT_EQ(problem(row + "host_ops: -1"), "host_ops: is -1, expected 0 to 1e6");
   EXPECT_EQ(problem(row + "host_ops: inf"), "host_ops: is inf, expected 0 to 1e6");
   EXPECT_EQ(problem(row + "counted_host_ops: 1e9"),
@@ -176,6 +178,33 @@ TEST(KernelTable, AWrongRowOfAFileIsToldAtItsPlace) {
               AllOf(HasSubstr("wrong-row.textproto:8:3: op[0].host_ops: is -2, expected 0 to 1e6"),
                     HasSubstr("wrong-row.textproto:13:3: op[1].role[0]: is \"norm\", expected one"),
                     HasSubstr("plan.framework")));
+}
+
+// The two kernels on halves of SwiGLU's joint product issue elements slower than HBM brings them: of
+// 4,096 tokens of 6,144 at 3.07e11 elements a second (BastiaanGroot/ML-Infrastructure-Engineer@52ad575
+// training/profiles/q8b-baseline-cuda_gpu_kern_sum.txt), 82 us each;
+// that of a plain product of as many is bound by HBM.
+TEST(KernelSums, StridedKernelsAreBoundByElements) {
+  Scenario scenario = Load(Proto("framework: 'nemo-default@25.09'"));
+  scenario.cluster.chip.calibration.strided_elements_per_s = 3.07e11;
+  const ComputeModel compute(scenario.cluster.chip, RateSet::kDatasheet, Fidelity::kCalibrated);
+  const double elements = 4096 * 6144;
+  const KernelSum strided{.bytes = 4 * elements,
+                          .kernels = 1,
+                          .strided_bytes = 4 * elements,
+                          .strided_elements = elements};
+  const KernelSum plain{.bytes = 4 * elements, .kernels = 1};
+  const double launch = scenario.cluster.chip.calibration.elementwise_launch.value();
+  EXPECT_NEAR(TimeOf(strided, compute).seconds(), elements / 3.07e11 + launch, 1e-9);
+  EXPECT_EQ(TimeOf(plain, compute), compute.Elementwise(Bytes(4 * elements)));
+  const KernelSum fixed{.bytes = 0, .kernels = 2, .fixed = Seconds(7e-5)};
+  EXPECT_NEAR(TimeOf(fixed, compute).seconds(), 7e-5 + 2 * launch, 1e-9);
+}
+
+TEST(KernelTable, ALabelOfAFileGivenByPathCanBeDropped) {
+  const std::string path = kFolder + "norms-twice.textproto";
+  EXPECT_FALSE(FindMechanism("norms-twice", Catalog()).ok());
+  EXPECT_TRUE(FindMechanism("norms-twice", Catalog(), {path}).ok());
 }
 
 TEST(KernelTable, ALabelDropsItsRows) {
