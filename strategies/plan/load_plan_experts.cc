@@ -10,12 +10,14 @@
 #include "absl/strings/str_join.h"
 #include "meshstep/v1/plan.pb.h"
 #include "sim/base/index.h"
+#include "strategies/plan/expert_draw.h"
 #include "strategies/plan/parallelisms/parallelism.h"
 
 namespace meshstep {
 namespace {
 
 constexpr int kMaxDegree = 1 << 20;
+constexpr double kMostSpread = 4;
 // In the order of the enumeration.
 constexpr std::array<const char*, 6> kDispatchers = {"",         "all-to-all", "deepep",
                                                      "hybridep", "gather",     "einsum"};
@@ -49,6 +51,7 @@ class ExpertLoader {
   ExpertAxes AxesOfExperts() const;
   void CheckWidth(const char* dim, std::int64_t width, const std::string& what, const char* field);
   void CheckTokens();
+  void DrawImbalance(int ranks);
   void LoadDispatch();
   int Shards(const std::vector<Rule>& rules, const char* dim) const;
   std::string Described() const;
@@ -81,6 +84,9 @@ void ExpertLoader::RefuseWithoutExperts() {
   if (tensor_ > 1) Error("expert_tensor", absl::StrCat("is ", tensor_, why));
   if (proto_.has_expert_imbalance()) {
     Error("expert_imbalance", absl::StrCat("is ", proto_.expert_imbalance(), why));
+  }
+  if (proto_.has_expert_spread()) {
+    Error("expert_spread", absl::StrCat("is ", proto_.expert_spread(), why));
   }
   if (proto_.has_capacity_factor()) {
     Error("capacity_factor", absl::StrCat("is ", proto_.capacity_factor(), why));
@@ -264,8 +270,29 @@ void ExpertLoader::CheckWidth(const char* dim, std::int64_t width, const std::st
                      model_.name));
 }
 
+void ExpertLoader::DrawImbalance(int ranks) {
+  const double spread = proto_.expert_spread();
+  if (proto_.has_expert_imbalance() || proto_.has_capacity_factor()) {
+    Error("expert_spread",
+          absl::StrCat("is ", spread, " beside ",
+                       proto_.has_expert_imbalance() ? "expert_imbalance" : "capacity_factor",
+                       ", expected one of them"));
+  } else if (!(spread >= 0 && spread <= kMostSpread)) {
+    Error("expert_spread", absl::StrCat("is ", spread, ", expected 0 to ", kMostSpread));
+  } else if (proto_.expert_seed() < 0) {
+    Error("expert_seed", absl::StrCat("is ", proto_.expert_seed(), ", expected 0 or more"));
+  } else {
+    plan_.expert_imbalance = DrawnImbalance({.experts = static_cast<int>(model_.moe->experts),
+                                             .ranks = ranks,
+                                             .layers = static_cast<int>(model_.layers),
+                                             .spread = spread,
+                                             .seed = proto_.expert_seed()});
+  }
+}
+
 void ExpertLoader::CheckTokens() {
   const double expert = Shards(plan_.rules.experts, "E");
+  if (proto_.has_expert_spread()) DrawImbalance(static_cast<int>(expert));
   if (proto_.has_expert_imbalance()) {
     plan_.expert_imbalance = proto_.expert_imbalance();
     if (proto_.has_capacity_factor()) {
