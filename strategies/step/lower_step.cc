@@ -163,9 +163,9 @@ Status PreparedStep::Parts::Prepare(const LoweringOptions& options) {
 
 void PreparedStep::Parts::MakeUnits() {
   const Plan& plan = scenario.plan;
+  const std::set<StageSend> all = SendsOf(plan, model, sends.send);
   units.emplace(plan, *priced->placed->mesh, *priced->classes, *priced->collectives,
-                explicit_links ? &*explicit_links : nullptr, transfers,
-                SendsOf(plan, model, sends.send));
+                explicit_links ? &*explicit_links : nullptr, transfers, &all);
 }
 
 PreparedStep::PreparedStep(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
@@ -181,6 +181,11 @@ const std::shared_ptr<const PricedMesh>& PreparedStep::priced() const { return p
 const StepUnits& PreparedStep::units() const {
   if (!parts_->units) parts_->MakeUnits();
   return *parts_->units;
+}
+StepUnits PreparedStep::UnitsForPrices() const {
+  const PricedMesh& priced = *parts_->priced;
+  return StepUnits(parts_->scenario.plan, *priced.placed->mesh, *priced.classes,
+                   *priced.collectives, nullptr, parts_->transfers, nullptr);
 }
 
 StatusOr<PreparedStep> PrepareStep(const Scenario& scenario, const LoweringOptions& options) {

@@ -42,6 +42,8 @@ class PreparedStep {
   const std::shared_ptr<const PricedMesh>& priced() const;
   // Made when first asked for: not by several threads at once.
   const StepUnits& units() const;
+  // Only to ask for prices of transfers; refers to this.
+  StepUnits UnitsForPrices() const;
 
  private:
   struct Parts;

@@ -18,7 +18,7 @@ bool IsCollective(Role role) {
 
 StepUnits::StepUnits(const Plan& plan, const Mesh& mesh, const LinkClasses& classes,
                      const CollectiveModel& model, const CollectiveModel* explicit_model,
-                     const TransferTable& transfers, const std::set<StageSend>& sends)
+                     const TransferTable& transfers, const std::set<StageSend>* sends)
     : plan_(plan),
       mesh_(mesh),
       classes_(classes),
@@ -39,7 +39,7 @@ StepUnits::StepUnits(const Plan& plan, const Mesh& mesh, const LinkClasses& clas
     stages_[Index(stage)].push_back(unit);
     units_.push_back({stage, d, each});
   }
-  if (!unfolded()) Merge(sends);
+  if (!unfolded() && sends != nullptr) Merge(*sends);
 }
 
 void StepUnits::ListLinks() {

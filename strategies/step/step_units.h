@@ -31,10 +31,11 @@ struct StageSend {
 class StepUnits {
  public:
   // `model` works on link classes; `explicit_model` on links, or is null when folded. sends: all
-  // that the step may have.
+  // that the step may have; null: units stay as symmetry alone tells them apart, which is enough to
+  // ask for prices.
   StepUnits(const Plan& plan, const Mesh& mesh, const LinkClasses& classes,
             const CollectiveModel& model, const CollectiveModel* explicit_model,
-            const TransferTable& transfers, const std::set<StageSend>& sends);
+            const TransferTable& transfers, const std::set<StageSend>* sends);
 
   const std::vector<UnitInfo>& units() const { return units_; }
   // By stage: units, by device.

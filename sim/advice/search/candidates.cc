@@ -10,9 +10,9 @@
 namespace meshstep {
 namespace {
 
-constexpr int kFirstLeafKnob = static_cast<int>(Knob::kCustom) + 1;
+constexpr int kFirstLeafKnob = static_cast<int>(kLastOfGroup) + 1;
 
-// Plans of a group by what the rules of the knobs after kCustom say, which ask only for the degrees.
+// Plans of a group by what the rules of the knobs after kLastOfGroup say, which ask only for the degrees.
 struct Leaves {
   struct State {
     std::int64_t offset = 0;  // of the first plan in the group
@@ -68,7 +68,7 @@ class Walk {
     const auto k = static_cast<Knob>(knob);
     if (const char* why = space_.Refuses(k, choices_); *why != '\0') {
       found_.invalid[why] += Inside(from, each);
-    } else if (k == Knob::kCustom) {
+    } else if (k == kLastOfGroup) {
       Group(from, each);
     } else {
       Below(knob + 1, from);
@@ -78,11 +78,11 @@ class Walk {
   // Those of the degrees that are chosen.
   Leaves CountLeaves() {
     Leaves leaves;
-    const std::int64_t states = space_.stride(Knob::kCustom) / space_.stride(Knob::kState);
+    const std::int64_t states = space_.stride(kLastOfGroup) / space_.stride(Knob::kState);
     for (std::int64_t s = 0; s < states; ++s) {
       leaves.states.push_back({s * space_.stride(Knob::kState), 0});
     }
-    for (std::int64_t offset = 0; offset < space_.stride(Knob::kCustom); ++offset) {
+    for (std::int64_t offset = 0; offset < space_.stride(kLastOfGroup); ++offset) {
       if (const int state = CountLeaf(offset, &leaves.refused); state >= 0) {
         ++leaves.states[static_cast<std::size_t>(state)].plans;
         ++leaves.valid;
@@ -149,6 +149,15 @@ class Walk {
   Candidates found_;
 };
 
+// Recomputes as every plan may, in all layers.
+bool IsWhole(const Choice& choice) {
+  constexpr const char* kPolicies[] = {"none", "selective", "matmuls", "full"};
+  return choice.number == 0 && !choice.set.empty() &&
+         std::ranges::any_of(kPolicies, [&](const char* policy) {
+           return choice.set[0] == std::string("plan.recompute=") + policy;
+         });
+}
+
 }  // namespace
 
 const char* RefusesLeaf(const PlanSpace& space, const Choices& choices) {
@@ -177,7 +186,7 @@ Subset CoarseSubset(const PlanSpace& space) {
       const int v = choice.virtual_stages;
       in.push_back(knob == Knob::kOrder       ? c == 0
                    : knob == Knob::kState     ? !choice.on
-                   : knob == Knob::kRecompute ? choice.number == 0
+                   : knob == Knob::kRecompute ? IsWhole(choice)
                    : knob == Knob::kExperts   ? choice.shards == 1
                    : knob == Knob::kSchedule  ? v <= 2 || v == 4 || v == 8
                                               : true);

@@ -16,7 +16,7 @@
 
 namespace meshstep {
 
-// Plans [begin, end) that share all choices up to Knob::kCustom.
+// Plans [begin, end) that share all choices up to kLastOfGroup.
 struct PlanGroup {
   std::int64_t bound_ps = 0;
   std::int64_t begin = 0, end = 0;
@@ -59,7 +59,7 @@ template <class Visit>
 void ForEachLeft(const PlanSpace& space, const QuickTable& table, const PlanGroup& group,
                  double capacity, const Subset* subset, Visit visit);
 
-// Whether the rules of the knobs after kCustom refuse the plan; "": they do not.
+// Whether the rules of the knobs after kLastOfGroup refuse the plan; "": they do not.
 const char* RefusesLeaf(const PlanSpace& space, const Choices& choices);
 
 bool IsIn(const Subset& subset, const Choices& choices);

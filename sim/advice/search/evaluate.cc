@@ -60,7 +60,8 @@ Workspace::~Workspace() = default;
 StatusOr<PlanBounds> Evaluator::BoundsOfPlan(std::int64_t index, Time most,
                                              Workspace* workspace) const {
   static_assert(static_cast<int>(Knob::kOverlap) == kKnobs - 1);
-  const BoundOptions options{.cache = &workspace->bounds_, .most = most};
+  const BoundOptions options{
+      .cache = &workspace->bounds_, .most = most, .tensor_first = placed_alike_};
   const auto choices = static_cast<std::int64_t>(space_.choices(Knob::kOverlap).size());
   const std::int64_t first = index - index % choices;
   std::unique_ptr<Workspace::Prepared>& last = workspace->last_;
@@ -107,8 +108,9 @@ std::int64_t Evaluator::BoundGroup(std::int64_t index, Workspace* workspace) con
     if (!diagnostics.ok()) return 0;
     const StatusOr<PreparedStep> prepared = Prepare(scenario, workspace);
     if (!prepared.ok()) return 0;
-    const StatusOr<PlanBounds> bounds =
-        BoundsOf(*prepared, {.cache = &workspace->bounds_, .activations_only = true});
+    const StatusOr<PlanBounds> bounds = BoundsOf(
+        *prepared,
+        {.cache = &workspace->bounds_, .activations_only = true, .tensor_first = placed_alike_});
     if (!bounds.ok()) return 0;
     least = std::min(least, bounds->time.time.ps());
     if (placed_alike_ && StayInNode(*prepared)) break;

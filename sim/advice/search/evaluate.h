@@ -52,7 +52,7 @@ class Evaluator {
         allow_tight_(allow_tight),
         placed_alike_(PlacesTensorFirst(space)) {}
 
-  // A bound of all plans that share the choices of plan `index` up to Knob::kCustom, from what they
+  // A bound of all plans that share the choices of plan `index` up to kLastOfGroup, from what they
   // have in common: kernels and transfers of activations. 0: there is none.
   std::int64_t BoundGroup(std::int64_t index, Workspace* workspace) const;
   // Fills in what bounds say; not least_bytes, where bound_ps is above most_ps. Threads may call

@@ -61,7 +61,7 @@ class BlockSums {
   std::vector<int> before_;  // [kind * (layers + 1) + l]: layers before l of a kind; one kind: none
 };
 
-// What the choices up to Knob::kCustom lower to.
+// What the choices up to kLastOfGroup lower to.
 struct KernelFigures {
   BlockSums blocks;
   BlockSums plain;        // the same without recomputation, where there is a limit to it

@@ -3,12 +3,10 @@
 #include <algorithm>
 #include <cinttypes>
 #include <cstdio>
-#include <cstdlib>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "absl/strings/str_split.h"
 #include "google/protobuf/text_format.h"
 #include "sim/base/check.h"
 #include "sim/base/checked.h"
@@ -21,34 +19,6 @@ namespace meshstep {
 namespace {
 
 constexpr char kSame[] = "the same as another plan";
-constexpr int kMostMicro = 16;
-constexpr int kVirtualStages[] = {2, 3, 4, 5, 6, 8, 10, 12, 16, 20};
-constexpr int kFirstLayers[] = {1, 2, 4, 8, 16};
-
-std::vector<int> Divisors(std::int64_t n) {
-  std::vector<int> divisors;
-  for (int d = 1; d <= n && d <= 1 << 20; ++d) {
-    if (n % d == 0) divisors.push_back(d);
-  }
-  return divisors;
-}
-
-std::string Set(const char* field, std::int64_t value) {
-  return absl::StrCat("plan.", field, "=", value);
-}
-std::string Set(const char* field, const char* value) {
-  return absl::StrCat("plan.", field, "=", value);
-}
-
-std::vector<Choice> Switch(const char* field) {
-  std::vector<Choice> choices(2);
-  for (std::size_t on = 0; on < 2; ++on) {
-    choices[on].on = on == 1;
-    choices[on].set = {Set(field, on == 1 ? "true" : "false")};
-  }
-  return choices;
-}
-
 // FNV-1a of 64 bits (draft-eastlake-fnv).
 std::uint64_t Hash(std::uint64_t hash, std::string_view bytes) {
   for (const char c : bytes) {
@@ -57,26 +27,17 @@ std::uint64_t Hash(std::uint64_t hash, std::string_view bytes) {
   return hash;
 }
 
-std::string PathOf(const std::string& assignment) {
-  return assignment.substr(0, assignment.find('='));
-}
-
-bool Sets(const Choice& choice, const std::string& path) {
-  return std::any_of(choice.set.begin(), choice.set.end(),
-                     [&](const std::string& set) { return PathOf(set) == path; });
-}
-
 }  // namespace
 
 const char* NameOf(Knob knob) {
   constexpr const char* kNames[] = {"degrees",
                                     "experts",
                                     "micro-batch",
+                                    "varied",
                                     "schedule",
                                     "recompute",
                                     "sequence parallel",
                                     "async tensor",
-                                    "varied",
                                     "zero and accumulation",
                                     "order",
                                     "overlap of parameters"};
@@ -133,163 +94,10 @@ StatusOr<PlanSpace> PlanSpace::Make(const v1::Scenario& base, std::span<const Va
   if (space.loaded_.workload.batch < 1) {
     return InvalidInput("workload.global_batch_sequences: expected at least 1");
   }
-  space.AddKnobs();
+  RETURN_IF_ERROR(space.AddKnobs(catalog));
   for (const Vary& vary : varied) RETURN_IF_ERROR(space.Restrict(vary));
   space.Finish(fidelity);
   return space;
-}
-
-void PlanSpace::AddKnobs() {
-  AddDegrees();
-  knob(Knob::kExperts) = {Choice()};
-  if (loaded_.model.moe) {
-    knob(Knob::kExperts).clear();
-    for (const int e : Divisors(loaded_.model.moe->experts)) {
-      for (const int shards : {1, 2, 4, 8}) {
-        Choice choice;
-        choice.expert = e;
-        choice.shards = shards;
-        choice.set = {Set("expert", e), Set("expert_tensor", shards)};
-        knob(Knob::kExperts).push_back(choice);
-      }
-    }
-  }
-  for (const int micro : Divisors(loaded_.workload.batch)) {
-    if (micro > kMostMicro) break;
-    Choice choice;
-    choice.number = micro;
-    choice.set = {Set("micro_batch_sequences", micro)};
-    knob(Knob::kMicro).push_back(choice);
-  }
-  AddSchedules();
-  AddRecomputation();
-  knob(Knob::kSequence) = Switch("sequence_parallel");
-  const bool trains = !loaded_.workload.forward_only();
-  knob(Knob::kAsync) = trains ? Switch("async_tensor") : std::vector<Choice>(1);
-  knob(Knob::kCustom) = {Choice()};
-  AddState();
-  for (const char* order :
-       {"tensor,context,fsdp,data,pipeline", "tensor,context,pipeline,fsdp,data"}) {
-    Choice choice;
-    choice.order = absl::StrSplit(order, ',');
-    choice.set = {Set("order", order)};
-    knob(Knob::kOrder).push_back(choice);
-  }
-  knob(Knob::kOverlap) = trains ? Switch("overlap_parameters") : std::vector<Choice>(1);
-}
-
-void PlanSpace::AddDegrees() {
-  const int devices = loaded_.cluster.devices();
-  for (const int t : Divisors(devices)) {
-    for (const int c : Divisors(devices / t)) {
-      for (const int p : Divisors(devices / t / c)) {
-        for (const int f : Divisors(devices / t / c / p)) {
-          Choice choice;
-          choice.degrees = {t, c, p, f, devices / t / c / p / f};
-          choice.set = {Set("tensor", t), Set("context", c), Set("pipeline", p), Set("fsdp", f),
-                        Set("data", choice.degrees.data)};
-          knob(Knob::kDegrees).push_back(choice);
-        }
-      }
-    }
-  }
-}
-
-void PlanSpace::AddSchedules() {
-  const auto add = [&](const PublishedSchedule* schedule, int parts) {
-    Choice choice;
-    choice.schedule = schedule;
-    choice.virtual_stages = parts;
-    choice.set = {absl::StrCat("plan.schedule=", std::string(schedule->name())),
-                  Set("virtual_stages", parts)};
-    knob(Knob::kSchedule).push_back(choice);
-  };
-  add(FindSchedule("1f1b"), 1);
-  for (const int parts : kVirtualStages) add(FindSchedule("interleaved"), parts);
-  if (loaded_.workload.forward_only()) return;
-  add(FindSchedule("zb-h1"), 1);
-  add(FindSchedule("zb-v"), 2);
-  if (loaded_.model.moe) add(FindSchedule("dualpipe"), 2);
-}
-
-void PlanSpace::AddRecomputation() {
-  std::vector<Choice>& choices = knob(Knob::kRecompute);
-  if (loaded_.workload.forward_only()) {
-    choices = {Choice()};
-    return;
-  }
-  const auto add = [&](const char* policy, int layers) {
-    Choice choice;
-    choice.number = layers;
-    choice.set = {Set("recompute", policy), "plan.recompute_modules=",
-                  layers > 0 ? Set("recompute_layers", layers) : "plan.recompute_layers="};
-    if (std::string_view(policy) == "none") choice.set.push_back("plan.recompute_keep=");
-    choices.push_back(choice);
-  };
-  for (const char* policy : {"none", "selective", "matmuls", "full"}) add(policy, 0);
-  for (const int layers : kFirstLayers) add("full", layers);
-}
-
-void PlanSpace::AddState() {
-  std::vector<Choice>& choices = knob(Knob::kState);
-  if (loaded_.workload.forward_only()) {
-    choices = {Choice()};
-    return;
-  }
-  for (const int zero : {0, 1, 2}) {
-    for (const bool accumulate : {false, true}) {
-      Choice choice;
-      choice.number = zero;
-      choice.on = accumulate;
-      choice.set = {Set("zero_stage", zero),
-                    Set("accumulate_unsharded", accumulate ? "true" : "false")};
-      choices.push_back(choice);
-    }
-  }
-}
-
-// Choices that say one of the values of a field stay; where a knob is of that field alone, values
-// that none says are new choices. A field of no knob is a dimension of its own.
-Status PlanSpace::Restrict(const Vary& vary) {
-  if (vary.rest) return InvalidInput(absl::StrCat("--vary ", vary.path, ": is not a range"));
-  if (!vary.path.starts_with("plan.")) {
-    return InvalidInput(absl::StrCat("--vary ", vary.path,
-                                     ": a search varies fields of the plan; run it once for each "
-                                     "cluster or workload"));
-  }
-  for (std::vector<Choice>& choices : knobs_) {
-    if (!Sets(choices.front(), vary.path)) continue;
-    std::vector<Choice> kept;
-    for (const std::string& value : vary.values) {
-      const std::string wanted = absl::StrCat(vary.path, "=", value);
-      bool found = false;
-      for (const Choice& choice : choices) {
-        if (std::find(choice.set.begin(), choice.set.end(), wanted) == choice.set.end()) continue;
-        kept.push_back(choice);
-        found = true;
-      }
-      if (found) continue;
-      if (choices.front().set.size() > 1 && vary.path != "plan.recompute") {
-        return InvalidInput(absl::StrCat(wanted, ": is none of the choices for ", vary.path));
-      }
-      Choice choice = choices.front();
-      choice.set[0] = wanted;
-      if (vary.path == "plan.order") choice.order = absl::StrSplit(value, ',');
-      if (vary.path == "plan.micro_batch_sequences") choice.number = std::atoi(value.c_str());
-      kept.push_back(std::move(choice));
-    }
-    choices = std::move(kept);
-    return absl::OkStatus();
-  }
-  std::vector<Choice> product;
-  for (const Choice& choice : knob(Knob::kCustom)) {
-    for (const std::string& value : vary.values) {
-      product.push_back(choice);
-      product.back().set.push_back(absl::StrCat(vary.path, "=", value));
-    }
-  }
-  knob(Knob::kCustom) = std::move(product);
-  return absl::OkStatus();
 }
 
 void PlanSpace::Finish(Fidelity fidelity) {
@@ -349,7 +157,8 @@ std::string PlanSpace::Essence(Knob knob, const Choices& choices, const Choice& 
     case Knob::kRecompute: {
       const int parts = at(Knob::kSchedule, choices).schedule->Parts(shape(choices));
       const bool all = std::int64_t{1} * choice.number * parts >= loaded_.model.layers;
-      return absl::StrCat(choice.set.empty() ? "" : choice.set[0], all ? 0 : choice.number);
+      if (choice.set.empty()) return "";
+      return absl::StrCat(choice.set[0], choice.set[1], all ? 0 : choice.number);
     }
     case Knob::kSequence:
       return d.tensor > 1 && choice.on ? "on" : "";
@@ -431,7 +240,7 @@ std::int64_t PlanSpace::micro_batches(const Choices& choices) const {
 
 Pipeline PlanSpace::shape(const Choices& choices) const {
   return {at(Knob::kDegrees, choices).degrees.pipeline, at(Knob::kSchedule, choices).virtual_stages,
-          micro_batches(choices), loaded_.plan.overlap_experts};
+          micro_batches(choices), at(Knob::kCustom, choices).on};
 }
 
 std::vector<std::string> PlanSpace::SetOf(std::int64_t index) const {

@@ -6,8 +6,8 @@
 // ranges where a rule of a prefix says no.
 //
 // Symbols. A plan is one choice of every knob, index = mixed radix of the choices, outermost knob
-// first. Knobs up to kCustom decide what a device computes on a micro-batch ("group"), those after
-// it only where state lies and when it moves.
+// first. Knobs up to kLastOfGroup decide what a device computes on a micro-batch ("group"), those
+// after it only where state lies and when it moves.
 //
 // Example: Llama 3 70B on 512 GPUs: 715 degrees x 5 micro-batches x 12 schedules x 9
 // recomputations x ...
@@ -35,20 +35,20 @@ enum class Knob {
   kDegrees,   // tensor, context, pipeline, fsdp, data
   kExperts,   // expert, expert_tensor
   kMicro,     // micro_batch_sequences
+  kCustom,    // fields that the user varies, all together
   kSchedule,  // with virtual stages
   kRecompute,
   kSequence,  // sequence_parallel
   kAsync,     // async_tensor
-  kCustom,    // fields that the user varies, all together
   kState,     // zero_stage, accumulate_unsharded
   kOrder,
   kOverlap,  // overlap_parameters
 };
 inline constexpr int kKnobs = 11;
+inline constexpr Knob kLastOfGroup = Knob::kAsync;
 inline constexpr std::array<Knob, kKnobs> kAllKnobs = {
-    Knob::kDegrees,   Knob::kExperts,  Knob::kMicro,  Knob::kSchedule,
-    Knob::kRecompute, Knob::kSequence, Knob::kAsync,  Knob::kCustom,
-    Knob::kState,     Knob::kOrder,    Knob::kOverlap};
+    Knob::kDegrees,  Knob::kExperts, Knob::kMicro, Knob::kCustom, Knob::kSchedule, Knob::kRecompute,
+    Knob::kSequence, Knob::kAsync,   Knob::kState, Knob::kOrder,  Knob::kOverlap};
 
 struct PlanDegrees {
   int tensor = 1, context = 1, pipeline = 1, fsdp = 1, data = 1;
@@ -60,8 +60,9 @@ struct Choice {
   std::vector<std::string> set;
   PlanDegrees degrees;         // kDegrees
   int expert = 1, shards = 1;  // kExperts
-  int number = 0;   // kMicro: sequences; kRecompute: first layers, 0 all; kState: ZeRO stage
-  bool on = false;  // kSequence, kAsync, kOverlap; kState: accumulate
+  int number = 0;  // kMicro: sequences; kRecompute: first layers, 0 all; kState: ZeRO stage
+  // kSequence, kAsync, kOverlap; kState: accumulate; kCustom: overlap_experts
+  bool on = false;
   const PublishedSchedule* schedule = nullptr;
   int virtual_stages = 1;
   std::vector<std::string> order;  // kOrder
@@ -110,12 +111,14 @@ class PlanSpace {
   std::vector<std::string> Dimensions() const;
 
  private:
-  void AddKnobs();
+  Status AddKnobs(const Catalog& catalog);
   void AddDegrees();
+  void AddMicroBatches();
   void AddSchedules();
-  void AddRecomputation();
+  Status AddRecomputation(const Catalog& catalog);
+  void AddOrders();
   void AddState();
-  Status Restrict(const Vary& vary);
+  Status Restrict(const Vary& given);
   void Finish(Fidelity fidelity);
   std::vector<Choice>& knob(Knob k) { return knobs_[static_cast<std::size_t>(k)]; }
   const char* RefusesDegrees(const Choice& choice) const;

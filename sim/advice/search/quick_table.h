@@ -46,7 +46,7 @@ struct StageLayout {
   std::vector<std::vector<int>> of_stage;  // parts
 };
 
-// One group of plans: all choices up to Knob::kCustom.
+// One group of plans: all choices up to kLastOfGroup.
 struct GroupBound {
   std::int64_t ps = 0;
   const StageLayout* layout = nullptr;

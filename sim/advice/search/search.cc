@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cmath>
 #include <condition_variable>
+#include <deque>
 #include <functional>
 #include <iterator>
 #include <limits>
@@ -48,7 +49,8 @@ class BestFirst {
         begin_(begin),
         end_(end),
         file_(file),
-        progress_(progress) {
+        progress_(progress),
+        workspaces_(ThreadsOf(options.threads)) {
     if (file_ == nullptr) return;
     for (const v1::LookedAtPlan& record : file_->found().plans) {
       known_[record.index()] = FromRecord(record);
@@ -59,24 +61,50 @@ class BestFirst {
     }
   }
 
-  // Simulates the most promising plan of one group after another, so that the N-th best is low
-  // before everything is enumerated. Which ones does not matter for what is found.
+  // Simulates a promising plan of every degrees one after another, then more of the best degrees, so
+  // that the N-th best is low before everything is enumerated. Which ones does not matter for what is
+  // found.
   void Seed(const std::vector<PlanGroup>& groups, const Subset& subset) {
-    next_seed_ = 0;
-    OnThreads([&] {
-      Workspace workspace;
-      for (std::size_t i = next_seed_++; i < groups.size() && SeedsPay(i); i = next_seed_++) {
-        if (groups[i].bound_ps > last_ || Stopped()) break;
-        SeedWith(groups[i], subset, &workspace);
-      }
+    std::map<std::int64_t, std::vector<PlanGroup>> of_degrees;  // each by bound
+    const std::int64_t each = space_.stride(Knob::kDegrees);
+    for (const PlanGroup& group : groups) of_degrees[group.begin / each].push_back(group);
+    std::vector<const std::vector<PlanGroup>*> first;
+    for (const auto& [degrees, list] : of_degrees) first.push_back(&list);
+    std::sort(first.begin(), first.end(), [](auto* a, auto* b) { return a->front() < b->front(); });
+    // Some at a time: the most promising of each lot are simulated before the next is bounded.
+    constexpr std::size_t kLot = 32, kOfLot = 4, kOfDegrees = 24;
+    std::set<std::pair<std::int64_t, std::int64_t>> promising;  // bound and index
+    for (std::size_t lot = 0; lot < first.size(); lot += kLot) {
+      const std::size_t count = std::min(kLot, first.size() - lot);
+      OnThreads(count, [&](std::size_t i, Workspace* workspace) {
+        const Evaluated plan = BestOf(*first[lot + i], subset, workspace);
+        const std::lock_guard lock(mutex_);
+        if (MayFit(plan)) promising.insert({plan.bound_ps, plan.index});
+      });
+      SimulateSeeds(kOfLot, &promising);
+    }
+    SimulateSeeds(promising.size(), &promising);
+    // Around the best.
+    std::vector<PlanGroup> around;
+    for (const auto& [time, index] : best_) {
+      std::vector<PlanGroup>& list = of_degrees[index / each];
+      const std::size_t count = std::min(kOfDegrees, list.size());
+      around.insert(around.end(), list.begin(), list.begin() + static_cast<std::ptrdiff_t>(count));
+      list.clear();
+    }
+    OnThreads(around.size(), [&](std::size_t i, Workspace* workspace) {
+      const Evaluated plan = BestOf({around[i]}, subset, workspace);
+      const std::lock_guard lock(mutex_);
+      if (MayFit(plan)) promising.insert({plan.bound_ps, plan.index});
     });
+    SimulateSeeds(promising.size(), &promising);
   }
 
   void Run(const std::vector<PlanGroup>& groups) {
     for (const PlanGroup& group : groups) {
       if (group.left > 0) queue_.push({group.bound_ps, group, false, -1});
     }
-    OnThreads([this] { Work(); });
+    OnAll([this](Workspace* workspace) { Work(workspace); });
   }
 
   // When all have stopped.
@@ -107,54 +135,91 @@ class BestFirst {
   }
   bool IsInside(std::int64_t index) const { return index >= begin_ && index < end_; }
 
-  void OnThreads(const std::function<void()>& work) {
+  // Calls job(i, workspace) for every i up to count, unless it is stopped.
+  template <class Job>
+  void OnThreads(std::size_t count, Job job) {
+    std::atomic<std::size_t> next = 0;
+    const auto work = [&](Workspace* workspace) {
+      for (std::size_t i = next++; i < count && !Stopped(); i = next++) job(i, workspace);
+    };
+    OnAll(work);
+  }
+  template <class Work>
+  void OnAll(Work work) {
     std::vector<std::jthread> workers;
-    for (unsigned t = 1; t < ThreadsOf(options_.threads); ++t) workers.emplace_back(work);
-    work();
+    for (std::size_t t = 1; t < workspaces_.size(); ++t) {
+      workers.emplace_back([&, t] { work(&workspaces_[t]); });
+    }
+    work(&workspaces_[0]);
   }
 
-  // Whether the i-th of the most promising groups is worth a look.
-  bool SeedsPay(std::size_t i) const {
-    constexpr int kMostMisses = 32;
-    constexpr std::size_t kMostWithoutAny = 4096;
-    return misses_ < kMostMisses && (last_ < kNone || i < kMostWithoutAny);
+  // The plan of the least closer bound that may fit, of the first groups that have any; else one
+  // that is invalid.
+  Evaluated BestOf(const std::vector<PlanGroup>& groups, const Subset& subset,
+                   Workspace* workspace) {
+    constexpr std::size_t kMostGroups = 8;
+    Evaluated best;
+    best.invalid = "none";
+    for (std::size_t g = 0; g < std::min(kMostGroups, groups.size()) && !MayFit(best); ++g) {
+      const std::int64_t quick = groups[g].bound_ps;
+      if (quick > last_ || Stopped()) break;
+      const std::int64_t closely =
+          std::max(quick, evaluator_.BoundGroup(groups[g].begin, workspace));
+      if (closely > last_) continue;
+      ForEachLeft(space_, table_, groups[g], limit_, &subset, [&](std::int64_t index) {
+        if (Stopped()) return;
+        Evaluated plan = BoundSeed(index, quick, closely, workspace);
+        if (MayFit(plan) && plan.bound_ps <= last_ &&
+            (!MayFit(best) || plan.bound_ps < best.bound_ps)) {
+          best = std::move(plan);
+        }
+      });
+    }
+    return best;
   }
 
-  void SeedWith(const PlanGroup& group, const Subset& subset, Workspace* workspace) {
-    const std::int64_t closely =
-        std::max(group.bound_ps, evaluator_.BoundGroup(group.begin, workspace));
-    if (closely > last_) return;
-    std::vector<Evaluated> plans;
-    std::size_t best = 0;
-    ForEachLeft(space_, table_, group, limit_, &subset, [&](std::int64_t index) {
-      if (Stopped()) return;
-      std::unique_lock lock(mutex_);
+  Evaluated BoundSeed(std::int64_t index, std::int64_t quick, std::int64_t closely,
+                      Workspace* workspace) {
+    {
+      const std::lock_guard lock(mutex_);
       const auto known = known_.find(index);
-      const bool is_known = known != known_.end();
-      Evaluated plan = is_known ? known->second : Evaluated();
-      lock.unlock();
-      plans.push_back(
-          is_known ? plan : evaluator_.Bound(index, group.bound_ps, closely, workspace, last_));
-      const Evaluated &own = plans.back(), &other = plans[best];
-      if (MayFit(own) && (!MayFit(other) || own.bound_ps < other.bound_ps)) best = plans.size() - 1;
-    });
-    if (plans.empty()) return;
-    Evaluated& chosen = plans[best];
-    const bool pays = MayFit(chosen) && !chosen.simulated && chosen.bound_ps <= last_;
-    if (pays) evaluator_.Simulate(&chosen, workspace);
+      if (known != known_.end()) return known->second;
+    }
+    Evaluated plan = evaluator_.Bound(index, quick, closely, workspace, last_);
     const std::lock_guard lock(mutex_);
-    if (pays) {
+    Keep(plan, true);
+    ++progress_->bounded;
+    known_[index] = plan;
+    Report();
+    return plan;
+  }
+
+  // The first `count` of them, as long as it pays.
+  void SimulateSeeds(std::size_t count, std::set<std::pair<std::int64_t, std::int64_t>>* plans) {
+    constexpr int kMostMisses = 32;
+    std::atomic<int> misses = 0;
+    std::vector<std::pair<std::int64_t, std::int64_t>> chosen;
+    for (; chosen.size() < count && !plans->empty(); plans->erase(plans->begin())) {
+      chosen.push_back(*plans->begin());
+    }
+    OnThreads(chosen.size(), [&](std::size_t i, Workspace* workspace) {
+      if (chosen[i].first > last_ || misses > kMostMisses) return;
+      Evaluated plan;
+      {
+        const std::lock_guard lock(mutex_);
+        plan = known_.at(chosen[i].second);
+      }
+      if (plan.simulated) return;
+      evaluator_.Simulate(&plan, workspace);
+      const std::lock_guard lock(mutex_);
+      Keep(plan, true);
       ++progress_->simulated;
       const std::int64_t before = last_;
-      if (Fits(chosen)) Improve(chosen);
-      misses_ = last_ < before || last_ == kNone ? 0 : misses_ + 1;
-    }
-    for (Evaluated& plan : plans) {
-      Keep(plan, true);
-      ++progress_->bounded;
+      if (Fits(plan)) Improve(plan);
+      misses = last_ < before || last_ == kNone ? 0 : misses + 1;
       known_[plan.index] = std::move(plan);
-    }
-    Report();
+      Report();
+    });
   }
 
   // mutex_ is held, or nobody else runs.
@@ -168,8 +233,7 @@ class BestFirst {
     if (file_ != nullptr && own < written_) file_->WriteBound(written_ = own);
   }
 
-  void Work() {
-    Workspace workspace;
+  void Work(Workspace* workspace) {
     std::unique_lock lock(mutex_);
     while (!Stopped() && status_.ok()) {
       if (!queue_.empty() && queue_.top().bound_ps <= last_) {
@@ -177,7 +241,7 @@ class BestFirst {
         queue_.pop();
         ++busy_;
         lock.unlock();
-        next.plan < 0 ? Open(next, &workspace) : SimulateOne(next.plan, &workspace);
+        next.plan < 0 ? Open(next, workspace) : SimulateOne(next.plan, workspace);
         lock.lock();
         --busy_;
         Report();
@@ -271,10 +335,9 @@ class BestFirst {
   const std::int64_t begin_, end_;
   SearchFile* const file_;
   SearchProgress* const progress_;
+  std::deque<Workspace> workspaces_;         // one for each thread
   std::map<std::int64_t, Evaluated> known_;  // from the file and of seeds; guarded while seeding
-  std::atomic<std::size_t> next_seed_ = 0;
-  std::atomic<int> misses_ = 0;             // seeds that made nothing better, one after another
-  std::atomic<std::int64_t> last_ = kNone;  // the N-th best time, of other shards, too
+  std::atomic<std::int64_t> last_ = kNone;   // the N-th best time, of other shards, too
 
   std::mutex mutex_;  // guards all below
   std::condition_variable changed_;

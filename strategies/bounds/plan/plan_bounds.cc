@@ -17,6 +17,7 @@
 #include "strategies/block/block_context.h"
 #include "strategies/bounds/plan/action_counts.h"
 #include "strategies/bounds/plan/least_memory.h"
+#include "strategies/bounds/plan/transfer_prices.h"
 #include "strategies/step/lower_model.h"
 #include "strategies/step/updater.h"
 
@@ -50,21 +51,6 @@ void NumberStreams(const TransferTable& transfers, LeastTimes* times) {
   }
   times->streams = static_cast<int>(streams.size());
   times->transfer.assign(Index(transfers.size()), 0);
-}
-
-// The phases of a group on links that nobody else uses, in whole picoseconds below.
-std::int64_t IdleTime(const UnitGroup& group, const StepUnits& units) {
-  std::int64_t ps = 0;
-  for (const CostPhase& phase : group.cost.phases) {
-    double slowest = 0;
-    for (const LinkDemand& demand : phase.demands) {
-      const BytesPerSecond capacity = units.links()[Index(demand.link)].capacity;
-      slowest = std::max(slowest, demand.bytes.value() / capacity.value());
-    }
-    ps += phase.latency.ps();
-    ps += std::max<std::int64_t>(0, static_cast<std::int64_t>(std::floor(slowest * 1e12)) - 1);
-  }
-  return ps;
 }
 
 // What a collective of some channels takes of the processors of its members, as StepBuilder says;
@@ -358,45 +344,11 @@ MemoryBound FullestStage(const Scenario& scenario, const LoweredModel& model) {
   return {*most, static_cast<int>(most - peaks.begin())};
 }
 
-// What a transfer asks for at least, whichever stage and group runs it.
-struct Price {
-  std::int64_t ps = 0;
-  double channels = 0;  // 0: it takes nothing of a processor
-};
-
-StatusOr<Price> PriceOf(int transfer, const PreparedStep& step) {
-  constexpr double kNone = std::numeric_limits<double>::infinity();
-  Price least{std::numeric_limits<std::int64_t>::max(), kNone};
-  const StepUnits& units = step.units();
-  for (int stage = 0; stage < step.scenario().plan.stages; ++stage) {
-    ASSIGN_OR_RETURN(const std::vector<UnitGroup> groups, units.Groups(transfer, stage));
-    for (const UnitGroup& group : groups) {
-      least.ps = std::min(least.ps, IdleTime(group, units));
-      const bool takes = group.cost.algorithm != nullptr;
-      least.channels = std::min(least.channels, takes ? group.cost.units : 0);
-    }
-  }
-  return least.channels == kNone ? Price() : least;
-}
-
 }  // namespace
 
-// Prices depend on the mesh and on what moves; where the plan names algorithms, on it too.
 struct BoundCache::Kept {
   ActionCounts actions;
-  std::map<std::pair<std::shared_ptr<const PricedMesh>, TransferSpec>, Price> prices;
-
-  StatusOr<Price> PriceFor(int transfer, const PreparedStep& step) {
-    constexpr std::size_t kMost = 1 << 18;  // some fifty megabytes
-    if (!step.scenario().plan.collectives.empty()) return PriceOf(transfer, step);
-    const std::pair key(step.priced(), step.transfers()[transfer]);
-    const auto there = prices.find(key);
-    if (there != prices.end()) return there->second;
-    ASSIGN_OR_RETURN(const Price price, PriceOf(transfer, step));
-    if (prices.size() >= kMost) prices.clear();
-    prices.emplace(key, price);
-    return price;
-  }
+  TransferPrices prices;
 };
 
 BoundCache::BoundCache() : kept_(std::make_unique<Kept>()) {}
@@ -418,22 +370,26 @@ StatusOr<PlanBounds> QuickBounds(const Scenario& scenario, Fidelity fidelity) {
 // What transfers take of a step, and how often parts run.
 class BoundInputs {
  public:
-  BoundInputs(const PreparedStep& step, BoundCache* cache)
-      : step_(step), kept_(*(cache != nullptr ? cache : &own_)->kept_) {}
+  BoundInputs(const PreparedStep& step, const BoundOptions& options)
+      : step_(step),
+        options_(options),
+        kept_(*(options.cache != nullptr ? options.cache : &own_)->kept_) {}
 
-  Status PriceTransfers(bool activations_only, Known* known) {
+  Status PriceTransfers(Known* known) {
     const TransferTable& transfers = step_.transfers();
     NumberStreams(transfers, &known->times);
     known->taken.assign(Index(transfers.size()), 0);
     for (int t = 0; t < transfers.size(); ++t) {
       const Role role = transfers[t].role;
-      if (role == Role::kPipeline || (activations_only && role != Role::kActivations)) continue;
+      if (role == Role::kPipeline || (options_.activations_only && role != Role::kActivations))
+        continue;
       std::int64_t& least = known->times.transfer[Index(t)];
       if (role == Role::kToHost || role == Role::kFromHost) {
         least = Time::RoundUp(transfers[t].bytes / step_.rates().host_link).ps();
         continue;
       }
-      ASSIGN_OR_RETURN(const Price price, kept_.PriceFor(t, step_));
+      ASSIGN_OR_RETURN(const TransferPrice price,
+                       kept_.prices.Of(t, step_, options_.tensor_first, &units_));
       least = price.ps;
       known->taken[Index(t)] = TakenBy(price.channels, step_.rates());
     }
@@ -447,7 +403,9 @@ class BoundInputs {
 
  private:
   const PreparedStep& step_;
+  const BoundOptions& options_;
   BoundCache own_;
+  std::optional<StepUnits> units_;  // once a price is new
   BoundCache::Kept& kept_;
 };
 
@@ -459,8 +417,8 @@ StatusOr<PlanBounds> BoundsOf(const PreparedStep& step, const BoundOptions& opti
               step.transfers(),
               {.slowest_chip = rates.slowest_chip}};
   known.updates = !options.activations_only;
-  BoundInputs inputs(step, options.cache);
-  RETURN_IF_ERROR(inputs.PriceTransfers(options.activations_only, &known));
+  BoundInputs inputs(step, options);
+  RETURN_IF_ERROR(inputs.PriceTransfers(&known));
   PlanBounds bounds{Bounds(known, *inputs.Actions()).Bound(), {}};
   const bool memory = !options.activations_only && bounds.time.time <= options.most;
   if (memory) bounds.memory = FullestStage(step.scenario(), step.model());

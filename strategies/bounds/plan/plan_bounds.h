@@ -83,6 +83,9 @@ struct BoundOptions {
   // Without transfers of parameters and gradients, and without the update: what plans have in common
   // that differ in where state lies and when it moves. Memory is 0.
   bool activations_only = false;
+  // All plans that share the cache place tensor and context before other axes, on nodes that are
+  // alike: what moves along these inside a node has one price in all of them.
+  bool tensor_first = false;
 };
 
 // With the collectives on idle links. Error: an algorithm does not run where the plan wants it.
