@@ -2,13 +2,16 @@
 
 #include "sim/cli/search_command.h"
 
+#include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <csignal>
 #include <cstdlib>
 #include <initializer_list>
 #include <iostream>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -18,6 +21,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "google/protobuf/repeated_field.h"
 #include "sim/advice/search/assemble.h"
 #include "sim/advice/search/search.h"
 #include "sim/advice/search/search_file.h"
@@ -25,6 +29,7 @@
 #include "sim/advice/search/slurm.h"
 #include "sim/base/format.h"
 #include "sim/base/number.h"
+#include "sim/base/set_field.h"
 #include "sim/cli/commands.h"
 #include "sim/cli/progress.h"
 #include "sim/cli/scenario_input.h"
@@ -112,7 +117,8 @@ StatusOr<v1::SearchHeader> HeaderOf(const Options& options, const SearchOptions&
   header.set_max_memory_bytes(search.max_memory_bytes);
   header.set_allow_tight(search.allow_tight);
   header.set_objective(options.objective.name);
-  if (options.objective.price) header.set_price(*options.objective.price);
+  const std::optional<double> price = options.objective.PriceOf(space.loaded().cluster.chip.name);
+  if (price) header.set_price(*price);
   return header;
 }
 
@@ -158,7 +164,7 @@ StatusOr<std::vector<Vary>> VariedBy(const Options& options) {
   for (const std::vector<std::string>* list : {&options.vary, &options.fix}) {
     for (const std::string& text : *list) {
       ASSIGN_OR_RETURN(Vary vary, ParseVary(text));
-      if (list == &options.fix && vary.values.size() != 1) {
+      if (list == &options.fix && vary.path != "plan.order" && vary.values.size() != 1) {
         return InvalidInput(absl::StrCat("--fix ", text, ": expected PATH=VALUE"));
       }
       varied.push_back(std::move(vary));
@@ -174,16 +180,20 @@ Cells BaseCells(const v1::Scenario& scenario) {
 }
 
 // The search itself; a file if there is a folder for it, or Ctrl-C leaves one.
-StatusOr<Searched> RunShard(const Options& options, const SearchOptions& search,
+StatusOr<Searched> RunShard(const Options& options, const std::string& out, SearchOptions search,
                             const PlanSpace& space) {
+  Progress progress;
+  search.progress = [&](const SearchProgress& p) {
+    progress.Show([&] { return Line(p, space, progress.seconds()); });
+  };
   ASSIGN_OR_RETURN(const v1::SearchHeader header, HeaderOf(options, search, space));
   std::unique_ptr<SearchFile> file;
-  if (!options.out.empty()) {
-    ASSIGN_OR_RETURN(file, SearchFile::Open(options.out, header));
+  if (!out.empty()) {
+    ASSIGN_OR_RETURN(file, SearchFile::Open(out, header));
   }
   StatusOr<Searched> searched = Search(space, search, file.get());
   if (!searched.ok() || searched->done) return searched;
-  std::string folder = options.out;
+  std::string folder = out;
   if (file == nullptr) {
     folder = absl::StrCat("meshstep-search-", space.digest());
     ASSIGN_OR_RETURN(file, SearchFile::Open(folder, header));
@@ -191,6 +201,54 @@ StatusOr<Searched> RunShard(const Options& options, const SearchOptions& search,
   }
   std::cerr << "stopped; the same command with --out=" << folder << " goes on from here\n";
   return searched;
+}
+
+bool IsOfCluster(const Vary& vary) { return vary.path.starts_with("cluster."); }
+
+// Assignments of every combination of the values, the last one varying first.
+std::vector<std::vector<std::string>> Combinations(std::span<const Vary> varied) {
+  std::vector<std::vector<std::string>> all(1);
+  for (const Vary& vary : varied) {
+    std::vector<std::vector<std::string>> longer;
+    for (const std::vector<std::string>& sets : all) {
+      for (const std::string& value : vary.values) {
+        longer.push_back(sets);
+        longer.back().push_back(absl::StrCat(vary.path, "=", value));
+      }
+    }
+    all = std::move(longer);
+  }
+  return all;
+}
+
+// One search after another, each of one cluster; their best as one list.
+Status SearchClusters(const Options& options, const SearchOptions& search,
+                      const v1::Scenario& scenario, std::span<const Vary> clusters,
+                      std::span<const Vary> plans) {
+  if (search.shards > 1) {
+    return InvalidInput("--shard: a search in parts is of one cluster; vary it by --set");
+  }
+  std::vector<v1::SearchReport> reports;
+  for (const std::vector<std::string>& sets : Combinations(clusters)) {
+    v1::Scenario own = scenario;
+    for (const std::string& set : sets) RETURN_IF_ERROR(SetField(set, &own));
+    ASSIGN_OR_RETURN(const PlanSpace space,
+                     PlanSpace::Make(own, plans, options.catalog, search.fidelity));
+    const std::string folder =
+        options.out.empty() ? "" : absl::StrCat(options.out, "/", space.digest());
+    ASSIGN_OR_RETURN(const Searched searched, RunShard(options, folder, search, space));
+    v1::SearchReport report = Assemble(space, searched, search, options.objective);
+    for (v1::FoundPlan& plan : *report.mutable_best()) {
+      google::protobuf::RepeatedPtrField<std::string> all(sets.begin(), sets.end());
+      all.MergeFrom(plan.set());
+      plan.mutable_set()->Swap(&all);
+    }
+    for (const std::string& set : sets) report.add_dimensions(set);
+    reports.push_back(std::move(report));
+  }
+  WriteSearch(Combine(reports, options.objective, search.top), BaseCells(scenario),
+              options.writing);
+  return absl::OkStatus();
 }
 
 Status RunSearch(const Options& options) {
@@ -207,16 +265,15 @@ Status RunSearch(const Options& options) {
     }
     search.max_memory_bytes = *bytes;
   }
-  ASSIGN_OR_RETURN(const std::vector<Vary> varied, VariedBy(options));
-  ASSIGN_OR_RETURN(const PlanSpace space,
-                   PlanSpace::Make(input.proto, varied, options.catalog, search.fidelity));
-  Progress progress;
-  search.progress = [&](const SearchProgress& p) {
-    progress.Show([&] { return Line(p, space, progress.seconds()); });
-  };
+  ASSIGN_OR_RETURN(std::vector<Vary> varied, VariedBy(options));
+  const auto of_plan = std::stable_partition(varied.begin(), varied.end(), IsOfCluster);
+  const std::span<const Vary> clusters(varied.begin(), of_plan), plans(of_plan, varied.end());
   search.stop = &interrupted;
   std::signal(SIGINT, Interrupt);
-  ASSIGN_OR_RETURN(const Searched searched, RunShard(options, search, space));
+  if (!clusters.empty()) return SearchClusters(options, search, input.proto, clusters, plans);
+  ASSIGN_OR_RETURN(const PlanSpace space,
+                   PlanSpace::Make(input.proto, plans, options.catalog, search.fidelity));
+  ASSIGN_OR_RETURN(const Searched searched, RunShard(options, options.out, search, space));
   if (search.shards > 1) {
     Print(absl::StrCat("part ", search.shard, " of ", search.shards, ": ",
                        searched.done ? "done" : "stopped", ", ",
@@ -244,8 +301,27 @@ std::string CommandOf(const Options& options) {
   if (options.search.allow_tight) add("--allow", "tight");
   add("--objective", options.objective.name);
   if (options.objective.price) add("--price", CellOf(*options.objective.price));
+  for (const auto& [chip, price] : options.objective.price_of) {
+    add("--price", absl::StrCat(chip, "=", CellOf(price)));
+  }
   for (std::string& word : words) word = ShellQuoted(word);
   return absl::StrJoin(words, " ");
+}
+
+Status AddPrice(const std::string& text, Objective* objective) {
+  const std::size_t equals = text.find('=');
+  double price = 0;
+  const std::string number = equals == std::string::npos ? text : text.substr(equals + 1);
+  if (!absl::SimpleAtod(number, &price) || !(price > 0) || !std::isfinite(price)) {
+    return InvalidInput(absl::StrCat("--price: is \"", text.substr(0, 64),
+                                     "\", expected a positive number, or CHIP=NUMBER"));
+  }
+  if (equals == std::string::npos) {
+    objective->price = price;
+  } else {
+    objective->price_of[text.substr(0, equals)] = price;
+  }
+  return absl::OkStatus();
 }
 
 void AddSearchOptions(CLI::App* command, Options* options) {
@@ -256,8 +332,8 @@ void AddSearchOptions(CLI::App* command, Options* options) {
   for (const auto& [name, list, help] :
        {std::tuple{"--fix", &options->fix, "PATH=VALUE: a field that is not searched; repeat"},
         std::tuple{"--vary", &options->vary,
-                   "PATH=V,V or PATH=A..BxF: values of a field, instead of or beside those that a "
-                   "search tries; repeat"}}) {
+                   "PATH=V,V or PATH=A..BxF: values of a field of the plan, instead of or beside "
+                   "those that a search tries, or of the cluster, each searched; repeat"}}) {
     command->add_option(name, *list, help)->take_all()->expected(1)->allow_extra_args(false);
   }
   command->add_option("--max-memory", options->max_memory,
@@ -273,10 +349,19 @@ void AddSearchOptions(CLI::App* command, Options* options) {
                    "tokens_per_chip (default), step or cost: what best means")
       ->check(CLI::IsMember({"tokens_per_chip", "step", "cost"}));
   command
-      ->add_option_function<double>(
-          "--price", [options](double price) { options->objective.price = price; },
-          "Of a chip for an hour: adds what a step costs")
-      ->check(CLI::PositiveNumber);
+      ->add_option_function<std::vector<std::string>>(
+          "--price",
+          [options](const std::vector<std::string>& prices) {
+            for (const std::string& text : prices) {
+              if (const Status status = AddPrice(text, &options->objective); !status.ok()) {
+                Fail(status);
+              }
+            }
+          },
+          "PRICE or CHIP=PRICE, of a chip for an hour; repeat: adds what a step costs")
+      ->take_all()
+      ->expected(1)
+      ->allow_extra_args(false);
   command->add_option("--shard", options->shard,
                       "i/n: part i of n of the space, from 0; slurm: as the job array says");
   command->add_option("--out", options->out,

@@ -8,6 +8,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "google/protobuf/repeated_field.h"
 #include "sim/base/check.h"
 #include "sim/report/compare.h"
 #include "sim/simulate/simulate.h"
@@ -72,7 +74,7 @@ v1::SearchCounts CountsOf(const Searched& searched, std::int64_t space, std::int
 }
 
 v1::FoundPlan FoundOf(const v1::Scenario& scenario, const v1::SimulateReport& report,
-                      const Objective& objective) {
+                      std::optional<double> price) {
   v1::FoundPlan found;
   *found.mutable_scenario() = scenario;
   found.set_index(-1);
@@ -82,14 +84,100 @@ v1::FoundPlan FoundOf(const v1::Scenario& scenario, const v1::SimulateReport& re
   *found.mutable_memory() = report.memory();
   found.set_chips(report.chips());
   found.set_lower_bound_s(report.lower_bound_s());
-  if (objective.price) {
-    found.set_cost(*objective.price * static_cast<double>(report.chips()) * report.step_time_s() /
-                   3600);
+  if (price) {
+    found.set_cost(*price * static_cast<double>(report.chips()) * report.step_time_s() / 3600);
   }
   return found;
 }
 
-// No other has as many tokens per second, as little memory and as few chips, and more of one.
+// Full reports of the best, and why the first of them is.
+class Explainer {
+ public:
+  Explainer(const PlanSpace& space, const SearchOptions& options, const Objective& objective,
+            v1::SearchReport* report)
+      : space_(space),
+        options_(options),
+        price_(objective.PriceOf(space.loaded().cluster.chip.name)),
+        report_(*report) {}
+
+  void Add(const Evaluated& plan) {
+    v1::Scenario scenario = space_.ScenarioOf(plan.index);
+    scenario.set_name(absl::StrCat(space_.base().name(), " #", plan.index));
+    const StatusOr<v1::SimulateReport> simulated = SimulateIt(scenario);
+    CHECK(simulated.ok()) << std::string(simulated.status().message());
+    v1::FoundPlan& found = *report_.add_best();
+    found = FoundOf(scenario, *simulated, price_);
+    found.set_index(plan.index);
+    for (const std::string& set : space_.SetOf(plan.index)) found.add_set(set);
+    found.set_bound_s(Time(plan.bound_ps).seconds());
+    found.set_binds(plan.binds);
+    const v1::SimulateReport& first = reports_.empty() ? *simulated : reports_.front();
+    const bool interval = first.has_step_time_high_s();
+    found.set_tie(found.step_time_s() <=
+                  (interval ? first.step_time_high_s() : first.step_time_s()));
+    reports_.push_back(*simulated);
+    scenarios_.push_back(std::move(scenario));
+  }
+
+  void Explain(const v1::Scenario& base) {
+    v1::Scenario baseline = base;
+    if (baseline.name().empty()) baseline.set_name("the scenario");
+    const StatusOr<v1::SimulateReport> simulated = SimulateIt(baseline);
+    if (simulated.ok()) *report_.mutable_baseline() = FoundOf(baseline, *simulated, price_);
+    if (reports_.empty()) return;
+    if (simulated.ok()) Why(baseline, *simulated);
+    if (reports_.size() > 1) Why(scenarios_[1], reports_[1]);
+  }
+
+ private:
+  StatusOr<v1::SimulateReport> SimulateIt(const v1::Scenario& scenario) const {
+    return Simulate(scenario, {.catalog = options_.catalog, .fidelity = options_.fidelity});
+  }
+
+  void Why(const v1::Scenario& other, const v1::SimulateReport& report) {
+    const std::array scenarios = {other, scenarios_[0]};
+    const std::array reports = {report, reports_[0]};
+    v1::Comparison comparison = Compare(scenarios, reports).comparisons(0);
+    comparison.set_scenario(other.name());
+    *report_.add_why() = std::move(comparison);
+  }
+
+  const PlanSpace& space_;
+  const SearchOptions& options_;
+  const std::optional<double> price_;
+  v1::SearchReport& report_;
+  std::vector<v1::Scenario> scenarios_;
+  std::vector<v1::SimulateReport> reports_;
+};
+
+void AddGroups(const v1::CountedGroups& groups, Searched* searched) {
+  const int all = std::min({groups.bound_ps_size(), groups.left_size(), groups.too_large_size()});
+  for (int i = 0; i < all; ++i) {
+    searched->groups.push_back({groups.bound_ps(i), groups.left(i), groups.too_large(i)});
+  }
+}
+
+// What the objective makes little of.
+double Badness(const v1::FoundPlan& plan, const Objective& objective) {
+  if (objective.name == "step") return plan.step_time_s();
+  if (objective.name == "tokens_per_chip") return -plan.tokens_per_s_per_chip();
+  return plan.has_cost() ? plan.cost() : plan.step_time_s() * static_cast<double>(plan.chips());
+}
+
+void AddCounts(const v1::SearchCounts& counts, v1::SearchCounts* sum) {
+  for (const auto& [why, plans] : counts.invalid()) (*sum->mutable_invalid())[why] += plans;
+  for (const auto& [bound, plans] : counts.pruned()) (*sum->mutable_pruned())[bound] += plans;
+  sum->set_does_not_fit(sum->does_not_fit() + counts.does_not_fit());
+  sum->set_simulated(sum->simulated() + counts.simulated());
+}
+
+}  // namespace
+
+std::optional<double> Objective::PriceOf(const std::string& chip) const {
+  const auto own = price_of.find(chip);
+  return own != price_of.end() ? own->second : price;
+}
+
 std::vector<int> FrontOf(const v1::SearchReport& report) {
   std::vector<int> front;
   const auto figures = [&](int i) {
@@ -111,71 +199,44 @@ std::vector<int> FrontOf(const v1::SearchReport& report) {
   return front;
 }
 
-// Full reports of the best, and why the first of them is.
-class Explainer {
- public:
-  Explainer(const PlanSpace& space, const SearchOptions& options, const Objective& objective,
-            v1::SearchReport* report)
-      : space_(space), options_(options), objective_(objective), report_(*report) {}
-
-  void Add(const Evaluated& plan) {
-    v1::Scenario scenario = space_.ScenarioOf(plan.index);
-    scenario.set_name(absl::StrCat(space_.base().name(), " #", plan.index));
-    const StatusOr<v1::SimulateReport> simulated = SimulateIt(scenario);
-    CHECK(simulated.ok()) << std::string(simulated.status().message());
-    v1::FoundPlan& found = *report_.add_best();
-    found = FoundOf(scenario, *simulated, objective_);
-    found.set_index(plan.index);
-    for (const std::string& set : space_.SetOf(plan.index)) found.add_set(set);
-    found.set_bound_s(Time(plan.bound_ps).seconds());
-    found.set_binds(plan.binds);
-    const v1::SimulateReport& first = reports_.empty() ? *simulated : reports_.front();
-    const bool interval = first.has_step_time_high_s();
-    found.set_tie(found.step_time_s() <=
-                  (interval ? first.step_time_high_s() : first.step_time_s()));
-    reports_.push_back(*simulated);
-    scenarios_.push_back(std::move(scenario));
+v1::SearchReport Combine(const std::vector<v1::SearchReport>& reports, const Objective& objective,
+                         int top) {
+  // The search whose best is the best of all says why it is, and how sure that is.
+  const auto first_is_worse = [&](const v1::SearchReport& a, const v1::SearchReport& b) {
+    if (a.best_size() == 0 || b.best_size() == 0) return a.best_size() > b.best_size();
+    return Badness(a.best(0), objective) < Badness(b.best(0), objective);
+  };
+  const auto winner = std::min_element(reports.begin(), reports.end(), first_is_worse);
+  v1::SearchReport all = *winner;
+  for (const v1::SearchReport& report : reports) {
+    if (&report == &*winner) continue;
+    all.set_space(all.space() + report.space());
+    AddCounts(report.counts(), all.mutable_counts());
+    all.set_proven(all.proven() && report.proven());
+    for (const v1::FoundPlan& plan : report.best()) {
+      *all.add_best() = plan;
+      all.mutable_best()->rbegin()->set_tie(false);
+    }
   }
-
-  void Explain(const v1::Scenario& base) {
-    v1::Scenario baseline = base;
-    if (baseline.name().empty()) baseline.set_name("the scenario");
-    const StatusOr<v1::SimulateReport> simulated = SimulateIt(baseline);
-    if (simulated.ok()) *report_.mutable_baseline() = FoundOf(baseline, *simulated, objective_);
-    if (reports_.empty()) return;
-    if (simulated.ok()) Why(baseline, *simulated);
-    if (reports_.size() > 1) Why(scenarios_[1], reports_[1]);
+  all.clear_rest_bound_s();
+  std::vector<std::string> digests;
+  for (const v1::SearchReport& report : reports) digests.push_back(report.digest());
+  all.set_digest(absl::StrJoin(digests, "+"));
+  std::stable_sort(all.mutable_best()->begin(), all.mutable_best()->end(),
+                   [&](const v1::FoundPlan& a, const v1::FoundPlan& b) {
+                     return Badness(a, objective) < Badness(b, objective);
+                   });
+  const std::vector<int> front = FrontOf(all);
+  google::protobuf::RepeatedPtrField<v1::FoundPlan> kept;
+  for (int i = 0; i < all.best_size(); ++i) {
+    const bool on_front = std::find(front.begin(), front.end(), i) != front.end();
+    if (i < top || on_front) *kept.Add() = all.best(i);
   }
-
- private:
-  StatusOr<v1::SimulateReport> SimulateIt(const v1::Scenario& scenario) const {
-    return Simulate(scenario, {.catalog = options_.catalog, .fidelity = options_.fidelity});
-  }
-
-  void Why(const v1::Scenario& other, const v1::SimulateReport& report) {
-    const std::array scenarios = {other, scenarios_[0]};
-    const std::array reports = {report, reports_[0]};
-    v1::Comparison comparison = Compare(scenarios, reports).comparisons(0);
-    comparison.set_scenario(other.name());
-    *report_.add_why() = std::move(comparison);
-  }
-
-  const PlanSpace& space_;
-  const SearchOptions& options_;
-  const Objective& objective_;
-  v1::SearchReport& report_;
-  std::vector<v1::Scenario> scenarios_;
-  std::vector<v1::SimulateReport> reports_;
-};
-
-void AddGroups(const v1::CountedGroups& groups, Searched* searched) {
-  const int all = std::min({groups.bound_ps_size(), groups.left_size(), groups.too_large_size()});
-  for (int i = 0; i < all; ++i) {
-    searched->groups.push_back({groups.bound_ps(i), groups.left(i), groups.too_large(i)});
-  }
+  all.mutable_best()->Swap(&kept);
+  all.clear_front();
+  for (const int i : FrontOf(all)) all.add_front(i);
+  return all;
 }
-
-}  // namespace
 
 v1::SearchReport Assemble(const PlanSpace& space, const Searched& searched,
                           const SearchOptions& options, const Objective& objective) {

@@ -21,21 +21,41 @@ namespace {
 using Rows = std::vector<std::vector<std::string>>;
 
 constexpr int kMostReasons = 5;
+constexpr char kBoundOf[] =
+    "bound: of the step, what a plan was known to take before it was simulated";
 
 double Bytes(const v1::FoundPlan& plan) { return static_cast<double>(plan.memory().peak_bytes()); }
 
-// "tensor=8 fsdp=64 micro_batch_sequences=2": what is 1, false or none is left out.
-std::string ShortPlan(const v1::FoundPlan& plan) {
+// "tensor=8 fsdp=64 micro_batch=2": degrees and micro-batch as they are, the rest where the plan says
+// something else than the scenario; what is 1, false or none is left out.
+std::string ShortPlan(const v1::FoundPlan& found) {
+  const v1::Plan& plan = found.scenario().plan();
+  const std::pair<const char*, int> counts[] = {{"tensor", plan.tensor()},
+                                                {"context", plan.context()},
+                                                {"pipeline", plan.pipeline()},
+                                                {"fsdp", plan.fsdp()},
+                                                {"data", plan.data()},
+                                                {"expert", plan.expert()},
+                                                {"expert_tensor", plan.expert_tensor()},
+                                                {"micro_batch", plan.micro_batch_sequences()}};
   std::vector<std::string> parts;
-  for (const std::string& set : plan.set()) {
+  for (const auto& [name, value] : counts) {
+    if (value > 1) parts.push_back(absl::StrCat(name, "=", value));
+  }
+  for (const std::string& set : found.set()) {
     const std::size_t equals = set.find('=');
     const std::string value = set.substr(equals + 1);
-    std::string name = set.substr(set.find('.') + 1, equals - set.find('.') - 1);
+    const std::string name = set.substr(set.find('.') + 1, equals - set.find('.') - 1);
+    if (name == "chips") continue;  // has a column
+    const bool counted = name == "micro_batch_sequences" ||
+                         std::ranges::any_of(counts, [&](auto& c) { return name == c.first; });
     const bool counts_from_0 = name == "zero_stage" || name == "recompute_layers";
-    if (value.empty() || value == "false" || value == "0") continue;
+    const bool of_pipeline = name == "schedule" || name == "virtual_stages";
+    if (counted || (of_pipeline && plan.pipeline() <= 1) || value.empty() || value == "false" ||
+        value == "0")
+      continue;
     if (value == "1" && !counts_from_0) continue;
     if (name == "order" && value == "tensor,context,fsdp,data,pipeline") continue;
-    if (name == "micro_batch_sequences") name = "micro_batch";
     parts.push_back(absl::StrCat(name, "=", value));
   }
   return absl::StrJoin(parts, " ");
@@ -47,8 +67,18 @@ std::size_t Settings(const v1::FoundPlan& plan) {
   return static_cast<std::size_t>(std::count(text.begin(), text.end(), '='));
 }
 
+// Whether the best are of several clusters.
+bool HasClusters(const v1::SearchReport& report) {
+  return std::ranges::any_of(report.best(), [](const v1::FoundPlan& plan) {
+    return std::ranges::any_of(plan.set(),
+                               [](const std::string& set) { return set.starts_with("cluster."); });
+  });
+}
+
 Rows BestRows(const v1::SearchReport& report) {
   Rows rows = {{"", "step", "tokens/s/chip", "MFU", "memory", "bound", "binds", "plan"}};
+  const bool clusters = HasClusters(report);
+  if (clusters) rows[0].insert(rows[0].begin() + 1, "chips");
   for (int i = 0; i < report.best_size(); ++i) {
     const v1::FoundPlan& plan = report.best(i);
     const bool front = std::count(report.front().begin(), report.front().end(), i) > 0;
@@ -57,6 +87,7 @@ Rows BestRows(const v1::SearchReport& report) {
                     FormatNumber(plan.tokens_per_s_per_chip(), 4), FormatPercent(plan.mfu()),
                     FormatBytes(Bytes(plan)), FormatPercent(plan.bound_s() / plan.step_time_s()),
                     plan.binds(), ShortPlan(plan)});
+    if (clusters) rows.back().insert(rows.back().begin() + 1, FormatCount(plan.chips()));
   }
   return rows;
 }
@@ -76,7 +107,10 @@ Rows CountRows(const v1::SearchReport& report) {
   for (const auto& [why, plans] : Sorted(report.counts().invalid())) add(why, plans);
   add("does not fit", report.counts().does_not_fit());
   for (const auto& [bound, plans] : Sorted(report.counts().pruned())) {
-    add(bound == "not looked at" ? bound : absl::StrCat("pruned by the bound of ", bound), plans);
+    add(bound == "kernels"       ? "pruned by kernels and collectives in a node"
+        : bound == "collectives" ? "pruned by all collectives"
+                                 : bound,
+        plans);
   }
   add("simulated", report.counts().simulated());
   return rows;
@@ -216,12 +250,14 @@ std::string Picture(const v1::SearchReport& report, double width) {
 std::string SearchToText(const v1::SearchReport& report) {
   std::string text = absl::StrCat(Summary(report), "\n\n");
   if (report.best_size() > 0) {
-    absl::StrAppend(&text, FormatTable(BestRows(report), "<>>>>><<", 2), "\n", Proof(report), "\n");
+    absl::StrAppend(
+        &text, FormatTable(BestRows(report), HasClusters(report) ? "<>>>>>><<" : "<>>>>><<", 2),
+        "\n", Proof(report), "\n");
     if (const std::string ties = Ties(report); !ties.empty()) {
       absl::StrAppend(&text, WrapText(ties, 98, 0), "\n");
     }
-    absl::StrAppend(&text,
-                    "* no other has as much throughput, as little memory and as few chips\n");
+    absl::StrAppend(&text, "* no other has as much throughput, as little memory and as few chips\n",
+                    kBoundOf, "\n");
     for (const std::string& line : Whys(report)) {
       const bool reason = line.starts_with(" ");
       absl::StrAppend(&text, reason ? "  " : "\n", reason ? WrapText(line.substr(2), 96, 4) : line,
@@ -243,7 +279,9 @@ std::string SearchToHtml(const v1::SearchReport& report) {
         Key({{"compute", "on the front: no other is better in all of throughput, memory, chips"},
              {"other", "the other best plans"}});
     html += Both([&](double width) { return Picture(report, width); });
-    html += Head("The best plans") + Table(BestRows(report), {0, 6, 7});
+    html += Head("The best plans") + (HasClusters(report) ? Table(BestRows(report), {0, 7, 8})
+                                                          : Table(BestRows(report), {0, 6, 7}));
+    html += Say(kBoundOf);
     for (const std::string& line : Whys(report)) html += line[0] == ' ' ? Say(line) : Head(line);
   }
   Rows counts = CountRows(report);

@@ -141,6 +141,38 @@ class SearchTest(unittest.TestCase):
         for plan in strict["best"]:
             self.assertEqual(plan["memory"]["verdict"], "FITS")
 
+    def test_several_clusters(self):
+        fixed = [w for w in SMALL if w not in ("--vary", "plan.tensor=2,4")]
+        both = json.loads(self.good("search", *fixed, "--vary", "cluster.chips=8,16",
+                                    "--objective=step", "--price=2", "--format=json"))
+        parts = [json.loads(self.good("search", *fixed, "--set", f"cluster.chips={chips}",
+                                      "--price=h100-sxm=2", "--format=json"))
+                 for chips in (8, 16)]
+        self.assertEqual(both["space"], sum(part["space"] for part in parts))
+        self.assertTrue(both["proven"])
+        steps = sorted((plan["step_time_s"], plan["chips"], plan["cost"])
+                       for part in parts for plan in part["best"])
+        self.assertEqual([plan["step_time_s"] for plan in both["best"][:3]],
+                         [step for step, chips, cost in steps[:3]])
+        # Fewer chips are on the front, though slower.
+        self.assertEqual({plan["chips"] for plan in both["best"]}, {8, 16})
+        for plan in both["best"]:
+            self.assertAlmostEqual(plan["cost"],
+                                   2 * plan["chips"] * plan["step_time_s"] / 3600, places=12)
+            self.assertIn(f"cluster.chips={plan['chips']}", plan["set"])
+
+    def test_interrupted(self):
+        process = subprocess.Popen([PROGRAM, "search", GPU, "--format=json"],
+                                   cwd=self.folder(), stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, text=True)
+        time.sleep(1)
+        process.send_signal(signal.SIGINT)
+        output, errors = process.communicate(timeout=300)
+        self.assertEqual(process.returncode, 0, errors)
+        report = json.loads(output)
+        self.assertFalse(report["proven"])
+        self.assertIn("goes on from here", errors)
+
     def test_slurm(self):
         script = self.good("search", *SMALL, "--emit=slurm", "--shards=7", "--out=plans")
         self.assertIn("#SBATCH --array=0-6\n", script)
@@ -175,7 +207,8 @@ class SearchTest(unittest.TestCase):
         for arguments, words in {
                 ("--fix", "plan.tensr=1"): "tensor", ("--shard=2/2", "--out=x"): "from 0 to n - 1",
                 ("--shard=0/2",): "needs --out", ("--max-memory=x",): "expected bytes",
-                ("--vary", "cluster.chips=8,16"): "fields of the plan",
+                ("--vary", "workload.sequence_length=8,16"): "fields of the plan",
+                ("--price=x",): "expected a positive number",
                 ("--fix", "plan.tensor=8,4"): "expected PATH=VALUE",
                 ("--fix", "plan.tensor=3"): "none of the choices"}.items():
             done = run("search", GPU, *arguments)
