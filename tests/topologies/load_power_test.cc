@@ -69,7 +69,7 @@ TEST(Power, RefusesWhatIsNotKnown) {
                       "power_curve { watts: 400 rate: 0.7 } }"),
               HasSubstr("power_curve[1].watts: is 400, expected above 500"));
   EXPECT_THAT(ErrorOf("preset: 'dgx-h100' chips: 8 chip { power_curve { watts: 500 } }"),
-              HasSubstr("power_curve[0].rate: is 0, expected 1e-06 to 2"));
+              HasSubstr("power_curve[0].rate: is 0, expected 1e-6 to 2"));
 }
 
 // NVIDIA/TransformerEngine issue 2053: 37.08 us on GB200, 13.48 us on DGX H100.

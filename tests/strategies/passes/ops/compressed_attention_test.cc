@@ -150,7 +150,7 @@ double Unsharded(const Model& model) {
   for (const Array& array : transformer.kinds[0].arrays) {
     double size = array.parameter ? 1 : 0;
     for (const std::string& dim : array.dims) {
-      if (dim == "D" || dim == "R_q" || dim == "R_o") size = 0;
+      if (dim == "D" || dim == "H" || dim == "R_q" || dim == "R_o") size = 0;
       if (size > 0) size *= static_cast<double>(DimSize(model, dim, 1, 1));
     }
     elements += size;
