@@ -82,6 +82,33 @@ TEST(Attention, AgreesWithMeasuredKernels) {
   }
 }
 
+// The same kernels inside steps, with fewer heads than blocks fill the chip: Nsight profiles of cuDNN of
+// 2025-09 (BastiaanGroot/ML-Infrastructure-Engineer@eb67e10 training/profiles/dp and tp-seqpar,
+// @52ad575 q8b-tp8-2nodes), where the network or the host left the chip cool; backward with the kernels
+// that prepare and cast its sums. Heads count both sequences.
+TEST(Attention, FewHeadsLeaveUnitsIdle) {
+  for (const Measured& m :
+       {Measured{"h200", 32, 16, 128, 4096, 0.2570, 0.7122 + 0.0364 + 0.0287 + 2 * 0.0142},
+        Measured{"h200", 16, 8, 128, 4096, 0.1411, 0.3816 + 0.0190 + 0.0147 + 2 * 0.0084},
+        Measured{"h100-sxm", 4, 1, 128, 4096, 0.0534, 0.1474 + 0.0074 + 0.0050 + 2 * 0.0027}}) {
+    const ComputeModel model = ShippedModel(m.chip);
+    AttentionShape s{.heads = m.heads,
+                     .kv_heads = m.kv_heads,
+                     .queries = m.length,
+                     .keys = m.length,
+                     .head_dim = m.head_dim,
+                     .value_dim = 128,
+                     .visible = 0.5};
+    const auto near = [&](double milliseconds) {
+      const double ms = model.Attention(s, Dtype::kBf16).seconds() * 1e3;
+      EXPECT_NEAR(ms, milliseconds, 0.06 * milliseconds + 0.006) << m.chip << " " << m.heads;
+    };
+    near(m.forward_ms);
+    s.backward = true;
+    near(m.backward_ms);
+  }
+}
+
 // Each unit takes the next block when it has done one.
 double ScheduledBusy(int heads, int rows, int units) {
   std::vector<double> free(static_cast<std::size_t>(units), 0);
